@@ -1,0 +1,54 @@
+"""Packaging of tfpipe: text classification with TensorFlow, from a text file to a served answer."""
+
+from setuptools import find_packages, setup
+
+# The TensorFlow family moves together: one minor version for all of it. transformers 4.55 and
+# later cannot load a safetensors checkpoint that PyTorch wrote into a TF class, and 5.x has no
+# TF classes; its [tf] extra asks for tensorflow<2.16 and is not used.
+TENSORFLOW = ">=2.21,<2.22"
+CLIENT = ["numpy>=1.26", "grpcio>=1.60", "protobuf>=4.25"]
+
+setup(
+    name="tfpipe",
+    version="0.1.0",
+    description="Train, export and serve BERT text classifiers with TensorFlow",
+    long_description=open("README.md", encoding="utf-8").read(),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.10,<3.13",
+    packages=find_packages(include=["tfpipe*", "serving*", "tuning*"]),
+    package_data={
+        "tfpipe.data": ["*.bin", "sample/*.tsv", "sample/*.md"],
+        "tfpipe.report": ["*.html"],
+    },
+    install_requires=[
+        f"tensorflow{TENSORFLOW}",
+        f"tf-keras{TENSORFLOW}",
+        f"tensorflow-serving-api{TENSORFLOW}",
+        "tensorboard>=2.20,<2.22",
+        "transformers>=4.46.3,<4.55",
+        "keras-tuner>=1.4.8,<1.5",
+        *CLIENT,
+        "jinja2>=3.1",
+        "matplotlib>=3.8",
+        "pyarrow>=15",
+        "pyyaml>=6",
+        "safetensors>=0.4.3",
+        "scikit-learn>=1.4",
+    ],
+    extras_require={
+        "gpu": [f"tensorflow[and-cuda]{TENSORFLOW}"],
+        "client": CLIENT,
+        "dev": [
+            "hypothesis>=6.100",
+            "mypy>=1.10",
+            "pytest>=8",
+            "ruff>=0.6",
+            "setuptools>=70",
+            "types-protobuf",
+            "types-PyYAML",
+        ],
+        "bench": ["onnxruntime>=1.18", "torch>=2.4"],
+    },
+    entry_points={"console_scripts": ["tfpipe = tfpipe.cli:main"]},
+)

@@ -1,0 +1,143 @@
+"""The command line: flags made from a configuration class, exit statuses, and `tfpipe VERB`."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import importlib
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from tfpipe.config import Config, build, field_type, read_values
+from tfpipe.errors import UserError, did_you_mean
+
+VERBS = {
+    "train": ("tfpipe.train", "train a model and write a run folder"),
+    "evaluate": ("tfpipe.evaluate", "figures of a run on a labelled file"),
+    "export": ("tfpipe.export", "write a run as a SavedModel that takes raw strings"),
+    "serve": ("serving.server", "serve an export over gRPC"),
+    "ask": ("serving.client", "ask a served model"),
+}
+
+
+class Interrupted(Exception):
+    """Training stopped on a signal with its state saved; carries the exit status and the advice."""
+
+    def __init__(self, status: int, advice: str):
+        super().__init__(advice)
+        self.status = status
+
+
+def parser_for(
+    config_class: type, module: str, about: str, example: str
+) -> argparse.ArgumentParser:
+    """A parser with one flag a field; values stay strings, `build` checks them all together."""
+    parser = argparse.ArgumentParser(
+        prog=f"python -m {module}",
+        description=about,
+        epilog=f"example:\n  {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+        argument_default=argparse.SUPPRESS,
+    )
+    groups: dict[str, Any] = {}
+    for field in dataclasses.fields(config_class):
+        rules = field.metadata
+        plain, optional = field_type(config_class, field.name)
+        help_text = rules["help"].replace("%", "%%")
+        if rules.get("positional"):
+            parser.add_argument(field.name, nargs="?", metavar=field.name.upper(), help=help_text)
+            continue
+        name = rules.get("group", "options")
+        group = groups.setdefault(name, None) or parser.add_argument_group(name)
+        groups[name] = group
+        flag = "--" + field.name.replace("_", "-")
+        if plain is bool:
+            group.add_argument(flag, action=argparse.BooleanOptionalAction, help=help_text)
+            continue
+        if "choices" in rules:
+            help_text += f" [{', '.join(rules['choices'])}]"
+        if not optional and not rules.get("required"):
+            help_text += f" (default: {field.default})"
+        group.add_argument(flag, metavar=plain.__name__.upper(), help=help_text)
+    parser.add_argument("--config", metavar="FILE.yaml", help="values by field name; flags win")
+    return parser
+
+
+def parse(parser: argparse.ArgumentParser, config_class: type[Config], arguments: Sequence[str]):
+    """The checked configuration from flags and `--config`; raises UserError."""
+    namespace, unknown = parser.parse_known_args(arguments)
+    given = vars(namespace)
+    values = read_values(given["config"]) if "config" in given else {}
+    values = {name.replace("-", "_"): value for name, value in values.items()}
+    values.update({name: value for name, value in given.items() if name != "config"})
+    while unknown:
+        extra = unknown.pop(0)
+        if not extra.startswith("--"):
+            raise UserError("there is an argument too many", extra, "see --help")
+        # An unknown flag becomes an unknown name, so that it is told with all other errors.
+        name, _, value = extra[2:].partition("=")
+        takes_next = not value and unknown and not unknown[0].startswith("--")
+        values[name] = unknown.pop(0) if takes_next else value
+    return build(config_class, values)
+
+
+def say(line: str) -> None:
+    """Progress and advice, on standard error: results alone go to standard output."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def print_figures(figures: Mapping[str, Any], prefix: str = "", as_json: bool = False) -> None:
+    """Results on standard output: one JSON object, or one `name<TAB>value` a line."""
+    if as_json:
+        print(json.dumps(figures))
+        return
+    for name, value in figures.items():
+        shown = f"{value:.4f}" if isinstance(value, float) else str(value)
+        print(f"{prefix}{name}\t{shown}")
+
+
+def run(command: Callable[[], Any]) -> int:
+    """Run a command and turn what it raises into sentences and an exit status."""
+    try:
+        command()
+    except UserError as error:
+        say(f"error: {error}")
+        return 2
+    except Interrupted as stop:
+        say(f"\n{stop}")
+        return stop.status
+    except KeyboardInterrupt:
+        say("\ninterrupted")
+        return 130
+    except BrokenPipeError:
+        # The reader of our output went away; a second write at exit must not fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return 0
+
+
+def refuse_verb(verb: str) -> None:
+    """Raise the UserError for a verb that does not exist."""
+    hint = did_you_mean(verb, VERBS)
+    raise UserError("there is no such verb", verb, f"{hint}see tfpipe --help")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """`tfpipe VERB ...`: the console script."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print("usage: tfpipe VERB ...\n\nverbs (each with --help):")
+        print("\n".join(f"  {verb:<10}{about}" for verb, (_, about) in VERBS.items()))
+        return 0
+    verb, rest = arguments[0], arguments[1:]
+    if verb not in VERBS:
+        hint = did_you_mean(verb, VERBS)
+        print(
+            f"error: there is no verb {verb!r}\n  to do: {hint}see tfpipe --help", file=sys.stderr
+        )
+        return 2
+    return importlib.import_module(VERBS[verb][0]).main(rest)

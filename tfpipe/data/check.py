@@ -1,0 +1,147 @@
+"""A look at the data before training: what must stop it, and what its owner should know."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tfpipe.data.read import Examples
+from tfpipe.data.split import example_keys
+from tfpipe.errors import UserError, raise_all
+
+LONGEST_INPUT = 512
+# The tokenizer reads a word of over 100 characters as one unknown token. Ten times that is no
+# word but a blob or a lost separator. Chinese characters are words of their own.
+LONG_WORD = re.compile(r"[^\W\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]{1000,}")
+
+
+@dataclass(frozen=True)
+class DataReport:
+    """Facts as (name, value), labels as (name, rows in train, rows in dev), warnings."""
+
+    facts: Sequence[tuple[str, str]]
+    labels: Sequence[tuple[str, int, int]]
+    warnings: Sequence[str]
+
+
+def refuse_untrainable(train: Examples) -> None:
+    """Raise UserError for labels that cannot be learnt and texts that are not text."""
+    assert train.labels is not None
+    errors = []
+    counts = Counter(train.labels)
+    if len(counts) == 1:
+        errors.append(
+            UserError(
+                "there is only one label, so there is nothing to learn",
+                f"{next(iter(counts))!r} in all {len(train)} rows of {train.path}",
+                "check the label column, or add examples of other labels",
+            )
+        )
+    single = sorted(label for label, count in counts.items() if count == 1)
+    if single and len(counts) > 1:
+        errors.append(
+            UserError(
+                "a label that occurs once cannot be learnt and checked",
+                f"{_shown(single)} in {train.path}",
+                "add examples of it, merge it with another label, or remove the row",
+            )
+        )
+    for column in (train.texts, train.text_pairs or ()):
+        for row, text in enumerate(column, start=1):
+            word = LONG_WORD.search(text) if len(text) >= 1000 else None
+            if word:
+                errors.append(
+                    UserError(
+                        "a text holds a word that is far too long to be one",
+                        f"{train.path}, row {row}: {len(word.group())} characters without a"
+                        f" space, starting {word.group()[:30]!r}",
+                        "mend or remove the row; the model would read it as one unknown word",
+                    )
+                )
+                break
+    raise_all(errors)
+
+
+def report_data(
+    train: Examples, dev: Examples, train_lengths: np.ndarray, max_length: int
+) -> DataReport:
+    """The data report.
+
+    train_lengths: int [N], tokens of each train input with specials, before truncation.
+    """
+    facts: list[tuple[str, str]] = []
+    warnings: list[str] = []
+    named = [name for name in vars(train.columns).values() if name is not None]
+    facts.append(("train", f"{len(train):,} rows of {train.path}, columns {', '.join(named)}"))
+    facts.append(("dev", f"{len(dev):,} rows of {dev.path}"))
+
+    for name, part in (("train", train), ("dev", dev)):
+        empty = sum(not text.strip() for text in part.texts)
+        if empty:
+            warnings.append(f"{empty:,} texts of {name} are empty")
+    _report_repeats(train, facts, warnings)
+    _report_leaks(train, dev, facts, warnings)
+
+    points = (50, 90, 95, 99, 100)
+    values = np.percentile(train_lengths, points, method="higher").astype(int)
+    percentiles = ", ".join(f"{p} %: {v:,}" for p, v in zip(points, values, strict=True))
+    facts.append(("tokens a text", percentiles))
+    truncated = float((train_lengths > max_length).mean())
+    proposed = min(LONGEST_INPUT, max(8, -(-int(values[3]) // 8) * 8))
+    facts.append(("truncated", f"{truncated:.1%} of train at --max-length {max_length}"))
+    facts.append(("proposed --max-length", f"{proposed} (holds 99 % of the texts)"))
+    if truncated > 0.01 and proposed > max_length:
+        warnings.append(
+            f"{truncated:.1%} of the train texts are longer than {max_length} tokens and are"
+            f" truncated; --max-length {proposed} reads more of them and takes longer"
+        )
+
+    train_counts, dev_counts = Counter(train.labels), Counter(dev.labels)
+    ordered = sorted(train_counts, key=lambda label: (-train_counts[label], label))
+    labels = [(label, train_counts[label], dev_counts[label]) for label in ordered]
+    facts.append(
+        ("labels", f"{len(labels)}, from {labels[-1][1]:,} to {labels[0][1]:,} rows in train")
+    )
+    unseen = [label for label, _, in_dev in labels if not in_dev]
+    if unseen:
+        warnings.append(f"dev has no example of {_shown(unseen)}")
+    return DataReport(facts, labels, warnings)
+
+
+def _report_repeats(train: Examples, facts: list, warnings: list[str]) -> None:
+    labels_of: dict[str, set[str]] = defaultdict(set)
+    assert train.labels is not None
+    texts = train.joined()
+    for text, label in zip(texts, train.labels, strict=True):
+        labels_of[text].add(label)
+    duplicates = len(texts) - len(labels_of)
+    contradictions = [text for text, labels in labels_of.items() if len(labels) > 1]
+    facts.append(("duplicates in train", f"{duplicates:,}"))
+    facts.append(("contradictions in train", f"{len(contradictions):,}"))
+    if contradictions:
+        first = contradictions[0]
+        warnings.append(
+            f"{len(contradictions):,} train texts have more than one label, such as"
+            f" {first[:60]!r}: {_shown(sorted(labels_of[first]))}"
+        )
+
+
+def _report_leaks(train: Examples, dev: Examples, facts: list, warnings: list[str]) -> None:
+    exact = set(train.joined())
+    same = sum(text in exact for text in dev.joined())
+    keys = set(example_keys(train))
+    alike = sum(key in keys for key in example_keys(dev))
+    facts.append(("dev texts also in train", f"{same:,} exactly, {alike:,} after normalising"))
+    if alike:
+        warnings.append(
+            f"{alike:,} dev texts are in train too ({same:,} exactly): the dev figures flatter"
+        )
+
+
+def _shown(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return ", ".join(map(repr, names[:5])) + more

@@ -1,0 +1,135 @@
+"""Texts to token ids, once: through the one tokenizer, kept on disk by content."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import zipfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from tfpipe.data.read import Examples
+from tfpipe.data.tokenizer import Tokenizer
+
+CHUNK = 1024
+CACHE_FILES = 32
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Token ids of N inputs, end to end.
+
+    ids, token_types: int32 [T]; splits: int64 [N + 1], input i is ids[splits[i]:splits[i + 1]];
+    full_lengths: int32 [N], tokens with specials before truncation.
+    """
+
+    ids: np.ndarray
+    token_types: np.ndarray
+    splits: np.ndarray
+    full_lengths: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.full_lengths)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """int64 [N]: tokens with specials after truncation."""
+        return np.diff(self.splits)
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Examples, their token ids, and int32 [N] columns of their labels."""
+
+    examples: Examples
+    encoded: Encoded
+    gold: np.ndarray
+
+
+def encode(examples: Examples, tokenizer: Tokenizer, max_length: int) -> Encoded:
+    """Token ids of the examples, read from the cache when the same texts were encoded before.
+
+    The cache is the folder TFPIPE_CACHE, by default ~/.cache/tfpipe; where it cannot be written,
+    nothing is kept.
+    """
+    path = _cache_folder() / f"{_content_hash(examples, tokenizer, max_length)}.npz"
+    try:
+        with np.load(path) as stored:
+            return Encoded(**stored)
+    except (OSError, TypeError, ValueError, EOFError, zipfile.BadZipFile):
+        # Not there yet, or a file that a killed process or a full disk left damaged.
+        encoded = _tokenize(examples, tokenizer, max_length)
+    _store(path, encoded)
+    return encoded
+
+
+def _tokenize(examples: Examples, tokenizer: Tokenizer, max_length: int) -> Encoded:
+    @tf.function(reduce_retracing=True)
+    def tokenize(texts: tf.Tensor, pairs: tf.Tensor | None) -> tuple[tf.Tensor, ...]:
+        batch = tokenizer(texts, pairs, max_length=max_length)
+        kept = tf.cast(batch["attention_mask"], tf.bool)
+        full = tokenizer.tokenize(texts).row_lengths() + 2
+        if pairs is not None:
+            full += tokenizer.tokenize(pairs).row_lengths() + 1
+        return (
+            tf.boolean_mask(batch["input_ids"], kept),
+            tf.boolean_mask(batch["token_type_ids"], kept),
+            tf.reduce_sum(batch["attention_mask"], axis=1),
+            tf.cast(full, tf.int32),
+        )
+
+    pieces = []
+    for start in range(0, len(examples), CHUNK):
+        texts = tf.constant(list(examples.texts[start : start + CHUNK]), tf.string)
+        pairs = None
+        if examples.text_pairs is not None:
+            pairs = tf.constant(list(examples.text_pairs[start : start + CHUNK]), tf.string)
+        pieces.append([part.numpy() for part in tokenize(texts, pairs)])
+    ids, token_types, lengths, full = (np.concatenate(part) for part in zip(*pieces, strict=True))
+    splits = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+    return Encoded(ids, token_types, splits, full)
+
+
+def _cache_folder() -> Path:
+    return Path(os.environ.get("TFPIPE_CACHE") or Path.home() / ".cache" / "tfpipe")
+
+
+def _content_hash(examples: Examples, tokenizer: Tokenizer, max_length: int) -> str:
+    columns: list[Iterable[str]] = [examples.texts]
+    if examples.text_pairs is not None:
+        columns.append(examples.text_pairs)
+    return hash_texts([tokenizer.fingerprint, str(max_length)], *columns)
+
+
+def hash_texts(*columns: Iterable[str]) -> str:
+    """SHA-256 (hex) over columns of texts; no two different tables of texts run together."""
+    digest = hashlib.sha256()
+    for column in columns:
+        for text in column:
+            content = text.encode("utf-8", "surrogatepass")
+            digest.update(len(content).to_bytes(8, "little") + content)
+        digest.update(b"\xff" * 8)
+    return digest.hexdigest()
+
+
+def _store(path: Path, encoded: Encoded) -> None:
+    aside = path.with_suffix(f".{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with aside.open("wb") as file:
+            np.savez(file, **vars(encoded))
+        aside.replace(path)
+        _remove_oldest(path.parent)
+    except OSError:
+        # A cache that cannot be written costs time only: no space, no right, no home.
+        aside.unlink(missing_ok=True) if os.access(path.parent, os.W_OK) else None
+
+
+def _remove_oldest(folder: Path) -> None:
+    files: Sequence[Path] = sorted(folder.glob("*.npz"), key=lambda f: f.stat().st_mtime)
+    for file in files[:-CACHE_FILES]:
+        file.unlink(missing_ok=True)

@@ -1,0 +1,148 @@
+"""Data files to examples: columns by name or found, missing values refused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tfpipe.data.formats import read_rows
+from tfpipe.errors import UserError, did_you_mean, raise_all
+
+# In the order in which they are looked for when no column is named.
+TEXT_COLUMNS = ("text", "sentence", "text_a", "sentence1", "message", "utterance", "query")
+PAIR_COLUMNS = {"text_a": "text_b", "sentence1": "sentence2", "text": "text_pair"}
+LABEL_COLUMNS = ("label", "category", "intent", "class")
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Names of the columns; None is found by name."""
+
+    text: str | None = None
+    text_pair: str | None = None
+    label: str | None = None
+
+
+@dataclass(frozen=True)
+class Examples:
+    """N texts, or N pairs of texts, with their labels where the file has them."""
+
+    texts: Sequence[str]
+    text_pairs: Sequence[str] | None
+    labels: Sequence[str] | None
+    path: str
+    columns: Columns
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def take(self, rows: Sequence[int]) -> Examples:
+        """The examples of these rows, in this order."""
+
+        def pick(column: Sequence[str] | None) -> list[str] | None:
+            return None if column is None else [column[row] for row in rows]
+
+        texts = [self.texts[row] for row in rows]
+        return Examples(texts, pick(self.text_pairs), pick(self.labels), self.path, self.columns)
+
+    def joined(self) -> Sequence[str]:
+        """One string an example, pairs with ` | ` between: for tables and reports."""
+        if self.text_pairs is None:
+            return self.texts
+        return [f"{a} | {b}" for a, b in zip(self.texts, self.text_pairs, strict=True)]
+
+
+def read_examples(path: str | Path, columns: Columns, labelled: bool = True) -> Examples:
+    """Read a data file.
+
+    columns: names given by the user; those that are None are found by name. labelled: whether
+    a label column is needed. Raises UserError for a missing or unreadable file, no rows, a column
+    that is not there, rows of another width and missing values.
+    """
+    path = Path(path)
+    header, rows = read_rows(path)
+    found = _find_columns(path, header, columns, labelled)
+    names = [name for name in (found.text, found.text_pair, found.label) if name is not None]
+    picked: list[list[str]] = [[] for _ in names]
+    places = [header.index(name) for name in names]
+    missing: list[int] = []
+    for number, row in enumerate(rows, start=1):
+        values = [_text(row[place]) for place in places]
+        if found.label is not None and labelled and _is_missing_label(values[-1]):
+            missing.append(number)
+        for column, value in zip(picked, values, strict=True):
+            column.append(value or "")
+    if not picked[0]:
+        raise UserError(
+            "the data file has a header and no rows", str(path), "add one example a line"
+        )
+    if missing:
+        raise UserError(
+            f"{len(missing)} of {len(picked[0])} rows have no label",
+            f"{path}: empty or NaN in column {found.label!r}, rows {_few(missing)}",
+            "fill in the labels or remove these rows",
+        )
+    by_name = dict(zip(names, picked, strict=True))
+    return Examples(
+        by_name[found.text or ""],
+        by_name.get(found.text_pair or ""),
+        by_name.get(found.label or ""),
+        str(path),
+        found,
+    )
+
+
+def _few(numbers: Sequence[int]) -> str:
+    more = f" and {len(numbers) - 5} more" if len(numbers) > 5 else ""
+    return ", ".join(map(str, numbers[:5])) + more
+
+
+def _text(value: Any) -> str | None:
+    """The value as text; None for a missing one (null, or NaN as pandas writes it)."""
+    if value is None or (isinstance(value, float) and value != value):
+        return None
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value if isinstance(value, str) else str(value)
+
+
+def _is_missing_label(value: str | None) -> bool:
+    return value is None or not value.strip() or value.strip().lower() == "nan"
+
+
+def _find_columns(path: Path, header: list[str], asked: Columns, labelled: bool) -> Columns:
+    """The columns to read: those asked for, the others by their usual names."""
+    errors: list[UserError] = []
+    shown = ", ".join(map(repr, header[:20]))
+
+    def choose(role: str, name: str | None, usual: Sequence[str], needed: bool) -> str | None:
+        flag = "--" + role.replace("_", "-")
+        if name is None:
+            name = next((n for n in usual if n in header), None)
+            if name is None and needed:
+                errors.append(
+                    UserError(
+                        f"no {role} column was found in {path}",
+                        f"columns {shown}",
+                        f"name it with {flag}, or call it {' or '.join(usual[:2])}",
+                    )
+                )
+        elif name not in header:
+            hint = did_you_mean(name, header)
+            errors.append(
+                UserError(
+                    f"{path} has no column {name!r}",
+                    f"columns {shown}",
+                    f"{hint}name the {role} column with {flag}",
+                )
+            )
+        return name
+
+    text = choose("text", asked.text, TEXT_COLUMNS, needed=True)
+    pair = PAIR_COLUMNS.get(text or "")
+    text_pair = choose("text_pair", asked.text_pair, (pair,) if pair else (), needed=False)
+    label = choose("label", asked.label, LABEL_COLUMNS, needed=labelled)
+    raise_all(errors)
+    return Columns(text, text_pair, label)

@@ -1,0 +1,163 @@
+"""A model folder in and out: TFBert weights, configuration, label names, tokenizer files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+from transformers import BertConfig, TFBertForSequenceClassification
+from transformers.modeling_tf_pytorch_utils import (
+    apply_transpose,
+    convert_tf_weight_name_to_pt_weight_name,
+)
+
+from tfpipe.data.tokenizer import Tokenizer
+from tfpipe.errors import UserError
+
+WEIGHTS = ("model.safetensors", "tf_model.h5")
+PICKLES = ("pytorch_model.bin", "*.pkl", "*.pickle", "*.pt", "*.ckpt")
+WORD_EMBEDDINGS = ("bert.embeddings.word_embeddings.weight", "embeddings.word_embeddings.weight")
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A TFBert with a classification head, its tokenizer and its label names in column order."""
+
+    bert: TFBertForSequenceClassification
+    tokenizer: Tokenizer
+    label_names: Sequence[str]
+
+    def logits(self, batch: dict[str, Any], training: bool = False) -> Any:
+        """float32 [B, K] from input_ids, token_type_ids, attention_mask int32 [B, L]."""
+        return self.bert(
+            input_ids=batch["input_ids"],
+            token_type_ids=batch["token_type_ids"],
+            attention_mask=batch["attention_mask"],
+            training=training,
+        ).logits
+
+
+def load(folder: Path, label_names: Sequence[str] | None = None) -> Classifier:
+    """The classifier of a model folder.
+
+    label_names: the labels to learn, K of them; None takes those in config.json. A head of
+    another size starts fresh. Raises UserError for a folder without BERT weights, for pickled
+    weights, for remote code, and when vocabulary and embedding differ.
+    """
+    settings = read_settings(folder)
+    tokenizer = Tokenizer.from_folder(folder)
+    _check_sizes(folder, settings, tokenizer)
+    config = BertConfig.from_pretrained(folder)
+    if label_names is None:
+        label_names = [config.id2label[i] for i in range(config.num_labels)]
+    config.id2label = dict(enumerate(label_names))
+    config.label2id = {name: i for i, name in enumerate(label_names)}
+    config.problem_type = "single_label_classification"
+    try:
+        bert = TFBertForSequenceClassification.from_pretrained(
+            folder, config=config, ignore_mismatched_sizes=True, local_files_only=True
+        )
+    except (OSError, ValueError, SafetensorError) as error:
+        raise UserError(
+            "the model's weights cannot be loaded", f"{folder}: {error}", "download it again"
+        ) from None
+    return Classifier(bert, tokenizer, list(label_names))
+
+
+def build(config: BertConfig, tokenizer: Tokenizer, label_names: Sequence[str]) -> Classifier:
+    """A classifier with random weights."""
+    config.id2label = dict(enumerate(label_names))
+    config.label2id = {name: i for i, name in enumerate(label_names)}
+    bert = TFBertForSequenceClassification(config)
+    bert(bert.dummy_inputs)
+    return Classifier(bert, tokenizer, list(label_names))
+
+
+def save(classifier: Classifier, folder: Path) -> None:
+    """Write what transformers' from_pretrained reads, in TF and in PyTorch.
+
+    The weights are stored under PyTorch's names and layout: TF classes read that format too,
+    while a TF-format file needs TensorFlow on the PyTorch side.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    state = {}
+    for weight in classifier.bert.weights:
+        name, transpose = convert_tf_weight_name_to_pt_weight_name(
+            weight.name, tf_weight_shape=weight.shape
+        )
+        value = apply_transpose(transpose, weight.numpy(), pt_to_tf=False)
+        state[name] = np.ascontiguousarray(value)
+    save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
+    config = classifier.bert.config
+    config.architectures = ["BertForSequenceClassification"]
+    config.save_pretrained(folder)
+    classifier.tokenizer.save(folder)
+
+
+def read_settings(folder: Path) -> dict[str, Any]:
+    """config.json of a model folder; raises UserError for what is not a loadable BERT."""
+    path = folder / "config.json"
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(
+            "the model folder has no config.json", str(folder), "give a BERT model's folder"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise UserError(
+            "the model's config.json cannot be read", f"{path}: {error}", "download it again"
+        ) from None
+    if "auto_map" in settings:
+        raise UserError(
+            "the model wants to run code that it brings along",
+            f"auto_map in {path}",
+            "use a plain BERT checkpoint: remote code is never run",
+        )
+    if settings.get("model_type") != "bert":
+        raise UserError(
+            "the model is not a BERT",
+            f"model_type {settings.get('model_type')!r} in {path}",
+            "use a checkpoint with model_type bert",
+        )
+    if not any((folder / name).is_file() for name in WEIGHTS):
+        pickled = [file.name for pattern in PICKLES for file in folder.glob(pattern)]
+        if pickled:
+            raise UserError(
+                "the model's weights are a pickle, which can run code when it is opened",
+                f"{', '.join(pickled)} in {folder}",
+                "convert it to model.safetensors where you trust it",
+            )
+        raise UserError(
+            "the model folder has no weights",
+            f"{folder}: {', '.join(sorted(f.name for f in folder.iterdir()))}",
+            f"add {' or '.join(WEIGHTS)}",
+        )
+    return settings
+
+
+def _check_sizes(folder: Path, settings: dict[str, Any], tokenizer: Tokenizer) -> None:
+    words = len(tokenizer.vocabulary)
+    rows = {"config.json": settings.get("vocab_size", 30522)}
+    weights = folder / "model.safetensors"
+    if weights.is_file():
+        try:
+            with safe_open(weights, "np") as stored:
+                for name in set(WORD_EMBEDDINGS) & set(stored.keys()):
+                    rows[weights.name] = stored.get_slice(name).get_shape()[0]
+        except SafetensorError as error:
+            raise UserError(
+                "the model's weights are damaged", f"{weights}: {error}", "download it again"
+            ) from None
+    for name, count in rows.items():
+        if count != words:
+            raise UserError(
+                "the model's vocabulary and its embedding differ",
+                f"{words} words in the vocabulary, {count} rows by {name}, in {folder}",
+                "use the vocabulary that the model was trained with",
+            )

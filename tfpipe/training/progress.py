@@ -1,0 +1,91 @@
+"""How fast training goes, and how it is told on standard error."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any, TextIO
+
+from tfpipe.tasks.evaluation import Evaluation
+from tfpipe.training.loop import Step
+
+PLAIN_LINES = 20  # of progress in a run whose output is no terminal
+
+
+class Throughput:
+    """Sums over steps; rates do not count padding, nor the compiling first step."""
+
+    def __init__(self) -> None:
+        self.examples = self.tokens = self.places = self.steps = 0
+        self.seconds = 0.0
+        self._timed_examples = self._timed_tokens = 0
+
+    def on_step(self, step: Step) -> None:
+        self.steps += 1
+        self.examples += step.examples
+        self.tokens += step.tokens
+        self.places += step.places
+        if self.steps > 1:
+            self.seconds += step.seconds
+            self._timed_examples += step.examples
+            self._timed_tokens += step.tokens
+
+    def on_epoch(self, record: dict[str, Any], evaluation: Evaluation) -> None:
+        """Nothing to add up."""
+
+    def rates(self) -> dict[str, float]:
+        """examples_per_second, tokens_per_second, padding_share."""
+        seconds = self.seconds or float("inf")
+        return {
+            "examples_per_second": self._timed_examples / seconds,
+            "tokens_per_second": self._timed_tokens / seconds,
+            "padding_share": 1 - self.tokens / self.places if self.places else 0.0,
+        }
+
+
+class ProgressLine:
+    """One line that renews itself on a terminal, some plain lines elsewhere."""
+
+    def __init__(self, stream: TextIO = sys.stderr):
+        self._stream = stream
+        self._terminal = stream.isatty()
+        self._throughput = Throughput()
+        self._shown = 0.0
+        self._began = time.perf_counter()
+
+    def on_step(self, step: Step) -> None:
+        self._throughput.on_step(step)
+        now = time.perf_counter()
+        if self._terminal and now - self._shown < 0.2 and step.step < step.steps:
+            return
+        if not self._terminal and step.step % max(1, step.steps // PLAIN_LINES):
+            return
+        self._shown = now
+        rates = self._throughput.rates()
+        done = self._throughput.steps
+        left = (now - self._began) / done * (step.steps - step.step)
+        line = (
+            f"step {step.step}/{step.steps} epoch {step.epoch} loss {step.loss:.3f}"
+            f" rate {step.learning_rate:.1e} | {rates['examples_per_second']:.0f} texts/s,"
+            f" {rates['tokens_per_second']:,.0f} tokens/s, padding {rates['padding_share']:.0%}"
+            f" | {_clock(left)} left"
+        )
+        self._stream.write(f"\r\033[K{line}" if self._terminal else f"{line}\n")
+        self._stream.flush()
+
+    def on_epoch(self, record: dict[str, Any], evaluation: Evaluation) -> None:
+        figures = ", ".join(
+            f"{name} {value:.4f}"
+            for name, value in evaluation.figures.items()
+            if isinstance(value, float)
+        )
+        start = "\r\033[K" if self._terminal else ""
+        mark = " (best so far)" if record["best"] else ""
+        self._stream.write(f"{start}epoch {record['epoch']}: dev {figures}{mark}\n")
+        self._stream.flush()
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

@@ -44,7 +44,6 @@ setup(
             "mypy>=1.10",
             "pytest>=8",
             "ruff>=0.6",
-            "setuptools>=70",
             "types-protobuf",
             "types-PyYAML",
         ],

@@ -9,7 +9,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from tfpipe.config import Config, build, field_type, read_values
 from tfpipe.errors import UserError, did_you_mean
@@ -18,8 +18,8 @@ VERBS = {
     "train": ("tfpipe.train", "train a model and write a run folder"),
     "evaluate": ("tfpipe.evaluate", "figures of a run on a labelled file"),
     "export": ("tfpipe.export", "write a run as a SavedModel that takes raw strings"),
-    "serve": ("serving.server", "serve an export over gRPC"),
-    "ask": ("serving.client", "ask a served model"),
+    "serve": ("serving.server.command", "serve an export over gRPC"),
+    "ask": ("serving.client.command", "ask a served model"),
 }
 
 
@@ -31,11 +31,18 @@ class Interrupted(Exception):
         self.status = status
 
 
+class _Parser(argparse.ArgumentParser):
+    """Tells its errors as all others are told."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError("the command line cannot be read", message, "see --help")
+
+
 def parser_for(
     config_class: type, module: str, about: str, example: str
 ) -> argparse.ArgumentParser:
     """A parser with one flag a field; values stay strings, `build` checks them all together."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog=f"python -m {module}",
         description=about,
         epilog=f"example:\n  {example}",
@@ -69,20 +76,46 @@ def parser_for(
 
 def parse(parser: argparse.ArgumentParser, config_class: type[Config], arguments: Sequence[str]):
     """The checked configuration from flags and `--config`; raises UserError."""
-    namespace, unknown = parser.parse_known_args(arguments)
+    namespace, unknown = parser.parse_known_args(_join_values(config_class, arguments))
     given = vars(namespace)
-    values = read_values(given["config"]) if "config" in given else {}
-    values = {name.replace("-", "_"): value for name, value in values.items()}
-    values.update({name: value for name, value in given.items() if name != "config"})
+    values: dict[str, Any] = {}
+    errors: list[UserError] = []
+    if "config" in given:
+        try:
+            values = read_values(given.pop("config"))
+        except UserError as error:
+            errors.append(error)
+    values = {name.replace("-", "_"): value for name, value in values.items()} | given
     while unknown:
         extra = unknown.pop(0)
         if not extra.startswith("--"):
-            raise UserError("there is an argument too many", extra, "see --help")
+            errors.append(UserError("there is an argument too many", extra, "see --help"))
+            continue
         # An unknown flag becomes an unknown name, so that it is told with all other errors.
         name, _, value = extra[2:].partition("=")
         takes_next = not value and unknown and not unknown[0].startswith("--")
         values[name] = unknown.pop(0) if takes_next else value
-    return build(config_class, values)
+    return build(config_class, values, errors)
+
+
+def _join_values(config_class: type, arguments: Sequence[str]) -> list[str]:
+    """`--flag value` as `--flag=value`, and `--flag=` where the value is forgotten.
+
+    So argparse stops at no forgotten value, which `build` tells with all other errors, and takes
+    -1e-4 for a number.
+    """
+    names = [f.name for f in dataclasses.fields(config_class) if not f.metadata.get("positional")]
+    flags = {
+        "--" + n.replace("_", "-") for n in names if field_type(config_class, n)[0] is not bool
+    }
+    joined, rest = [], list(arguments)
+    while rest:
+        argument = rest.pop(0)
+        if argument in flags | {"--config"}:
+            value = rest.pop(0) if rest and not rest[0].startswith("--") else ""
+            argument = f"{argument}={value}"
+        joined.append(argument)
+    return joined
 
 
 def say(line: str) -> None:
@@ -105,7 +138,8 @@ def run(command: Callable[[], Any]) -> int:
     try:
         command()
     except UserError as error:
-        say(f"error: {error}")
+        for one in getattr(error, "errors", [error]):
+            say(f"error: {one}")
         return 2
     except Interrupted as stop:
         say(f"\n{stop}")
@@ -135,9 +169,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     verb, rest = arguments[0], arguments[1:]
     if verb not in VERBS:
-        hint = did_you_mean(verb, VERBS)
-        print(
-            f"error: there is no verb {verb!r}\n  to do: {hint}see tfpipe --help", file=sys.stderr
-        )
-        return 2
+        return run(lambda: refuse_verb(verb))
     return importlib.import_module(VERBS[verb][0]).main(rest)

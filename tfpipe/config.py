@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -137,10 +138,16 @@ def field_type(config_class: type, name: str) -> tuple[type, bool]:
     return hint, False
 
 
-def build(config_class: type[Config], values: dict[str, Any]) -> Config:
-    """A checked configuration from raw values (strings or YAML scalars); all errors at once."""
+def build(
+    config_class: type[Config], values: dict[str, Any], found_before: Iterable[UserError] = ()
+) -> Config:
+    """A checked configuration from raw values (strings or YAML scalars).
+
+    Raises UserError for all errors at once, those in `found_before` first.
+    """
     fields = {f.name: f for f in dataclasses.fields(config_class)}  # type: ignore[arg-type]
-    errors, checked = [], {}
+    errors, checked = list(found_before), {}
+    given = {name.replace("-", "_") for name in values}
     for raw_name, value in values.items():
         name = raw_name.replace("-", "_")
         if name not in fields:
@@ -157,29 +164,37 @@ def build(config_class: type[Config], values: dict[str, Any]) -> Config:
         except UserError as error:
             errors.append(error)
     for name, field in fields.items():
-        if (field.metadata.get("required") or field.metadata.get("positional")) and not checked.get(
-            name
-        ):
+        rules = field.metadata
+        if name not in given and (rules.get("required") or rules.get("positional")):
             errors.append(
-                UserError(f"{name} is missing", "nothing", f"give {field.metadata['help']}")
+                UserError(f"{_flag(field)} is missing", "nothing", f"give {rules['help']}")
             )
     raise_all(errors)
     return config_class(**checked)
 
 
+def _flag(field: dataclasses.Field) -> str:
+    """What a user types for the field."""
+    if field.metadata.get("positional"):
+        return field.name.upper()
+    return "--" + field.name.replace("_", "-")
+
+
 def _checked(config_class: type, field: dataclasses.Field, value: Any) -> Any:
     """`value` in the field's type and within its rules; raises UserError."""
-    rules = field.metadata
-    flag = field.name if rules.get("positional") else "--" + field.name.replace("_", "-")
+    rules, flag = field.metadata, _flag(field)
     plain, optional = field_type(config_class, field.name)
-    if value is None:
-        if optional:
-            return None
+    if value is None and optional:
+        return None
+    if value is None or value == "":
         raise UserError(f"{flag} has no value", "nothing", f"give {rules['help']}")
     wanted = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}[plain]
     try:
         if plain is bool:
             converted: Any = {"true": True, "false": False}[str(value).lower()]
+        elif isinstance(value, bool) or not isinstance(value, str | int | float):
+            # YAML reads an unquoted yes or no as a truth value; a column's name it is not.
+            raise ValueError
         elif plain is int and isinstance(value, float) and value != int(value):
             raise ValueError
         else:
@@ -214,9 +229,11 @@ def read_values(path: str | Path) -> dict[str, Any]:
         values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError("the configuration file is missing", str(path), "check the path") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        # ValueError: not UTF-8, or a date that does not exist.
+        found = " ".join(f"{path}: {error}".split())
         raise UserError(
-            "the configuration file cannot be read", f"{path}: {error}", "mend the YAML file"
+            "the configuration file cannot be read", found, "mend the YAML file"
         ) from None
     if values is None:
         return {}

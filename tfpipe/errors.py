@@ -19,7 +19,8 @@ class UserErrors(UserError):
 
     def __init__(self, errors: list[UserError]):
         Exception.__init__(self, "\n".join(str(error) for error in errors))
-        self.errors = errors
+        # An error in `errors` may itself be several.
+        self.errors = [one for error in errors for one in getattr(error, "errors", [error])]
 
 
 def raise_all(errors: list[UserError]) -> None:

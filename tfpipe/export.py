@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import shlex
 import sys
@@ -43,7 +44,9 @@ def export(config: ExportConfig) -> Path:
         "task": task.name,
         "labels": task.label_names,
         "max_length": max_length,
-        "vocabulary_sha256": model.tokenizer.vocabulary_sha256,
+        "vocabulary_sha256": hashlib.sha256(
+            (finished.model / "vocab.txt").read_bytes()
+        ).hexdigest(),
         "train_sha256": finished.data["train_sha256"],
         "versions": {
             name: importlib.metadata.version(name)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from tfpipe.errors import UserError
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a UTF-8 file aside, sync it and rename it into place."""
+    """Write a UTF-8 file aside, sync it and rename it into place; raises OSError."""
     aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with aside.open("w", encoding="utf-8", newline="") as file:
@@ -19,7 +21,8 @@ def write_text(path: Path, text: str) -> None:
             os.fsync(file.fileno())
         aside.replace(path)
     except BaseException:
-        aside.unlink(missing_ok=True)
+        with suppress(OSError):
+            aside.unlink()
         raise
 
 
@@ -27,18 +30,35 @@ def write_text(path: Path, text: str) -> None:
 def folder_aside(path: Path) -> Iterator[Path]:
     """A fresh folder beside `path` that takes its place when the block ends well.
 
-    An old folder at `path` is replaced; when the block raises, it stays and nothing else does.
+    An old folder at `path` is replaced; when the block raises, it stays and nothing new does.
+    Raises UserError where folders cannot be made.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     old = path.with_name(f".{path.name}.{os.getpid()}.old")
-    shutil.rmtree(aside, ignore_errors=True)
+    made_parents = [parent for parent in path.parents if not parent.exists()]
     try:
-        aside.mkdir()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # In containers process ids come again: a killed process may have left this.
+            shutil.rmtree(aside, ignore_errors=True)
+            aside.mkdir()
+        except OSError as error:
+            raise UserError(
+                "the folder cannot be written",
+                f"{path}: {error.strerror}",
+                "name a folder that you may write",
+            ) from None
         yield aside
         if path.exists():
+            shutil.rmtree(old, ignore_errors=True)
             path.rename(old)
         aside.rename(path)
-    finally:
+    except BaseException:
+        with suppress(OSError):
+            old.rename(path)
         shutil.rmtree(aside, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
+        for parent in made_parents:
+            with suppress(OSError):
+                parent.rmdir()
+        raise
+    shutil.rmtree(old, ignore_errors=True)

@@ -43,6 +43,7 @@ def train(config: TrainConfig) -> Run:
     from tfpipe.tasks import TASKS
     from tfpipe.training.evaluator import Evaluator
     from tfpipe.training.loop import Stopped, fit
+    from tfpipe.training.observer import Observer
     from tfpipe.training.optimizer import default_rate
     from tfpipe.training.progress import ProgressLine, Throughput
     from tfpipe.training.strategy import make_strategy
@@ -98,11 +99,7 @@ def train(config: TrainConfig) -> Run:
         f" {rate:.2e}, into {this_run.folder}"
     )
     throughput, board = Throughput(), Board(this_run.logs)
-
-    class _B:
-        def on_step(self, s): board.step(s.step, {"loss": s.loss, "learning_rate": s.learning_rate, "gradient_norm": s.gradient_norm})
-        def on_epoch(self, r, e): board.epoch(r["step"], e)
-    observers = [throughput, ProgressLine(), _B()]
+    observers: list[Observer] = [throughput, ProgressLine(), board]
     try:
         with board:
             history = fit(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -84,7 +84,7 @@ def read_batches(
     gold: np.ndarray | None = None,
     weights: np.ndarray | None = None,
     first: int = 0,
-) -> Iterator[dict[str, tf.Tensor]]:
+) -> tf.distribute.DistributedDataset:
     """The batches of a plan from step `first`, one element a replica.
 
     Each holds input_ids, token_type_ids, attention_mask: int32 [places, width]; gold: int32
@@ -118,4 +118,9 @@ def read_batches(
         elements = tf.data.Dataset.range(first * replicas, len(plan) * replicas)
         return elements.map(build, num_parallel_calls=2).prefetch(2 * replicas)
 
-    return iter(strategy.distribute_datasets_from_function(pipeline))
+    return strategy.distribute_datasets_from_function(pipeline)
+
+
+def compile_for(batches: tf.distribute.DistributedDataset, function: Callable) -> Callable:
+    """`function` of a batch as one graph for batches of every width."""
+    return tf.function(function, input_signature=[batches.element_spec])

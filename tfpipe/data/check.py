@@ -15,8 +15,11 @@ from tfpipe.errors import UserError, raise_all
 
 LONGEST_INPUT = 512
 # The tokenizer reads a word of over 100 characters as one unknown token. Ten times that is no
-# word but a blob or a lost separator. Chinese characters are words of their own.
-LONG_WORD = re.compile(r"[^\W\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]{1000,}")
+# word but a blob or a lost separator. Chinese characters are words of their own, and so is "_".
+LONG_WORD = re.compile(
+    r"[^\W_\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002ceaf\U0002f800-\U0002fa1f]"
+    r"{1000,}"
+)
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,7 @@ def report_data(
 
     for name, part in (("train", train), ("dev", dev)):
         empty = sum(not text.strip() for text in part.texts)
+        empty += sum(not text.strip() for text in part.text_pairs or ())
         if empty:
             warnings.append(f"{empty:,} texts of {name} are empty")
     _report_repeats(train, facts, warnings)

@@ -60,7 +60,7 @@ def encode(examples: Examples, tokenizer: Tokenizer, max_length: int) -> Encoded
     try:
         with np.load(path) as stored:
             return Encoded(**stored)
-    except (OSError, TypeError, ValueError, EOFError, zipfile.BadZipFile):
+    except (OSError, TypeError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile):
         # Not there yet, or a file that a killed process or a full disk left damaged.
         encoded = _tokenize(examples, tokenizer, max_length)
     _store(path, encoded)
@@ -95,7 +95,11 @@ def _tokenize(examples: Examples, tokenizer: Tokenizer, max_length: int) -> Enco
 
 
 def _cache_folder() -> Path:
-    return Path(os.environ.get("TFPIPE_CACHE") or Path.home() / ".cache" / "tfpipe")
+    try:
+        return Path(os.environ.get("TFPIPE_CACHE") or Path.home() / ".cache" / "tfpipe")
+    except RuntimeError:
+        # A user without a home: no folder can be made below this one, so nothing is kept.
+        return Path(os.devnull) / "tfpipe"
 
 
 def _content_hash(examples: Examples, tokenizer: Tokenizer, max_length: int) -> str:

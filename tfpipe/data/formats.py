@@ -7,17 +7,20 @@ import gzip
 import io
 import json
 import sys
-from collections.abc import Iterator, Sequence
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from tfpipe.errors import UserError, did_you_mean
 
 FORMATS = (".csv", ".tsv", ".jsonl", ".parquet")
+UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
 def read_rows(path: Path) -> tuple[list[str], Iterator[Sequence[Any]]]:
-    """Column names and an iterator of rows as wide as the header.
+    """Column names, without spaces around them, and an iterator of rows as wide as the header.
 
     Raises UserError for a file that is missing, empty, of unknown format, not valid UTF-8 or
     broken; for a broken row while iterating, with its line.
@@ -28,95 +31,118 @@ def read_rows(path: Path) -> tuple[list[str], Iterator[Sequence[Any]]]:
     if kind not in FORMATS:
         raise UserError(
             "the data file's format is not known by its ending",
-            path.name,
+            str(path),
             f"name it {', '.join(FORMATS)}, or one of these with .gz",
         )
+    content = _read_content(path, zipped)
+    if kind == ".parquet" and content:
+        header, rows = _read_parquet(path, content)
+    else:
+        text = _decode(path, content)
+        if not text.strip():
+            raise UserError(
+                "the data file is empty", str(path), "give a file with a header and rows"
+            )
+        read = {".csv": _read_csv, ".tsv": _read_tsv, ".jsonl": _read_jsonl}[kind]
+        header, rows = read(path, text)
+    return [name.strip() for name in header], rows
+
+
+def _read_content(path: Path, zipped: bool) -> bytes:
     try:
         content = path.read_bytes()
-        if zipped:
-            content = gzip.decompress(content)
+        return gzip.decompress(content) if zipped else content
     except FileNotFoundError:
         raise UserError("the data file is missing", str(path), _similar_files(path)) from None
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise UserError(
             "the data file cannot be read", f"{path}: {error}", "check the file and its rights"
         ) from None
-    if kind == ".parquet" and content:
-        return _read_parquet(path, content)
-    text = _decode(path, content)
-    if not text.strip():
-        raise UserError("the data file is empty", str(path), "give a file with a header and rows")
-    return {".csv": _read_csv, ".tsv": _read_tsv, ".jsonl": _read_jsonl}[kind](path, text)
 
 
 def _similar_files(path: Path) -> str:
-    siblings = [child.name for child in path.parent.iterdir()] if path.parent.is_dir() else []
+    siblings: list[str] = []
+    with suppress(OSError):
+        siblings = [child.name for child in path.parent.iterdir()]
     return f"{did_you_mean(path.name, siblings)}check the path"
 
 
 def _decode(path: Path, content: bytes) -> str:
     try:
-        return content.decode("utf-8-sig")
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
+        source = "UTF-16" if content.startswith(UTF_16_MARKS) else "GB18030"
         raise UserError(
             "the data file is not valid UTF-8",
             f"{path}, line {line}: byte 0x{content[error.start]:02x}",
-            "save it as UTF-8, for example with `iconv -f GB18030 -t UTF-8` for Chinese Windows",
+            f"save it as UTF-8; if it comes from Windows, perhaps `iconv -f {source} -t UTF-8`",
         ) from None
+    if "\0" in text:
+        # No text has it, and not every Python's csv reads it.
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise UserError(
+            "the data file holds NUL characters",
+            f"{path}, line {line}",
+            "save it as UTF-8 text, or remove them with `tr -d '\\000'`",
+        )
+    return text
 
 
 def _read_csv(path: Path, text: str, separator: str = ",") -> tuple[list[str], Iterator[list[str]]]:
     csv.field_size_limit(sys.maxsize)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-    try:
-        header = next(reader)
-    except csv.Error as error:
-        raise _broken_csv(path, reader.line_num, error) from None
 
-    def rows() -> Iterator[list[str]]:
+    def numbered() -> Iterator[tuple[int, list[str]]]:
+        # The line where a record begins: a quote that is never closed swallows all that follow.
+        line = 1
         try:
             for row in reader:
-                if row:
-                    yield _as_wide_as(header, row, path, reader.line_num)
+                yield line, row
+                line = reader.line_num + 1
         except csv.Error as error:
-            raise _broken_csv(path, reader.line_num, error) from None
+            raise UserError(
+                "the CSV quoting is broken",
+                f"{path}, record from line {line}: {error}",
+                'write quotes inside a quoted field as ""',
+            ) from None
 
-    return header, rows()
-
-
-def _broken_csv(path: Path, line: int, error: csv.Error) -> UserError:
-    return UserError(
-        "the CSV quoting is broken", f"{path}, line {line}: {error}", 'write quotes inside as ""'
-    )
+    return _split_header(path, numbered())
 
 
 def _read_tsv(path: Path, text: str) -> tuple[list[str], Iterator[list[str]]]:
     # Only "\n" ends a line: str.splitlines would also break at U+2028 or a form feed in a text.
-    lines = text.split("\n")
-    header = lines[0].rstrip("\r").split("\t")
+    lines = [line.removesuffix("\r") for line in text.split("\n")]
+    header = next(line for line in lines if line.strip()).split("\t")
     if all(len(name) > 1 and name[0] == name[-1] == '"' for name in header):
         # A header in quotes is how spreadsheets and pandas mark a quoted TSV; in all others a
         # quote character is a character.
         return _read_csv(path, text, separator="\t")
+    fields = (line.split("\t") if line else [] for line in lines)
+    return _split_header(path, enumerate(fields, start=1))
+
+
+def _split_header(
+    path: Path, numbered: Iterable[tuple[int, list[str]]]
+) -> tuple[list[str], Iterator[list[str]]]:
+    """The first row that is not blank, and the rows after it; blank lines are passed over."""
+    rest = iter(numbered)
+    header = next((row for _, row in rest if "".join(row).strip()), [])
 
     def rows() -> Iterator[list[str]]:
-        for number, line in enumerate(lines[1:], start=2):
-            line = line.removesuffix("\r")
-            if line:
-                yield _as_wide_as(header, line.split("\t"), path, number)
+        for line, row in rest:
+            # In a file of one column a field of spaces is a row.
+            if not row or (len(row) == 1 < len(header) and not row[0].strip()):
+                continue
+            if len(row) != len(header):
+                raise UserError(
+                    "a row is not as wide as the header",
+                    f"{path}, line {line}: {len(row)} fields, {len(header)} in the header",
+                    "check separators, tabs and quotes in that line",
+                )
+            yield row
 
     return header, rows()
-
-
-def _as_wide_as(header: list[str], row: list[str], path: Path, line: int) -> list[str]:
-    if len(row) != len(header):
-        raise UserError(
-            "a row is not as wide as the header",
-            f"{path}, line {line}: {len(row)} fields, {len(header)} in the header",
-            "check separators, tabs and quotes in that line",
-        )
-    return row
 
 
 def _read_jsonl(path: Path, text: str) -> tuple[list[str], Iterator[list[Any]]]:
@@ -126,7 +152,7 @@ def _read_jsonl(path: Path, text: str) -> tuple[list[str], Iterator[list[Any]]]:
             continue
         try:
             record = json.loads(line)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise UserError(
                 "a line is not JSON", f"{path}, line {number}: {error}", "write one object a line"
             ) from None
@@ -146,9 +172,12 @@ def _read_parquet(path: Path, content: bytes) -> tuple[list[str], Iterator[Seque
     import pyarrow.parquet
 
     try:
-        table = pyarrow.parquet.read_table(io.BytesIO(content))
-    except pyarrow.ArrowException as error:
+        table = pyarrow.parquet.ParquetFile(io.BytesIO(content)).read()
+        columns = [column.to_pylist() for column in table.columns]
+    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
         raise UserError(
-            "the file is not parquet", f"{path}: {error}", "write it again, or give another format"
+            "the file cannot be read as parquet",
+            f"{path}: {error}",
+            "write it again, or give another format",
         ) from None
-    return table.column_names, zip(*(c.to_pylist() for c in table.columns), strict=True)
+    return table.column_names, zip(*columns, strict=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from tfpipe.data.check import refuse_untrainable
 from tfpipe.data.read import Columns, Examples, read_examples
 from tfpipe.data.split import cut_dev
-from tfpipe.errors import UserError
+from tfpipe.errors import UserError, raise_all
 
 
 @dataclass(frozen=True)
@@ -30,17 +30,25 @@ def read_parts(train: str, dev: str, test: str | None, columns: Columns, seed: i
     Raises UserError for files that cannot be read, data that cannot be trained on, and parts of
     which some have text pairs and some have not.
     """
-    train_part = read_examples(train, columns)
-    refuse_untrainable(train_part)
-    if is_share(dev):
-        train_part, dev_part = cut_dev(train_part, float(dev), seed)
+    share = float(dev) if is_share(dev) else None
+    read: dict[str, Examples] = {}
+    errors: list[UserError] = []
+    for path in dict.fromkeys((train, *([] if share else [dev]), *([test] if test else []))):
+        try:
+            read[path] = read_examples(path, columns)
+            if path == train:
+                refuse_untrainable(read[path])
+            elif train in read:
+                refuse_other_inputs(read[path], pairs=read[train].text_pairs is not None)
+        except UserError as error:
+            errors.append(error)
+    raise_all(errors)
+    train_part, dev_part = read[train], read.get(dev)
+    if share:
+        train_part, dev_part = cut_dev(train_part, share, seed)
         dev_part = replace(dev_part, path=f"{dev} of {train}, cut with seed {seed}")
-    else:
-        dev_part = read_examples(dev, columns)
-    parts = Parts(train_part, dev_part, read_examples(test, columns) if test else None)
-    for part in parts:
-        refuse_other_inputs(part, pairs=train_part.text_pairs is not None)
-    return parts
+    assert dev_part is not None
+    return Parts(train_part, dev_part, read[test] if test else None)
 
 
 def is_share(dev: str) -> bool:

@@ -69,7 +69,12 @@ def read_examples(path: str | Path, columns: Columns, labelled: bool = True) -> 
     places = [header.index(name) for name in names]
     missing: list[int] = []
     for number, row in enumerate(rows, start=1):
-        values = [_text(row[place]) for place in places]
+        try:
+            values = [_text(row[place]) for place in places]
+        except (TypeError, UnicodeError) as error:
+            raise UserError(
+                "a value is not text", f"{path}, row {number}: {error}", "mend or remove the row"
+            ) from None
         if found.label is not None and labelled and _is_missing_label(values[-1]):
             missing.append(number)
         for column, value in zip(picked, values, strict=True):
@@ -100,12 +105,22 @@ def _few(numbers: Sequence[int]) -> str:
 
 
 def _text(value: Any) -> str | None:
-    """The value as text; None for a missing one (null, or NaN as pandas writes it)."""
+    """The value as text; None for a missing one (null, or NaN as pandas writes it).
+
+    Raises TypeError for a list or a table, and UnicodeError for what is not valid Unicode.
+    """
     if value is None or (isinstance(value, float) and value != value):
         return None
     if isinstance(value, bool):
         return "true" if value else "false"
-    return value if isinstance(value, str) else str(value)
+    if isinstance(value, list | dict):
+        raise TypeError(f"a {type(value).__name__}, {str(value)[:60]}")
+    if isinstance(value, bytes):
+        return value.decode("utf-8")
+    text = value if isinstance(value, str) else str(value)
+    if not text.isascii():
+        text.encode("utf-8")  # half of a surrogate pair, as JSON can spell it, is no character
+    return text
 
 
 def _is_missing_label(value: str | None) -> bool:
@@ -115,12 +130,12 @@ def _is_missing_label(value: str | None) -> bool:
 def _find_columns(path: Path, header: list[str], asked: Columns, labelled: bool) -> Columns:
     """The columns to read: those asked for, the others by their usual names."""
     errors: list[UserError] = []
-    shown = ", ".join(map(repr, header[:20]))
+    shown = ", ".join(map(repr, header[:20])) or "none"
 
     def choose(role: str, name: str | None, usual: Sequence[str], needed: bool) -> str | None:
         flag = "--" + role.replace("_", "-")
         if name is None:
-            name = next((n for n in usual if n in header), None)
+            name = next((h for n in usual for h in header if h.lower() == n), None)
             if name is None and needed:
                 errors.append(
                     UserError(
@@ -138,11 +153,28 @@ def _find_columns(path: Path, header: list[str], asked: Columns, labelled: bool)
                     f"{hint}name the {role} column with {flag}",
                 )
             )
+        if name is not None and header.count(name) > 1:
+            errors.append(
+                UserError(
+                    f"{path} has {header.count(name)} columns {name!r}",
+                    f"columns {shown}",
+                    f"rename one, or name another {role} column with {flag}",
+                )
+            )
         return name
 
     text = choose("text", asked.text, TEXT_COLUMNS, needed=True)
-    pair = PAIR_COLUMNS.get(text or "")
+    pair = PAIR_COLUMNS.get((text or "").lower())
     text_pair = choose("text_pair", asked.text_pair, (pair,) if pair else (), needed=False)
     label = choose("label", asked.label, LABEL_COLUMNS, needed=labelled)
+    chosen = [name for name in (text, text_pair, label) if name is not None]
+    if len(set(chosen)) < len(chosen) and not errors:
+        errors.append(
+            UserError(
+                f"one column of {path} is to be both text and label, or both texts",
+                f"text {text!r}, text_pair {text_pair!r}, label {label!r}",
+                "name other columns with --text, --text-pair and --label",
+            )
+        )
     raise_all(errors)
     return Columns(text, text_pair, label)

@@ -1,4 +1,4 @@
-"""Version folders of a served model: the next number, the right to write."""
+"""Version folders of a served model: the next number."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tfpipe.errors import UserError
 
 
 def next_version(folder: Path, version: int | None) -> Path:
-    """FOLDER/NAME/N for a new version; raises UserError when it exists or cannot be written."""
+    """FOLDER/NAME/N for a new version; raises UserError when it exists."""
     taken = []
     if folder.is_dir():
         taken = [int(child.name) for child in folder.iterdir() if child.name.isdecimal()]
@@ -19,12 +19,4 @@ def next_version(folder: Path, version: int | None) -> Path:
             "leave out --version for the next number",
         )
     number = max(taken, default=0) + 1 if version is None else version
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(
-            "the model folder cannot be written",
-            f"{folder}: {error.strerror}",
-            "give a --to that you may write",
-        ) from None
     return folder / str(number)

@@ -55,7 +55,8 @@ def load(folder: Path, label_names: Sequence[str] | None = None) -> Classifier:
     _check_sizes(folder, settings, tokenizer)
     config = BertConfig.from_pretrained(folder)
     if label_names is None:
-        label_names = [config.id2label[i] for i in range(config.num_labels)]
+        id2label = config.id2label or {}
+        label_names = [id2label[column] for column in range(config.num_labels)]
     config.id2label = dict(enumerate(label_names))
     config.label2id = {name: i for i, name in enumerate(label_names)}
     config.problem_type = "single_label_classification"

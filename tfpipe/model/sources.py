@@ -96,7 +96,7 @@ def _from_hub(name: str) -> Path:
         ) from None
 
 
-def make_tiny(label_names: Sequence[str], texts: Iterable[str]) -> Classifier:
+def make_tiny(label_names: Sequence[str], texts: Iterable[str], dropout: float = 0.1) -> Classifier:
     """A two-layer BERT with random weights and a WordPiece vocabulary learnt from the texts."""
     from tokenizers.implementations import BertWordPieceTokenizer
 
@@ -112,5 +112,7 @@ def make_tiny(label_names: Sequence[str], texts: Iterable[str]) -> Classifier:
         num_hidden_layers=2,
         num_attention_heads=2,
         intermediate_size=256,
+        hidden_dropout_prob=dropout,
+        attention_probs_dropout_prob=dropout,
     )
     return checkpoint.build(config, tokenizer, label_names)

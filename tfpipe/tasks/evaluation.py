@@ -89,5 +89,5 @@ class Evaluation:
                 self.label_names[self.predicted[i]],
                 float(self.score[i]),
             )
-            for i in wrong
+            for i in wrong.tolist()
         ]

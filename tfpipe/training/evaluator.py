@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
-from tfpipe.data.batches import plan_reading, read_batches
+from tfpipe.data.batches import compile_for, plan_reading, read_batches
 from tfpipe.data.encode import Encoded, Labelled
 from tfpipe.model.checkpoint import Classifier
 from tfpipe.tasks.classify import Classify
@@ -24,7 +26,6 @@ class Evaluator:
     ):
         self._strategy, self._task, self._batch_size = strategy, task, batch_size
 
-        @tf.function(reduce_retracing=True)
         def forward(batch: dict[str, tf.Tensor]) -> tuple[tf.Tensor, ...]:
             logits = strategy.run(
                 lambda part: tf.cast(classifier.logits(part), tf.float32), args=(batch,)
@@ -32,14 +33,19 @@ class Evaluator:
             return strategy.experimental_local_results(logits)
 
         self._forward = forward
+        self._compiled: dict[int, Any] = {}
 
     def logits(self, encoded: Encoded) -> np.ndarray:
         """float32 [N, K] of all inputs, in their order."""
         plan = plan_reading(encoded.lengths, self._batch_size, self._strategy.num_replicas_in_sync)
         logits = np.zeros((len(encoded), len(self._task.label_names)), np.float32)
         batches = read_batches(encoded, plan, self._strategy)
+        places = plan.rows.shape[2]
+        if places not in self._compiled:
+            self._compiled[places] = compile_for(batches, self._forward)
+        forward = self._compiled[places]
         for replicas, batch in zip(plan.rows, batches, strict=True):
-            for rows, values in zip(replicas, self._forward(batch), strict=True):
+            for rows, values in zip(replicas, forward(batch), strict=True):
                 logits[rows[rows >= 0]] = values.numpy()[rows >= 0]
         return logits
 

@@ -4,49 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from tfpipe.config import TrainConfig
-from tfpipe.data.batches import plan_training, read_batches
+from tfpipe.data.batches import compile_for, plan_training, read_batches
 from tfpipe.data.encode import Labelled
 from tfpipe.files import folder_aside
 from tfpipe.model import checkpoint
 from tfpipe.model.checkpoint import Classifier
 from tfpipe.tasks.classify import Classify
-from tfpipe.tasks.evaluation import Evaluation
 from tfpipe.training.evaluator import Evaluator
+from tfpipe.training.observer import Observer, Step
 from tfpipe.training.optimizer import LinearWarmupDecay, make_optimizer
 from tfpipe.training.state import State, StopRequest
 from tfpipe.training.step import make_train_step
-
-
-@dataclass(frozen=True)
-class Step:
-    """What one training step did; tokens do not count padding, places do."""
-
-    step: int
-    steps: int
-    epoch: int
-    loss: float
-    learning_rate: float
-    gradient_norm: float
-    examples: int
-    tokens: int
-    places: int
-    seconds: float
-
-
-class Observer(Protocol):
-    """Somebody who looks on: a progress line, TensorBoard."""
-
-    def on_step(self, step: Step) -> None: ...
-
-    def on_epoch(self, record: dict[str, Any], evaluation: Evaluation) -> None: ...
 
 
 class Stopped(Exception):
@@ -85,6 +60,7 @@ def fit(
     train_step = make_train_step(
         strategy, classifier, task, optimizer, config.clip_norm, config.accumulate
     )
+    compiled_step = None
     evaluator = Evaluator(strategy, classifier, task, config.batch_size)
     state = State(folder / "checkpoints", classifier.bert, optimizer)
     if config.resume:
@@ -104,12 +80,13 @@ def fit(
                 config.accumulate,
                 (config.seed, epoch),
             )
+            batches = read_batches(train.encoded, plan, strategy, train.gold, weights, first)
+            compiled_step = compiled_step or compile_for(batches, train_step)
             losses = []
             began = time.perf_counter()
-            batches = read_batches(train.encoded, plan, strategy, train.gold, weights, first)
             for position, batch in enumerate(batches, start=first):
                 rate = float(schedule(progress.step))
-                results = {name: float(v) for name, v in train_step(batch).items()}
+                results = {name: float(v) for name, v in compiled_step(batch).items()}
                 progress.step += 1
                 losses.append(results["loss"])
                 now = time.perf_counter()

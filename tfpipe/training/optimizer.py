@@ -30,7 +30,7 @@ class LinearWarmupDecay(tf_keras.optimizers.schedules.LearningRateSchedule):
 
 
 def make_optimizer(schedule: LinearWarmupDecay, weight_decay: float) -> AdamWeightDecay:
-    """AdamW (Loshchilov and Hutter 2019), no decay on biases and layer norms.
+    """AdamW (Loshchilov and Hutter 2019), no decay on biases and layer norms, BERT's own epsilon.
 
     transformers' class stands on tf_keras' legacy Adam, whose fused kernel takes half the time of
     the newer AdamW on BERT's word embedding.
@@ -38,7 +38,7 @@ def make_optimizer(schedule: LinearWarmupDecay, weight_decay: float) -> AdamWeig
     return AdamWeightDecay(
         learning_rate=schedule,
         weight_decay_rate=weight_decay,
-        epsilon=1e-8,
+        epsilon=1e-6,
         exclude_from_weight_decay=NO_DECAY,
     )
 

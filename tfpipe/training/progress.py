@@ -7,7 +7,7 @@ import time
 from typing import Any, TextIO
 
 from tfpipe.tasks.evaluation import Evaluation
-from tfpipe.training.loop import Step
+from tfpipe.training.observer import Step
 
 PLAIN_LINES = 20  # of progress in a run whose output is no terminal
 

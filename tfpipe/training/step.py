@@ -21,7 +21,7 @@ def make_train_step(
     clip_norm: float,
     parts: int,
 ) -> Callable[[Batch], dict[str, tf.Tensor]]:
-    """A compiled step over a batch of every replica; returns loss and gradient_norm, scalars.
+    """A step over a batch of every replica, to be compiled; returns loss and gradient_norm.
 
     The gradient is that of the mean loss over the whole batch, whatever the number of replicas
     and parts: sums are added up over parts and replicas, divided once by the summed weights,
@@ -54,7 +54,6 @@ def make_train_step(
         )
         return {"loss": loss / weight, "gradient_norm": norm}
 
-    @tf.function(reduce_retracing=True)
     def train_step(batch: Batch) -> dict[str, tf.Tensor]:
         results = strategy.run(replica_step, args=(batch,))
         # Every replica holds the reduced values.

@@ -1,0 +1,1 @@
+"""Serving: `serving.server` answers as TensorFlow Serving does, `serving.client` asks either."""

@@ -1,0 +1,7 @@
+"""`python -m serving.client`."""
+
+import sys
+
+from serving.client.command import main
+
+sys.exit(main())

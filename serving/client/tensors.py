@@ -1,0 +1,124 @@
+"""numpy arrays to TensorProto and back.
+
+Numbers go as `tensor_content` (one copy, no per-element Python) and come back from it or from
+the typed fields that TensorFlow Serving answers in. DT_STRING is an object array of bytes.
+DT_BFLOAT16 comes back as ml_dtypes' bfloat16 where that package is installed (it comes with
+TensorFlow), else as float32, which holds every bfloat16 exactly; it goes out from an ml_dtypes
+array.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from serving.client.messages import TensorProto
+
+STRING, BFLOAT16, HALF = 7, 14, 19
+
+# DataType number -> (DataType's name, numpy dtype, typed field, dtype of the field's values)
+NUMERIC: dict[int, tuple[str, str, str, str]] = {
+    1: ("float32", "<f4", "float_val", "<f4"),
+    2: ("float64", "<f8", "double_val", "<f8"),
+    3: ("int32", "<i4", "int_val", "<i4"),
+    4: ("uint8", "|u1", "int_val", "<i4"),
+    5: ("int16", "<i2", "int_val", "<i4"),
+    6: ("int8", "|i1", "int_val", "<i4"),
+    8: ("complex64", "<c8", "scomplex_val", "<f4"),
+    9: ("int64", "<i8", "int64_val", "<i8"),
+    10: ("bool", "|b1", "bool_val", "|b1"),
+    BFLOAT16: ("bfloat16", "<u2", "half_val", "<i4"),
+    17: ("uint16", "<u2", "int_val", "<i4"),
+    18: ("complex128", "<c16", "dcomplex_val", "<f8"),
+    HALF: ("float16", "<f2", "half_val", "<i4"),
+    22: ("uint32", "<u4", "uint32_val", "<u4"),
+    23: ("uint64", "<u8", "uint64_val", "<u8"),
+}
+NAMES = {number: row[0] for number, row in NUMERIC.items()} | {STRING: "string"}
+NUMBERS = {name: number for number, name in NAMES.items()}
+
+
+def encode_tensor(value: Any) -> Any:
+    """A TensorProto of an array, a list or a scalar; its dtype is the array's, never cast.
+
+    Raises ValueError for a dtype that TensorFlow does not have and for text that UTF-8 cannot
+    hold.
+    """
+    array = np.asarray(value)
+    if array.dtype.kind in "SU" and not isinstance(value, np.ndarray):
+        # numpy's own string dtypes drop trailing zero bytes.
+        array = np.array(value, dtype=object)
+    proto = TensorProto()
+    for size in array.shape:
+        proto.tensor_shape.dim.add(size=size)
+    if array.dtype.kind in "OSTU":
+        proto.dtype = STRING
+        proto.string_val.extend(_to_bytes(item) for item in array.ravel().tolist())
+        return proto
+    number = NUMBERS.get(array.dtype.name)
+    if number is None:
+        raise ValueError(f"dtype {array.dtype} has no counterpart in TensorFlow")
+    proto.dtype = number
+    if array.dtype.byteorder == ">":
+        array = array.astype(array.dtype.newbyteorder("<"))
+    proto.tensor_content = array.tobytes()
+    return proto
+
+
+def decode_tensor(proto: Any) -> np.ndarray:
+    """The array of a TensorProto, writable.
+
+    With typed fields, fewer values than elements means that the last one repeats (none: zeros
+    or empty strings). Raises ValueError when the proto contradicts itself.
+    """
+    shape = [dim.size for dim in proto.tensor_shape.dim]
+    count = math.prod(shape)
+    if proto.dtype == STRING:
+        strings = np.empty(count, dtype=object)
+        strings[:] = _repeat_last(list(proto.string_val), count, b"")
+        return strings.reshape(shape)
+    if proto.dtype not in NUMERIC:
+        raise ValueError(f"DataType {proto.dtype} is not one this client reads")
+    name, dtype, field, wire_dtype = NUMERIC[proto.dtype]
+    if proto.tensor_content:
+        array = np.frombuffer(proto.tensor_content, dtype).copy()
+    else:
+        values = np.array(getattr(proto, field), wire_dtype)
+        if field == "half_val":
+            values = values.astype("<u2")
+        array = values.view(dtype) if field in _REINTERPRETED else values.astype(dtype)
+        array = np.asarray(_repeat_last(array, count, 0), dtype)
+    array = array.reshape(shape)
+    return _widen_bfloat16(array) if name == "bfloat16" else array
+
+
+# Fields whose values are the bits (half_val) or the halves (complex) of the numbers.
+_REINTERPRETED = ("half_val", "scomplex_val", "dcomplex_val")
+
+
+def _repeat_last(values: Any, count: int, empty: Any) -> Any:
+    missing = count - len(values)
+    if missing <= 0:
+        return values
+    last = values[-1] if len(values) else empty
+    if isinstance(values, list):
+        return values + [last] * missing
+    return np.concatenate([values, np.full(missing, last, values.dtype)])
+
+
+def _widen_bfloat16(bits: np.ndarray) -> np.ndarray:
+    try:
+        import ml_dtypes
+    except ImportError:
+        return (bits.astype("<u4") << 16).view("<f4")
+    return bits.view(ml_dtypes.bfloat16)
+
+
+def _to_bytes(item: Any) -> bytes:
+    if isinstance(item, bytes):
+        return item
+    if isinstance(item, str):
+        return item.encode()
+    raise ValueError(f"an array of strings holds {item!r}, which is neither str nor bytes")

@@ -1,0 +1,91 @@
+"""Predict: checks in TensorFlow Serving's order and words, then one run of the graph."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import grpc
+import numpy as np
+from tensorflow_serving.apis import predict_pb2
+
+from serving.server.errors import RequestError, invalid_argument
+from serving.server.model import LoadedModel
+from serving.server.tensors import read_tensor, write_tensor
+
+DEFAULT_SIGNATURE = "serving_default"
+
+
+def predict(model: LoadedModel, request: Any, timeout: float | None) -> Any:
+    """The PredictResponse to a PredictRequest. Raises RequestError."""
+    signature_name = request.model_spec.signature_name or DEFAULT_SIGNATURE
+    signature = model.signatures.get(signature_name)
+    if signature is None:
+        raise RequestError(
+            grpc.StatusCode.FAILED_PRECONDITION,
+            f'Serving signature key "{signature_name}" not found.',
+        )
+    feeds = read_inputs(signature, request.inputs)
+    aliases = choose_outputs(signature, request.output_filter)
+    values = model.run(feeds, [signature.outputs[alias].name for alias in aliases], timeout)
+
+    response = predict_pb2.PredictResponse()
+    response.model_spec.name = request.model_spec.name
+    response.model_spec.version.value = model.version
+    response.model_spec.signature_name = signature_name
+    for alias, (datatype, value) in zip(aliases, values, strict=True):
+        try:
+            write_tensor(datatype, value, response.outputs[alias])
+        except ValueError as error:
+            raise RequestError(grpc.StatusCode.UNIMPLEMENTED, f"{alias}: {error}") from None
+    return response
+
+
+def read_inputs(signature: Any, inputs: Any) -> dict[str, np.ndarray]:
+    """Arrays by tensor name, from the request or the signature's defaults."""
+    wanted, given, defaults = set(signature.inputs), set(inputs), signature.defaults
+    if len(given) > len(wanted) or (len(given) < len(wanted) and not defaults):
+        raise invalid_argument(
+            f"input size does not match signature: {len(given)}!={len(wanted)} "
+            f"len({_braces(given)}) != len({_braces(wanted)}). "
+            f"Sent extra: {_braces(given - wanted)}. "
+            f"Missing but required: {_braces(wanted - given)}."
+        )
+    feeds = {}
+    for alias in sorted(wanted):
+        name = signature.inputs[alias].name
+        if alias not in given and alias not in defaults:
+            raise invalid_argument(
+                f"Signature input alias: {alias}(feed name: {name}) not found in request and no "
+                f"default value provided. Inputs expected to be in the request {_braces(given)}, "
+                f"or default input alias set: {','.join(sorted(defaults))}"
+            )
+        try:
+            feeds[name] = read_tensor(inputs[alias] if alias in given else defaults[alias])
+        except ValueError:
+            raise invalid_argument(f"tensor parsing error: {alias}") from None
+    if given - wanted:
+        raise invalid_argument(
+            f"Inputs contains invalid name. Used request inputs: {','.join(sorted(given & wanted))}"
+            f", request input: {','.join(sorted(given))}"
+        )
+    return feeds
+
+
+def choose_outputs(signature: Any, output_filter: Iterable[str]) -> Sequence[str]:
+    """The aliases to fetch: those asked for, or all."""
+    chosen: list[str] = []
+    for alias in output_filter:
+        if alias not in signature.outputs:
+            raise invalid_argument(
+                f"output tensor alias not found in signature: {alias} "
+                f"Outputs expected to be in the set {_braces(signature.outputs)}."
+            )
+        if alias in chosen:
+            raise invalid_argument(f"duplicate output tensor alias: {alias}")
+        chosen.append(alias)
+    return chosen or list(signature.outputs)
+
+
+def _braces(names: Iterable[str]) -> str:
+    return "{" + ",".join(sorted(names)) + "}"

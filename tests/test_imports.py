@@ -1,0 +1,91 @@
+"""The rules of the house: who may import whom, and what a client must never load."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+# Every room imports from itself and from rooms before it.
+ROOMS = ["errors", "files", "config", "data", "model", "tasks", "run", "training", "report"]
+ROOMS += ["exporting", "cli", "train", "evaluate", "export"]
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Modules that a file imports, anywhere in it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def room_of(module: str) -> str:
+    return module.split(".")[1]
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "tfpipe").rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT))
+)
+def test_rooms_import_to_the_left(path: Path) -> None:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    if parts[1] == "__init__":
+        return
+    here = ROOMS.index(parts[1])
+    for module in imported(path):
+        assert not module.startswith(("serving", "tuning")), f"{path} imports {module}"
+        if module.startswith("tfpipe.") and room_of(module) in ROOMS:
+            assert ROOMS.index(room_of(module)) <= here, f"{path} imports {module}"
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "serving").rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT))
+)
+def test_serving_stands_alone(path: Path) -> None:
+    forbidden = ["tfpipe", "tuning", "transformers", "tf_keras", "keras"]
+    if "client" in path.parts:
+        forbidden += ["tensorflow", "tensorflow_serving", "serving.server"]
+    for module in imported(path):
+        assert not any(module == f or module.startswith(f + ".") for f in forbidden), module
+
+
+def test_tf_classes_of_transformers_enter_in_one_place() -> None:
+    users = {
+        path.name
+        for path in (ROOT / "tfpipe").rglob("*.py")
+        for module in imported(path)
+        if module.startswith("transformers.TF") or "modeling_tf" in module
+    }
+    assert users == {"checkpoint.py"}
+
+
+@pytest.mark.parametrize("verb", ["tfpipe.train", "tfpipe.evaluate", "tfpipe.export"])
+def test_help_loads_no_tensorflow(verb: str) -> None:
+    script = f"""
+import sys, runpy
+sys.argv = ["{verb}", "--help"]
+try:
+    runpy.run_module("{verb}", run_name="__main__", alter_sys=True)
+except SystemExit as end:
+    assert not end.code
+heavy = {{"tensorflow", "numpy", "transformers", "yaml"}} & set(sys.modules)
+assert not heavy, heavy
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "example:" in done.stdout
+
+
+def test_no_machine_path_in_the_project() -> None:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    home, here = str(Path.home()) + "/", str(ROOT) + "/"
+    for name in listed.stdout.split():
+        content = (ROOT / name).read_bytes() if (ROOT / name).is_file() else b""
+        assert home.encode() not in content and here.encode() not in content, name

@@ -1,0 +1,67 @@
+"""The README's commands, run in an empty folder in the order in which they stand."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(bash|python|console)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+def test_make_targets_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for target in re.findall(r"\bmake ([a-z-]+)", README):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def test_named_options_exist() -> None:
+    """Options of blocks that are shown and not run."""
+    from tfpipe.cli import parser_for
+    from tfpipe.config import TrainConfig
+
+    known = parser_for(TrainConfig, "tfpipe.train", "", "").format_help()
+    shown = "".join(text for kind, text in BLOCKS if kind == "console" and "tfpipe.train" in text)
+    for option in re.findall(r"--[a-z-]+", shown):
+        assert option in known
+
+
+@pytest.mark.readme
+def test_commands_run(tmp_path: Path) -> None:
+    """bash and python blocks as one session; `console` blocks are shown only."""
+    script = ["set -em"]
+    for number, (kind, text) in enumerate(BLOCKS):
+        if kind == "bash":
+            # The shutdown of the served model comes at the end: python blocks ask it too.
+            script.append(text.replace("kill %1", ""))
+        elif kind == "python":
+            (tmp_path / f"block{number}.py").write_text(text, encoding="utf-8")
+            script.append(f"python block{number}.py")
+    script.append("kill %1; wait %1")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    bash = shutil.which("bash")
+    assert bash, "the README's commands are written for bash"
+    with (tmp_path / "errors.txt").open("w") as errors:
+        done = subprocess.run(
+            [bash, "-c", "\n".join(script)],
+            cwd=tmp_path,
+            env={**os.environ, "PATH": path},
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            timeout=1200,
+        )
+    told = (tmp_path / "errors.txt").read_text()
+    assert done.returncode == 0, told
+    assert '"accuracy"' in done.stdout  # evaluate
+    assert "models/support/1" in done.stdout  # export
+    assert "serving support version 1" in done.stdout  # server
+    assert "Where is my parcel?" in done.stdout  # client
+    assert (tmp_path / "runs" / "support" / "report.html").is_file()

@@ -1,0 +1,174 @@
+"""The training command: bad input, stopping and going on, what the run folder holds."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from tests.tiny import tiny_config, tiny_run, write_messages
+from tfpipe import evaluate, export, train
+from tfpipe.cli import Interrupted
+from tfpipe.config import TrainConfig, build, read_values
+from tfpipe.run import Run
+from tfpipe.training import loop
+
+HEADER = "text\tlabel\n"
+ROWS = "".join(f"word{i} text\t{'ab'[i % 2]}\n" for i in range(20))
+BAD_FILES = {
+    "empty": ("", "empty"),
+    "header only": (HEADER, "no rows"),
+    "wrong column": ("txt\tlabel\na\tb\n", "no text column"),
+    "a label once": (HEADER + ROWS + "odd one\tc\n", "occurs once"),
+    "one class": (HEADER + ROWS.replace("\tb", "\ta"), "only one label"),
+    "NaN label": (HEADER + ROWS + "x\tnan\ny\t\n", "have no label"),
+    "10 kB word": (HEADER + ROWS + "x" * 10240 + "\ta\n", "far too long"),
+}
+
+
+def refused(arguments: list[str], capsys: pytest.CaptureFixture, wrong: str) -> None:
+    """The command ends with status 2, three parts, and no traceback."""
+    assert train.main(arguments) == 2
+    told = capsys.readouterr().err
+    assert wrong in told and "found:" in told and "to do:" in told and "Traceback" not in told
+
+
+@pytest.mark.parametrize("name", BAD_FILES)
+def test_bad_training_files(name: str, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    content, wrong = BAD_FILES[name]
+    data, output = tmp_path / "train.tsv", tmp_path / "run"
+    data.write_text(content, encoding="utf-8")
+    refused(["--train", str(data), "--model", "tiny", "--output", str(output)], capsys, wrong)
+    assert not output.exists()
+
+
+def test_other_bad_input(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    data = write_messages(tmp_path / "messages.tsv")
+    output = tmp_path / "run"
+    usual = ["--train", str(data), "--model", "tiny", "--output", str(output)]
+    refused([*usual, "--train", str(tmp_path / "mesages.tsv")], capsys, "did you mean")
+    refused([*usual, "--text", "txt"], capsys, "did you mean 'text'")
+    refused([*usual, "--dev", "1.5"], capsys, "no share")
+    refused([*usual, "--devices", "3"], capsys, "3 devices")
+    unknown = tmp_path / "dev.tsv"
+    unknown.write_text(HEADER + "a text\tnews\n", encoding="utf-8")
+    refused([*usual, "--dev", str(unknown)], capsys, "not trained on")
+    binary = tmp_path / "latin.tsv"
+    binary.write_bytes(HEADER.encode() + "café\ta\n".encode("latin-1"))
+    refused([*usual, "--train", str(binary)], capsys, "not valid UTF-8")
+    refused([*usual, "--output", "/proc/run"], capsys, "cannot be written")
+    assert not output.exists()
+    output.mkdir()
+    (output / "notes.txt").write_text("mine")
+    refused(usual, capsys, "exists and is not empty")
+    refused([*usual, "--resume"], capsys, "no run to resume")
+    assert [path.name for path in output.iterdir()] == ["notes.txt"]
+
+
+def test_all_wrong_options_at_once(capsys: pytest.CaptureFixture) -> None:
+    refused(["--epochs", "0", "--startegy", "mirrored", "--precision", "int8"], capsys, "epochs")
+    train.main(["--epochs", "0", "--startegy", "mirrored", "--precision", "int8"])
+    told = capsys.readouterr().err
+    assert "did you mean 'strategy'" in told and "float32" in told
+
+
+def test_run_folder(tmp_path: Path) -> None:
+    run = tiny_run(tmp_path, test=str(write_messages(tmp_path / "test.tsv", 30, seed=9)))
+    metrics = json.loads((run.folder / "metrics.json").read_text())
+    assert set(metrics) == {"task", "dev", "test", "train", "model", "environment"}
+    assert set(metrics["dev"]) == {"accuracy", "macro_f1", "weighted_f1", "loss", "examples"}
+    assert metrics["test"]["examples"] == 30
+    assert set(metrics["train"]) == {
+        *("steps", "epochs", "seconds"),
+        *("examples_per_second", "tokens_per_second", "padding_share"),
+    }
+    assert set(metrics["model"]) == {"parameters", "trainable_parameters"}
+    lines = (run.folder / "predictions.tsv").read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "text\tgold\tpredicted\tscore"
+    assert len(lines) == metrics["dev"]["examples"] + 1
+    right = sum(line.split("\t")[1] == line.split("\t")[2] for line in lines[1:])
+    assert right / (len(lines) - 1) == pytest.approx(metrics["dev"]["accuracy"])
+    stored = build(TrainConfig, read_values(run.folder / "config.yaml"))
+    assert stored.model == "tiny" and stored.learning_rate is not None
+    assert (run.folder / "report.html").stat().st_size > 1000
+    assert list((run.folder / "logs").glob("events*"))
+
+    # A run that is not finished, or nothing at all, is told apart by what comes next.
+    (run.folder / "metrics.json").unlink()
+    for command in (evaluate.main, export.main):
+        extra = ["--to", str(tmp_path / "models" / "m")] if command is export.main else []
+        assert command([str(run.folder), *extra]) == 2
+        assert command([str(tmp_path / "nothing"), *extra]) == 2
+    assert not (tmp_path / "models").exists()
+
+
+def test_stopped_and_resumed_is_the_same_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = tiny_run(tmp_path / "whole", deterministic=False)
+
+    class Stopping(loop.StopRequest):
+        """Asks for a stop as a signal would, in the middle of the second epoch."""
+
+        def __enter__(self) -> loop.StopRequest:
+            self.steps = 0
+            return super().__enter__()
+
+        @property
+        def signal(self) -> int | None:
+            self.steps += 1
+            return signal.SIGINT if self.steps > 17 else None
+
+        @signal.setter
+        def signal(self, number: int | None) -> None:
+            """The attribute that the base class sets to None."""
+
+    config = tiny_config(tmp_path / "whole", output=str(tmp_path / "parts"))
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "StopRequest", Stopping)
+        with pytest.raises(Interrupted) as stopped:
+            train.train(config)
+    assert stopped.value.status == 130 and "--resume --output" in str(stopped.value)
+    assert not Run(tmp_path / "parts").finished
+
+    # Other data or settings are refused; the run itself goes on to the same number of steps.
+    assert train.main(["--resume", "--output", config.output or "", "--epochs", "9"]) == 2
+    resumed = train.train(TrainConfig(resume=True, output=config.output))
+    assert resumed.metrics["train"]["steps"] == whole.metrics["train"]["steps"]
+    assert train.main(["--resume", "--output", config.output or ""]) == 2
+    names = load_file(resumed.model / "model.safetensors").keys()
+    assert names == load_file(whole.model / "model.safetensors").keys()
+
+
+def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
+    data = write_messages(tmp_path / "messages.tsv")
+    command = [sys.executable, "-m", "tfpipe.train", "--train", str(data), "--model", "tiny"]
+    output = tmp_path / "run"
+    training = subprocess.Popen(
+        [*command, "--epochs", "500", "--batch-size", "8", "--output", str(output)],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert training.stderr is not None
+    for line in training.stderr:
+        if line.startswith("epoch 1:"):
+            training.send_signal(signal.SIGINT)
+            break
+    rest = training.stderr.read()
+    assert training.wait(timeout=60) == 130, rest
+    assert f"--resume --output {output}" in rest and "Traceback" not in rest
+    assert list((output / "checkpoints").glob("state-*.index"))
+
+
+def test_equal_seeds_equal_runs(tmp_path: Path) -> None:
+    first = tiny_run(tmp_path / "a", epochs=1)
+    second = tiny_run(tmp_path / "b", epochs=1)
+    one, two = (load_file(run.model / "model.safetensors") for run in (first, second))
+    for name, value in one.items():
+        np.testing.assert_allclose(two[name], value, atol=1e-5)

@@ -1,0 +1,67 @@
+"""Token ids to what BERT reads: special tokens, truncation, padding to the longest of the batch."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+
+class SpecialIds(NamedTuple):
+    """The ids of the tokens that frame a text and fill a row."""
+
+    cls: int
+    sep: int
+    pad: int
+
+
+def pack(
+    first: tf.RaggedTensor, second: tf.RaggedTensor | None, special: SpecialIds, max_length: int
+) -> dict[str, tf.Tensor]:
+    """`[CLS] first [SEP]` or `[CLS] first [SEP] second [SEP]`, at most `max_length` tokens each.
+
+    first, second: ragged int32 [texts, tokens]. Returns input_ids, token_type_ids and
+    attention_mask: int32 [texts, longest], padded on the right.
+    """
+    first_lengths = first.row_lengths()
+    if second is None:
+        kept = tf.minimum(first_lengths, max_length - 2)
+        total = kept + 2
+        values = [first.values]
+    else:
+        kept, kept_second = truncate_pairs(first_lengths, second.row_lengths(), max_length - 3)
+        total = kept + kept_second + 3
+        values = [first.values, second.values]
+
+    # Every cell of the result is drawn from one pool: the special tokens, then all texts.
+    pool = tf.concat([[special.cls, special.sep, special.pad], *values], 0)
+    cls_place, sep_place, pad_place, texts_place = (tf.constant(i, tf.int64) for i in range(4))
+    kept, total = kept[:, None], total[:, None]
+    # The maximum over no rows at all is the smallest integer.
+    column = tf.range(tf.maximum(tf.reduce_max(total), 0))[None, :]
+    place = tf.where(column < total, sep_place, pad_place)
+    in_second = (column > kept + 1) & (column < total)
+    if second is not None:
+        start = texts_place + tf.size(first.values, tf.int64) + second.row_splits[:-1, None]
+        is_text = in_second & (column < total - 1)
+        place = tf.where(is_text, start + column - kept - 2, place)
+    start = texts_place + first.row_splits[:-1, None]
+    place = tf.where(column <= kept, start + column - 1, place)
+    place = tf.where(column == 0, cls_place, place)
+    return {
+        "input_ids": tf.gather(pool, place),
+        "token_type_ids": tf.cast(in_second, tf.int32),
+        "attention_mask": tf.cast(column < total, tf.int32),
+    }
+
+
+def truncate_pairs(first: tf.Tensor, second: tf.Tensor, room: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """The tokens kept of each of two texts, given their lengths: int64 [texts].
+
+    HuggingFace's `longest_first`: the longer text is cut down to the shorter one, then both
+    alike; of an odd `room` the longer text gets the odd token (the second, of equal ones).
+    """
+    shorter, longer = tf.minimum(first, second), tf.maximum(first, second)
+    half = tf.minimum(shorter, room // 2)
+    rest = tf.minimum(longer, room - half)
+    return tf.where(first <= second, half, rest), tf.where(first <= second, rest, half)

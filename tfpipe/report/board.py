@@ -1,0 +1,114 @@
+"""What TensorBoard shows of a run: curves, the confusion matrix, the worst mistakes."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import tensorflow as tf
+
+from tfpipe.report.names import characters_within, shorten
+from tfpipe.report.plots import confusion_figure, picture_names, pixels
+from tfpipe.tasks.evaluation import Evaluation, Mistake
+from tfpipe.training.observer import Step
+
+# Everything that means something in Markdown or HTML, as what means nothing in either.
+HARMLESS = {ord(character): f"&#{ord(character)};" for character in r"\`*_{}[]<>()#+!|&~$"}
+
+
+class Board:
+    """Writes the events of one run into `folder`; nothing is created before the first value.
+
+    Tags: `train/<name>` for each step, `dev/<figure>`, the image `dev/confusion_matrix` and the
+    text `dev/mistakes` for each epoch.
+    """
+
+    def __init__(self, folder: str | Path):
+        self.folder = Path(folder)
+        self._opened: tf.summary.SummaryWriter | None = None
+
+    def __enter__(self) -> Board:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def on_step(self, step: Step) -> None:
+        """Write the curves of a training step."""
+        self._write_scalars("train", step.step, step.figures)
+
+    def on_epoch(self, record: Mapping[str, Any], evaluation: Evaluation) -> None:
+        """Write the figures, the confusion matrix and the 20 most confident mistakes on dev.
+
+        record: `step` counts steps so far, so that both groups of curves share an axis.
+        """
+        step = record["step"]
+        # The number of examples never changes: a flat curve tells nothing.
+        figures = {k: value for k, value in evaluation.figures.items() if k != "examples"}
+        self._write_scalars("dev", step, figures)
+        image = pixels(confusion_figure(evaluation))
+        with self._writer().as_default(step=tf.constant(step, tf.int64)):
+            tf.summary.image(
+                "dev/confusion_matrix", image[None], description=_legend(evaluation.label_names)
+            )
+            tf.summary.text(
+                "dev/mistakes",
+                mistakes_table(evaluation.mistakes(20)),
+                description="Wrong answers given with the highest scores.",
+            )
+        self._writer().flush()
+
+    def close(self) -> None:
+        """Write what is still in memory and close the event file."""
+        if self._opened:
+            self._opened.close()
+            self._opened = None
+
+    def _writer(self) -> tf.summary.SummaryWriter:
+        if self._opened is None:
+            self._opened = tf.summary.create_file_writer(str(self.folder))
+        return self._opened
+
+    def _write_scalars(self, group: str, step: int, values: Mapping[str, float]) -> None:
+        with self._writer().as_default(step=tf.constant(step, tf.int64)):
+            for name, value in values.items():
+                tf.summary.scalar(f"{group}/{name}", value)
+
+
+def mistakes_table(mistakes: Sequence[Mistake]) -> str:
+    """The mistakes as a Markdown table; users' texts stay one plain cell each, 300 characters."""
+    if not mistakes:
+        return "No mistakes."
+    rows = [
+        f"| {row.score:.3f} | {_cell(row.gold, 60)} | {_cell(row.predicted, 60)} "
+        f"| {_cell(row.text, 300)} |"
+        for row in mistakes
+    ]
+    return "\n".join(["| score | gold | predicted | text |", "|---|---|---|---|", *rows])
+
+
+def _cell(text: str, most: int) -> str:
+    line = shorten(text, most)
+    # TensorBoard breaks words anywhere and lets one long cell squeeze the others to a letter's
+    # width; lines of a limited width leave room for all columns.
+    lines = textwrap.wrap(line, characters_within(line, ems=38)) or [""]
+    return "<br>".join(part.translate(HARMLESS) for part in lines)
+
+
+def _legend(label_names: Sequence[str]) -> str:
+    shown = picture_names(label_names)
+    numbered = [
+        f"{_cell(mark, 60)} = {_cell(name, 60)}"
+        for column, (mark, name) in enumerate(zip(shown, label_names, strict=True))
+        if mark == f"#{column}"
+    ]
+    words = "Rows are gold labels, columns predicted ones; colours are shares of the row."
+    return f"{words} {'; '.join(numbered)}".strip()

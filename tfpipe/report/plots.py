@@ -1,0 +1,305 @@
+"""Pictures of an evaluation and of a training history, for TensorBoard and the report."""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from tfpipe.report.names import (
+    can_draw,
+    characters_within,
+    font_families,
+    shorten,
+    width_in_ems,
+)
+from tfpipe.tasks.evaluation import Evaluation
+
+RIGHT = (0x2B / 255, 0x6C / 255, 0xB0 / 255)
+WRONG = (0xD9 / 255, 0x48 / 255, 0x1C / 255)
+LINES = ("#2b6cb0", "#d9481c", "#2f9e63", "#8a5cc2", "#b7860b")
+MOST_NUMBERED_LABELS = 40
+MOST_MARKED_PAIRS = 10
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Texts of one gold label that were taken for one other label.
+
+    gold, predicted: label columns; count: such texts; support: all texts of the gold label.
+    """
+
+    gold: int
+    predicted: int
+    count: int
+    support: int
+
+
+def worst_pairs(evaluation: Evaluation, most: int) -> list[Pair]:
+    """The pairs of labels mixed up most often; of equal counts the larger share comes first."""
+    errors = _errors(evaluation)
+    support = evaluation.confusion.sum(axis=1)
+    pairs = [
+        Pair(int(gold), int(other), int(errors[gold, other]), int(support[gold]))
+        for gold, other in np.argwhere(errors)
+    ]
+    return sorted(pairs, key=lambda pair: (-pair.count, pair.support))[:most]
+
+
+def _errors(evaluation: Evaluation) -> np.ndarray:
+    return evaluation.confusion * (1 - np.eye(len(evaluation.label_names), dtype=np.int64))
+
+
+def picture_names(label_names: Sequence[str], browser: bool = False) -> list[str]:
+    """Label names as a picture shows them: short, and `#12` where no installed font draws one.
+
+    browser: keep every name, because a browser brings its own fonts.
+    """
+    names = [shorten(name, characters_within(name, ems=22)) for name in label_names]
+    if browser:
+        return names
+    return [name if can_draw(name) else f"#{column}" for column, name in enumerate(names)]
+
+
+def confusion_figure(
+    evaluation: Evaluation, label_limit: int = 200, browser: bool = False
+) -> Figure:
+    """The confusion matrix: rows gold, columns predicted, colours by share of the row.
+
+    Up to 40 labels every cell has its count; with more, the ten worst pairs carry numbers that a
+    list below explains. Of more than `label_limit` labels, those with the most errors are shown.
+    browser: the figure will be read as SVG in a browser, whose fonts draw every name.
+    """
+    errors = _errors(evaluation)
+    trouble = errors.sum(axis=0) + errors.sum(axis=1)
+    shown = np.sort(np.argsort(-trouble, kind="stable")[:label_limit])
+    counts = evaluation.confusion[np.ix_(shown, shown)]
+    shares = counts / np.maximum(evaluation.confusion.sum(axis=1)[shown], 1)[:, None]
+    all_names = picture_names(evaluation.label_names, browser)
+    names = [all_names[column] for column in shown]
+    many = len(shown) > MOST_NUMBERED_LABELS
+    places = {int(column): place for place, column in enumerate(shown)}
+    pairs = [
+        pair
+        for pair in (worst_pairs(evaluation, MOST_MARKED_PAIRS) if many else [])
+        if pair.gold in places and pair.predicted in places and pair.count > 1
+    ]
+
+    cell = float(np.clip(9 / len(shown), 0.15, 0.8))
+    size = float(np.clip(cell * 72 * 0.62, 6.5, 10))
+    side = cell * len(shown)
+    margin = max(width_in_ems(name) for name in names) * size / 72 + 0.2
+    far_margin = margin if many else 0.3
+    above, below = 0.75 + (margin if many else 0), margin + 0.4 + 0.19 * len(pairs)
+    # The narrowest figure still holds its title and the colour key.
+    wide, high = max(margin + side + far_margin, 5.0), above + side + below
+    figure = _new_figure(wide, high, "confusion")
+    axes = figure.add_axes((margin / wide, below / high, side / wide, side / high))
+    axes.set_axis_off()
+    axes.set(xlim=(-0.5, len(shown) - 0.5), ylim=(len(shown) - 0.5, -0.5))
+    axes.imshow(_colours(shares, np.eye(len(shown)) > 0), interpolation="none", aspect="auto")
+    _draw_grid(axes, len(shown))
+    _draw_names(axes, names, size, gap=0.05 / cell, all_sides=many)
+    if many:
+        marked = [(places[pair.gold], places[pair.predicted]) for pair in pairs]
+        _mark_pairs(axes, marked, max(17, cell * 72 * 1.5))
+    else:
+        _write_counts(axes, counts, shares, min(size, 10))
+
+    right, total = int(np.trace(evaluation.confusion)), int(evaluation.confusion.sum())
+    title = f"{right:,} of {total:,} texts right"
+    if len(shown) < len(evaluation.label_names):
+        title += (
+            f"; the {len(shown)} of {len(evaluation.label_names):,} labels with the most errors"
+        )
+    left = 0.15 / wide
+    figure.text(left, 1 - 0.15 / high, title, size=11, weight="bold", va="top")
+    note = "rows: gold label, columns: predicted label"
+    figure.text(left, 1 - 0.4 / high, note, size=8.5, va="top")
+    _draw_key(figure, wide, high, 0.22 + 0.19 * len(pairs))
+    for number, pair in enumerate(pairs, start=1):
+        gold, predicted = all_names[pair.gold], all_names[pair.predicted]
+        line = f"{number}.  {gold} → {predicted}:  {pair.count:,} of {pair.support:,}"
+        height = (0.1 + 0.19 * (len(pairs) - number)) / high
+        figure.text(left, height, line, size=8.5, family=font_families(), parse_math=False)
+    return figure
+
+
+def _new_figure(wide: float, high: float, label: str) -> Figure:
+    figure = Figure(figsize=(wide, high), dpi=100, facecolor="white")
+    figure.set_label(label)
+    return figure
+
+
+def _colours(shares: np.ndarray, right: np.ndarray) -> np.ndarray:
+    # Errors start strong, so that one in a hundred is seen beside a full diagonal; cells without
+    # texts are transparent, so that the picture suits light and dark pages.
+    colours = np.empty((*shares.shape, 4))
+    colours[..., :3] = np.where(right[..., None], RIGHT, WRONG)
+    strength = np.where(right, 0.08 + 0.82 * shares, 0.3 + 0.7 * np.sqrt(shares))
+    colours[..., 3] = np.where(shares > 0, strength, 0)
+    return np.rint(colours * 255).astype(np.uint8)
+
+
+def _draw_grid(axes: Axes, labels: int) -> None:
+    # One line with gaps is one element of the SVG, where a line a row would be hundreds.
+    edges = np.repeat(np.arange(labels + 1) - 0.5, 3)
+    span = np.tile([-0.5, labels - 0.5, np.nan], labels + 1)
+    x, y = np.concatenate([edges, span]), np.concatenate([span, edges])
+    axes.plot(x, y, color="#888888", linewidth=0.4, alpha=0.45, clip_on=False)
+
+
+def _draw_names(axes: Axes, names: Sequence[str], size: float, gap: float, all_sides: bool) -> None:
+    near, far = -0.5 - gap, len(names) - 0.5 + gap
+    across: dict[str, Any] = {
+        "size": size,
+        "family": font_families(),
+        "va": "center_baseline",
+        "parse_math": False,
+    }
+    upright = {**across, "rotation": 90, "rotation_mode": "anchor"}
+    for place, name in enumerate(names):
+        axes.text(near, place, name, ha="right", **across)
+        axes.text(place, far, name, ha="right", **upright)
+        if all_sides:
+            axes.text(far, place, name, ha="left", **across)
+            axes.text(place, near, name, ha="left", **upright)
+
+
+def _write_counts(axes: Axes, counts: np.ndarray, shares: np.ndarray, size: float) -> None:
+    for (row, column), count in np.ndenumerate(counts):
+        if count:
+            strong = shares[row, column] > (0.6 if row == column else 0.35)
+            axes.text(
+                column,
+                row,
+                f"{count:,}",
+                size=size,
+                ha="center",
+                va="center_baseline",
+                color="white" if strong else "black",
+            )
+
+
+def _mark_pairs(axes: Axes, cells: Sequence[tuple[int, int]], size: float) -> None:
+    last = axes.get_xlim()[1] - 2
+    for number, (row, column) in enumerate(cells, start=1):
+        # Beside the ring, and at the edges on its inner side, where no name stands.
+        aside = (size * (0.42 if column < last else -0.7), size * (0.42 if row > 1 else -0.7))
+        axes.plot(
+            column,
+            row,
+            "o",
+            markersize=size,
+            markerfacecolor="none",
+            markeredgecolor="black",
+            markeredgewidth=1,
+            clip_on=False,
+        )
+        axes.annotate(
+            str(number),
+            (column, row),
+            aside,
+            textcoords="offset points",
+            size=9,
+            weight="bold",
+            annotation_clip=False,
+        )
+
+
+def _draw_key(figure: Figure, wide: float, high: float, bottom: float) -> None:
+    levels = np.linspace(0.01, 1, 40)[None]
+    for start, right, word in ((0.15, True, "right"), (2.0, False, "wrong")):
+        axes = figure.add_axes((start / wide, bottom / high, 0.8 / wide, 0.11 / high))
+        axes.set_axis_off()
+        key = _colours(levels, np.full(levels.shape, right))
+        axes.imshow(key, aspect="auto", interpolation="none")
+        place = ((start + 0.87) / wide, (bottom + 0.005) / high)
+        figure.text(*place, f"{word}, 1 to 100%", size=7.5)
+
+
+def curves_figure(history: Sequence[Mapping[str, Any]]) -> Figure:
+    """Learning curves: losses on the left, dev figures of scale 1 on the right.
+
+    history: one mapping an epoch, {"epoch", "loss", "dev_loss", "dev_accuracy", ..., "best"}; a
+    figure that an epoch lacks leaves a gap; the last epoch that was the best is marked as kept.
+    """
+    figure = _new_figure(9, 3.2, "curves")
+    left, right = figure.subplots(1, 2)
+    figure.subplots_adjust(left=0.065, right=0.99, bottom=0.16, top=0.89, wspace=0.16)
+    epochs = [row.get("epoch", place) for place, row in enumerate(history, start=1)]
+    kept = [epoch for epoch, row in zip(epochs, history, strict=True) if row.get("best")]
+    scores = dict.fromkeys(key for row in history for key in row if key.startswith("dev_"))
+    shares = [
+        key
+        for key in scores
+        if key != "dev_loss" and all(abs(row.get(key, 0)) <= 1 for row in history)
+    ]
+    for axes, title, keys in (
+        (left, "Loss", ["loss", "dev_loss"]),
+        (right, "Figures on dev", shares[: len(LINES)]),
+    ):
+        for key, colour in zip(keys, LINES, strict=False):
+            values = [row.get(key, np.nan) for row in history]
+            name = {"loss": "train", "dev_loss": "dev"}.get(key, key.removeprefix("dev_"))
+            axes.plot(epochs, values, color=colour, marker="o", markersize=4, label=name)
+        if kept:
+            axes.axvline(kept[-1], color="black", linewidth=0.8, linestyle=":", label="kept")
+        axes.set_title(title, size=10, weight="bold", loc="left")
+        axes.set_xlabel("epoch", size=9)
+        axes.tick_params(labelsize=8)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(color="#888888", alpha=0.25, linewidth=0.5)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.set_facecolor("none")
+        if axes.lines:
+            axes.legend(fontsize=8, framealpha=0)
+    return figure
+
+
+def png(figure: Figure) -> bytes:
+    """The figure as a PNG on white, 100 pixels an inch."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return buffer.getvalue()
+
+
+def pixels(figure: Figure) -> np.ndarray:
+    """The same picture as uint8 [height, width, 3]."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3]
+
+
+def svg(figure: Figure) -> str:
+    """The figure as one <svg> element: text stays text, black follows the page's text colour.
+
+    The same figure gives the same string, and its ids begin with the figure's label, so that
+    several pictures can share a page.
+    """
+    buffer = io.BytesIO()
+    look: Any = {"svg.fonttype": "none", "svg.hashsalt": "tfpipe"}
+    nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    with matplotlib.rc_context(look), warnings.catch_warnings():
+        # The browser's fonts draw the text; what matplotlib's own lack does not matter here.
+        warnings.filterwarnings("ignore", message="Glyph .* missing")
+        figure.savefig(buffer, format="svg", facecolor="none", metadata=nothing)
+    text = buffer.getvalue().decode("utf-8")
+    text = re.sub(r"<!--.*?-->\s*", "", text[text.index("<svg") :], flags=re.DOTALL)
+    # Text content has no "<" left, so these replacements touch markup only.
+    return re.sub(r"<[^<>]+>", lambda tag: _fit_to_page(tag[0], str(figure.get_label())), text)
+
+
+def _fit_to_page(tag: str, label: str) -> str:
+    tag = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{label}-", tag)
+    return tag.replace("#000000", "currentColor")

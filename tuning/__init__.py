@@ -1,0 +1,1 @@
+"""The search for good training settings: a trial is tfpipe.train with other values."""

@@ -1,5 +1,7 @@
 """Packaging of tfpipe: text classification with TensorFlow, from a text file to a served answer."""
 
+from pathlib import Path
+
 from setuptools import find_packages, setup
 
 # The TensorFlow family moves together: one minor version for all of it. transformers 4.55 and
@@ -12,9 +14,9 @@ setup(
     name="tfpipe",
     version="0.1.0",
     description="Train, export and serve BERT text classifiers with TensorFlow",
-    long_description=open("README.md", encoding="utf-8").read(),
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
-    license="Apache-2.0",
+    license="MIT",
     python_requires=">=3.10,<3.13",
     packages=find_packages(include=["tfpipe*", "serving*", "tuning*"]),
     package_data={

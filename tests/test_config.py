@@ -1,0 +1,244 @@
+"""The configuration: every rule, all errors at once, and YAML there and back."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tfpipe.config import (
+    EvaluateConfig,
+    ExportConfig,
+    TrainConfig,
+    build,
+    field_type,
+    read_values,
+    to_yaml,
+)
+from tfpipe.errors import UserError, UserErrors, did_you_mean, raise_all
+
+
+def refused(values: dict[str, Any], config_class: type = TrainConfig) -> UserError:
+    with pytest.raises(UserError) as caught:
+        build(config_class, values)
+    return caught.value
+
+
+# ---- values ---------------------------------------------------------------------------------
+
+
+def test_the_defaults_obey_their_own_rules() -> None:
+    assert build(TrainConfig, {}) == TrainConfig()
+    assert build(TrainConfig, dataclasses.asdict(TrainConfig())) == TrainConfig()
+
+
+@pytest.mark.parametrize(
+    "name,value,expected",
+    [
+        ("epochs", "3", 3),
+        ("epochs", 3.0, 3),
+        ("batch-size", "64", 64),
+        ("batch_size", 64, 64),
+        ("learning_rate", "1e-4", 1e-4),
+        ("learning_rate", 1, 1.0),
+        ("learning_rate", None, None),
+        ("warmup", "0", 0.0),
+        ("warmup", 1, 1.0),
+        ("max_length", 4, 4),
+        ("max_length", 512, 512),
+        ("devices", 0, 0),
+        ("deterministic", True, True),
+        ("deterministic", "False", False),
+        ("resume", "true", True),
+        ("dev", 0.25, "0.25"),
+        ("label", 2024, "2024"),
+        ("train", "一.csv", "一.csv"),
+        ("strategy", "mirrored", "mirrored"),
+    ],
+)
+def test_values_are_converted(name: str, value: Any, expected: Any) -> None:
+    result = getattr(build(TrainConfig, {name: value}), name.replace("-", "_"))
+    assert result == expected
+    assert type(result) is type(expected)
+
+
+@pytest.mark.parametrize(
+    "name,value,wrong",
+    [
+        ("task", "clasify", "--task does not know this value"),
+        ("strategy", "Mirrored", "--strategy does not know this value"),
+        ("epochs", 0, "--epochs is out of range"),
+        ("max_length", 3, "--max-length is out of range"),
+        ("max_length", "513", "--max-length is out of range"),
+        ("warmup", 1.01, "--warmup is out of range"),
+        ("warmup", "-0.1", "--warmup is out of range"),
+        ("learning_rate", 0, "--learning-rate is out of range"),
+        ("clip_norm", "0.0", "--clip-norm is out of range"),
+        ("seed", -1, "--seed is out of range"),
+        ("epochs", "three", "--epochs takes a whole number"),
+        ("epochs", 2.5, "--epochs takes a whole number"),
+        ("epochs", "2.0e0", "--epochs takes a whole number"),
+        ("epochs", True, "--epochs takes a whole number"),
+        ("epochs", [3], "--epochs takes a whole number"),
+        ("epochs", float("inf"), "--epochs takes a whole number"),
+        ("epochs", float("nan"), "--epochs takes a whole number"),
+        ("epochs", "9" * 5000, "--epochs takes a whole number"),
+        ("learning_rate", "nan", "--learning-rate takes a number"),
+        ("learning_rate", float("inf"), "--learning-rate takes a number"),
+        ("learning_rate", "-inf", "--learning-rate takes a number"),
+        ("learning_rate", 10**400, "--learning-rate takes a number"),
+        ("learning_rate", "1e-4x", "--learning-rate takes a number"),
+        ("learning_rate", False, "--learning-rate takes a number"),
+        ("learning_rate", {"rate": 1}, "--learning-rate takes a number"),
+        ("deterministic", "maybe", "--deterministic takes true or false"),
+        ("deterministic", 1, "--deterministic takes true or false"),
+        ("label", ["a"], "--label takes a text"),
+        ("label", False, "--label takes a text"),
+        ("train", b"a.csv", "--train takes a text"),
+        ("epochs", None, "--epochs has no value"),
+        ("epochs", "", "--epochs has no value"),
+        ("train", "", "--train has no value"),
+        ("model", None, "--model has no value"),
+    ],
+)
+def test_every_rule_is_told_in_three_parts(name: str, value: Any, wrong: str) -> None:
+    error = refused({name: value})
+    assert error.wrong == wrong
+    assert error.found == ("nothing" if value in (None, "") else repr(value))
+    assert error.fix
+
+
+def test_a_choice_and_a_bound_are_named() -> None:
+    error = refused({"task": "clasify"})
+    assert error.fix == "did you mean 'classify'? choose one of classify"
+    assert refused({"max_length": 600}).fix == "give a value at most 512"
+    assert refused({"learning_rate": -1}).fix == "give a value above 0"
+    assert refused({"epochs": 0}).fix == "give a value at least 1"
+
+
+def test_an_unknown_name_is_told_with_the_close_one() -> None:
+    error = refused({"batchsize": 3})
+    assert error.wrong == "there is no option 'batchsize'"
+    assert error.fix.startswith("did you mean 'batch_size'? known: task, train, dev,")
+
+
+def test_all_errors_are_told_at_once() -> None:
+    before = UserError("first", "f", "x")
+    with pytest.raises(UserErrors) as caught:
+        build(TrainConfig, {"epochs": 0, "epoch": 1, "warmup": "much"}, [before])
+    assert [error.wrong for error in caught.value.errors] == [
+        "first",
+        "--epochs is out of range",
+        "there is no option 'epoch'",
+        "--warmup takes a number",
+    ]
+    assert str(caught.value).count("to do:") == 4
+
+
+def test_what_must_be_given_is_told() -> None:
+    error = refused({}, ExportConfig)
+    assert isinstance(error, UserErrors)
+    assert [e.wrong for e in error.errors] == ["RUN is missing", "--to is missing"]
+    assert refused({}, EvaluateConfig).wrong == "RUN is missing"
+    # A value that is there and wrong is told once.
+    assert refused({"run": "", "to": "models/a"}, ExportConfig).wrong == "RUN has no value"
+    config = build(ExportConfig, {"run": "r", "to": "m/a", "version": "3"})
+    assert config == ExportConfig(run="r", to="m/a", version=3)
+
+
+def test_field_types() -> None:
+    assert field_type(TrainConfig, "learning_rate") == (float, True)
+    assert field_type(TrainConfig, "epochs") == (int, False)
+
+
+def test_every_field_has_help_and_a_group() -> None:
+    for field in dataclasses.fields(TrainConfig):
+        assert field.metadata["help"]
+        assert field.metadata["group"] in ("data", "model", "devices", "training", "run")
+
+
+# ---- YAML -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        TrainConfig(),
+        TrainConfig(
+            train="数据 'a' \"b\": #c.csv",
+            label="no",
+            text="1e5",
+            text_pair="2024-01-01",
+            dev="0.05",
+            learning_rate=1e-5,
+            deterministic=True,
+            output="- x",
+            model="null",
+        ),
+    ],
+)
+def test_a_saved_configuration_comes_back_equal(tmp_path: Path, config: TrainConfig) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(to_yaml(config), encoding="utf-8")
+    assert build(TrainConfig, read_values(path)) == config
+
+
+def test_an_empty_file_has_no_values(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("# epochs: 3\n")
+    assert read_values(tmp_path / "a.yaml") == {}
+
+
+@pytest.mark.parametrize(
+    "content,wrong",
+    [
+        (b"epochs: [3\n", "cannot be read"),
+        (b"epochs: 3\n  batch: 4\n", "cannot be read"),
+        (b"text: \xff\xfe\n", "cannot be read"),
+        (b"text: a\0b\n", "cannot be read"),
+        (b"text: 2024-99-99\n", "cannot be read"),
+        (b"text: !!python/object:os.system x\n", "cannot be read"),
+        (b"- epochs\n", "is not a table"),
+        (b"epochs\n", "is not a table"),
+        (b"3: 4\n", "is not a table"),
+    ],
+)
+def test_a_broken_file_is_told(tmp_path: Path, content: bytes, wrong: str) -> None:
+    (tmp_path / "a.yaml").write_bytes(content)
+    with pytest.raises(UserError) as caught:
+        read_values(tmp_path / "a.yaml")
+    assert wrong in caught.value.wrong
+    assert caught.value.found.startswith(f"{tmp_path / 'a.yaml'}: ")
+    assert "\n" not in caught.value.found
+
+
+def test_a_file_that_is_not_there_and_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="is missing"):
+        read_values(tmp_path / "a.yaml")
+    with pytest.raises(UserError, match="cannot be read"):
+        read_values(tmp_path)
+
+
+# ---- errors ---------------------------------------------------------------------------------
+
+
+def test_an_error_shows_its_three_parts() -> None:
+    assert str(UserError("a is wrong", "b", "do c")) == "a is wrong\n  found: b\n  to do: do c"
+
+
+def test_errors_are_raised_together_and_flat() -> None:
+    one, two, three = (UserError(name, "f", "x") for name in "abc")
+    raise_all([])
+    with pytest.raises(UserError) as caught:
+        raise_all([one])
+    assert caught.value is one
+    with pytest.raises(UserErrors) as several:
+        raise_all([UserErrors([one, two]), three])
+    assert several.value.errors == [one, two, three]
+
+
+def test_did_you_mean_keeps_the_known_spelling() -> None:
+    assert did_you_mean("TXT", ["Text", "Label"]) == "did you mean 'Text'? "
+    assert did_you_mean("xyz", ["Text", "Label"]) == ""
+    assert did_you_mean("a", []) == ""

@@ -162,7 +162,8 @@ def test_figures_on_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_verbs(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main([]) == cli.main(["--help"]) == 0
-    assert all(verb in capsys.readouterr().out for verb in cli.VERBS)
+    shown = capsys.readouterr().out
+    assert all(f"  {verb} " in shown for verb in cli.VERBS)
     assert cli.main(["trian"]) == 2
     error = capsys.readouterr().err
     assert "did you mean 'train'?" in error

@@ -97,7 +97,7 @@ def test_values_are_converted(name: str, value: Any, expected: Any) -> None:
         ("label", ["a"], "--label takes a text"),
         ("label", False, "--label takes a text"),
         ("train", b"a.csv", "--train takes a text"),
-        ("epochs", None, "--epochs has no value"),
+        ("batch_size", None, "--batch-size has no value"),
         ("epochs", "", "--epochs has no value"),
         ("train", "", "--train has no value"),
         ("model", None, "--model has no value"),
@@ -150,7 +150,7 @@ def test_what_must_be_given_is_told() -> None:
 
 def test_field_types() -> None:
     assert field_type(TrainConfig, "learning_rate") == (float, True)
-    assert field_type(TrainConfig, "epochs") == (int, False)
+    assert field_type(TrainConfig, "batch_size") == (int, False)
 
 
 def test_every_field_has_help_and_a_group() -> None:

@@ -7,7 +7,7 @@ import gzip
 import io
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -53,7 +53,12 @@ def as_parquet(rows: Sequence[Sequence[str]]) -> bytes:
     return out.getvalue()
 
 
-WRITERS = {"csv": as_csv, "tsv": as_tsv, "jsonl": as_jsonl, "parquet": as_parquet}
+WRITERS: dict[str, Callable[..., bytes]] = {
+    "csv": as_csv,
+    "tsv": as_tsv,
+    "jsonl": as_jsonl,
+    "parquet": as_parquet,
+}
 
 
 def read(path: Path, content: bytes | str) -> tuple[list[str], list[list[str]]]:
@@ -84,7 +89,7 @@ def test_every_format_gives_equal_rows(tmp_path: Path, kind: str, zipped: bool) 
 
 @pytest.mark.parametrize("kind", ["csv", "tsv", "jsonl"])
 def test_windows_line_ends_and_a_byte_order_mark(tmp_path: Path, kind: str) -> None:
-    content = WRITERS[kind]([HEADER, *ROWS], end="\r\n")  # type: ignore[operator]
+    content = WRITERS[kind]([HEADER, *ROWS], end="\r\n")
     assert read(tmp_path / f"a.{kind}", b"\xef\xbb\xbf" + content) == (HEADER, ROWS)
 
 

@@ -38,7 +38,7 @@ def test_a_share_of_train_becomes_dev(tmp_path: Path) -> None:
 
 def test_three_files(tmp_path: Path) -> None:
     names = [table(tmp_path / f"{n}.csv", rows=n) for n in (20, 8, 6)]
-    parts = read_parts(*names, Columns(), seed=1)
+    parts = read_parts(names[0], names[1], names[2], Columns(), seed=1)
     assert [(len(part), part.path) for part in parts] == list(zip((20, 8, 6), names, strict=True))
 
 

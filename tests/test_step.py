@@ -15,7 +15,8 @@ from tfpipe.data.encode import encode
 from tfpipe.data.read import Columns, read_examples
 from tfpipe.model.sources import make_tiny
 from tfpipe.tasks.classify import Classify
-from tfpipe.training.optimizer import LinearWarmupDecay, default_rate, make_optimizer
+from tfpipe.training.defaults import default_epochs, default_rate
+from tfpipe.training.optimizer import LinearWarmupDecay, make_optimizer
 from tfpipe.training.step import make_train_step
 from tfpipe.training.strategy import make_strategy
 
@@ -32,7 +33,7 @@ def train_steps(folder: Path, strategy_name: str, parts: int, weight: float = 3.
     tf_keras.utils.set_random_seed(7)
     with strategy.scope():
         model = make_tiny(task.label_names, examples.texts, dropout=0.0)
-        optimizer = make_optimizer(LinearWarmupDecay(1e-4, 2, STEPS), weight_decay=0.01)
+        optimizer = make_optimizer(LinearWarmupDecay(1e-4, 2, STEPS), 0.01, model.bert)
     encoded = encode(examples, model.tokenizer, 16)
     # 150 rows in batches of 15: no batch divides evenly over 2 replicas or 4 parts.
     plans = [
@@ -77,10 +78,13 @@ def test_default_rate_falls_with_width() -> None:
     assert default_rate(1024) < default_rate(768) < default_rate(384) < default_rate(64) <= 1e-3
 
 
+def test_small_files_get_more_epochs() -> None:
+    assert [default_epochs(steps) for steps in (1, 59, 100, 5000)] == [10, 7, 4, 4]
+
+
 def test_no_decay_on_biases_and_norms() -> None:
-    optimizer = make_optimizer(LinearWarmupDecay(1e-3, 1, 10), weight_decay=0.1)
-    decayed = {
-        name: optimizer._do_use_weight_decay(name)
-        for name in ("bert/dense/kernel:0", "bert/dense/bias:0", "bert/LayerNorm/gamma:0")
-    }
-    assert list(decayed.values()) == [True, False, False]
+    model = make_tiny(["a", "b"], ["some words", "and more"])
+    optimizer = make_optimizer(LinearWarmupDecay(1e-3, 1, 10), 0.1, model.bert)
+    decayed = [v.name for v in model.bert.weights if optimizer._do_use_weight_decay(v.name)]
+    assert decayed and all("kernel" in name or "embeddings" in name for name in decayed)
+    assert not any("bias" in name or "LayerNorm" in name for name in decayed)

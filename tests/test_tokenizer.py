@@ -10,7 +10,6 @@ import unicodedata
 from pathlib import Path
 from typing import Any
 
-import fuzz_tokenizer as fuzz
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -18,26 +17,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer, BertTokenizerFast
 
+from tests import fuzz_tokenizer as fuzz
 from tfpipe.data import unicode_tables
 from tfpipe.data.packing import SpecialIds, pack
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.errors import UserError
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
-TOY = [
-    *fuzz.SPECIAL,
-    "where",
-    "is",
-    "my",
-    "card",
-    "un",
-    "##aff",
-    "##able",
-    "na",
-    "##ive",
-    "!",
-    "中",
-]
+TOY = [*fuzz.SPECIAL, "is", "my", "card", "un", "##aff", "##able", "na", "##ive", "!", "中"]
 TEXTS = ["Where is my card!", "", "unaffable naïve", "中中 xyz", "[SEP] is\u0301", " \0 "]
 
 
@@ -310,11 +297,12 @@ def test_a_broken_folder_is_refused(tmp_path, toy):
         (["a", "\ud800"], "number 1"),
         ("a single text", "a single text"),
         (7, "7 (int)"),
-        (tf.constant("scalar"), "shape ()"),
-        (tf.constant([1]), "int32"),
+        (lambda: tf.constant("scalar"), "shape ()"),
+        (lambda: tf.constant([1]), "int32"),
     ],
 )
 def test_what_is_no_list_of_texts_is_refused(toy, texts, found):
+    texts = texts() if callable(texts) else texts
     with pytest.raises(UserError) as error:
         toy.tokenize(texts)
     assert found in error.value.found

@@ -61,7 +61,12 @@ class TrainConfig:
     precision: str = _field(
         "auto", "type of the matrix products; auto is float32", choices=PRECISIONS, group="devices"
     )
-    epochs: int = _field(6, "passes over the training file", minimum=1, group="training")
+    epochs: int | None = _field(
+        None,
+        "passes over the training file (default: 4, up to 10 for small files)",
+        minimum=1,
+        group="training",
+    )
     batch_size: int = _field(
         32, "examples in a step, over all devices", minimum=1, group="training"
     )

@@ -41,10 +41,10 @@ def train(config: TrainConfig) -> Run:
     from tfpipe.report.outcome import write_outcome
     from tfpipe.run import begin_run, find_run, resumed_config
     from tfpipe.tasks import TASKS
+    from tfpipe.training.defaults import default_epochs, default_rate
     from tfpipe.training.evaluator import Evaluator
     from tfpipe.training.loop import Stopped, fit
     from tfpipe.training.observer import Observer
-    from tfpipe.training.optimizer import default_rate
     from tfpipe.training.progress import ProgressLine, Throughput
     from tfpipe.training.strategy import make_strategy
 
@@ -72,7 +72,8 @@ def train(config: TrainConfig) -> Run:
         texts = [*parts.train.texts, *(parts.train.text_pairs or ())]
         model = sources.open_model(config.model, task.label_names, texts, config.max_length)
     rate = config.learning_rate or default_rate(model.bert.config.hidden_size)
-    config = replace(config, learning_rate=rate)
+    epochs = config.epochs or default_epochs(-(-len(parts.train) // config.batch_size))
+    config = replace(config, learning_rate=rate, epochs=epochs)
     say(
         f"model: {config.model}, {model.bert.count_params():,} parameters,"
         f" {len(task.label_names)} labels"

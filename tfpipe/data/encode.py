@@ -6,11 +6,11 @@ import hashlib
 import os
 import zipfile
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
 from tfpipe.data.read import Examples
 from tfpipe.data.tokenizer import Tokenizer
@@ -68,27 +68,20 @@ def encode(examples: Examples, tokenizer: Tokenizer, max_length: int) -> Encoded
 
 
 def _tokenize(examples: Examples, tokenizer: Tokenizer, max_length: int) -> Encoded:
-    @tf.function(reduce_retracing=True)
-    def tokenize(texts: tf.Tensor, pairs: tf.Tensor | None) -> tuple[tf.Tensor, ...]:
-        batch = tokenizer(texts, pairs, max_length=max_length)
-        kept = tf.cast(batch["attention_mask"], tf.bool)
-        full = tokenizer.tokenize(texts).row_lengths() + 2
-        if pairs is not None:
-            full += tokenizer.tokenize(pairs).row_lengths() + 1
-        return (
-            tf.boolean_mask(batch["input_ids"], kept),
-            tf.boolean_mask(batch["token_type_ids"], kept),
-            tf.reduce_sum(batch["attention_mask"], axis=1),
-            tf.cast(full, tf.int32),
-        )
-
+    columns = [examples.texts]
+    if examples.text_pairs is not None:
+        columns.append(examples.text_pairs)
+    specials = len(columns) + 1
     pieces = []
     for start in range(0, len(examples), CHUNK):
-        texts = tf.constant(list(examples.texts[start : start + CHUNK]), tf.string)
-        pairs = None
-        if examples.text_pairs is not None:
-            pairs = tf.constant(list(examples.text_pairs[start : start + CHUNK]), tf.string)
-        pieces.append([part.numpy() for part in tokenize(texts, pairs)])
+        # Called eagerly, the tokenizer keeps its graphs: they are built once, not once a file.
+        chunk = [list(column[start : start + CHUNK]) for column in columns]
+        tensors = tokenizer(chunk[0], chunk[1] if chunk[1:] else None, max_length)
+        batch = {name: tensor.numpy() for name, tensor in tensors.items()}
+        kept = batch["attention_mask"].astype(bool)
+        full = sum(tokenizer.tokenize(texts).row_lengths().numpy() for texts in chunk) + specials
+        ids, token_types = batch["input_ids"][kept], batch["token_type_ids"][kept]
+        pieces.append((ids, token_types, kept.sum(axis=1), full.astype(np.int32)))
     ids, token_types, lengths, full = (np.concatenate(part) for part in zip(*pieces, strict=True))
     splits = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
     return Encoded(ids, token_types, splits, full)
@@ -130,7 +123,8 @@ def _store(path: Path, encoded: Encoded) -> None:
         _remove_oldest(path.parent)
     except OSError:
         # A cache that cannot be written costs time only: no space, no right, no home.
-        aside.unlink(missing_ok=True) if os.access(path.parent, os.W_OK) else None
+        with suppress(OSError):
+            aside.unlink()
 
 
 def _remove_oldest(folder: Path) -> None:

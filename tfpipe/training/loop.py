@@ -49,14 +49,14 @@ def fit(
     # ---- what the whole run shares
     replicas = strategy.num_replicas_in_sync
     per_epoch = -(-len(train.examples) // config.batch_size)
+    assert config.learning_rate is not None and config.epochs is not None
     steps = per_epoch * config.epochs
     weights = None
     if config.class_weights == "balanced":
         weights = task.balanced_weights(train.gold)
-    assert config.learning_rate is not None
     schedule = LinearWarmupDecay(config.learning_rate, round(config.warmup * steps), steps)
     with strategy.scope():
-        optimizer = make_optimizer(schedule, config.weight_decay)
+        optimizer = make_optimizer(schedule, config.weight_decay, classifier.bert)
     train_step = make_train_step(
         strategy, classifier, task, optimizer, config.clip_norm, config.accumulate
     )
@@ -104,7 +104,8 @@ def fit(
                 began = now
                 for observer in observers:
                     observer.on_step(done)
-                if stop.signal is not None:
+                # After an epoch's last step dev is looked at first: going on starts an epoch.
+                if stop.signal is not None and progress.step % per_epoch:
                     state.save()
                     raise Stopped(stop.signal)
 
@@ -126,6 +127,8 @@ def fit(
             state.save()
             for observer in observers:
                 observer.on_epoch(record, evaluation)
+            if stop.signal is not None:
+                raise Stopped(stop.signal)
     return progress.history
 
 

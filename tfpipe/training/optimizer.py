@@ -29,20 +29,20 @@ class LinearWarmupDecay(tf_keras.optimizers.schedules.LearningRateSchedule):
         return {"peak": self.peak, "warmup": self.warmup, "steps": self.steps}
 
 
-def make_optimizer(schedule: LinearWarmupDecay, weight_decay: float) -> AdamWeightDecay:
+def make_optimizer(
+    schedule: LinearWarmupDecay, weight_decay: float, model: tf_keras.Model
+) -> AdamWeightDecay:
     """AdamW (Loshchilov and Hutter 2019), no decay on biases and layer norms, BERT's own epsilon.
 
     transformers' class stands on tf_keras' legacy Adam, whose fused kernel takes half the time of
     the newer AdamW on BERT's word embedding.
     """
-    return AdamWeightDecay(
+    optimizer = AdamWeightDecay(
         learning_rate=schedule,
         weight_decay_rate=weight_decay,
         epsilon=1e-6,
         exclude_from_weight_decay=NO_DECAY,
     )
-
-
-def default_rate(hidden_size: int) -> float:
-    """A peak rate for a BERT of this width: 1.5e-4 at 384, 5e-5 at 768, 3e-5 at 1,024."""
-    return min(1e-3, 5e-5 * (768 / hidden_size) ** 1.6)
+    # Made here and not in the first step, so that a checkpoint finds its moments to restore.
+    optimizer._create_all_weights(model.trainable_variables)
+    return optimizer

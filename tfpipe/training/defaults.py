@@ -1,0 +1,15 @@
+"""Training settings that follow from the model and the data when the user gives none."""
+
+from __future__ import annotations
+
+LEAST_STEPS = 400
+
+
+def default_rate(hidden_size: int) -> float:
+    """A peak rate for a BERT of this width: 1.5e-4 at 384, 5e-5 at 768, 3e-5 at 1,024."""
+    return min(1e-3, 5e-5 * (768 / hidden_size) ** 1.6)
+
+
+def default_epochs(steps_an_epoch: int) -> int:
+    """4 epochs; up to 10 where a small file would make fewer than 400 steps in them."""
+    return max(4, min(10, -(-LEAST_STEPS // steps_an_epoch)))

@@ -29,6 +29,9 @@ from transformers import BertTokenizerFast
 from tfpipe.data.tokenizer import Tokenizer
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+# A vocabulary and texts for tests of single points.
+TOY = [*SPECIAL, "is", "my", "card", "un", "##aff", "##able", "na", "##ive", "!", "中"]
+TEXTS = ["Where is my card!", "", "unaffable naïve", "中中 xyz", "[SEP] is\u0301", " \0 "]
 ASSIGNED = [
     chr(c)
     for c in range(sys.maxunicode + 1)
@@ -217,6 +220,14 @@ def mismatches(
             rows = values.numpy().tolist()
             wrong |= {i for i in range(len(texts)) if rows[i] != expected[name][i]}
     return sorted(wrong)
+
+
+def assert_equal(
+    ours: Tokenizer, reference: Any, texts: Sequence[str | bytes], max_length: int = 128
+) -> None:
+    """Fail with the first text that the two tokenizers treat differently."""
+    wrong = mismatches(ours, reference, texts, max_length)
+    assert not wrong, f"{len(wrong)} of {len(texts)} differ, first {texts[wrong[0]]!r}"
 
 
 def main() -> int:

@@ -15,22 +15,18 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transformers import AutoTokenizer, BertTokenizerFast
 
 from tests import fuzz_tokenizer as fuzz
-from tfpipe.data import unicode_tables
 from tfpipe.data.packing import SpecialIds, pack
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.errors import UserError
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
-TOY = [*fuzz.SPECIAL, "is", "my", "card", "un", "##aff", "##able", "na", "##ive", "!", "中"]
-TEXTS = ["Where is my card!", "", "unaffable naïve", "中中 xyz", "[SEP] is\u0301", " \0 "]
 
 
 @pytest.fixture(scope="module")
 def toy() -> Tokenizer:
-    return Tokenizer(TOY)
+    return Tokenizer(fuzz.TOY)
 
 
 @pytest.fixture(scope="module", params=["uncased", "cased", "chinese", "every"])
@@ -38,22 +34,17 @@ def both(request: pytest.FixtureRequest) -> tuple[Tokenizer, Any]:
     return fuzz.build(request.param)
 
 
-def assert_equal(ours: Tokenizer, reference: Any, texts: list[Any], max_length: int = 128) -> None:
-    wrong = fuzz.mismatches(ours, reference, texts, max_length)
-    assert not wrong, f"{len(wrong)} of {len(texts)} differ, first {texts[wrong[0]]!r}"
-
-
 # ---- equality -------------------------------------------------------------------------------
 
 
 def test_hostile_strings_are_equal(both):
-    assert_equal(*both, list(fuzz.strings(2000, seed=7)))
+    fuzz.assert_equal(*both, list(fuzz.strings(2000, seed=7)))
 
 
 @settings(max_examples=20, deadline=None)
 @given(texts=st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=1, max_size=20))
 def test_any_text_is_equal(both, texts):
-    assert_equal(*both, texts)
+    fuzz.assert_equal(*both, texts)
 
 
 def test_every_truncation_is_equal(both):
@@ -124,15 +115,16 @@ def test_invalid_utf8_is_counted_as_python_decodes_it(toy):
 
 
 def test_graphs_datasets_and_eager_calls_agree(toy):
-    eager = toy(TEXTS)
-    graph = tf.function(lambda texts: toy(texts))(tf.constant(TEXTS))
-    dataset = tf.data.Dataset.from_tensor_slices(TEXTS).batch(len(TEXTS)).map(toy)
+    eager = toy(fuzz.TEXTS)
+    graph = tf.function(lambda texts: toy(texts))(tf.constant(fuzz.TEXTS))
+    dataset = tf.data.Dataset.from_tensor_slices(fuzz.TEXTS).batch(len(fuzz.TEXTS)).map(toy)
+    batch = next(iter(dataset))
     for name, values in eager.items():
         assert values.dtype == tf.int32
         assert (values == graph[name]).numpy().all()
-        assert (values == next(iter(dataset))[name]).numpy().all()
-    ragged = tf.function(toy.tokenize_with_offsets)(tf.constant(TEXTS))
-    for one, other in zip(toy.tokenize_with_offsets(TEXTS), ragged, strict=True):
+        assert (values == batch[name]).numpy().all()
+    ragged = tf.function(toy.tokenize_with_offsets)(tf.constant(fuzz.TEXTS))
+    for one, other in zip(toy.tokenize_with_offsets(fuzz.TEXTS), ragged, strict=True):
         assert isinstance(one, tf.RaggedTensor) and one.dtype == tf.int32
         assert one.to_list() == other.to_list()
 
@@ -182,8 +174,8 @@ print(json.dumps([result, old.tolist(), sorted(wanted)]))
 def test_an_export_loads_with_tensorflow_alone(tmp_path):
     tokenizer = Tokenizer(fuzz.vocabulary_of("uncased"))
     module = Exported(tokenizer)
-    expected = {k: v.numpy().tolist() for k, v in tokenizer(TEXTS).items()}
-    values = [x.values.numpy().tolist() for x in tokenizer.tokenize_with_offsets(TEXTS)]
+    expected = {k: v.numpy().tolist() for k, v in tokenizer(fuzz.TEXTS).items()}
+    values = [x.values.numpy().tolist() for x in tokenizer.tokenize_with_offsets(fuzz.TEXTS)]
     expected |= dict(zip(("ids", "start", "end"), values, strict=True))
     signatures = {"serving_default": module.inputs, "offsets": module.offsets}
     tf.saved_model.save(module, str(tmp_path / "model"), signatures)
@@ -192,7 +184,7 @@ def test_an_export_loads_with_tensorflow_alone(tmp_path):
     assert (tmp_path / "model" / "saved_model.pb").stat().st_size < 2_000_000
 
     done = subprocess.run(
-        [sys.executable, "-c", LOAD, str(tmp_path / "model"), json.dumps(TEXTS)],
+        [sys.executable, "-c", LOAD, str(tmp_path / "model"), json.dumps(fuzz.TEXTS)],
         capture_output=True,
         text=True,
         cwd=tmp_path,
@@ -202,88 +194,6 @@ def test_an_export_loads_with_tensorflow_alone(tmp_path):
     assert loaded == expected
     assert old == expected["input_ids"]
     assert wanted == []
-
-
-# ---- files ----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("vocabulary", "rules"),
-    [
-        (TOY, (True, None, True)),
-        ([t for t in TOY if t != "[MASK]"], (False, None, True)),
-        ([*TOY, "is"], (True, False, False)),
-    ],
-)
-def test_transformers_loads_what_is_saved(tmp_path, vocabulary, rules):
-    tokenizer = Tokenizer(vocabulary, *rules)
-    tokenizer.save(tmp_path)
-    for loader in (BertTokenizerFast, AutoTokenizer):
-        reference = loader.from_pretrained(tmp_path)
-        assert isinstance(reference, BertTokenizerFast)
-        assert_equal(tokenizer, reference, [*TEXTS, "NAÏVE 中x İs", "is [UNK]"])
-    assert Tokenizer.from_folder(tmp_path).fingerprint == tokenizer.fingerprint
-    # Older readers know nothing of tokenizer.json.
-    (tmp_path / "tokenizer.json").unlink()
-    assert_equal(tokenizer, BertTokenizerFast.from_pretrained(tmp_path), TEXTS)
-
-
-def test_a_folder_with_tokenizer_json_alone_is_read(tmp_path, toy):
-    cased = Tokenizer(TOY, lower_case=False)
-    cased.save(tmp_path)
-    (tmp_path / "vocab.txt").unlink()
-    assert Tokenizer.from_folder(tmp_path).fingerprint == cased.fingerprint
-    (tmp_path / "tokenizer_config.json").unlink()
-    assert Tokenizer.from_folder(tmp_path).fingerprint == cased.fingerprint
-    assert cased.fingerprint != toy.fingerprint != Tokenizer([*TOY, "more"]).fingerprint
-
-
-def test_vocabulary_lines_end_at_line_feeds_only(tmp_path):
-    vocabulary = [*fuzz.SPECIAL, "is", "a\u2028b", "\x85", "my ", "", "is", "##x"]
-    (tmp_path / "vocab.txt").write_bytes("\n".join(vocabulary).encode())
-    tokenizer = Tokenizer.from_folder(tmp_path)
-    assert tokenizer.vocabulary == vocabulary
-    assert tokenizer.tokenize(["isx my"]).to_list() == [[10, 11, tokenizer.unk_id]]
-
-
-def edit(path: Path, **changes: Any) -> None:
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
-
-
-@pytest.mark.parametrize(
-    ("file", "changes", "found"),
-    [
-        ("tokenizer_config.json", {"tokenizer_class": "RobertaTokenizer"}, "RobertaTokenizer"),
-        ("tokenizer_config.json", {"cls_token": "<s>"}, "<s>"),
-        ("tokenizer_config.json", {"do_lower_case": False}, "lower_case=False"),
-        ("tokenizer.json", {"model": {"type": "BPE"}}, "BPE"),
-        ("tokenizer.json", {"normalizer": {"type": "NFC"}}, "NFC"),
-        ("tokenizer.json", {"pre_tokenizer": None}, "None"),
-        ("tokenizer.json", {"added_tokens": [{"content": "newword"}]}, "newword"),
-    ],
-)
-def test_a_tokenizer_that_is_not_berts_is_refused(tmp_path, toy, file, changes, found):
-    toy.save(tmp_path)
-    edit(tmp_path / file, **changes)
-    with pytest.raises(UserError) as error:
-        Tokenizer.from_folder(tmp_path)
-    assert found in error.value.found
-
-
-def test_a_broken_folder_is_refused(tmp_path, toy):
-    with pytest.raises(UserError, match="no vocabulary"):
-        Tokenizer.from_folder(tmp_path)
-    toy.save(tmp_path)
-    (tmp_path / "vocab.txt").write_text("\n".join(TOY[::-1]))
-    with pytest.raises(UserError, match="contradict"):
-        Tokenizer.from_folder(tmp_path)
-    (tmp_path / "tokenizer.json").write_text("{")
-    with pytest.raises(UserError, match="JSON"):
-        Tokenizer.from_folder(tmp_path)
-    with pytest.raises(UserError, match=r"\[CLS\], \[SEP\]"):
-        Tokenizer(["[PAD]", "[UNK]"])
-    with pytest.raises(UserError, match="line break"):
-        Tokenizer([*TOY, "a\nb"])
 
 
 # ---- mistakes -------------------------------------------------------------------------------
@@ -315,23 +225,7 @@ def test_a_maximum_length_without_room_is_refused(toy):
         toy(["a"], ["b"], max_length=3)
 
 
-# ---- tables and long runs -------------------------------------------------------------------
-
-
-def test_shipped_tables_are_the_ones_that_were_proven():
-    # Changes with `python -m tfpipe.data.unicode_tables` only: then prove the new ones again.
-    assert unicode_tables.digest() == (
-        "7d129ace17943d43ed25f298de34c89900ee232447fba166f0d57f076e1d578b"
-    )
-
-
-@pytest.mark.slow
-def test_tables_are_what_the_tokenizers_library_says():
-    learnt = unicode_tables.learn()
-    shipped = unicode_tables.load()
-    assert learnt.keys() == shipped.keys()
-    for name, facts in learnt.items():
-        np.testing.assert_array_equal(facts, shipped[name], name)
+# ---- long runs ------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
@@ -340,7 +234,7 @@ def test_every_code_point_is_equal(kind):
     ours, reference = fuzz.build(kind)
     texts = [f"a{chr(c)}b" for c in range(sys.maxunicode + 1) if not 0xD800 <= c < 0xE000]
     for first in range(0, len(texts), 20_000):
-        assert_equal(ours, reference, texts[first : first + 20_000])
+        fuzz.assert_equal(ours, reference, texts[first : first + 20_000])
 
 
 @pytest.mark.slow
@@ -351,7 +245,7 @@ def test_200_000_hostile_strings_are_equal(kind):
     lengths = random.Random(11)
     for first in range(0, len(texts), 500):
         max_length = lengths.choice([4, 5, 7, 16, 33, 128, 512])
-        assert_equal(ours, reference, texts[first : first + 500], max_length)
+        fuzz.assert_equal(ours, reference, texts[first : first + 500], max_length)
 
 
 @pytest.mark.slow
@@ -367,7 +261,7 @@ def test_every_real_text_is_equal():
                 content = "\n".join(json_strings(json.loads(content)))
             texts = sorted({cell for line in content.split("\n") for cell in line.split("\t")})
             for first in range(0, len(texts), 1000):
-                assert_equal(ours, reference, texts[first : first + 1000])
+                fuzz.assert_equal(ours, reference, texts[first : first + 1000])
 
 
 def json_strings(node: Any) -> list[str]:

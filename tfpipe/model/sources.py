@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -25,7 +26,8 @@ HUB_FILES = [
     "tokenizer_config.json",
     "special_tokens_map.json",
 ]
-TINY_VOCABULARY = 4000
+SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+TINY_WORDS = 4000
 
 
 def open_model(
@@ -111,17 +113,10 @@ def _from_hub(name: str) -> Path:
 
 
 def make_tiny(label_names: Sequence[str], texts: Iterable[str], dropout: float = 0.1) -> Classifier:
-    """A two-layer BERT with random weights and a WordPiece vocabulary learnt from the texts."""
-    from tokenizers.implementations import BertWordPieceTokenizer
-
-    learner = BertWordPieceTokenizer(lowercase=True)
-    learner.train_from_iterator(
-        texts, vocab_size=TINY_VOCABULARY, min_frequency=2, show_progress=False
-    )
-    words = learner.get_vocab()
-    tokenizer = Tokenizer(sorted(words, key=words.__getitem__))
+    """A two-layer BERT with random weights and a vocabulary learnt from the texts."""
+    tokenizer = Tokenizer(learn_vocabulary(texts))
     config = BertConfig(
-        vocab_size=len(words),
+        vocab_size=len(tokenizer.vocabulary),
         hidden_size=64,
         num_hidden_layers=2,
         num_attention_heads=2,
@@ -130,3 +125,24 @@ def make_tiny(label_names: Sequence[str], texts: Iterable[str], dropout: float =
         attention_probs_dropout_prob=dropout,
     )
     return checkpoint.build(config, tokenizer, label_names)
+
+
+def learn_vocabulary(texts: Iterable[str]) -> list[str]:
+    """Special tokens, every character as a word's start and as its rest, and the frequent words.
+
+    Equal texts give equal vocabularies, which the WordPiece trainer of `tokenizers` does not
+    promise: it breaks ties by chance.
+    """
+    from tokenizers.normalizers import BertNormalizer
+    from tokenizers.pre_tokenizers import BertPreTokenizer
+
+    normalizer, splitter = BertNormalizer(), BertPreTokenizer()
+    words: Counter[str] = Counter()
+    for text in texts:
+        pieces = splitter.pre_tokenize_str(normalizer.normalize_str(text))
+        words.update(piece for piece, _ in pieces)
+    characters = sorted({character for word in words for character in word})
+    frequent = sorted((-count, word) for word, count in words.items() if count > 1)
+    tokens = [*SPECIAL_TOKENS, *characters, *(f"##{character}" for character in characters)]
+    tokens += [word for _, word in frequent if len(word) > 1][:TINY_WORDS]
+    return tokens

@@ -28,7 +28,7 @@ def check_task(config: TrainConfig, folder: Path) -> None:
     assert evaluation.figures == run.metrics["dev"]
     assert evaluation.figures["accuracy"] > 0.8
 
-    version = export(ExportConfig(run=str(run.folder), to=str(folder / "models" / "tiny")))
+    version = export(ExportConfig(run=str(run.folder), to=str(folder / "models" / "tiny"))).folder
     assert version == folder / "models" / "tiny" / "1"
 
     dev = run.read_dev()

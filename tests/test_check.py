@@ -7,7 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from tfpipe.data.check import DataReport, refuse_untrainable, report_data
+from tfpipe.data.check import (
+    DataReport,
+    refuse_untrainable,
+    report_data,
+)
 from tfpipe.data.read import Columns, Examples
 from tfpipe.errors import UserError, UserErrors
 
@@ -56,10 +60,10 @@ def test_a_word_of_ten_kilobytes(word: str) -> None:
     error = refused(examples_of(["a", f"see {word}."], ["x", "x"]))
     assert isinstance(error, UserErrors)  # one label, too: told at once
     assert [e.wrong for e in error.errors] == [
-        "there is only one label, so there is nothing to learn",
         "a text holds a word that is far too long to be one",
+        "there is only one label, so there is nothing to learn",
     ]
-    assert f"train.csv, row 2: {len(word):,}".replace(",", "") in error.errors[1].found.replace(
+    assert f"train.csv, row 2: {len(word):,}".replace(",", "") in error.errors[0].found.replace(
         ",", ""
     )
 
@@ -101,7 +105,8 @@ def test_repeats_contradictions_and_leaks_are_counted() -> None:
     assert facts["duplicates in train"] == "3"
     assert facts["contradictions in train"] == "1"
     assert facts["dev texts also in train"] == "2 exactly, 4 after normalising"
-    assert facts["labels"] == "3, from 2 to 4 rows in train"
+    assert facts["labels"] == "3; most rows in train: x 4, y 2, z 2"
+    assert "fewest rows in train" not in facts
     assert data.labels == [("x", 4, 2), ("y", 2, 1), ("z", 2, 2)]
     assert any("'c': 'x', 'y'" in warning for warning in data.warnings)
     assert any("4 dev texts are in train too (2 exactly)" in w for w in data.warnings)

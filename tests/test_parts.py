@@ -66,8 +66,8 @@ def test_faults_of_all_files_are_told_at_once(tmp_path: Path) -> None:
     error = refused(train, str(tmp_path / "none.csv"), write(tmp_path / "c.csv", "text", "t"))
     assert isinstance(error, UserErrors)
     assert [e.wrong.split(str(tmp_path))[0] for e in error.errors] == [
-        "a label that occurs once cannot be learnt and checked",
         "a text holds a word that is far too long to be one",
+        "a label that occurs once cannot be learnt and checked",
         "the data file is missing",
         "no label column was found in ",
     ]

@@ -166,6 +166,15 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
     assert list((output / "checkpoints").glob("state-*.index"))
 
 
+def test_bfloat16_trains_float32_weights(tmp_path: Path) -> None:
+    run = tiny_run(tmp_path, precision="bfloat16", epochs=6)
+    weights = load_file(run.model / "model.safetensors").values()
+    assert {weight.dtype for weight in weights} == {np.dtype(np.float32)}
+    plain = tiny_run(tmp_path / "plain", train=str(tmp_path / "messages.tsv"), epochs=6)
+    assert run.metrics["dev"]["loss"] != plain.metrics["dev"]["loss"]
+    assert run.metrics["dev"]["loss"] == pytest.approx(plain.metrics["dev"]["loss"], abs=0.2)
+
+
 def test_equal_seeds_equal_runs(tmp_path: Path) -> None:
     first = tiny_run(tmp_path / "a", epochs=1)
     second = tiny_run(tmp_path / "b", epochs=1)

@@ -105,6 +105,7 @@ class TrainConfig:
         None, "the run's folder (default: runs/<task>-<date>-<time>)", group="run"
     )
     resume: bool = _field(False, "go on with the run in --output", group="run")
+    json: bool = _field(False, "print metrics.json instead of a table", group="run")
 
 
 @dataclass(frozen=True)
@@ -130,6 +131,7 @@ class ExportConfig:
     precision: str = _field(
         "auto", "type of the served weights; auto is float32", choices=("auto", "float32")
     )
+    json: bool = _field(False, "print folder, version and parity as one JSON object")
 
 
 Config = TypeVar("Config")

@@ -8,10 +8,15 @@ import shlex
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tfpipe.cli import parse, parser_for, run, say
+from tfpipe.cli import parse, parser_for, print_figures, run, say
 from tfpipe.config import ExportConfig
+
+if TYPE_CHECKING:
+    from tfpipe.exporting.verify import Parity
 
 ABOUT = """Write a finished run as FOLDER/NAME/N: a SavedModel with tokenizer, model and decoder in
 core TensorFlow ops. It is reloaded in a fresh process and must answer every dev text as training
@@ -19,8 +24,16 @@ did, before it takes its place."""
 EXAMPLE = "python -m tfpipe.export runs/support --to models/support"
 
 
-def export(config: ExportConfig) -> Path:
-    """Export as configured; returns the version's folder. Raises UserError."""
+@dataclass(frozen=True)
+class Export:
+    """A published version: its folder, and how its answers compare with training's."""
+
+    folder: Path
+    parity: Parity
+
+
+def export(config: ExportConfig) -> Export:
+    """Export as configured; raises UserError, and RuntimeError when the answers would differ."""
     import tensorflow as tf
 
     from tfpipe.data.encode import Labelled, encode
@@ -71,7 +84,7 @@ def export(config: ExportConfig) -> Path:
                 f" {TOLERANCE}); nothing was published"
             )
     say(f"exported in {time.perf_counter() - began:.1f} s")
-    return target
+    return Export(target, parity)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -79,8 +92,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = parser_for(ExportConfig, "tfpipe.export", ABOUT, EXAMPLE)
 
     def command() -> None:
-        target = export(parse(parser, ExportConfig, arguments))
-        print(target)
+        config = parse(parser, ExportConfig, arguments)
+        done = export(config)
+        target = done.folder
+        if config.json:
+            told = {"folder": str(target), "version": int(target.name), **vars(done.parity)}
+            print_figures(told, as_json=True)
+        else:
+            print(target)
         name, base = shlex.quote(target.parent.name), shlex.quote(str(target.parent.resolve()))
         say("next:")
         say(f"  python -m serving.server --model_name={name} --model_base_path={base}")

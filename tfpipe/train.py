@@ -46,7 +46,7 @@ def train(config: TrainConfig) -> Run:
     from tfpipe.training.loop import Stopped, fit
     from tfpipe.training.observer import Observer
     from tfpipe.training.progress import ProgressLine, Throughput
-    from tfpipe.training.strategy import make_strategy
+    from tfpipe.training.strategy import make_strategy, use_precision
 
     began = time.perf_counter()
 
@@ -68,6 +68,7 @@ def train(config: TrainConfig) -> Run:
     golds = [task.gold(part) for part in parts]
 
     # ---- the model
+    use_precision(config.precision)
     with strategy.scope():
         texts = [*parts.train.texts, *(parts.train.text_pairs or ())]
         model = sources.open_model(config.model, task.label_names, texts, config.max_length)
@@ -112,7 +113,8 @@ def train(config: TrainConfig) -> Run:
             128 + stop.signal, f"stopped after a whole step, state saved; go on with:\n  {command}"
         ) from None
 
-    # ---- figures of the files that were saved, not of the weights in memory
+    # ---- figures of the files that were saved, as others load them: not of what is in memory
+    use_precision("float32")
     with strategy.scope():
         best = checkpoint.load(this_run.model)
     evaluator = Evaluator(strategy, best, task, config.batch_size)
@@ -127,8 +129,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = parser_for(TrainConfig, "tfpipe.train", ABOUT, EXAMPLE)
 
     def command() -> None:
-        done = train(parse(parser, TrainConfig, arguments))
-        for part in ("dev", "test"):
+        config = parse(parser, TrainConfig, arguments)
+        done = train(config)
+        if config.json:
+            print_figures(done.metrics, as_json=True)
+        for part in () if config.json else ("dev", "test"):
             print_figures(done.metrics.get(part, {}), prefix=f"{part}.")
         say(f"report: {done.folder / 'report.html'}\nnext:")
         for line in done.next_commands:

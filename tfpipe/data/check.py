@@ -34,7 +34,7 @@ class DataReport:
 def refuse_untrainable(train: Examples) -> None:
     """Raise UserError for labels that cannot be learnt and texts that are not text."""
     assert train.labels is not None
-    errors = []
+    errors = long_words(train)
     counts = Counter(train.labels)
     if len(counts) == 1:
         errors.append(
@@ -53,20 +53,26 @@ def refuse_untrainable(train: Examples) -> None:
                 "add examples of it, merge it with another label, or remove the row",
             )
         )
-    for column in (train.texts, train.text_pairs or ()):
+    raise_all(errors)
+
+
+def long_words(examples: Examples) -> list[UserError]:
+    """The error for the first text of each column with a "word" that cannot be one."""
+    errors = []
+    for column in (examples.texts, examples.text_pairs or ()):
         for row, text in enumerate(column, start=1):
             word = LONG_WORD.search(text) if len(text) >= 1000 else None
             if word:
                 errors.append(
                     UserError(
                         "a text holds a word that is far too long to be one",
-                        f"{train.path}, row {row}: {len(word.group())} characters without a"
+                        f"{examples.path}, row {row}: {len(word.group())} characters without a"
                         f" space, starting {word.group()[:30]!r}",
                         "mend or remove the row; the model would read it as one unknown word",
                     )
                 )
                 break
-    raise_all(errors)
+    return errors
 
 
 def report_data(
@@ -107,9 +113,10 @@ def report_data(
     train_counts, dev_counts = Counter(train.labels), Counter(dev.labels)
     ordered = sorted(train_counts, key=lambda label: (-train_counts[label], label))
     labels = [(label, train_counts[label], dev_counts[label]) for label in ordered]
-    facts.append(
-        ("labels", f"{len(labels)}, from {labels[-1][1]:,} to {labels[0][1]:,} rows in train")
-    )
+    most, fewest = labels[:5], labels[5:][-5:]
+    facts.append(("labels", f"{len(labels)}; most rows in train: {_counted(most)}"))
+    if fewest:
+        facts.append(("fewest rows in train", _counted(fewest)))
     unseen = [label for label, _, in_dev in labels if not in_dev]
     if unseen:
         warnings.append(f"dev has no example of {_shown(unseen)}")
@@ -144,6 +151,10 @@ def _report_leaks(train: Examples, dev: Examples, facts: list, warnings: list[st
         warnings.append(
             f"{alike:,} dev texts are in train too ({same:,} exactly): the dev figures flatter"
         )
+
+
+def _counted(labels: Sequence[tuple[str, int, int]]) -> str:
+    return ", ".join(f"{label} {count:,}" for label, count, _ in labels)
 
 
 def _shown(names: Sequence[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from tfpipe.data.check import refuse_untrainable
+from tfpipe.data.check import long_words, refuse_untrainable
 from tfpipe.data.read import Columns, Examples, read_examples
 from tfpipe.data.split import cut_dev
 from tfpipe.errors import UserError, raise_all
@@ -38,7 +38,9 @@ def read_parts(train: str, dev: str, test: str | None, columns: Columns, seed: i
             read[path] = read_examples(path, columns)
             if path == train:
                 refuse_untrainable(read[path])
-            elif train in read:
+                continue
+            errors += long_words(read[path])
+            if train in read:
                 refuse_other_inputs(read[path], pairs=read[train].text_pairs is not None)
         except UserError as error:
             errors.append(error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tensorflow as tf
+import tf_keras
 
 from tfpipe.errors import UserError
 
@@ -36,6 +37,16 @@ def make_strategy(name: str, devices: int) -> tuple[tf.distribute.Strategy, str]
     else:
         strategy = tf.distribute.MirroredStrategy(names)
     return strategy, f"{name} on {len(names)} {kind} ({why})"
+
+
+def use_precision(name: str) -> None:
+    """Compute what is built from here on in `float32` or `bfloat16`; weights stay float32.
+
+    bfloat16 is Keras' mixed_bfloat16 policy: layer norm and softmax stay float32. `auto` is
+    float32, which is the faster one of the two on a CPU under that policy.
+    """
+    policy = "mixed_bfloat16" if name == "bfloat16" else "float32"
+    tf_keras.mixed_precision.set_global_policy(policy)
 
 
 def _split_cpu(devices: int) -> None:

@@ -63,12 +63,13 @@ def parser_for(
         groups[name] = group
         flag = "--" + field.name.replace("_", "-")
         if plain is bool:
+            help_text += f" (default: {'on' if field.default else 'off'})"
             group.add_argument(flag, action=argparse.BooleanOptionalAction, help=help_text)
             continue
         if "choices" in rules:
             help_text += f" [{', '.join(rules['choices'])}]"
-        if not optional and not rules.get("required"):
-            help_text += f" (default: {field.default})"
+        if not rules.get("required") and "(default" not in help_text:
+            help_text += f" (default: {'none' if optional else field.default})"
         group.add_argument(flag, metavar=plain.__name__.upper(), help=help_text)
     parser.add_argument("--config", metavar="FILE.yaml", help="values by field name; flags win")
     return parser

@@ -123,4 +123,4 @@ def read_batches(
 
 def compile_for(batches: tf.distribute.DistributedDataset, function: Callable) -> Callable:
     """`function` of a batch as one graph for batches of every width."""
-    return tf.function(function, input_signature=[batches.element_spec])
+    return tf.function(function, input_signature=[batches.element_spec], autograph=False)

@@ -17,15 +17,13 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugin_util import markdown_to_safe_html
 
 from tfpipe.report.board import Board, mistakes_table
+from tfpipe.report.images import pixels, png, svg
 from tfpipe.report.names import can_draw, shorten
 from tfpipe.report.page import MOST_CHARACTERS, Report, cut, format_number, render_page, write_page
 from tfpipe.report.plots import (
     confusion_figure,
     curves_figure,
     picture_names,
-    pixels,
-    png,
-    svg,
     worst_pairs,
 )
 from tfpipe.tasks.evaluation import Evaluation

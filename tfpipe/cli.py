@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import errno
 import importlib
 import json
 import os
@@ -152,6 +153,13 @@ def run(command: Callable[[], Any]) -> int:
         # The reader of our output went away; a second write at exit must not fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except Exception as error:
+        # Python, TensorFlow and safetensors each have an error of their own for it.
+        if os.strerror(errno.ENOSPC) not in str(error):
+            raise
+        full = UserError("the disk is full", str(error).splitlines()[0], "make room and try again")
+        say(f"error: {full}")
+        return 2
     return 0
 
 

@@ -74,8 +74,8 @@ def read_folder(folder: Path) -> tuple[Vocabulary, Rules]:
             raise _not_bert(folder, f"{name}_token {given!r} in tokenizer_config.json")
 
     normalizer = _check_fast(folder, fast) if fast else {}
-    # What a BERT tokenizer's configuration does not say has transformers' default, whatever
-    # tokenizer.json holds; without such a configuration, tokenizer.json is all there is.
+    # As BertTokenizerFast has it: the configuration wins over tokenizer.json, and what it does not
+    # say has the default; without a configuration, tokenizer.json is all there is.
     default = Rules()
     if normalizer and (not config or kind == ANY_FAST):
         default = Rules(*(normalizer[key] for key in _NORMALIZER_KEYS))
@@ -84,14 +84,6 @@ def read_folder(folder: Path) -> tuple[Vocabulary, Rules]:
         config.get("strip_accents", default.strip_accents),
         config.get("tokenize_chinese_chars", default.split_chinese),
     )
-    if normalizer:
-        other = Rules(*(normalizer[key] for key in _NORMALIZER_KEYS))
-        if _meaning(rules) != _meaning(other):
-            raise UserError(
-                f"The tokenizer's files in {folder} contradict each other.",
-                f"tokenizer_config.json means {rules}, tokenizer.json {other}",
-                "Correct do_lower_case, strip_accents and tokenize_chinese_chars in the former.",
-            )
     return _read_vocabulary(folder, fast), rules
 
 
@@ -118,10 +110,6 @@ def write_folder(folder: Path, vocabulary: Vocabulary, rules: Rules) -> None:
 
 
 _NORMALIZER_KEYS = ("lowercase", "strip_accents", "handle_chinese_chars")
-
-
-def _meaning(rules: Rules) -> tuple[bool, bool, bool]:
-    return rules.lower_case, rules.strips_accents, rules.split_chinese
 
 
 def _not_bert(folder: Path, found: str) -> UserError:

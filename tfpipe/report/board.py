@@ -10,8 +10,9 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfpipe.report.images import pixels
 from tfpipe.report.names import characters_within, shorten
-from tfpipe.report.plots import confusion_figure, picture_names, pixels
+from tfpipe.report.plots import confusion_figure, picture_names
 from tfpipe.tasks.evaluation import Evaluation, Mistake
 from tfpipe.training.observer import Step
 

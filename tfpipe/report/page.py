@@ -15,8 +15,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from tfpipe.files import write_text
+from tfpipe.report.images import svg
 from tfpipe.report.names import shorten
-from tfpipe.report.plots import confusion_figure, curves_figure, svg, worst_pairs
+from tfpipe.report.plots import confusion_figure, curves_figure, worst_pairs
 from tfpipe.tasks.evaluation import Evaluation
 
 # Twenty texts of this length, each character escaped, still leave the page under 2 MB.

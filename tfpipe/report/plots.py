@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import io
-import re
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -265,41 +260,3 @@ def curves_figure(history: Sequence[Mapping[str, Any]]) -> Figure:
         if axes.lines:
             axes.legend(fontsize=8, framealpha=0)
     return figure
-
-
-def png(figure: Figure) -> bytes:
-    """The figure as a PNG on white, 100 pixels an inch."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    return buffer.getvalue()
-
-
-def pixels(figure: Figure) -> np.ndarray:
-    """The same picture as uint8 [height, width, 3]."""
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[..., :3]
-
-
-def svg(figure: Figure) -> str:
-    """The figure as one <svg> element: text stays text, black follows the page's text colour.
-
-    The same figure gives the same string, and its ids begin with the figure's label, so that
-    several pictures can share a page.
-    """
-    buffer = io.BytesIO()
-    look: Any = {"svg.fonttype": "none", "svg.hashsalt": "tfpipe"}
-    nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-    with matplotlib.rc_context(look), warnings.catch_warnings():
-        # The browser's fonts draw the text; what matplotlib's own lack does not matter here.
-        warnings.filterwarnings("ignore", message="Glyph .* missing")
-        figure.savefig(buffer, format="svg", facecolor="none", metadata=nothing)
-    text = buffer.getvalue().decode("utf-8")
-    text = re.sub(r"<!--.*?-->\s*", "", text[text.index("<svg") :], flags=re.DOTALL)
-    # Text content has no "<" left, so these replacements touch markup only.
-    return re.sub(r"<[^<>]+>", lambda tag: _fit_to_page(tag[0], str(figure.get_label())), text)
-
-
-def _fit_to_page(tag: str, label: str) -> str:
-    tag = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{label}-", tag)
-    return tag.replace("#000000", "currentColor")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -213,3 +215,12 @@ def test_a_command_told_something_wrong_ends_with_2_and_no_traceback() -> None:
     assert "Traceback" not in done.stderr
     assert done.stderr.count("error: ") == 2
     assert "did you mean 'warmup'?" in done.stderr
+
+
+def test_a_full_disk_is_told(capsys: pytest.CaptureFixture) -> None:
+    def command() -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "runs/a/config.yaml")
+
+    assert cli.run(command) == 2
+    told = capsys.readouterr().err
+    assert "the disk is full" in told and "runs/a/config.yaml" in told and "to do:" in told

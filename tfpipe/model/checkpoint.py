@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save as as_bytes
 from transformers import BertConfig, TFBertForSequenceClassification
 from transformers.modeling_tf_pytorch_utils import (
     apply_transpose,
@@ -94,7 +94,9 @@ def save(classifier: Classifier, folder: Path) -> None:
         )
         value = apply_transpose(transpose, weight.numpy(), pt_to_tf=False)
         state[name] = np.ascontiguousarray(value)
-    save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
+    # Bytes, because safetensors' own writer leaves a file that only its owner may read.
+    content = as_bytes(state, metadata={"format": "pt"})
+    (folder / "model.safetensors").write_bytes(content)
     config = classifier.bert.config
     config.architectures = ["BertForSequenceClassification"]
     config.save_pretrained(folder)

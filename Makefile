@@ -18,7 +18,7 @@ demo: $(VENV)/.installed
 	$(BIN)/python -m serving.client wait --target localhost:$(PORT) --model support && \
 	$(BIN)/python -m serving.client classify --target localhost:$(PORT) --model support \
 		"Where is my parcel?" "My card was charged twice" "I want to talk to a person" \
-		"Can you cancel what I ordered this morning?" "我的密码忘记了"
+		"Can you cancel what I ordered this morning?" "Who wins the match tonight?"
 
 tensorboard: $(VENV)/.installed
 	$(BIN)/tensorboard --logdir runs

@@ -15,7 +15,7 @@ from safetensors.numpy import load_file
 from tests.tiny import tiny_config, tiny_run, write_messages
 from tfpipe import evaluate, export, train
 from tfpipe.cli import Interrupted
-from tfpipe.config import TrainConfig, build, read_values
+from tfpipe.config import EvaluateConfig, TrainConfig, build, read_values
 from tfpipe.run import Run
 from tfpipe.training import loop
 
@@ -164,6 +164,14 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
     assert training.wait(timeout=60) == 130, rest
     assert f"--resume --output {output}" in rest and "Traceback" not in rest
     assert list((output / "checkpoints").glob("state-*.index"))
+
+
+def test_a_run_needs_its_dev_file_no_more(tmp_path: Path) -> None:
+    dev = write_messages(tmp_path / "dev.tsv", rows=30, seed=5)
+    run = tiny_run(tmp_path, dev=str(dev), epochs=1)
+    dev.unlink()
+    evaluation = evaluate.evaluate(EvaluateConfig(run=str(run.folder)))
+    assert evaluation.figures == run.metrics["dev"]
 
 
 def test_bfloat16_trains_float32_weights(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from tfpipe.config import TrainConfig, build, read_values, to_yaml
 from tfpipe.data.encode import hash_texts
-from tfpipe.data.parts import Parts, is_share
+from tfpipe.data.parts import Parts
 from tfpipe.data.read import Columns, Examples, read_examples
 from tfpipe.errors import UserError, did_you_mean
 from tfpipe.files import write_text
@@ -66,11 +66,8 @@ class Run:
         ]
 
     def read_dev(self) -> Examples:
-        """The run's dev examples: its dev file, or the part that was cut off and stored."""
-        if is_share(self.config.dev):
-            return read_examples(self.folder / "dev.jsonl", Columns())
-        config = self.config
-        return read_examples(config.dev, Columns(config.text, config.text_pair, config.label))
+        """The run's dev examples, which lie with it: a dev file may move, a cut has no file."""
+        return read_examples(self.folder / "dev.jsonl", Columns())
 
     def write_json(self, name: str, content: Any) -> None:
         """Write `content` as NAME in the run's folder."""
@@ -165,8 +162,7 @@ def begin_run(run: Run, config: TrainConfig, parts: Parts) -> None:
         return
     try:
         run.folder.mkdir(parents=True, exist_ok=True)
-        if is_share(config.dev):
-            write_text(run.folder / "dev.jsonl", _as_json_lines(parts.dev))
+        write_text(run.folder / "dev.jsonl", _as_json_lines(parts.dev))
         run.write_json("data.json", data)
         write_text(run.folder / "config.yaml", to_yaml(config))
     except OSError as error:

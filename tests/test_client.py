@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import signal
 import socket
 import subprocess
 import sys
@@ -346,10 +347,28 @@ def test_command_ends_quietly_with_its_reader_and_on_ctrl_c(address):
         timeout=60,
     )
     assert json.loads(done.stdout)["label"] == "long" and done.stderr == ""
+    # A test run in the background ignores SIGINT, and its children would inherit that.
+    script = f"""
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from serving.client.command import main
+sys.exit(main({command.split()[3:]}))
+"""
     process = subprocess.Popen(
-        command.split(), cwd=REPOSITORY, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", script],
+        cwd=REPOSITORY,
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
-    time.sleep(1.5)
-    process.send_signal(2)
+    time.sleep(3)
+    process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=20)
     assert (process.returncode, err) == (130, "")
+
+
+def test_command_waits_until_the_model_answers(address, nobody, capsys):
+    arguments = ("--target", address, "--model", "support")
+    assert run_command(capsys, "wait", *arguments) == (0, "", "")
+    status, out, err = run_command(capsys, "wait", "--target", nobody, "--timeout", "0.3")
+    assert (status, out) == (1, "") and "was not ready within 0.3 s" in err

@@ -116,7 +116,12 @@ def read_batches(
 
     def pipeline(context: tf.distribute.InputContext) -> tf.data.Dataset:
         elements = tf.data.Dataset.range(first * replicas, len(plan) * replicas)
-        return elements.map(build, num_parallel_calls=2).prefetch(2 * replicas)
+        batches = elements.map(build, num_parallel_calls=2).prefetch(2 * replicas)
+        options = tf.data.Options()
+        # Nothing here is left to tune, and the end of an iterator waits for its tuning thread,
+        # which sleeps for up to a minute.
+        options.autotune.enabled = False
+        return batches.with_options(options)
 
     return strategy.distribute_datasets_from_function(pipeline)
 

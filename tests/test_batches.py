@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfpipe.data.batches import Plan, compile_for, plan_reading, plan_training, read_batches
+from tfpipe.data.batches import Plan, plan_reading, plan_training, read_batches
 from tfpipe.data.encode import Encoded
+from tfpipe.data.replicas import compile_for
 
 Batch = dict[str, np.ndarray]
 

@@ -76,6 +76,21 @@ def test_values_are_converted(name: str, value: Any, expected: Any) -> None:
         ("warmup", "-0.1", "--warmup is out of range"),
         ("learning_rate", 0, "--learning-rate is out of range"),
         ("clip_norm", "0.0", "--clip-norm is out of range"),
+        ("label_smoothing", 1, "--label-smoothing is out of range"),
+        ("hidden_dropout", 1.0, "--hidden-dropout is out of range"),
+        ("attention_dropout", -0.1, "--attention-dropout is out of range"),
+        ("ema", 1, "--ema is out of range"),
+        ("layer_decay", 0, "--layer-decay is out of range"),
+        ("layer_decay", 1.1, "--layer-decay is out of range"),
+        ("final_rate", 1.5, "--final-rate is out of range"),
+        ("head_rate", 0, "--head-rate is out of range"),
+        ("freeze_layers", -1, "--freeze-layers is out of range"),
+        ("r_drop", -1, "--r-drop is out of range"),
+        ("l2", "-1", "--l2 is out of range"),
+        ("focal_gamma", -0.5, "--focal-gamma is out of range"),
+        ("schedule_power", 0, "--schedule-power is out of range"),
+        ("loss", "hinge", "--loss does not know this value"),
+        ("schedule", "step", "--schedule does not know this value"),
         ("seed", -1, "--seed is out of range"),
         ("epochs", "three", "--epochs takes a whole number"),
         ("epochs", 2.5, "--epochs takes a whole number"),
@@ -137,6 +152,73 @@ def test_all_errors_are_told_at_once() -> None:
     assert str(caught.value).count("to do:") == 4
 
 
+@pytest.mark.parametrize(
+    "values,wrong",
+    [
+        ({"focal_gamma": 1}, "--focal-gamma says nothing without --loss focal"),
+        (
+            {"schedule_power": 3, "schedule": "cosine"},
+            "--schedule-power says nothing without --schedule polynomial",
+        ),
+        ({"loss": "focal", "label_smoothing": 0.1}, "focal loss and label smoothing do not go"),
+        ({"schedule": "constant", "final_rate": 0.1}, "a constant rate does not fall"),
+        (
+            {"r_drop": 1, "hidden_dropout": 0, "attention_dropout": 0},
+            "R-Drop compares two passes that differ by their dropout",
+        ),
+        (
+            {"workers": "a:1,b:2", "strategy": "mirrored"},
+            "--workers says nothing without --strategy multi_worker",
+        ),
+        (
+            {"worker_index": 0, "strategy": "parameter_server"},
+            "--worker-index says nothing without --strategy multi_worker",
+        ),
+        (
+            {"tpu": "local", "strategy": "one_device"},
+            "--tpu says nothing without --strategy tpu",
+        ),
+        ({"tpu": "local", "workers": "a:1,b:2"}, "training is either on a TPU or in the processes"),
+        ({"devices": 2, "strategy": "one_device"}, "--strategy one_device takes one device"),
+        ({"strategy": "tpu", "precision": "float16"}, "a TPU has no float16"),
+    ],
+)
+def test_what_does_not_go_together_is_told(values: dict[str, Any], wrong: str) -> None:
+    error = refused(values)
+    assert error.wrong.startswith(wrong)
+    assert error.found and error.fix
+    for name in values:
+        # Each of them alone, or with the others at their defaults, is no mistake by itself.
+        assert "--" + name.replace("_", "-") in f"{error.wrong} {error.found} {error.fix}"
+
+
+def test_what_goes_together_is_taken() -> None:
+    for values in (
+        {"loss": "focal", "focal_gamma": 1, "class_weights": "balanced"},
+        {"schedule": "polynomial", "schedule_power": 3, "final_rate": 0.1},
+        {"r_drop": 1, "hidden_dropout": 0},
+        {"r_drop": 1, "label_smoothing": 0.1, "ema": 0.99, "l2": 0.01, "layer_decay": 0.9},
+        {"freeze_layers": 2, "freeze_embeddings": True, "head_rate": 1e-3},
+        {"workers": "a:1,b:2", "worker_index": 0},
+        {"workers": "a:1,b:2", "worker_index": 1, "strategy": "multi_worker"},
+        {"tpu": "local"},
+        {"tpu": "local", "strategy": "tpu", "precision": "bfloat16"},
+        {"devices": 1, "strategy": "one_device"},
+        {"devices": 2, "strategy": "mirrored"},
+    ):
+        config = build(TrainConfig, values)
+        assert build(TrainConfig, dataclasses.asdict(config)) == config
+
+
+def test_conflicts_are_told_with_all_else_and_only_for_good_values() -> None:
+    error = refused({"epochs": 0, "focal_gamma": 1, "schedule": "constant", "final_rate": 0.5})
+    assert isinstance(error, UserErrors)
+    assert [e.wrong.split()[0] for e in error.errors] == ["--epochs", "--focal-gamma", "a"]
+    # A refused --loss says nothing about what the focal loss's exponent was meant for.
+    alone = refused({"loss": "focl", "focal_gamma": 1})
+    assert alone.wrong == "--loss does not know this value"
+
+
 def test_what_must_be_given_is_told() -> None:
     error = refused({}, ExportConfig)
     assert isinstance(error, UserErrors)
@@ -156,7 +238,8 @@ def test_field_types() -> None:
 def test_every_field_has_help_and_a_group() -> None:
     for field in dataclasses.fields(TrainConfig):
         assert field.metadata["help"]
-        assert field.metadata["group"] in ("data", "model", "devices", "training", "run")
+        groups = ("data", "model", "devices", "processes", "training", "objective", "rates", "run")
+        assert field.metadata["group"] in groups
 
 
 # ---- YAML -----------------------------------------------------------------------------------

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -200,14 +203,18 @@ def test_dropout_keeps_the_rate_and_the_mean() -> None:
     assert abs((even & odd).mean() - 0.01) < 0.002
 
 
+def count_up() -> Callable[[], tf.Tensor]:
+    counter = itertools.count()
+    return lambda: tf.constant([3, next(counter)])
+
+
 def test_dropout_in_training_alone_and_by_seed() -> None:
     bert = build(TINY, dropout=0.1)
     encoder = Encoder(bert)
     batch = make_batch(TINY, [6, 2, 9])
     calm = encoder.logits(batch)
     np.testing.assert_allclose(calm, stock_logits(bert, batch), atol=1e-5)
-    seed = tf.constant([3, 4])
-    one, two = (encoder.logits(batch, training=True, seed=seed) for _ in range(2))
+    one, two = (encoder.logits(batch, training=True, seeds=count_up()) for _ in range(2))
     assert (one.numpy() == two.numpy()).all() and np.abs(one - calm).max() > 1e-3
     free = encoder.logits(batch, training=True)
     assert np.abs(free - encoder.logits(batch, training=True)).max() > 1e-3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -97,3 +98,21 @@ def test_a_place_where_no_folder_can_be_is_told(tmp_path: Path, below: str) -> N
     assert caught.value.wrong == "the folder cannot be written"
     assert below in caught.value.found
     assert names(tmp_path) == ["file"]
+
+
+def test_the_disk_holds_a_folder_before_it_takes_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced = []
+
+    def note(handle: int, sync: Callable[[int], None] = os.fsync) -> None:
+        synced.append(Path(os.readlink(f"/proc/self/fd/{handle}")).relative_to(tmp_path))
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", note)
+    with folder_aside(tmp_path / "model") as aside:
+        (aside / "inner").mkdir()
+        (aside / "inner" / "weights").write_text("w")
+    name = Path(aside.name)
+    assert set(synced[:-1]) == {name, name / "inner", name / "inner" / "weights"}
+    assert synced[-1] == Path()

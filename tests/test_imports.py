@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 # Every room imports from itself and from rooms before it.
 ROOMS = ["errors", "files", "config", "data", "model", "tasks", "run", "training", "report"]
-ROOMS += ["exporting", "cli", "train", "evaluate", "export"]
+ROOMS += ["exporting", "cli", "train", "launch", "evaluate", "export"]
 
 
 def imported(path: Path) -> Iterator[str]:

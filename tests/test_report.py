@@ -216,7 +216,7 @@ def test_board_writes_tidy_tags(tmp_path):
     events = read_events(folder)
     assert set(events.Tags()["tensors"]) == {
         *("train/loss", "train/learning_rate", "train/gradient_norm", "train/padding_share"),
-        *("train/examples_per_second", "train/tokens_per_second"),
+        *("train/examples_per_second", "train/tokens_per_second", "train/data_wait_share"),
         *("dev/accuracy", "dev/macro_f1", "dev/weighted_f1", "dev/loss"),
         *("dev/confusion_matrix", "dev/mistakes"),
     }

@@ -1,9 +1,9 @@
-"""Checkpoints bring back weights, moments and progress; signals are noted."""
+"""Checkpoints bring back weights, moments and progress, and are there whole or not at all."""
 
 from __future__ import annotations
 
-import os
-import signal
+import json
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -12,67 +12,153 @@ import tensorflow as tf
 
 from tfpipe.errors import UserError
 from tfpipe.model.sources import make_tiny
-from tfpipe.training.optimizer import LinearWarmupDecay, make_optimizer
-from tfpipe.training.state import Progress, State, StopRequest
+from tfpipe.training.optimizer import make_optimizer
+from tfpipe.training.schedules import LinearWarmupDecay
+from tfpipe.training.state import Progress, State
 from tfpipe.training.strategy import make_strategy
 
 
-def fresh_state(folder: Path, strategy: tf.distribute.Strategy) -> tuple[State, list]:
+def fresh_state(folder: Path, name: str = "one_device", **settings: object) -> tuple[State, list]:
     """A state of fresh random weights, and all variables that it must bring back."""
+    strategy, _ = make_strategy(name, 0)
     with strategy.scope():
         model = make_tiny(["a", "b"], ["some words", "and more words"]).bert
         optimizer = make_optimizer(LinearWarmupDecay(1e-3, 1, 10), 0.01, model)
-    return State(folder, model, optimizer), [*model.weights, *optimizer.weights]
+    state = State(folder, model=model, optimizer=optimizer, **settings)  # type: ignore[arg-type]
+    return state, [*model.weights, *optimizer.weights]
+
+
+def small_state(folder: Path, **settings: object) -> tuple[State, tf.Variable]:
+    """A state of one variable of a megabyte."""
+    variable = tf.Variable(tf.zeros([250_000]))
+    return State(folder, value=variable, **settings), variable  # type: ignore[arg-type]
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
 
 
 @pytest.mark.parametrize("name", ["one_device", "mirrored"])
 def test_brings_everything_back(tmp_path: Path, name: str) -> None:
-    strategy, _ = make_strategy(name, 0)
-    saved, variables = fresh_state(tmp_path, strategy)
+    saved, variables = fresh_state(tmp_path, name)
     for number, variable in enumerate(variables):
         variable.assign(tf.cast(tf.fill(variable.shape, number), variable.dtype))
-    saved.progress.step = 12
-    saved.progress.history = [{"epoch": 1, "best": True}, {"epoch": 2, "best": False}]
+    for loss in (0.1, 0.2):
+        saved.progress.count(loss)
+    saved.progress.close_epoch({"epoch": 1, "best": True})
+    saved.progress.count(0.3)
+    saved.progress.rate_factor, saved.progress.parts = 0.5, 4
     saved.save()
-    restored, variables = fresh_state(tmp_path, strategy)
-    restored.restore()
+    restored, variables = fresh_state(tmp_path, name)
+    assert restored.restore()
     for number, variable in enumerate(variables):
         np.testing.assert_array_equal(variable.numpy(), np.full(variable.shape, number))
-    assert restored.progress.step == 12
-    assert restored.progress.best == {"epoch": 1, "best": True}
+    assert restored.progress == saved.progress
+    assert restored.progress.step == 3 and restored.progress.epoch_loss == 0.3
 
 
-def test_keeps_two_checkpoints_and_restores_the_newest(tmp_path: Path) -> None:
-    strategy, _ = make_strategy("one_device", 0)
-    state, _ = fresh_state(tmp_path, strategy)
-    for step in (3, 6, 9):
+def test_keeps_the_newest_and_restores_the_last(tmp_path: Path) -> None:
+    state, _ = small_state(tmp_path, keep=3)
+    for step in (3, 6, 9, 12):
         state.progress.step = step
         state.save()
-    assert sorted(path.stem for path in tmp_path.glob("*.index")) == ["state-6", "state-9"]
-    again, _ = fresh_state(tmp_path, strategy)
+    assert names(tmp_path) == ["step-12", "step-6", "step-9"]
+    again, _ = small_state(tmp_path)
     again.restore()
-    assert again.progress.step == 9
+    assert again.progress.step == 12
 
 
 def test_nothing_to_resume(tmp_path: Path) -> None:
-    state, _ = fresh_state(tmp_path, make_strategy("one_device", 0)[0])
-    with pytest.raises(UserError, match="nothing to resume"):
+    state, _ = small_state(tmp_path / "none")
+    assert not state.restore() and state.progress == Progress()
+
+
+def test_progress_is_renewed_in_the_checkpoint_of_its_step(tmp_path: Path) -> None:
+    state, _ = small_state(tmp_path)
+    state.save()
+    tensors = (tmp_path / "step-0" / "tensors.index").stat()
+    state.progress.close_epoch({"epoch": 1, "best": False})
+    state.save()
+    assert (tmp_path / "step-0" / "tensors.index").stat().st_mtime_ns == tensors.st_mtime_ns
+    assert json.loads((tmp_path / "step-0" / "progress.json").read_text())["history"]
+
+
+def test_who_does_not_write_leaves_no_trace(tmp_path: Path) -> None:
+    state, _ = small_state(tmp_path, writes=False)
+    state.save()
+    assert names(tmp_path) == []
+
+
+def test_a_save_that_fails_half_way_leaves_the_one_before(tmp_path: Path) -> None:
+    state, variable = small_state(tmp_path)
+    variable.assign(tf.random.normal(variable.shape))
+    value = variable.numpy().copy()
+    state.progress.step = 1
+    state.save()
+    variable.assign_add(tf.ones_like(variable))
+    state.progress.step = 2
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # The system refuses to write beyond this size, as a full disk would.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, before[1]))
+    try:
+        with pytest.raises(UserError) as caught:
+            state.save()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert "step 2 could not be saved" in caught.value.wrong
+    assert "step-1 is whole" in caught.value.fix and "--resume" in caught.value.fix
+    assert names(tmp_path) == ["step-1"]
+    again, restored = small_state(tmp_path)
+    again.restore()
+    np.testing.assert_array_equal(restored.numpy(), value)
+    state.save()
+    assert names(tmp_path) == ["step-1", "step-2"]
+
+
+def test_what_a_killed_save_left_is_cleared_away(tmp_path: Path) -> None:
+    (tmp_path / ".step-7.4711.tmp").mkdir()
+    (tmp_path / ".step-7.4711.tmp" / "tensors.index").write_text("half")
+    state, _ = small_state(tmp_path)
+    assert not state.restore()
+    state.save()
+    assert names(tmp_path) == ["step-0"]
+
+
+@pytest.mark.parametrize("damage", ["tensors.index", "tensors.data-00000-of-00001"])
+def test_a_damaged_checkpoint_is_told(tmp_path: Path, damage: str) -> None:
+    state, _ = small_state(tmp_path)
+    state.save()
+    (tmp_path / "step-0" / damage).write_bytes(b"")
+    with pytest.raises(UserError, match="remove step-0"):
         state.restore()
 
 
-def test_no_epoch_is_best_before_the_first() -> None:
-    assert Progress().best is None
+def test_another_model_is_refused(tmp_path: Path) -> None:
+    small_state(tmp_path)[0].save()
+    other = State(tmp_path, model=tf.Module(), more=tf.Variable(1.0))
+    with pytest.raises(UserError, match="cannot be restored"):
+        other.restore()
 
 
-def test_signals_are_noted_and_a_second_interrupt_stops() -> None:
-    before = signal.getsignal(signal.SIGINT)
-    with StopRequest() as stop:
-        assert stop.signal is None
-        os.kill(os.getpid(), signal.SIGTERM)
-        assert stop.signal == signal.SIGTERM
-    with StopRequest() as stop:
-        os.kill(os.getpid(), signal.SIGINT)
-        assert stop.signal == signal.SIGINT
-        with pytest.raises(KeyboardInterrupt):
-            os.kill(os.getpid(), signal.SIGINT)
-    assert signal.getsignal(signal.SIGINT) is before
+def test_due_by_steps_and_minutes(tmp_path: Path) -> None:
+    state, _ = small_state(tmp_path)
+    state.save()
+    state.progress.step = 5
+    assert not state.due(0, 0) and not state.due(6, 60)
+    assert state.due(5, 0) and state.due(0, 1e-9)
+    state.save()
+    assert not state.due(5, 60)
+
+
+def test_progress_counts() -> None:
+    progress = Progress()
+    for step in range(20):
+        progress.count(float(step))
+    assert progress.step == 20 and progress.epoch_loss == 190
+    assert progress.first_loss == 0 and 10 < progress.recent_loss < 19
+    progress.close_epoch({"epoch": 1, "best": True})
+    assert progress.epoch_loss == 0 and progress.best == {"epoch": 1, "best": True}
+    progress.close_epoch({"epoch": 2, "best": False})
+    assert progress.best == {"epoch": 1, "best": True}
+    assert progress.waited_enough(1) and not progress.waited_enough(2)
+    assert not progress.waited_enough(0)

@@ -18,6 +18,7 @@ from tfpipe.cli import Interrupted
 from tfpipe.config import EvaluateConfig, TrainConfig, build, read_values
 from tfpipe.run import Run
 from tfpipe.training import loop
+from tfpipe.training.disk import held_alone
 
 HEADER = "text\tlabel\n"
 ROWS = "".join(f"word{i} text\t{'ab'[i % 2]}\n" for i in range(20))
@@ -86,7 +87,7 @@ def test_run_folder(tmp_path: Path) -> None:
     assert metrics["test"]["examples"] == 30
     assert set(metrics["train"]) == {
         *("steps", "epochs", "seconds"),
-        *("examples_per_second", "tokens_per_second", "padding_share"),
+        *("examples_per_second", "tokens_per_second", "padding_share", "data_wait_share"),
     }
     assert set(metrics["model"]) == {"parameters", "trainable_parameters"}
     lines = (run.folder / "predictions.tsv").read_text(encoding="utf-8").splitlines()
@@ -109,7 +110,7 @@ def test_run_folder(tmp_path: Path) -> None:
 
 
 def test_stopped_and_resumed_is_the_same_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     whole = tiny_run(tmp_path / "whole", deterministic=False)
 
@@ -123,7 +124,7 @@ def test_stopped_and_resumed_is_the_same_run(
         @property
         def signal(self) -> int | None:
             self.steps += 1
-            return signal.SIGINT if self.steps > 17 else None
+            return signal.SIGINT if self.steps >= 17 else None
 
         @signal.setter
         def signal(self, number: int | None) -> None:
@@ -137,9 +138,20 @@ def test_stopped_and_resumed_is_the_same_run(
     assert stopped.value.status == 130 and "--resume --output" in str(stopped.value)
     assert not Run(tmp_path / "parts").finished
 
-    # Other data or settings are refused; the run itself goes on to the same number of steps.
-    assert train.main(["--resume", "--output", config.output or "", "--epochs", "9"]) == 2
-    resumed = train.train(TrainConfig(resume=True, output=config.output))
+    # Another process, other data, models or settings are refused, saying what differs; the run
+    # itself goes on to the same number of steps.
+    again = ["--resume", "--output", config.output or ""]
+    refused([*again, "--epochs", "9"], capsys, "epochs differs")
+    with held_alone(tmp_path / "parts" / "checkpoints"):
+        refused(again, capsys, "another process trains in this folder")
+    stored = tmp_path / "parts" / "data.json"
+    content = json.loads(stored.read_text())
+    for what, other in (("train_rows", 4), ("model", content["model"] | {"hidden_size": 4})):
+        stored.write_text(json.dumps(content | {what: other}))
+        refused(again, capsys, "the run has 4")
+    stored.write_text(json.dumps(content))
+    resumed = train.train(TrainConfig(resume=True, output=config.output, keep_checkpoints=1))
+    assert len(list((resumed.folder / "checkpoints").glob("step-*"))) == 1
     assert resumed.metrics["train"]["steps"] == whole.metrics["train"]["steps"]
     assert train.main(["--resume", "--output", config.output or ""]) == 2
     names = load_file(resumed.model / "model.safetensors").keys()
@@ -163,7 +175,26 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
     rest = training.stderr.read()
     assert training.wait(timeout=60) == 130, rest
     assert f"--resume --output {output}" in rest and "Traceback" not in rest
-    assert list((output / "checkpoints").glob("state-*.index"))
+    assert list((output / "checkpoints").glob("step-*"))
+
+
+def test_a_dry_run_keeps_nothing(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    data, output = write_messages(tmp_path / "messages.tsv"), tmp_path / "run"
+    usual = ["--train", str(data), "--model", "tiny", "--batch-size", "8", "--dry-run"]
+    assert train.main([*usual, "--output", str(output)]) == 0
+    told = capsys.readouterr().err
+    assert "8 texts predicted as in training" in told and "checkpoint read back" in told
+    assert [path.name for path in tmp_path.iterdir()] == ["messages.tsv"]
+    refused([*usual, "--resume", "--output", str(output)], capsys, "a dry run resumes nothing")
+
+
+def test_a_profile_of_some_steps(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    run = tiny_run(tmp_path, epochs=1, profile_steps="3,5")
+    (file,) = (run.logs / "plugins" / "profile").glob("*/*.xplane.pb")
+    content = file.read_bytes()
+    # The markers by which the profile tab tells steps apart: the third to the fifth.
+    assert b"train" in content and b"step_num" in content
+    refused(["--profile-steps", "5,3"], capsys, "--profile-steps")
 
 
 def test_a_run_needs_its_dev_file_no_more(tmp_path: Path) -> None:

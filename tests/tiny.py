@@ -45,6 +45,8 @@ def tiny_config(folder: Path, **values: object) -> TrainConfig:
         "epochs": 3,
         "batch_size": 8,
         "max_length": 16,
+        # What `auto` takes depends on the machine.
+        "precision": "float32",
         "output": str(folder / "run"),
     }
     return TrainConfig(**(settings | values))

@@ -17,6 +17,7 @@ from tfpipe.errors import UserError, did_you_mean
 
 VERBS = {
     "train": ("tfpipe.train", "train a model and write a run folder"),
+    "launch": ("tfpipe.launch", "train in several processes on this machine"),
     "evaluate": ("tfpipe.evaluate", "figures of a run on a labelled file"),
     "export": ("tfpipe.export", "write a run as a SavedModel that takes raw strings"),
     "serve": ("serving.server.command", "serve an export over gRPC"),

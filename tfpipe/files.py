@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator
@@ -26,12 +27,26 @@ def write_text(path: Path, text: str) -> None:
         raise
 
 
+def sync(path: Path) -> None:
+    """Have the disk hold a file, or the names in a folder; raises OSError."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        # Some network file systems know no syncing of folders.
+        if not (path.is_dir() and error.errno in (errno.EINVAL, errno.ENOTSUP)):
+            raise
+    finally:
+        os.close(handle)
+
+
 @contextmanager
 def folder_aside(path: Path) -> Iterator[Path]:
     """A fresh folder beside `path` that takes its place when the block ends well.
 
     An old folder at `path` is replaced; when the block raises, it stays and nothing new does.
-    Raises UserError where folders cannot be made.
+    The disk holds all of it before it takes its place. Raises UserError where folders cannot be
+    made.
     """
     aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     old = path.with_name(f".{path.name}.{os.getpid()}.old")
@@ -49,6 +64,8 @@ def folder_aside(path: Path) -> Iterator[Path]:
                 "name a folder that you may write",
             ) from None
         yield aside
+        for inside in [*aside.rglob("*"), aside]:
+            sync(inside)
         if path.exists():
             shutil.rmtree(old, ignore_errors=True)
             path.rename(old)
@@ -61,4 +78,5 @@ def folder_aside(path: Path) -> Iterator[Path]:
             with suppress(OSError):
                 parent.rmdir()
         raise
+    sync(path.parent)
     shutil.rmtree(old, ignore_errors=True)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tfpipe.config import TrainConfig, build, read_values, to_yaml
 from tfpipe.data.encode import hash_texts
@@ -18,12 +18,29 @@ from tfpipe.data.read import Columns, Examples, read_examples
 from tfpipe.errors import UserError, did_you_mean
 from tfpipe.files import write_text
 
+if TYPE_CHECKING:
+    from tfpipe.model.checkpoint import Classifier
+
+# Settings that change nothing about the result: a resumed run may have others.
+FREE = (
+    *("resume", "output", "json", "profile_steps"),
+    *("checkpoint_steps", "checkpoint_minutes", "keep_checkpoints"),
+    *("worker_timeout", "workers", "worker_index", "tpu"),
+)
+# What a run that was killed before it had begun may leave.
+UNBEGUN = {"dev.jsonl", "data.json"}
+SHAPES = (
+    *("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size"),
+    *("vocab_size", "max_position_embeddings", "type_vocab_size", "hidden_act"),
+)
+
 
 @dataclass(frozen=True)
 class Run:
-    """A run's folder and what its files hold."""
+    """A run's folder and what its files hold; `written_here` is off in workers but the chief."""
 
     folder: Path
+    written_here: bool = True
 
     @property
     def model(self) -> Path:
@@ -42,7 +59,7 @@ class Run:
 
     @cached_property
     def data(self) -> dict[str, Any]:
-        """data.json: the training data's SHA-256, and whether its rows are text pairs."""
+        """data.json: the data's rows and SHA-256, whether they are pairs, and the model's shape."""
         return json.loads((self.folder / "data.json").read_text(encoding="utf-8"))
 
     @cached_property
@@ -117,7 +134,7 @@ def find_run(config: TrainConfig, default_folder: str) -> Run:
             raise UserError(
                 "the run is finished", str(run.folder), "start another with a new --output"
             )
-    elif run.folder.exists() and (not run.folder.is_dir() or any(run.folder.iterdir())):
+    elif run.folder.exists() and not _is_unbegun(run.folder):
         raise UserError(
             "the output folder exists and is not empty",
             str(run.folder),
@@ -126,39 +143,44 @@ def find_run(config: TrainConfig, default_folder: str) -> Run:
     return run
 
 
+def _is_unbegun(folder: Path) -> bool:
+    return folder.is_dir() and all(
+        path.name in UNBEGUN or path.suffix == ".tmp" for path in folder.iterdir()
+    )
+
+
 def resumed_config(run: Run, given: TrainConfig) -> TrainConfig:
     """The stored configuration of the run; raises UserError where `given` asks for another."""
     default, stored = TrainConfig(), run.config
-    for name, value in vars(given).items():
-        if name in ("resume", "output") or value == getattr(default, name):
-            continue
+    changed = {n: value for n, value in vars(given).items() if value != getattr(default, n)}
+    free = {name: changed.pop(name) for name in FREE if name in changed}
+    for name, value in changed.items():
         if value != getattr(stored, name):
             raise UserError(
                 f"a resumed run keeps its settings, and {name} differs",
                 f"{value!r}, the run has {getattr(stored, name)!r}",
                 f"leave out --{name.replace('_', '-')}, or start another run",
             )
-    return dataclasses.replace(stored, resume=True)
+    return dataclasses.replace(stored, **{**free, "resume": True})
 
 
-def begin_run(run: Run, config: TrainConfig, parts: Parts) -> None:
+def begin_run(run: Run, config: TrainConfig, parts: Parts, model: Classifier) -> None:
     """Write the run's first files, or check that a resumed run goes on with the same data.
 
-    Raises UserError where the folder cannot be written and where the data is not the same.
+    Raises UserError where the folder cannot be written and where data or model are not the same.
     """
-    data = {
+    data: dict[str, Any] = {
+        "train_rows": len(parts.train),
         "train_sha256": hash_texts(parts.train.joined(), parts.train.labels or ()),
+        "dev_rows": len(parts.dev),
         "dev_sha256": hash_texts(parts.dev.joined(), parts.dev.labels or ()),
         "pairs": parts.train.text_pairs is not None,
+        "model": {name: getattr(model.bert.config, name) for name in SHAPES}
+        | {"labels": list(model.label_names), "tokenizer": model.tokenizer.fingerprint},
     }
     if config.resume:
-        differing = [name for name, value in data.items() if run.data.get(name) != value]
-        if differing:
-            raise UserError(
-                "the data is not what the run began with",
-                f"another {', '.join(differing)}",
-                "restore the files, or start another run",
-            )
+        _refuse_other("data", run.data, data, ("model",))
+        _refuse_other("model", run.data.get("model", {}), data["model"])
         return
     try:
         run.folder.mkdir(parents=True, exist_ok=True)
@@ -171,6 +193,26 @@ def begin_run(run: Run, config: TrainConfig, parts: Parts) -> None:
             f"{run.folder}: {error.strerror}",
             "give an --output that you may write, on a disk with space",
         ) from None
+
+
+def _refuse_other(
+    what: str, stored: dict[str, Any], now: dict[str, Any], but: Sequence[str] = ()
+) -> None:
+    """Raise UserError where a resumed run would go on with something else, saying what differs."""
+    # A run of an older version has not stored everything.
+    differing = [n for n in now if n not in but and n in stored and stored[n] != now[n]]
+    if differing:
+        told = [f"{n} {_short(now[n])}, the run has {_short(stored[n])}" for n in differing]
+        raise UserError(
+            f"the {what} is not what the run began with",
+            "; ".join(told),
+            "restore the files, or start another run",
+        )
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _as_json_lines(examples: Examples) -> str:

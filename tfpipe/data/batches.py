@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from tfpipe.data.encode import Encoded
+from tfpipe.data.replicas import DealtBatches, local_replicas
 
 # A pool of this many batches is sorted by length before it is cut: large enough that padding
 # nearly vanishes, small enough that an epoch's order stays random.
@@ -45,9 +47,17 @@ class Plan:
 
 
 def plan_training(
-    lengths: np.ndarray, batch_size: int, replicas: int, parts: int, seed: Sequence[int]
+    lengths: np.ndarray,
+    batch_size: int,
+    replicas: int,
+    parts: int,
+    seed: Sequence[int],
+    few_widths: bool = False,
 ) -> Plan:
-    """A random pass over all rows in batches of like length; equal seeds give equal plans."""
+    """A random pass over all rows in batches of like length; equal seeds give equal plans.
+
+    few_widths: see `widen`.
+    """
     random = np.random.default_rng(seed)
     order = random.permutation(len(lengths))
     pools = [order[i : i + POOL * batch_size] for i in range(0, len(order), POOL * batch_size)]
@@ -55,17 +65,29 @@ def plan_training(
     order = np.concatenate([pool[np.argsort(lengths[pool], kind="stable")] for pool in pools])
     batches = [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
     random.shuffle(batches)
-    return _plan(batches, lengths, replicas, parts)
+    return _plan(batches, lengths, replicas, parts, few_widths)
 
 
-def plan_reading(lengths: np.ndarray, batch_size: int, replicas: int) -> Plan:
+def plan_reading(
+    lengths: np.ndarray, batch_size: int, replicas: int, few_widths: bool = False
+) -> Plan:
     """One pass over all rows, the longest first, so that memory runs out at once or never."""
     order = np.argsort(-lengths, kind="stable")
     batches = [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
-    return _plan(batches, lengths, replicas, 1)
+    return _plan(batches, lengths, replicas, 1, few_widths)
 
 
-def _plan(batches: list[np.ndarray], lengths: np.ndarray, replicas: int, parts: int) -> Plan:
+def widen(widths: np.ndarray) -> np.ndarray:
+    """Widths rounded up so that few remain: to a power of two, at least 16.
+
+    For devices that compile one program for every shape.
+    """
+    return np.maximum(16, 2 ** np.ceil(np.log2(widths)).astype(np.int64))
+
+
+def _plan(
+    batches: list[np.ndarray], lengths: np.ndarray, replicas: int, parts: int, few_widths: bool
+) -> Plan:
     largest = max(len(batch) for batch in batches)
     per_replica = -(-largest // (replicas * parts)) * parts
     rows = np.full((len(batches), replicas * per_replica), -1, np.int64)
@@ -74,6 +96,8 @@ def _plan(batches: list[np.ndarray], lengths: np.ndarray, replicas: int, parts: 
     # Column-wise dealing gives every replica its share of a batch that is not full.
     rows = rows.reshape(len(batches), per_replica, replicas).transpose(0, 2, 1)
     widths = np.array([lengths[batch].max() for batch in batches], np.int64)
+    if few_widths:
+        widths = widen(widths)
     return Plan(np.ascontiguousarray(rows), widths, lengths)
 
 
@@ -84,11 +108,13 @@ def read_batches(
     gold: np.ndarray | None = None,
     weights: np.ndarray | None = None,
     first: int = 0,
-) -> tf.distribute.DistributedDataset:
-    """The batches of a plan from step `first`, one element a replica.
+) -> Any:
+    """The batches of a plan from step `first`, one element a replica of this process.
 
     Each holds input_ids, token_type_ids, attention_mask: int32 [places, width]; gold: int32
-    [places]; weight: float32 [places], 0 where the place is empty.
+    [places]; weight: float32 [places], 0 where the place is empty. Every worker makes the same
+    plan and reads its own replicas' part of each step. Under a parameter server strategy they are
+    plain batches, which the chief hands out.
     """
     ids = tf.RaggedTensor.from_row_splits(encoded.ids, encoded.splits, validate=False)
     types = tf.RaggedTensor.from_row_splits(encoded.token_types, encoded.splits, validate=False)
@@ -105,27 +131,23 @@ def read_batches(
         filled = tf.where(rows < 0, tf.reduce_max(rows), rows)
         filled = tf.maximum(filled, 0)
         input_ids = tf.gather(ids, filled)
+        token_types = tf.gather(types, filled)
         mask = tf.sequence_mask(tf.minimum(input_ids.row_lengths(), width), width, tf.int32)
         return {
             "input_ids": input_ids.to_tensor(shape=[places, width]),
-            "token_type_ids": tf.gather(types, filled).to_tensor(shape=[places, width]),
+            "token_type_ids": tf.cast(token_types.to_tensor(shape=[places, width]), tf.int32),
             "attention_mask": mask,
             "gold": tf.gather(gold_of, filled),
             "weight": tf.where(rows < 0, 0.0, tf.gather(weight_of, filled)),
         }
 
-    def pipeline(context: tf.distribute.InputContext) -> tf.data.Dataset:
-        elements = tf.data.Dataset.range(first * replicas, len(plan) * replicas)
-        batches = elements.map(build, num_parallel_calls=2).prefetch(2 * replicas)
-        options = tf.data.Options()
-        # Nothing here is left to tune, and the end of an iterator waits for its tuning thread,
-        # which sleeps for up to a minute.
-        options.autotune.enabled = False
-        return batches.with_options(options)
-
-    return strategy.distribute_datasets_from_function(pipeline)
-
-
-def compile_for(batches: tf.distribute.DistributedDataset, function: Callable) -> Callable:
-    """`function` of a batch as one graph for batches of every width."""
-    return tf.function(function, input_signature=[batches.element_spec], autograph=False)
+    local = np.arange(replicas)[local_replicas(strategy)]
+    elements = np.arange(first, len(plan))[:, np.newaxis] * replicas + local
+    batches = tf.data.Dataset.from_tensor_slices(elements.ravel())
+    batches = batches.map(build, num_parallel_calls=2).prefetch(2 * len(local))
+    options = tf.data.Options()
+    # Nothing here is left to tune, and the end of an iterator waits for its tuning thread, which
+    # sleeps for up to a minute.
+    options.autotune.enabled = False
+    batches = batches.with_options(options)
+    return batches if replicas == 1 else DealtBatches(strategy, batches)

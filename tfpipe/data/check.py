@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -124,33 +124,40 @@ def report_data(
 
 
 def _report_repeats(train: Examples, facts: list, warnings: list[str]) -> None:
-    labels_of: dict[str, set[str]] = defaultdict(set)
+    label_of: dict[str, str] = {}
+    contradictions: dict[str, set[str]] = {}
     assert train.labels is not None
     texts = train.joined()
     for text, label in zip(texts, train.labels, strict=True):
-        labels_of[text].add(label)
-    duplicates = len(texts) - len(labels_of)
-    contradictions = [text for text, labels in labels_of.items() if len(labels) > 1]
+        first_label = label_of.setdefault(text, label)
+        if label != first_label:
+            contradictions.setdefault(text, {first_label}).add(label)
+    duplicates = len(texts) - len(label_of)
     facts.append(("duplicates in train", f"{duplicates:,}"))
     facts.append(("contradictions in train", f"{len(contradictions):,}"))
     if contradictions:
-        first = contradictions[0]
+        first = next(iter(contradictions))
         warnings.append(
             f"{len(contradictions):,} train texts have more than one label, such as"
-            f" {first[:60]!r}: {_shown(sorted(labels_of[first]))}"
+            f" {first[:60]!r}: {_shown(sorted(contradictions[first]))}"
         )
 
 
 def _report_leaks(train: Examples, dev: Examples, facts: list, warnings: list[str]) -> None:
-    exact = set(train.joined())
-    same = sum(text in exact for text in dev.joined())
-    keys = set(example_keys(train))
-    alike = sum(key in keys for key in example_keys(dev))
+    same = _found(dev.joined(), train.joined())
+    alike = _found(list(example_keys(dev)), example_keys(train))
     facts.append(("dev texts also in train", f"{same:,} exactly, {alike:,} after normalising"))
     if alike:
         warnings.append(
             f"{alike:,} dev texts are in train too ({same:,} exactly): the dev figures flatter"
         )
+
+
+def _found(texts: Sequence[str], others: Iterable[str]) -> int:
+    """How many of the texts are among the others, of which there may be millions."""
+    wanted = set(texts)
+    found = {text for text in others if text in wanted}
+    return sum(text in found for text in texts)
 
 
 def _counted(labels: Sequence[tuple[str, int, int]]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import zipfile
+from array import array
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,8 +24,8 @@ CACHE_FILES = 32
 class Encoded:
     """Token ids of N inputs, end to end.
 
-    ids, token_types: int32 [T]; splits: int64 [N + 1], input i is ids[splits[i]:splits[i + 1]];
-    full_lengths: int32 [N], tokens with specials before truncation.
+    ids: int32 [T]; token_types: uint8 [T]; splits: int64 [N + 1], input i is
+    ids[splits[i]:splits[i + 1]]; full_lengths: int32 [N], tokens with specials before truncation.
     """
 
     ids: np.ndarray
@@ -72,19 +73,32 @@ def _tokenize(examples: Examples, tokenizer: Tokenizer, max_length: int) -> Enco
     if examples.text_pairs is not None:
         columns.append(examples.text_pairs)
     specials = len(columns) + 1
-    pieces = []
+    # They grow in place: a list of small arrays would need the memory twice.
+    ids, token_types, lengths, full_lengths = array("i"), array("B"), array("q"), array("i")
     for start in range(0, len(examples), CHUNK):
         # Called eagerly, the tokenizer keeps its graphs: they are built once, not once a file.
         chunk = [list(column[start : start + CHUNK]) for column in columns]
         tensors = tokenizer(chunk[0], chunk[1] if chunk[1:] else None, max_length)
         batch = {name: tensor.numpy() for name, tensor in tensors.items()}
         kept = batch["attention_mask"].astype(bool)
-        full = sum(tokenizer.tokenize(texts).row_lengths().numpy() for texts in chunk) + specials
-        ids, token_types = batch["input_ids"][kept], batch["token_type_ids"][kept]
-        pieces.append((ids, token_types, kept.sum(axis=1), full.astype(np.int32)))
-    ids, token_types, lengths, full = (np.concatenate(part) for part in zip(*pieces, strict=True))
-    splits = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
-    return Encoded(ids, token_types, splits, full)
+        tokens = kept.sum(axis=1)
+        full = tokens.astype(np.int32)
+        # Only an input that fills its room may have been longer.
+        filled = np.flatnonzero(tokens == max_length)
+        if len(filled):
+            whole = [tokenizer.tokenize([texts[row] for row in filled]) for texts in chunk]
+            full[filled] = specials + sum(ragged.row_lengths().numpy() for ragged in whole)
+        ids.frombytes(batch["input_ids"][kept].tobytes())
+        token_types.frombytes(batch["token_type_ids"][kept].astype(np.uint8).tobytes())
+        lengths.frombytes(tokens.tobytes())
+        full_lengths.frombytes(full.tobytes())
+    splits = np.concatenate([[0], np.cumsum(np.frombuffer(lengths, np.int64))])
+    return Encoded(
+        np.frombuffer(ids, np.int32),
+        np.frombuffer(token_types, np.uint8),
+        splits,
+        np.frombuffer(full_lengths, np.int32),
+    )
 
 
 def _cache_folder() -> Path:

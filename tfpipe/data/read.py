@@ -68,6 +68,8 @@ def read_examples(path: str | Path, columns: Columns, labelled: bool = True) -> 
     picked: list[list[str]] = [[] for _ in names]
     places = [header.index(name) for name in names]
     missing: list[int] = []
+    # Millions of rows share a few labels: one string for each.
+    label_names: dict[str, str] = {}
     for number, row in enumerate(rows, start=1):
         try:
             values = [_text(row[place]) for place in places]
@@ -77,6 +79,8 @@ def read_examples(path: str | Path, columns: Columns, labelled: bool = True) -> 
             ) from None
         if found.label is not None and labelled and _is_missing_label(values[-1]):
             missing.append(number)
+        if found.label is not None and values[-1]:
+            values[-1] = label_names.setdefault(values[-1], values[-1])
         for column, value in zip(picked, values, strict=True):
             column.append(value or "")
     if not picked[0]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import unicodedata
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -24,23 +24,28 @@ class _Words(dict[int, str]):
 
 
 _WORDS = _Words()
+# The same for bytes of ASCII, case folded, which takes a tenth of the time.
+_ASCII_WORDS = "".join(chr(code).casefold() for code in range(128)).translate(_WORDS).encode()
+_ASCII_WORDS += bytes(128)
 
 
 def normalize(text: str) -> str:
     """NFKC, case folded, every run of punctuation and other signs one space."""
+    if text.isascii():
+        return " ".join(text.encode().translate(_ASCII_WORDS).decode().split())
     folded = unicodedata.normalize("NFKC", text).casefold()
     return " ".join(folded.translate(_WORDS).split())
 
 
-def example_keys(examples: Examples) -> list[str]:
+def example_keys(examples: Examples) -> Iterator[str]:
     """One string an example; equal for examples whose texts are equal after normalising."""
     if examples.text_pairs is None:
         # A text of punctuation alone is told apart by itself, not joined with all such texts.
-        return [normalize(text) or text for text in examples.texts]
-    return [
+        return (normalize(text) or text for text in examples.texts)
+    return (
         f"{normalize(a) or a}\t{normalize(b) or b}"
         for a, b in zip(examples.texts, examples.text_pairs, strict=True)
-    ]
+    )
 
 
 def cut_dev(examples: Examples, share: float, seed: int) -> tuple[Examples, Examples]:
@@ -50,21 +55,24 @@ def cut_dev(examples: Examples, share: float, seed: int) -> tuple[Examples, Exam
     Rows whose texts are equal after normalising stay together. Raises UserError when a label has
     too few different texts to be on both sides.
     """
-    assert examples.labels is not None
-    groups: dict[str, list[int]] = defaultdict(list)
-    for row, key in enumerate(example_keys(examples)):
-        groups[key].append(row)
-    rows_of = list(groups.values())
-    # Equal texts may have several labels: such a group belongs to each of them.
-    labels_of = [Counter(examples.labels[row] for row in rows) for rows in rows_of]
-    groups_of: dict[str, list[int]] = defaultdict(list)
-    for group, counts in enumerate(labels_of):
-        for label in counts:
-            groups_of[label].append(group)
+    labels = examples.labels
+    assert labels is not None
+    # Rows of equal texts are a group. Arrays, not a list for each: there may be millions.
+    numbers: dict[str, int] = {}
+    keys = example_keys(examples)
+    group_of = np.fromiter((numbers.setdefault(key, len(numbers)) for key in keys), np.int64)
+    by_group = np.argsort(group_of, kind="stable")
+    begins = np.searchsorted(group_of[by_group], np.arange(len(numbers) + 1))
+
+    def labels_in(group: int) -> Counter[str]:
+        """Rows of a group by label: equal texts may have several, and belong to each of them."""
+        return Counter(labels[row] for row in by_group[begins[group] : begins[group + 1]])
+
+    groups_of = _groups_of_labels(labels, group_of)
     _refuse_lone_texts(groups_of, examples)
 
     random = np.random.default_rng(seed)
-    rows_in_file, rows_in_dev = Counter(examples.labels), Counter[str]()
+    rows_in_file, rows_in_dev = Counter(labels), Counter[str]()
     groups_left = {label: len(members) for label, members in groups_of.items()}
     chosen: set[int] = set()
     # The rarest first: it has the least choice.
@@ -73,18 +81,30 @@ def cut_dev(examples: Examples, share: float, seed: int) -> tuple[Examples, Exam
         for group in map(int, random.permutation(groups_of[label])):
             if rows_in_dev[label] >= wanted:
                 break
-            if group in chosen or any(groups_left[other] == 1 for other in labels_of[group]):
+            inside = labels_in(group)
+            if group in chosen or any(groups_left[other] == 1 for other in inside):
                 continue
             chosen.add(group)
-            rows_in_dev.update(labels_of[group])
-            for other in labels_of[group]:
+            rows_in_dev.update(inside)
+            for other in inside:
                 groups_left[other] -= 1
-    dev = {row for group in chosen for row in rows_of[group]}
-    train = [row for row in range(len(examples)) if row not in dev]
-    return examples.take(train), examples.take(sorted(dev))
+    in_dev = np.isin(group_of, list(chosen))
+    train, dev = (np.flatnonzero(rows).tolist() for rows in (~in_dev, in_dev))
+    return examples.take(train), examples.take(dev)
 
 
-def _refuse_lone_texts(groups_of: Mapping[str, Sequence[int]], examples: Examples) -> None:
+def _groups_of_labels(labels: Sequence[str], group_of: np.ndarray) -> dict[str, np.ndarray]:
+    """int64: the groups, ascending, in which each label occurs."""
+    names = sorted(set(labels))
+    column = {name: i for i, name in enumerate(names)}
+    columns = np.fromiter((column[label] for label in labels), np.int64, len(labels))
+    groups = int(group_of.max()) + 1
+    pairs = np.unique(columns * groups + group_of)
+    cuts = np.searchsorted(pairs, groups * np.arange(1, len(names)))
+    return dict(zip(names, np.split(pairs % groups, cuts), strict=True))
+
+
+def _refuse_lone_texts(groups_of: Mapping[str, np.ndarray], examples: Examples) -> None:
     lone = sorted(label for label, members in groups_of.items() if len(members) < 2)
     if lone:
         more = f" and {len(lone) - 5} more" if len(lone) > 5 else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import tensorflow as tf
@@ -25,6 +26,7 @@ class Servable(tf.Module):
         self, classifier: Classifier, task: Classify, max_length: int, pairs: bool, info: Any
     ):
         super().__init__()
+        classifier = replace(classifier, packed=True)
         self.tokenizer = classifier.tokenizer
         # The variables alone are tracked: a Keras model would store every layer's calls too.
         self.weights = list(classifier.bert.weights)

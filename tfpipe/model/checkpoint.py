@@ -20,7 +20,7 @@ from transformers.modeling_tf_pytorch_utils import (
 
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.errors import UserError
-from tfpipe.model.encoder import Encoder, UnsupportedBert
+from tfpipe.model.encoder import Encoder, Seeds, UnsupportedBert
 
 WEIGHTS = ("model.safetensors", "tf_model.h5")
 PICKLES = ("pytorch_model.bin", "*.pkl", "*.pickle", "*.pt", "*.ckpt")
@@ -29,24 +29,34 @@ WORD_EMBEDDINGS = ("bert.embeddings.word_embeddings.weight", "embeddings.word_em
 
 @dataclass(frozen=True)
 class Classifier:
-    """A TFBert with a classification head, its tokenizer and its label names in column order."""
+    """A TFBert with a classification head, its tokenizer and its label names in column order.
+
+    precision: the type of the matrix products; packed: whether they leave out padding.
+    """
 
     bert: TFBertForSequenceClassification
     tokenizer: Tokenizer
     label_names: Sequence[str]
+    precision: str = "float32"
+    packed: bool = False
 
     @functools.cached_property
     def encoder(self) -> Encoder | None:
         """The fast graph over the same variables; None where only stock TFBert will do."""
         try:
-            return Encoder(self.bert, packed=True)
+            return Encoder(self.bert, self.precision, self.packed)
         except UnsupportedBert:
             return None
 
-    def logits(self, batch: dict[str, Any], training: bool = False) -> Any:
-        """float32 [B, K] from input_ids, token_type_ids, attention_mask int32 [B, L]."""
-        if self.encoder is not None and not training:
-            return self.encoder.logits(batch)
+    def logits(
+        self, batch: dict[str, Any], training: bool = False, seeds: Seeds | None = None
+    ) -> Any:
+        """float32 [B, K] from input_ids, token_type_ids, attention_mask int32 [B, L].
+
+        seeds: of the dropout, heard by the fast graph alone.
+        """
+        if self.encoder is not None:
+            return self.encoder.logits(batch, training, seeds)
         return self.bert(
             input_ids=batch["input_ids"],
             token_type_ids=batch["token_type_ids"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
@@ -10,6 +11,7 @@ import tensorflow as tf
 from tfpipe.model.operations import drop, gelu, normalize, project
 from tfpipe.model.places import Places
 
+Seeds = Callable[[], tf.Tensor]
 ACTIVATIONS = {
     "gelu": tf.nn.gelu,
     "gelu_new": functools.partial(tf.nn.gelu, approximate=True),
@@ -39,8 +41,8 @@ class Encoder:
     """A TFBert's variables in a graph of 2-D activations [tokens, hidden].
 
     Products run in `dtype`; layer norm, softmax, the residual stream, the pooler and the head are
-    float32. With `packed` the dense products leave out padding. Without a seed, dropout takes one
-    from TensorFlow's global generator.
+    float32. With `packed` the dense products leave out padding. `seeds` gives each dropout of a
+    pass its seed, int32 or int64 [2]; without it they come from TensorFlow's global generator.
     """
 
     def __init__(self, bert: Any, dtype: tf.DType = tf.float32, packed: bool = False):
@@ -51,26 +53,26 @@ class Encoder:
         self._activation = ACTIVATIONS[bert.config.hidden_act]
 
     def tokens(
-        self, batch: dict[str, Any], training: bool = False, seed: tf.Tensor | None = None
+        self, batch: dict[str, Any], training: bool = False, seeds: Seeds | None = None
     ) -> tf.Tensor:
         """The last layer's output, float32 [B, L, H]; any value at padding.
 
-        batch: input_ids, token_type_ids, attention_mask int32 [B, L]; seed: int32 [2].
+        batch: input_ids, token_type_ids, attention_mask int32 [B, L].
         """
-        places, rows = self._run(batch, Dropout(training, seed), first_only=False)
+        places, rows = self._run(batch, Dropout(training, seeds), first_only=False)
         return places.spread(rows)
 
     def pooled(
-        self, batch: dict[str, Any], training: bool = False, seed: tf.Tensor | None = None
+        self, batch: dict[str, Any], training: bool = False, seeds: Seeds | None = None
     ) -> tf.Tensor:
         """What the pooler makes of the first token, float32 [B, H]."""
-        return self._pool(batch, Dropout(training, seed))
+        return self._pool(batch, Dropout(training, seeds))
 
     def logits(
-        self, batch: dict[str, Any], training: bool = False, seed: tf.Tensor | None = None
+        self, batch: dict[str, Any], training: bool = False, seeds: Seeds | None = None
     ) -> tf.Tensor:
         """The classification head's output, float32 [B, K]."""
-        dropout = Dropout(training, seed)
+        dropout = Dropout(training, seeds)
         rate = self._config.classifier_dropout
         rate = self._config.hidden_dropout_prob if rate is None else rate
         head = self._bert.classifier
@@ -165,15 +167,14 @@ def _dense(rows: tf.Tensor, layer: Any) -> tf.Tensor:
 
 
 class Dropout:
-    """Drops in training, every call other places; the same ones again for the same seed."""
+    """Drops in training, every call by a seed of its own."""
 
-    def __init__(self, training: bool, seed: tf.Tensor | None):
-        self.training, self._seed, self._calls = training, seed, 0
+    def __init__(self, training: bool, seeds: Seeds | None):
+        self.training, self._seeds = training, seeds or _any_seed
 
     def __call__(self, x: tf.Tensor, rate: float) -> tf.Tensor:
-        if not self.training or not rate:
-            return x
-        if self._seed is None:
-            self._seed = tf.random.uniform([2], tf.int32.min, tf.int32.max, tf.int32)
-        self._calls += 1
-        return drop(x, rate, self._seed + tf.constant([0, self._calls]))
+        return drop(x, rate, self._seeds()) if self.training and rate else x
+
+
+def _any_seed() -> tf.Tensor:
+    return tf.random.uniform([2], tf.int32.min, tf.int32.max, tf.int32)

@@ -64,7 +64,8 @@ def gelu(x: tf.Tensor) -> tuple[tf.Tensor, Gradient]:
 def drop(x: tf.Tensor, rate: float, seed: tf.Tensor) -> tf.Tensor:
     """x with a share of its values set to 0 and the others raised to keep the mean.
 
-    seed: int32 [2]; equal seeds drop equal places. The share is `rate` rounded to 1 / 65536.
+    seed: int32 or int64 [2]; equal seeds drop equal places. The share is `rate` rounded to
+    1 / 65536.
     """
     level = round(rate * 65536)
     count = tf.size(x)

@@ -10,6 +10,7 @@ import tensorflow as tf
 from tfpipe.data.read import Examples
 from tfpipe.errors import UserError
 from tfpipe.tasks.evaluation import Evaluation
+from tfpipe.tasks.losses import Objective, cross_entropy, focal, symmetric_divergence
 
 
 class Classify:
@@ -41,7 +42,17 @@ class Classify:
 
     def loss(self, logits: tf.Tensor, gold: tf.Tensor) -> tf.Tensor:
         """Cross-entropy in nats, float32 [B], of logits [B, K] and gold int32 [B]."""
-        return tf.nn.sparse_softmax_cross_entropy_with_logits(gold, tf.cast(logits, tf.float32))
+        return cross_entropy(logits, gold)
+
+    def training_loss(self, logits: tf.Tensor, gold: tf.Tensor, objective: Objective) -> tf.Tensor:
+        """What training minimises, float32 [B]; dev is looked at with the plain loss."""
+        if objective.focal_gamma is not None:
+            return focal(logits, gold, objective.focal_gamma)
+        return cross_entropy(logits, gold, objective.label_smoothing)
+
+    def divergence(self, logits: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
+        """How far two answers to the same texts lie apart, float32 [B], for R-Drop."""
+        return symmetric_divergence(logits, other)
 
     def balanced_weights(self, gold: np.ndarray) -> np.ndarray:
         """float32 [N]: N / (K * count of the label), as scikit-learn's `balanced`."""

@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfpipe.data.batches import compile_for, plan_reading, read_batches
+from tfpipe.data.batches import plan_reading, read_batches
 from tfpipe.data.encode import Encoded, Labelled
+from tfpipe.data.replicas import compile_for, local_replicas, needs_few_widths
 from tfpipe.model.checkpoint import Classifier
 from tfpipe.tasks.classify import Classify
 from tfpipe.tasks.evaluation import Evaluation
+from tfpipe.training.together import run_batches, sum_over_workers
 
 
 class Evaluator:
@@ -36,18 +38,24 @@ class Evaluator:
         self._compiled: dict[int, Any] = {}
 
     def logits(self, encoded: Encoded) -> np.ndarray:
-        """float32 [N, K] of all inputs, in their order."""
-        plan = plan_reading(encoded.lengths, self._batch_size, self._strategy.num_replicas_in_sync)
+        """float32 [N, K] of all inputs, in their order; all workers must ask for them alike."""
+        strategy = self._strategy
+        plan = plan_reading(
+            encoded.lengths,
+            self._batch_size,
+            strategy.num_replicas_in_sync,
+            needs_few_widths(strategy),
+        )
         logits = np.zeros((len(encoded), len(self._task.label_names)), np.float32)
-        batches = read_batches(encoded, plan, self._strategy)
+        batches = read_batches(encoded, plan, strategy)
         places = plan.rows.shape[2]
         if places not in self._compiled:
             self._compiled[places] = compile_for(batches, self._forward)
-        forward = self._compiled[places]
-        for replicas, batch in zip(plan.rows, batches, strict=True):
-            for rows, values in zip(replicas, forward(batch), strict=True):
-                logits[rows[rows >= 0]] = values.numpy()[rows >= 0]
-        return logits
+        found = run_batches(strategy, self._compiled[places], batches)
+        for replicas, outputs in zip(plan.rows[:, local_replicas(strategy)], found, strict=True):
+            for rows, values in zip(replicas, outputs, strict=True):
+                logits[rows[rows >= 0]] = np.asarray(values)[rows >= 0]
+        return sum_over_workers(strategy, logits)
 
     def evaluate(self, labelled: Labelled) -> Evaluation:
         """What the model says about labelled examples."""

@@ -2,34 +2,25 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from tfpipe.config import TrainConfig
-from tfpipe.data.batches import compile_for, plan_training, read_batches
 from tfpipe.data.encode import Labelled
 from tfpipe.files import folder_aside
 from tfpipe.model import checkpoint
 from tfpipe.model.checkpoint import Classifier
 from tfpipe.tasks.classify import Classify
-from tfpipe.training.evaluator import Evaluator
-from tfpipe.training.observer import Observer, Step
-from tfpipe.training.optimizer import LinearWarmupDecay, make_optimizer
-from tfpipe.training.state import State, StopRequest
-from tfpipe.training.step import make_train_step
-
-
-class Stopped(Exception):
-    """A signal stopped the run after a whole step, with its state saved."""
-
-    def __init__(self, signal: int):
-        super().__init__(f"signal {signal}")
-        self.signal = signal
+from tfpipe.tasks.evaluation import Evaluation
+from tfpipe.training.determinism import price_determinism
+from tfpipe.training.disk import clear_leftovers
+from tfpipe.training.engine import Engine, make_engine
+from tfpipe.training.observer import Observer
+from tfpipe.training.stop import Stopped, StopRequest
+from tfpipe.training.together import check_agreement, largest_over_workers, settle
 
 
 def fit(
@@ -41,98 +32,80 @@ def fit(
     dev: Labelled,
     folder: Path,
     observers: Sequence[Observer],
+    tell: Callable[[str], None],
+    chief: bool = True,
 ) -> list[dict[str, Any]]:
     """Train and leave the best epoch's weights in `folder`/model; returns one record an epoch.
 
-    Raises Stopped when SIGINT or SIGTERM came, after the step at hand and with the state saved.
+    tell: hears what the user should know. chief: whether this process writes. Raises Stopped when
+    SIGINT or SIGTERM came, after the step at hand and with the state saved; UserError when the
+    training blows up twice, the device's memory is too small, or the disk is full.
     """
-    # ---- what the whole run shares
-    replicas = strategy.num_replicas_in_sync
-    per_epoch = -(-len(train.examples) // config.batch_size)
-    assert config.learning_rate is not None and config.epochs is not None
-    steps = per_epoch * config.epochs
-    weights = None
-    if config.class_weights == "balanced":
-        weights = task.balanced_weights(train.gold)
-    schedule = LinearWarmupDecay(config.learning_rate, round(config.warmup * steps), steps)
-    with strategy.scope():
-        optimizer = make_optimizer(schedule, config.weight_decay, classifier.bert)
-    train_step = make_train_step(
-        strategy, classifier, task, optimizer, config.clip_norm, config.accumulate
-    )
-    compiled_step = None
-    evaluator = Evaluator(strategy, classifier, task, config.batch_size)
-    state = State(folder / "checkpoints", classifier.bert, optimizer)
+    # ---- where the run stands: at its first step, or at its last checkpoint
+    assert config.epochs is not None
+    engine = make_engine(config, strategy, classifier, task, train, folder, tell, chief)
+    steps, state, progress = engine.steps, engine.state, engine.state.progress
+    if chief:
+        clear_leftovers(folder, "model")
     if config.resume:
-        state.restore()
-    progress = state.progress
+        engine.restore()
+        check_agreement(strategy, checkpoint=f"step {progress.step}")
+    if not state.checkpoints:
+        state.save()
+    if config.deterministic and progress.step == 0:
+        tell(price_determinism(steps, state))
 
     with StopRequest() as stop:
-        for epoch in range(progress.step // per_epoch, config.epochs):
-            if _waited_enough(progress.history, config.early_stopping):
+        while len(progress.history) < config.epochs:
+            if progress.waited_enough(config.early_stopping):
                 break
             # ---- an epoch of steps
-            first = progress.step % per_epoch
-            plan = plan_training(
-                train.encoded.lengths,
-                config.batch_size,
-                replicas,
-                config.accumulate,
-                (config.seed, epoch),
-            )
-            batches = read_batches(train.encoded, plan, strategy, train.gold, weights, first)
-            compiled_step = compiled_step or compile_for(batches, train_step)
-            losses = []
-            began = time.perf_counter()
-            for position, batch in enumerate(batches, start=first):
-                rate = float(schedule(progress.step))
-                results = {name: float(v) for name, v in compiled_step(batch).items()}
-                progress.step += 1
-                losses.append(results["loss"])
-                now = time.perf_counter()
-                done = Step(
-                    step=progress.step,
-                    steps=steps,
-                    epoch=epoch + 1,
-                    learning_rate=rate,
-                    examples=plan.examples(position),
-                    tokens=plan.tokens(position),
-                    places=plan.places(position),
-                    seconds=now - began,
-                    **results,
-                )
-                began = now
+            epoch = len(progress.history) + 1
+            while progress.step < epoch * steps.per_epoch:
+                done = steps.take()
+                if engine.rescue.needed(done):
+                    settle(strategy)
+                    engine.rescue.go_back(done, train, steps.rows)
+                    steps.rewind()
+                    continue
+                progress.count(done.loss)
                 for observer in observers:
                     observer.on_step(done)
-                # After an epoch's last step dev is looked at first: going on starts an epoch.
-                if stop.signal is not None and progress.step % per_epoch:
+                signal = largest_over_workers(strategy, stop.signal or 0)
+                if signal or state.due(config.checkpoint_steps, config.checkpoint_minutes):
+                    settle(strategy)
                     state.save()
-                    raise Stopped(stop.signal)
+                if signal:
+                    raise Stopped(signal)
 
-            # ---- a look at dev
-            evaluation = evaluator.evaluate(dev)
-            figure = evaluation.figures[task.figure]
-            best = progress.best
-            record = {
-                "epoch": epoch + 1,
-                "step": progress.step,
-                "loss": float(np.mean(losses)) if losses else None,
-                **{f"dev_{name}": value for name, value in evaluation.figures.items()},
-                "best": best is None or figure > best[f"dev_{task.figure}"],
-            }
-            if record["best"]:
-                with folder_aside(folder / "model") as aside:
-                    checkpoint.save(classifier, aside)
-            progress.history.append(record)
+            # ---- a look at dev; a run that is killed here comes back to it with equal weights
+            settle(strategy)
+            state.save()
+            evaluation = engine.look_at(dev)
+            record = make_record(engine, epoch, evaluation, task.figure)
+            if record["best"] and chief:
+                save_model(engine, classifier, folder / "model")
+            progress.close_epoch(record)
             state.save()
             for observer in observers:
                 observer.on_epoch(record, evaluation)
-            if stop.signal is not None:
-                raise Stopped(stop.signal)
     return progress.history
 
 
-def _waited_enough(history: list[dict[str, Any]], patience: int) -> bool:
-    """Whether the last `patience` epochs all failed to become the best; never at 0."""
-    recent = history[-patience:]
-    return bool(patience) and len(recent) == patience and not any(r["best"] for r in recent)
+def make_record(engine: Engine, epoch: int, evaluation: Evaluation, figure: str) -> dict[str, Any]:
+    """What the run remembers of an epoch."""
+    progress = engine.state.progress
+    best = progress.best
+    return {
+        "epoch": epoch,
+        "step": progress.step,
+        "loss": progress.epoch_loss / engine.steps.per_epoch,
+        **{f"dev_{name}": value for name, value in evaluation.figures.items()},
+        "best": best is None or evaluation.figures[figure] > best[f"dev_{figure}"],
+    }
+
+
+def save_model(engine: Engine, classifier: Classifier, place: Path) -> None:
+    """Write the model folder, whole, in the place of the one before."""
+    with folder_aside(place) as aside, engine.evaluated_weights():
+        checkpoint.save(classifier, aside)

@@ -10,7 +10,10 @@ from tfpipe.tasks.evaluation import Evaluation
 
 @dataclass(frozen=True)
 class Step:
-    """What one training step did; tokens do not count padding, places do."""
+    """What one training step did; tokens do not count padding, places do.
+
+    seconds: from the step before to this one's end; waited: seconds of these without a batch.
+    """
 
     step: int
     steps: int
@@ -22,6 +25,7 @@ class Step:
     tokens: int
     places: int
     seconds: float
+    waited: float = 0.0
 
     @property
     def figures(self) -> dict[str, float]:
@@ -33,6 +37,7 @@ class Step:
             "examples_per_second": self.examples / self.seconds,
             "tokens_per_second": self.tokens / self.seconds,
             "padding_share": 1 - self.tokens / self.places,
+            "data_wait_share": self.waited / self.seconds,
         }
 
 

@@ -1,43 +1,60 @@
-"""The optimizer: fused Adam with decoupled weight decay, under a rate that rises and falls."""
+"""The optimizer: fused Adam with decoupled weight decay, and a rate of its own for each layer."""
 
 from __future__ import annotations
 
-import tensorflow as tf
+import re
+from collections.abc import Callable
+
 import tf_keras
-from transformers import AdamWeightDecay
+
+from tfpipe.training.adam import LayerwiseAdam
+from tfpipe.training.schedules import Schedule
 
 NO_DECAY = ["bias", "LayerNorm"]
+LAYER = re.compile(r"/encoder/layer_\._(\d+)/")
+HEAD = re.compile(r"/pooler/|(^|/)classifier/")
 
 
-class LinearWarmupDecay(tf_keras.optimizers.schedules.LearningRateSchedule):
-    """Linear rise to `peak` over `warmup` steps, then linear fall to 0 at `steps`.
+def rate_factors(layers: int, layer_decay: float, head_factor: float) -> Callable[[str], float]:
+    """The factor of the peak rate for a variable's name, in a BERT of so many layers.
 
-    Source: Devlin et al. 2018, appendix A.2.
+    The last layer has 1, each layer below it `layer_decay` times that of the one above, the
+    embeddings come below the first layer; pooler and head have `head_factor`. Source: Howard and
+    Ruder 2018, section 3.2 (https://arxiv.org/abs/1801.06146); Sun et al. 2019, section 5.3.4
+    (https://arxiv.org/abs/1905.05583).
     """
 
-    def __init__(self, peak: float, warmup: int, steps: int):
-        self.peak, self.warmup, self.steps = peak, warmup, steps
+    def factor_of(name: str) -> float:
+        if HEAD.search(name):
+            return head_factor
+        if layer := LAYER.search(name):
+            return layer_decay ** (layers - 1 - int(layer.group(1)))
+        return layer_decay**layers if "/embeddings/" in name else 1.0
 
-    def __call__(self, step: tf.Tensor) -> tf.Tensor:
-        step = tf.cast(step, tf.float32)
-        # Step 0 already moves: a rate of 0 would waste the first batch.
-        rising = (step + 1.0) / max(1, self.warmup)
-        falling = (self.steps - step) / max(1, self.steps - self.warmup)
-        return self.peak * tf.clip_by_value(tf.minimum(rising, falling), 0.0, 1.0)
+    return factor_of
 
-    def get_config(self) -> dict[str, float]:
-        return {"peak": self.peak, "warmup": self.warmup, "steps": self.steps}
+
+def is_decayed(name: str) -> bool:
+    """Whether weight decay and the L2 penalty hold for a variable of this name."""
+    return not any(part in name for part in NO_DECAY)
 
 
 def make_optimizer(
-    schedule: LinearWarmupDecay, weight_decay: float, model: tf_keras.Model
-) -> AdamWeightDecay:
+    schedule: Schedule,
+    weight_decay: float,
+    model: tf_keras.Model,
+    layer_decay: float = 1.0,
+    head_rate: float | None = None,
+) -> LayerwiseAdam:
     """AdamW (Loshchilov and Hutter 2019), no decay on biases and layer norms, BERT's own epsilon.
 
-    transformers' class stands on tf_keras' legacy Adam, whose fused kernel takes half the time of
-    the newer AdamW on BERT's word embedding.
+    head_rate: peak rate of pooler and head, None for that of the schedule. transformers' class
+    stands on tf_keras' legacy Adam, whose fused kernel takes half the time of the newer AdamW on
+    BERT's word embedding.
     """
-    optimizer = AdamWeightDecay(
+    head_factor = 1.0 if head_rate is None else head_rate / schedule.peak
+    optimizer = LayerwiseAdam(
+        rate_factors(model.config.num_hidden_layers, layer_decay, head_factor),
         learning_rate=schedule,
         weight_decay_rate=weight_decay,
         epsilon=1e-6,

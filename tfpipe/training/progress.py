@@ -17,7 +17,7 @@ class Throughput:
 
     def __init__(self) -> None:
         self.examples = self.tokens = self.places = self.steps = 0
-        self.seconds = 0.0
+        self.seconds = self.waited = 0.0
         self._timed_examples = self._timed_tokens = 0
 
     def on_step(self, step: Step) -> None:
@@ -27,6 +27,7 @@ class Throughput:
         self.places += step.places
         if self.steps > 1:
             self.seconds += step.seconds
+            self.waited += step.waited
             self._timed_examples += step.examples
             self._timed_tokens += step.tokens
 
@@ -34,21 +35,22 @@ class Throughput:
         """Nothing to add up."""
 
     def rates(self) -> dict[str, float]:
-        """examples_per_second, tokens_per_second, padding_share."""
+        """examples_per_second, tokens_per_second, padding_share, data_wait_share."""
         seconds = self.seconds or float("inf")
         return {
             "examples_per_second": self._timed_examples / seconds,
             "tokens_per_second": self._timed_tokens / seconds,
             "padding_share": 1 - self.tokens / self.places if self.places else 0.0,
+            "data_wait_share": self.waited / seconds,
         }
 
 
 class ProgressLine:
     """One line that renews itself on a terminal, some plain lines elsewhere."""
 
-    def __init__(self, stream: TextIO = sys.stderr):
-        self._stream = stream
-        self._terminal = stream.isatty()
+    def __init__(self, stream: TextIO | None = None):
+        self._stream = stream or sys.stderr
+        self._terminal = self._stream.isatty()
         self._throughput = Throughput()
         self._shown = 0.0
         self._began = time.perf_counter()
@@ -67,8 +69,8 @@ class ProgressLine:
         line = (
             f"step {step.step}/{step.steps} epoch {step.epoch} loss {step.loss:.3f}"
             f" rate {step.learning_rate:.1e} | {rates['examples_per_second']:.0f} texts/s,"
-            f" {rates['tokens_per_second']:,.0f} tokens/s, padding {rates['padding_share']:.0%}"
-            f" | {_clock(left)} left"
+            f" {rates['tokens_per_second']:,.0f} tokens/s, padding {rates['padding_share']:.0%},"
+            f" waited for data {rates['data_wait_share']:.1%} | {_clock(left)} left"
         )
         self._stream.write(f"\r\033[K{line}" if self._terminal else f"{line}\n")
         self._stream.flush()

@@ -1,85 +1,158 @@
-"""What a run needs to go on where it stopped, and the signals that ask it to stop."""
+"""What a run needs to go on where it stopped: checkpoints, written whole or not at all."""
 
 from __future__ import annotations
 
+import errno
 import json
-import signal
-import threading
+import os
+import shutil
+import time
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import tensorflow as tf
 
 from tfpipe.errors import UserError
+from tfpipe.files import folder_aside, write_text
+from tfpipe.training.disk import clear_leftovers
+
+SMOOTH = 0.9  # how much of the recent loss a step leaves
 
 
-class Progress(tf.train.experimental.PythonState):
-    """Where a run stands: steps taken and one record an epoch; stored inside the checkpoint."""
+@dataclass
+class Progress:
+    """Where a run stands.
 
-    def __init__(self) -> None:
-        self.step = 0
-        self.history: list[dict[str, Any]] = []
+    The order of the data, dropout and the rate are functions of the seed and of `step`, so that
+    `step` stands for their state, too.
+    """
 
-    def serialize(self) -> str:
-        return json.dumps({"step": self.step, "history": self.history})
-
-    def deserialize(self, string_value: bytes) -> None:
-        stored = json.loads(string_value)
-        self.step, self.history = stored["step"], stored["history"]
+    step: int = 0
+    parts: int = 1  # that a batch is computed in
+    rate_factor: float = 1.0  # of the schedule; below 1 after the loss blew up once
+    first_loss: float | None = None
+    recent_loss: float = 0.0  # moving average over steps
+    epoch_loss: float = 0.0  # sum over the steps of the epoch at hand
+    history: list[dict[str, Any]] = field(default_factory=list)  # one record an epoch
 
     @property
     def best(self) -> dict[str, Any] | None:
         """The record of the best epoch so far."""
         return next((record for record in reversed(self.history) if record["best"]), None)
 
+    def count(self, loss: float) -> None:
+        """A step is done and its loss can be trusted."""
+        self.step += 1
+        self.epoch_loss += loss
+        self.recent_loss = self.smoothed(loss)
+        if self.first_loss is None:
+            self.first_loss = loss
+
+    def smoothed(self, loss: float) -> float:
+        """What the recent loss becomes with another step's."""
+        if self.first_loss is None:
+            return loss
+        return SMOOTH * self.recent_loss + (1 - SMOOTH) * loss
+
+    def close_epoch(self, record: dict[str, Any]) -> None:
+        """An epoch is done and dev has been looked at."""
+        self.history.append(record)
+        self.epoch_loss = 0.0
+
+    def waited_enough(self, patience: int) -> bool:
+        """Whether the last `patience` epochs all failed to become the best; never at 0."""
+        recent = self.history[-patience:]
+        return bool(patience) and len(recent) == patience and not any(r["best"] for r in recent)
+
 
 class State:
-    """Weights, optimizer and progress, saved together under checkpoints/."""
+    """Progress, and every variable that training changes, saved together.
 
-    def __init__(self, folder: Path, model: Any, optimizer: Any):
-        self.progress = Progress()
-        self._checkpoint = tf.train.Checkpoint(
-            model=model, optimizer=optimizer, progress=self.progress
-        )
-        self._manager = tf.train.CheckpointManager(
-            self._checkpoint, str(folder), max_to_keep=2, checkpoint_name="state"
-        )
+    A checkpoint is the folder `step-N` with TensorFlow's own files (`tensors.*`) and
+    `progress.json`; it is written aside, synced and renamed. The last `keep` stay. Where `writes`
+    is off (every worker but the chief), nothing is ever written.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        keep: int = 2,
+        writes: bool = True,
+        options: tf.train.CheckpointOptions | None = None,
+        **variables: tf.train.Checkpoint,
+    ):
+        self.folder, self.progress = folder, Progress()
+        self._keep, self._writes, self._options = keep, writes, options
+        self._tensors = tf.train.Checkpoint(**variables)
+        self._saved_step, self._saved_time = 0, time.monotonic()
+
+    @property
+    def checkpoints(self) -> list[Path]:
+        """The checkpoints that are there, the oldest first."""
+        return sorted(self.folder.glob("step-*"), key=lambda path: int(path.name[5:]))
 
     def save(self) -> None:
-        """Write a checkpoint; the one before it stays until this one is complete."""
-        self._manager.save(checkpoint_number=self.progress.step)
+        """Write a checkpoint, or the progress alone where the step's checkpoint is there.
 
-    def restore(self) -> None:
-        """Go on from the newest checkpoint; raises UserError when there is none."""
-        newest = self._manager.latest_checkpoint
-        if newest is None:
+        Raises UserError when the disk does not take it; the one before stays as it was.
+        """
+        if self._writes:
+            try:
+                self._write(self.folder / f"step-{self.progress.step}")
+            except (OSError, tf.errors.OpError, UserError) as error:
+                before = [path.name for path in self.checkpoints][-1:]
+                whole = f"{before[0]} is whole; " if before else ""
+                raise UserError(
+                    f"the checkpoint of step {self.progress.step} could not be saved",
+                    f"{self.folder}: {_reason(error, self.folder)}",
+                    f"{whole}make room and go on with --resume",
+                ) from None
+        self._saved_step, self._saved_time = self.progress.step, time.monotonic()
+
+    def due(self, steps: int, minutes: float) -> bool:
+        """Whether the last checkpoint is so many steps or minutes old; 0 for never."""
+        age = time.monotonic() - self._saved_time
+        return bool(steps and self.progress.step - self._saved_step >= steps) or bool(
+            minutes and age >= 60 * minutes
+        )
+
+    def restore(self) -> bool:
+        """Go on from the newest checkpoint; False where there is none and nothing has changed."""
+        if not self.checkpoints:
+            return False
+        newest = self.checkpoints[-1]
+        try:
+            stored = json.loads((newest / "progress.json").read_text(encoding="utf-8"))
+            read = self._tensors.read(str(newest / "tensors"), self._options)
+            read.assert_existing_objects_matched()
+        except (OSError, ValueError, IndexError, AssertionError, tf.errors.OpError) as error:
             raise UserError(
-                "there is nothing to resume from",
-                f"no checkpoint in {self._manager.directory}",
-                "start the run again without --resume, in a new folder",
-            )
-        self._checkpoint.restore(newest).expect_partial()
+                "the checkpoint cannot be restored",
+                f"{newest}: {str(error).splitlines()[0]}",
+                f"remove {newest.name} to go on from the one before it",
+            ) from None
+        for name, value in stored.items():
+            setattr(self.progress, name, value)
+        self._saved_step, self._saved_time = self.progress.step, time.monotonic()
+        return True
+
+    def _write(self, place: Path) -> None:
+        progress = json.dumps(asdict(self.progress))
+        if place.is_dir():
+            write_text(place / "progress.json", progress)
+            return
+        clear_leftovers(self.folder, "step-*")
+        with folder_aside(place) as aside:
+            self._tensors.write(str(aside / "tensors"), self._options)
+            (aside / "progress.json").write_text(progress, encoding="utf-8")
+        for old in self.checkpoints[: -self._keep]:
+            shutil.rmtree(old, ignore_errors=True)
 
 
-class StopRequest:
-    """Notes SIGINT and SIGTERM so that the step at hand can end; a second SIGINT stops at once."""
-
-    def __init__(self) -> None:
-        self.signal: int | None = None
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> StopRequest:
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._note)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _note(self, number: int, _: FrameType | None) -> None:
-        if self.signal is not None and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        self.signal = number
+def _reason(error: Exception, folder: Path) -> str:
+    """What a person needs of the error; TensorFlow says on one line which of its parts met it."""
+    told, full = str(getattr(error, "found", error)), os.strerror(errno.ENOSPC)
+    if full in told:
+        return f"{full}, {shutil.disk_usage(folder).free / 1e6:,.1f} MB are free"
+    return told.splitlines()[0]

@@ -1,52 +1,262 @@
-"""How the devices of this machine share the work."""
+"""How devices and processes share the work."""
 
 from __future__ import annotations
 
+import functools
+import os
+import signal
+import time
+from collections.abc import Callable
+
 import tensorflow as tf
-import tf_keras
 
+from tfpipe.config import TrainConfig
+from tfpipe.data.replicas import workers_of
 from tfpipe.errors import UserError
+from tfpipe.training.cluster import Cluster, answers, claim_port, meet, read_cluster
+from tfpipe.training.stop import StopRequest
+
+NEEDS_CLUSTER = ("multi_worker", "parameter_server")
+LAUNCH = "python -m tfpipe.launch"
 
 
-def make_strategy(name: str, devices: int) -> tuple[tf.distribute.Strategy, str]:
+def make_strategy(
+    name: str,
+    devices: int,
+    cluster: Cluster | None = None,
+    worker_timeout: float = 300,
+    tpu: str | None = None,
+    tell: Callable[[str], None] = lambda line: None,
+) -> tuple[tf.distribute.Strategy, str]:
     """The tf.distribute strategy of that name and a sentence that says what was chosen and why.
 
-    devices: how many to use, 0 for all. Without a GPU, more than one means logical devices on the
-    CPU, which must be asked for before TensorFlow has touched it. Raises UserError when there are
-    not so many.
+    devices: how many of this process's devices to use, 0 for all. Without a GPU, more than one
+    means logical devices on the CPU, which must be asked for before TensorFlow has touched it.
+    cluster: the processes that train together; all of them must come here, and are waited for
+    worker_timeout seconds, which `tell` is told about. Raises UserError for devices or processes
+    that are not there.
     """
+    name, why = choose_name(name, cluster, tpu)
+    if name in NEEDS_CLUSTER:
+        assert cluster is not None
+        meet(cluster, worker_timeout, tell)
+        if name == "multi_worker":
+            return _multi_worker(cluster, devices, why)
+        return _parameter_server(cluster, devices, why)
+    if name == "tpu":
+        return _tpu(tpu, why)
+    return _local(name, devices, why)
+
+
+def find_cluster(config: TrainConfig) -> Cluster | None:
+    """The cluster that TF_CONFIG or the flags describe, None where the strategy wants none."""
+    if config.strategy not in ("auto", *NEEDS_CLUSTER):
+        return None
+    cluster = read_cluster(config.workers, config.worker_index)
+    choose_name(config.strategy, cluster, config.tpu)
+    if cluster is not None and config.dry_run:
+        raise UserError(
+            "a dry run is for one process",
+            f"{cluster.name} of a cluster",
+            "give --strategy one_device with --dry-run",
+        )
+    if cluster is not None and cluster.has_servers and config.deterministic:
+        raise UserError(
+            "parameter_server cannot be deterministic: workers overtake each other",
+            "--deterministic in a cluster with ps",
+            "leave it out, or use --strategy multi_worker",
+        )
+    return cluster
+
+
+def choose_name(name: str, cluster: Cluster | None, tpu: str | None) -> tuple[str, str]:
+    """The strategy's name, chosen where `auto` is asked for as far as that is known, and why.
+
+    `auto` remains where the devices of this process decide. Raises UserError when the strategy
+    and the cluster do not fit.
+    """
+    if name == "auto":
+        if cluster is not None:
+            kind = "parameter_server" if cluster.has_servers else "multi_worker"
+            found = "servers" if cluster.has_servers else "workers"
+            return kind, f"auto: a cluster with {found} is described"
+        if tpu is not None or os.environ.get("TPU_NAME"):
+            return "tpu", "auto: a TPU is named"
+        return "auto", "auto"
+    if name in NEEDS_CLUSTER and cluster is None:
+        servers = " --servers 1" if name == "parameter_server" else ""
+        flags = ", or give --workers and --worker-index" if name == "multi_worker" else ""
+        raise UserError(
+            f"--strategy {name} needs to know its processes",
+            "no TF_CONFIG in the environment" + (" and no --workers" if flags else ""),
+            f"start it with {LAUNCH} --workers 2{servers} -- ..., set TF_CONFIG{flags}",
+        )
+    if cluster is not None and name not in NEEDS_CLUSTER:
+        raise UserError(
+            f"--strategy {name} is for one process",
+            f"{cluster.name} of a cluster",
+            "start it with python -m tfpipe.train alone, without TF_CONFIG and --workers",
+        )
+    if cluster is not None and cluster.has_servers != (name == "parameter_server"):
+        if name == "multi_worker":
+            raise UserError(
+                "--strategy multi_worker has no servers",
+                f"{len(cluster.addresses['ps'])} ps in the cluster",
+                "take ps out of the cluster, or use --strategy parameter_server",
+            )
+        if name == "parameter_server":
+            raise UserError(
+                "--strategy parameter_server needs servers",
+                f"a cluster of {', '.join(cluster.addresses)}",
+                "add ps and chief to the cluster, or use --strategy multi_worker",
+            )
+    return name, "as asked"
+
+
+def serve(cluster: Cluster, tell: Callable[[str], None]) -> None:
+    """Do what the chief of a parameter server cluster asks for, until this process is ended.
+
+    SIGINT and SIGTERM end it once the chief is gone: who stops a job often tells all processes at
+    once, and the chief has a step to end and weights to save, which are here. A second SIGINT ends
+    it at once. Raises UserError when the port is taken.
+    """
+    claim_port(cluster).close()
+    with StopRequest() as stop:
+        server = tf.distribute.Server(
+            _specification(cluster),
+            job_name=cluster.role,
+            task_index=cluster.index,
+            protocol="grpc",
+            start=False,
+        )
+        server.start()
+        place = f"{cluster.name} at {cluster.address}"
+        tell(f"strategy: parameter_server, {place} is at the chief's hand")
+        # Not server.join(): it never returns to Python, where a handler would have to run.
+        while stop.signal is None or answers(cluster.addresses["chief"][0]):
+            time.sleep(0.2)
+    # The status that a shell sees is that of the signal.
+    signal.signal(stop.signal, signal.SIG_DFL)
+    signal.raise_signal(stop.signal)
+
+
+def describe_batch(
+    strategy: tf.distribute.Strategy, batch_size: int, parts: int, rate: float
+) -> str:
+    """Global batch, per-replica batch, micro-batch and learning rate, in one line."""
+    replicas = strategy.num_replicas_in_sync
+    each = -(-batch_size // replicas)
+    micro = -(-batch_size // (replicas * parts))
+    line = (
+        f"batch: {batch_size} in a step = {replicas} replica(s) x {each}, each in {parts} part(s)"
+        f" of {micro}; peak learning rate {rate:.2e}"
+    )
+    if isinstance(strategy, tf.distribute.ParameterServerStrategy):
+        line += (
+            f"; {workers_of(strategy)} worker(s) take steps each on its own,"
+            " with weights that others may have moved on (asynchronous)"
+        )
+    return line
+
+
+def _local(name: str, devices: int, why: str) -> tuple[tf.distribute.Strategy, str]:
     kind = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
     if kind == "CPU" and devices > 1:
         _split_cpu(devices)
     names = [device.name for device in tf.config.list_logical_devices(kind)]
-    if devices > len(names):
-        raise UserError(
-            f"{devices} devices were asked for", f"{len(names)} {kind}", "lower --devices"
-        )
+    _refuse_missing(devices, len(names), kind)
     names = names[: devices or len(names)]
     if name == "auto":
         name = "mirrored" if kind == "GPU" and len(names) > 1 else "one_device"
-        why = f"auto: {len(names)} {kind} found"
-    else:
-        why = "as asked"
-        if name == "mirrored" and len(names) == 1:
-            why += f"; only 1 {kind}, so there is nothing to mirror"
+        why += f": {len(names)} {kind} found"
+    elif name == "mirrored" and len(names) == 1:
+        why += f"; only 1 {kind}, so there is nothing to mirror"
     if name == "one_device":
         names = names[:1]
         strategy: tf.distribute.Strategy = tf.distribute.OneDeviceStrategy(names[0])
     else:
-        strategy = tf.distribute.MirroredStrategy(names)
+        strategy = _mirrored(tuple(names))
     return strategy, f"{name} on {len(names)} {kind} ({why})"
 
 
-def use_precision(name: str) -> None:
-    """Compute what is built from here on in `float32` or `bfloat16`; weights stay float32.
+@functools.cache
+def _mirrored(names: tuple[str, ...]) -> tf.distribute.MirroredStrategy:
+    """The process's only one for these devices: each new one may add threads that never end."""
+    return tf.distribute.MirroredStrategy(list(names))
 
-    bfloat16 is Keras' mixed_bfloat16 policy: layer norm and softmax stay float32. `auto` is
-    float32, which is the faster one of the two on a CPU under that policy.
-    """
-    policy = "mixed_bfloat16" if name == "bfloat16" else "float32"
-    tf_keras.mixed_precision.set_global_policy(policy)
+
+def _multi_worker(cluster: Cluster, devices: int, why: str) -> tuple[tf.distribute.Strategy, str]:
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        _refuse_missing(devices, len(gpus), "GPU")
+        gpus = gpus[: devices or len(gpus)]
+        tf.config.set_visible_devices(gpus, "GPU")
+    elif devices > 1:
+        raise UserError(
+            "a worker without a GPU has one replica",
+            f"--devices {devices}",
+            "leave out --devices, and start more workers",
+        )
+    strategy = tf.distribute.MultiWorkerMirroredStrategy(_resolver(cluster, len(gpus)))
+    return strategy, (
+        f"multi_worker, {cluster.name} of {workers_of(strategy)} with"
+        f" {max(1, len(gpus))} {'GPU' if gpus else 'CPU'} each ({why})"
+    )
+
+
+def _parameter_server(
+    cluster: Cluster, devices: int, why: str
+) -> tuple[tf.distribute.Strategy, str]:
+    strategy = tf.distribute.ParameterServerStrategy(_resolver(cluster, 0))
+    # A lookup table that is made in the strategy's scope would have a copy on each worker, and the
+    # chief, who alone has texts to tokenise, could not look anything up in it.
+    strategy.extended._resource_creator_scope = lambda: None
+    if strategy.num_replicas_in_sync > 1 or devices > 1:
+        raise UserError(
+            "a worker of --strategy parameter_server computes on one device",
+            f"{max(strategy.num_replicas_in_sync, devices)} devices a worker",
+            "start one worker for each GPU, with CUDA_VISIBLE_DEVICES set",
+        )
+    return strategy, (
+        f"parameter_server, chief of {workers_of(strategy)} worker(s) and"
+        f" {len(cluster.addresses['ps'])} server(s) ({why})"
+    )
+
+
+def _tpu(tpu: str | None, why: str) -> tuple[tf.distribute.Strategy, str]:
+    try:
+        # "local": the TPU of the machine that this runs on; None reads TPU_NAME.
+        resolver = tf.distribute.cluster_resolver.TPUClusterResolver(
+            tpu=tpu or (None if os.environ.get("TPU_NAME") else "local")
+        )
+        tf.config.experimental_connect_to_cluster(resolver)
+        tf.tpu.experimental.initialize_tpu_system(resolver)
+    except (ValueError, RuntimeError, tf.errors.OpError) as error:
+        found = " ".join(str(error).split())[:200] or type(error).__name__
+        raise UserError(
+            "no TPU can be reached", found, "give --tpu, or another --strategy"
+        ) from None
+    strategy = tf.distribute.TPUStrategy(resolver)
+    return strategy, f"tpu on {strategy.num_replicas_in_sync} cores ({why})"
+
+
+def _resolver(cluster: Cluster, gpus: int) -> tf.distribute.cluster_resolver.ClusterResolver:
+    return tf.distribute.cluster_resolver.SimpleClusterResolver(
+        _specification(cluster),
+        task_type=cluster.role,
+        task_id=cluster.index,
+        rpc_layer="grpc",
+        num_accelerators={"GPU": gpus} if gpus else {},
+    )
+
+
+def _specification(cluster: Cluster) -> tf.train.ClusterSpec:
+    return tf.train.ClusterSpec({role: list(hosts) for role, hosts in cluster.addresses.items()})
+
+
+def _refuse_missing(devices: int, found: int, kind: str) -> None:
+    if devices > found:
+        raise UserError(f"{devices} devices were asked for", f"{found} {kind}", "lower --devices")
 
 
 def _split_cpu(devices: int) -> None:

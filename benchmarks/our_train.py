@@ -1,0 +1,102 @@
+"""Ours in benchmarks/train.py: the engine of `tfpipe.train`, asked for slices of steps.
+
+python our_train.py JOB.json
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parent / "peers"))
+
+from slices import CLIP_NORM, SLICED_EPOCHS, WARMUP, WEIGHT_DECAY, Job, answer_lines, read_job
+
+# Before tf_keras: it sets up the environment of TensorFlow and transformers.
+from tfpipe.config import TrainConfig  # isort: skip
+
+import tf_keras
+
+from tfpipe.data.encode import Labelled, encode
+from tfpipe.data.read import Columns, read_examples
+from tfpipe.model.sources import open_model
+from tfpipe.tasks.classify import Classify
+from tfpipe.training.allocator import keep_freed_memory
+from tfpipe.training.engine import make_engine
+from tfpipe.training.precision import choose_precision
+from tfpipe.training.strategy import make_strategy
+
+
+class OurTrainer:
+    """The parts that tfpipe.train puts together, without its report."""
+
+    def __init__(self, job: Job):
+        self.job = job
+        self.config = TrainConfig(
+            model=job.model,
+            batch_size=job.batch_size,
+            max_length=job.max_length,
+            learning_rate=job.learning_rate,
+            warmup=WARMUP,
+            weight_decay=WEIGHT_DECAY,
+            clip_norm=CLIP_NORM,
+            precision=job.precision,
+        )
+        keep_freed_memory()
+        self.strategy, _ = make_strategy("one_device", 0)
+        self.parts = [read_examples(path, Columns()) for path in (job.train, job.dev)]
+        self.task = Classify.from_labels(self.parts[0].labels or [])
+        self.begin(SLICED_EPOCHS)
+
+    def begin(self, epochs: int) -> None:
+        """Fresh weights and a fresh engine at its first step."""
+        tf_keras.utils.set_random_seed(1)
+        train = self.parts[0]
+        with self.strategy.scope():
+            model = open_model(
+                self.config.model, self.task.label_names, train.texts, self.config.max_length
+            )
+        precision = choose_precision(self.config.precision, model)
+        self.train_set, self.dev_set = (
+            Labelled(
+                part,
+                encode(part, model.tokenizer, self.config.max_length),
+                self.task.gold(part),
+            )
+            for part in self.parts
+        )
+        # No state is saved here; the folder only has to have a name.
+        with tempfile.TemporaryDirectory() as folder:
+            self.engine = make_engine(
+                replace(self.config, epochs=epochs, precision=precision),
+                self.strategy,
+                model,
+                self.task,
+                self.train_set,
+                Path(folder),
+                tell=lambda line: None,
+                chief=True,
+            )
+
+    def train(self, steps: int) -> tuple[int, int]:
+        """Take steps; returns examples and tokens, padding not counted."""
+        examples = tokens = 0
+        for _ in range(steps):
+            done = self.engine.steps.take()
+            self.engine.state.progress.count(done.loss)
+            examples += done.examples
+            tokens += done.tokens
+        return examples, tokens
+
+    def accuracy(self) -> float:
+        """Dev accuracy of a fresh model after the job's epochs."""
+        self.begin(self.job.epochs)
+        self.train(self.engine.steps.total)
+        return float(self.engine.look_at(self.dev_set).figures["accuracy"])
+
+
+if __name__ == "__main__":
+    answer_lines(OurTrainer(read_job()))

@@ -1,0 +1,106 @@
+"""Real processes, really killed: the run that goes on ends with the weights of a whole run."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from tests.tiny import write_messages
+from tfpipe.run import Run
+
+EPOCHS, STEPS = 3, 36  # 96 texts of 120 are trained on, 8 a step
+
+
+def command(data: Path, output: Path, *more: str) -> list[str]:
+    """A training that tells every step; `--resume` alone where the run has begun."""
+    begin = [sys.executable, "-m", "tests.every_step"]
+    if (output / "config.yaml").exists():
+        return [*begin, "--resume", "--output", str(output)]
+    settings = ["--train", str(data), "--dev", "0.2", "--model", "tiny", "--epochs", str(EPOCHS)]
+    settings += ["--batch-size", "8", "--max-length", "16", "--deterministic", "--seed", "3"]
+    settings += ["--checkpoint-steps", "2", "--early-stopping", "0"]
+    return [*begin, *settings, "--output", str(output), *more]
+
+
+def kill_at(training: subprocess.Popen, step: int, number: int, delay: float) -> str:
+    """Wait for a step to be told, and send the signal soon after; the rest of what it said."""
+    assert training.stderr is not None
+    for line in training.stderr:
+        if line.startswith("step ") and int(line.split()[1].split("/")[0]) >= step:
+            time.sleep(delay)
+            training.send_signal(number)
+            break
+    return training.stderr.read()
+
+
+def interrupted_run(data: Path, output: Path, kills: int, chance: random.Random, *more: str) -> int:
+    """A run killed again and again and resumed to its end; returns how often it was killed."""
+    done = 0
+    targets = sorted(chance.sample(range(1, STEPS), kills))
+    for number, target in enumerate(targets):
+        training = subprocess.Popen(
+            command(data, output, *more),
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            text=True,
+        )
+        signal_number = (signal.SIGKILL, signal.SIGTERM)[number % 2]
+        rest = kill_at(training, target, signal_number, chance.random() * 0.1)
+        status = training.wait(timeout=120)
+        if status == 0:
+            # The last steps went by before the signal came.
+            break
+        done += 1
+        if signal_number == signal.SIGTERM:
+            assert status == 143, rest
+            assert f"--resume --output {output}" in rest and "Traceback" not in rest
+        else:
+            assert status == -signal.SIGKILL, rest
+    if not Run(output).finished:
+        subprocess.run(command(data, output, *more), check=True, capture_output=True)
+    return done
+
+
+def equal_runs(one: Path, other: Path) -> None:
+    """Weights bit for bit, and the same history and figures."""
+    weights, others = (load_file(run / "model" / "model.safetensors") for run in (one, other))
+    assert weights.keys() == others.keys()
+    for name, value in weights.items():
+        np.testing.assert_array_equal(value.view(np.int32), others[name].view(np.int32), name)
+    stored = []
+    for run in (one, other):
+        newest = max((run / "checkpoints").glob("step-*"), key=lambda path: int(path.name[5:]))
+        stored.append(json.loads((newest / "progress.json").read_text()))
+    assert stored[0] == stored[1]
+    assert Run(one).metrics["dev"] == Run(other).metrics["dev"]
+
+
+def check_kills(folder: Path, kills: int, seed: int, *more: str) -> int:
+    data = write_messages(folder / "messages.tsv")
+    whole, parts = folder / "whole", folder / "parts"
+    uninterrupted = subprocess.Popen(command(data, whole, *more), stderr=subprocess.DEVNULL)
+    done = interrupted_run(data, parts, kills, random.Random(seed), *more)
+    assert uninterrupted.wait(timeout=300) == 0
+    equal_runs(whole, parts)
+    assert not [path for path in parts.rglob(".*") if path.suffix in (".tmp", ".old")]
+    return done
+
+
+def test_three_kills(tmp_path: Path) -> None:
+    assert check_kills(tmp_path, 3, seed=1) == 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("strategy", "seed"), [("one_device", 2), ("mirrored", 3)])
+def test_twenty_kills(tmp_path: Path, strategy: str, seed: int) -> None:
+    more = ["--strategy", strategy, *(["--devices", "2"] if strategy == "mirrored" else [])]
+    assert check_kills(tmp_path, 20, seed, *more) >= 18

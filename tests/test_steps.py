@@ -1,0 +1,76 @@
+"""Steps: one iterator, memory that ends, where the time goes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from safetensors.numpy import load_file
+
+from tests.tiny import tiny_config, tiny_run
+from tfpipe import train
+from tfpipe.errors import UserError
+from tfpipe.run import Run
+from tfpipe.training import engine, steps
+
+
+def small_device(monkeypatch: pytest.MonkeyPatch, places: int) -> None:
+    """A device that holds so many examples at a time and raises what a full GPU raises."""
+    plain = engine.make_train_step
+
+    def step_for(strategy, classifier, task, optimizer, clip, parts, *rest):  # type: ignore[no-untyped-def]
+        step = plain(strategy, classifier, task, optimizer, clip, parts, *rest)
+
+        def bounded(batch):  # type: ignore[no-untyped-def]
+            if batch["gold"].shape[0] // parts > places:
+                # More than any machine has: TensorFlow's allocator refuses it.
+                far_too_much = tf.fill([2**45 + tf.cast(batch["gold"][0], tf.int64)], 0.0)
+                return dict.fromkeys(("loss", "gradient_norm"), far_too_much[-1])
+            return step(batch)
+
+        return bounded
+
+    monkeypatch.setattr(engine, "make_train_step", step_for)
+
+
+def weights(run: Run) -> dict[str, np.ndarray]:
+    return load_file(run.model / "model.safetensors")
+
+
+def test_memory_that_ends_makes_smaller_parts_of_equal_batches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    settings = {"epochs": 1, "hidden_dropout": 0.0, "attention_dropout": 0.0}
+    whole = tiny_run(tmp_path, **settings)
+    small_device(monkeypatch, places=2)
+    capsys.readouterr()
+    parts = train.train(tiny_config(tmp_path, **settings, output=str(tmp_path / "parts")))
+    told = capsys.readouterr().err
+    assert "out of memory at 8 x" in told and "in 4 parts of 2" in told
+    assert parts.metrics["train"]["steps"] == whole.metrics["train"]["steps"]
+    for name, value in weights(whole).items():
+        np.testing.assert_allclose(weights(parts)[name], value, atol=1e-4, err_msg=name)
+
+
+def test_one_example_too_large_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small_device(monkeypatch, places=0)
+    with pytest.raises(UserError, match="too small for one example"):
+        train.train(tiny_config(tmp_path, epochs=1))
+
+
+def test_one_iterator_serves_the_whole_run_unless_it_has_many_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = []
+    read = steps.read_batches
+    monkeypatch.setattr(steps, "read_batches", lambda *a: opened.append(a) or read(*a))
+    whole = tiny_run(tmp_path, epochs=2)
+    assert len(opened) == 1
+    assert 0 <= whole.metrics["train"]["data_wait_share"] < 1
+    monkeypatch.setattr(steps, "ROWS_AHEAD", 1)
+    by_epoch = train.train(tiny_config(tmp_path, epochs=2, output=str(tmp_path / "other")))
+    assert len(opened) == 3
+    for name, value in weights(whole).items():
+        np.testing.assert_allclose(weights(by_epoch)[name], value, atol=1e-5, err_msg=name)

@@ -1,0 +1,31 @@
+"""The configuration of every command: one frozen dataclass is the API, the flags and the file."""
+
+from tfpipe.config.commands import EvaluateConfig, ExportConfig, LaunchConfig
+from tfpipe.config.fields import field_type
+from tfpipe.config.train import (
+    CLASS_WEIGHTS,
+    LOSSES,
+    PRECISIONS,
+    SCHEDULES,
+    STRATEGIES,
+    TrainConfig,
+)
+from tfpipe.config.values import Config, build
+from tfpipe.config.yaml_file import read_values, to_yaml
+
+__all__ = [
+    "CLASS_WEIGHTS",
+    "LOSSES",
+    "PRECISIONS",
+    "SCHEDULES",
+    "STRATEGIES",
+    "Config",
+    "EvaluateConfig",
+    "ExportConfig",
+    "LaunchConfig",
+    "TrainConfig",
+    "build",
+    "field_type",
+    "read_values",
+    "to_yaml",
+]

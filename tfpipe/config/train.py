@@ -1,0 +1,226 @@
+"""What training needs, setting by setting."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tfpipe.config.conflicts import find_conflicts
+from tfpipe.config.fields import setting
+from tfpipe.errors import UserError
+
+STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker", "parameter_server", "tpu")
+PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+CLASS_WEIGHTS = ("none", "balanced")
+LOSSES = ("cross_entropy", "focal")
+SCHEDULES = ("linear", "cosine", "polynomial", "constant")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Everything `tfpipe.train` needs; field names are flag names and keys of the YAML file."""
+
+    task: str = setting("classify", "what is learnt", choices=("classify",), group="data")
+    train: str | None = setting(
+        None,
+        "training file: .csv .tsv .jsonl .parquet, or .gz of these (default: the shipped sample)",
+        group="data",
+    )
+    dev: str = setting(
+        "0.1", "dev file, or the share of train to cut off as dev, between 0 and 1", group="data"
+    )
+    test: str | None = setting(None, "test file, evaluated once at the end", group="data")
+    text: str | None = setting(None, "name of the text column (default: found)", group="data")
+    text_pair: str | None = setting(
+        None, "name of the second text's column (default: found)", group="data"
+    )
+    label: str | None = setting(None, "name of the label column (default: found)", group="data")
+    model: str = setting(
+        "starter",
+        "`starter` (pip-installed MiniLM), `tiny` (small, random), a folder, or a hub id",
+        group="model",
+    )
+    max_length: int = setting(
+        128, "longest input in tokens, specials included", minimum=4, maximum=512, group="model"
+    )
+    strategy: str = setting(
+        "auto", "how devices share the work", choices=STRATEGIES, group="devices"
+    )
+    devices: int = setting(
+        0,
+        "devices to use, 0 for all; without a GPU, logical CPU devices",
+        minimum=0,
+        group="devices",
+    )
+    precision: str = setting(
+        "auto",
+        "type of the matrix products: auto is bfloat16 where the device computes in it, else"
+        " float32; float16 scales its loss",
+        choices=PRECISIONS,
+        group="devices",
+    )
+    epochs: int | None = setting(
+        None,
+        "passes over the training file (default: 4, up to 10 for small files)",
+        minimum=1,
+        group="training",
+    )
+    batch_size: int = setting(
+        32, "examples in a step, over all devices", minimum=1, group="training"
+    )
+    accumulate: int = setting(
+        1, "parts a batch is computed in, to save memory", minimum=1, group="training"
+    )
+    learning_rate: float | None = setting(
+        None, "peak rate (default: by model width; 1.5e-4 for starter)", above=0, group="training"
+    )
+    warmup: float = setting(
+        0.1, "share of the steps with a rising rate", minimum=0, maximum=1, group="training"
+    )
+    weight_decay: float = setting(
+        0.01, "decoupled decay; none on biases and norms", minimum=0, group="training"
+    )
+    clip_norm: float = setting(
+        1.0, "global gradient norm is cut to this", above=0, group="training"
+    )
+    class_weights: str = setting(
+        "none",
+        "`balanced` weighs labels by inverse frequency",
+        choices=CLASS_WEIGHTS,
+        group="training",
+    )
+    loss: str = setting(
+        "cross_entropy", "what a wrong answer costs", choices=LOSSES, group="objective"
+    )
+    focal_gamma: float = setting(
+        2.0,
+        "focal loss: how little easy examples count, 0 for all alike",
+        minimum=0,
+        group="objective",
+    )
+    label_smoothing: float = setting(
+        0.0, "share of the target spread over all labels", minimum=0, below=1, group="objective"
+    )
+    r_drop: float = setting(
+        0.0,
+        "R-Drop: weight of the divergence of two dropout passes, 0 for one pass; time doubles",
+        minimum=0,
+        group="objective",
+    )
+    l2: float = setting(
+        0.0,
+        "L2 penalty, half of it times the squared weights, in the gradient; none on biases and"
+        " norms",
+        minimum=0,
+        group="objective",
+    )
+    hidden_dropout: float | None = setting(
+        None,
+        "share of hidden values dropped (default: the model's, mostly 0.1)",
+        minimum=0,
+        below=1,
+        group="objective",
+    )
+    attention_dropout: float | None = setting(
+        None,
+        "share of attention dropped (default: the model's, mostly 0.1)",
+        minimum=0,
+        below=1,
+        group="objective",
+    )
+    schedule: str = setting(
+        "linear", "how the rate falls after the warm-up", choices=SCHEDULES, group="rates"
+    )
+    schedule_power: float = setting(
+        2.0, "exponent of the polynomial schedule", above=0, group="rates"
+    )
+    final_rate: float = setting(
+        0.0, "share of the peak rate left at the end", minimum=0, maximum=1, group="rates"
+    )
+    head_rate: float | None = setting(
+        None, "peak rate of pooler and head (default: as --learning-rate)", above=0, group="rates"
+    )
+    layer_decay: float = setting(
+        1.0,
+        "factor of the rate from each layer to the one below, embeddings last",
+        above=0,
+        maximum=1,
+        group="rates",
+    )
+    freeze_layers: int = setting(
+        0,
+        "first layers to keep as they are, and the embeddings with them",
+        minimum=0,
+        group="rates",
+    )
+    freeze_embeddings: bool = setting(False, "keep the embeddings as they are", group="rates")
+    ema: float = setting(
+        0.0,
+        "decay of a moving average of the weights, which is then evaluated and saved, such as"
+        " 0.999; 0 for none",
+        minimum=0,
+        below=1,
+        group="rates",
+    )
+    early_stopping: int = setting(
+        3,
+        "epochs without a better dev accuracy before stopping, 0 for never",
+        minimum=0,
+        group="training",
+    )
+    seed: int = setting(
+        1, "seeds the dev cut, the order and fresh weights", minimum=0, group="training"
+    )
+    deterministic: bool = setting(
+        False, "bit-equal repeats on the same machine, slower", group="training"
+    )
+    output: str | None = setting(
+        None, "the run's folder (default: runs/<task>-<date>-<time>)", group="run"
+    )
+    resume: bool = setting(False, "go on with the run in --output", group="run")
+    json: bool = setting(False, "print metrics.json instead of a table", group="run")
+    # ---- what is kept, and looking closer (training/state.py, profile.py, train.py)
+    checkpoint_steps: int = setting(
+        0,
+        "steps between checkpoints beside those at epoch ends, 0 for none",
+        minimum=0,
+        group="run",
+    )
+    checkpoint_minutes: float = setting(
+        10.0,
+        "minutes between checkpoints beside those at epoch ends, 0 for none",
+        minimum=0,
+        group="run",
+    )
+    keep_checkpoints: int = setting(2, "newest checkpoints to keep", minimum=1, group="run")
+    profile_steps: str | None = setting(
+        None, "FIRST,LAST: steps to profile for TensorBoard, such as 10,20", group="run"
+    )
+    dry_run: bool = setting(
+        False,
+        "take the longest batch through train, checkpoint, export, reload and predict; keep"
+        " nothing",
+        group="run",
+    )
+    # ---- several processes (training/cluster.py); each process has its own values of these
+    workers: str | None = setting(
+        None,
+        "host:port,... of all workers of multi_worker (default: what TF_CONFIG says)",
+        group="processes",
+    )
+    worker_index: int | None = setting(
+        None,
+        "which of --workers this process is, from 0 (default: what TF_CONFIG says)",
+        minimum=0,
+        group="processes",
+    )
+    worker_timeout: int = setting(
+        300, "seconds to wait for the other processes", minimum=1, group="processes"
+    )
+    tpu: str | None = setting(
+        None, "the TPU's name or address (default: TPU_NAME, or this machine's)", group="processes"
+    )
+
+    def conflicts(self) -> Iterator[tuple[tuple[str, ...], UserError]]:
+        """Settings that do not go together, with the names of the fields they are about."""
+        return find_conflicts(self)

@@ -1,0 +1,73 @@
+"""Which part of each batch is this process's, and how it reaches the devices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import tensorflow as tf
+from tensorflow.python.distribute.values import PerReplicaSpec
+
+
+def workers_of(strategy: tf.distribute.Strategy) -> int:
+    """Processes that compute."""
+    if isinstance(strategy, tf.distribute.ParameterServerStrategy):
+        # Its cluster_resolver property is None.
+        return len(strategy._cluster_resolver.cluster_spec().as_dict()["worker"])
+    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return 1
+    roles = strategy.cluster_resolver.cluster_spec().as_dict()
+    return len(roles.get("chief", ())) + len(roles.get("worker", ()))
+
+
+def local_replicas(strategy: tf.distribute.Strategy) -> slice:
+    """Which of all replicas are in this process."""
+    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return slice(0, strategy.num_replicas_in_sync)
+    resolver = strategy.cluster_resolver
+    worker = resolver.task_id
+    if resolver.task_type == "worker":
+        worker += len(resolver.cluster_spec().as_dict().get("chief", ()))
+    share = strategy.num_replicas_in_sync // workers_of(strategy)
+    return slice(worker * share, (worker + 1) * share)
+
+
+def needs_few_widths(strategy: tf.distribute.Strategy) -> bool:
+    """Whether the devices compile one program for every shape, as TPUs do."""
+    return isinstance(strategy, tf.distribute.TPUStrategy)
+
+
+class DealtBatches:
+    """Batches dealt out to the replicas of this process, as many at a time as there are.
+
+    TensorFlow's own distributed data sets do the same, but fetch ahead through data sets whose
+    end waits for a tuning thread, which sleeps for up to a minute. element_spec: of what a step
+    is given; None where every width must be traced for itself.
+    """
+
+    def __init__(self, strategy: tf.distribute.Strategy, batches: tf.data.Dataset):
+        self._strategy, self._batches = strategy, batches
+        self._replicas = local_replicas(strategy)
+        count = self._replicas.stop - self._replicas.start
+        self.element_spec = None
+        if not needs_few_widths(strategy):
+            self.element_spec = tf.nest.map_structure(
+                lambda spec: PerReplicaSpec(*[spec] * count), batches.element_spec
+            )
+
+    def __iter__(self) -> Iterator[Any]:
+        batches, first, stop = iter(self._batches), self._replicas.start, self._replicas.stop
+        for batch in batches:
+            local = [batch, *(next(batches) for _ in range(stop - first - 1))]
+
+            def of_replica(context: Any, local: list[Any] = local) -> Any:
+                return local[context.replica_id_in_sync_group - first]
+
+            yield self._strategy.experimental_distribute_values_from_function(of_replica)
+
+
+def compile_for(batches: Any, function: Callable) -> Callable:
+    """`function` of a batch as one graph for batches of every width; of each width on TPUs."""
+    if batches.element_spec is None:
+        return tf.function(function, autograph=False)
+    return tf.function(function, input_signature=[batches.element_spec], autograph=False)

@@ -1,0 +1,68 @@
+"""Costs of a wrong answer, in nats and float32, one value an example."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+from tfpipe.config import TrainConfig
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What training minimises beyond the task's plain loss.
+
+    focal_gamma: exponent of focal loss, None for cross-entropy; label_smoothing: share of the
+    target spread over all labels; r_drop: weight of the divergence of two dropout passes; l2:
+    strength of the penalty on the weights.
+    """
+
+    focal_gamma: float | None = None
+    label_smoothing: float = 0.0
+    r_drop: float = 0.0
+    l2: float = 0.0
+
+    @classmethod
+    def of(cls, config: TrainConfig) -> Objective:
+        """The objective that a configuration asks for."""
+        gamma = config.focal_gamma if config.loss == "focal" else None
+        return cls(gamma, config.label_smoothing, config.r_drop, config.l2)
+
+
+def cross_entropy(logits: tf.Tensor, gold: tf.Tensor, smoothing: float = 0.0) -> tf.Tensor:
+    """float32 [B] of logits [B, K] and gold int32 [B].
+
+    The target is 1 - smoothing at the gold label plus smoothing / K everywhere. Source: Szegedy et
+    al. 2016, section 7 (https://arxiv.org/abs/1512.00567).
+    """
+    logits = tf.cast(logits, tf.float32)
+    plain = tf.nn.sparse_softmax_cross_entropy_with_logits(gold, logits)
+    if not smoothing:
+        return plain
+    uniform = -tf.reduce_mean(tf.nn.log_softmax(logits), axis=-1)
+    return (1.0 - smoothing) * plain + smoothing * uniform
+
+
+def focal(logits: tf.Tensor, gold: tf.Tensor, gamma: float) -> tf.Tensor:
+    """float32 [B] of logits [B, K] and gold int32 [B]: (1 - p)^gamma * -log p of the gold label.
+
+    Source: Lin et al. 2017, equation 4 (https://arxiv.org/abs/1708.02002), with softmax.
+    """
+    cost = cross_entropy(logits, gold)
+    if not gamma:
+        return cost
+    # 1 - p as -expm1(log p) keeps its digits near 1, and its floor keeps the gradient of a power
+    # below 1 finite where the answer is already right.
+    missing = tf.maximum(-tf.math.expm1(-cost), 1e-12)
+    return missing**gamma * cost
+
+
+def symmetric_divergence(logits: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
+    """float32 [B]: mean of both Kullback-Leibler divergences of softmaxes of logits [B, K].
+
+    Source: Liang et al. 2021, equation 2 (https://arxiv.org/abs/2106.14448).
+    """
+    p, q = (tf.nn.log_softmax(tf.cast(values, tf.float32)) for values in (logits, other))
+    # KL(p, q) + KL(q, p), whose logarithms meet in one sum.
+    return 0.5 * tf.reduce_sum((tf.exp(p) - tf.exp(q)) * (p - q), axis=-1)

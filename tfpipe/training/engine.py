@@ -1,0 +1,121 @@
+"""The parts of a training run, put together from its configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from tfpipe.config import TrainConfig
+from tfpipe.data.encode import Labelled
+from tfpipe.model.checkpoint import Classifier
+from tfpipe.tasks.classify import Classify
+from tfpipe.tasks.evaluation import Evaluation
+from tfpipe.tasks.losses import Objective
+from tfpipe.training.evaluator import Evaluator
+from tfpipe.training.optimizer import make_optimizer
+from tfpipe.training.precision import LossScale
+from tfpipe.training.randomness import seed_dropout
+from tfpipe.training.rescue import EasedRate, Rescue
+from tfpipe.training.schedules import make_schedule
+from tfpipe.training.state import State
+from tfpipe.training.step import make_train_step
+from tfpipe.training.steps import Steps, TrainStep
+from tfpipe.training.together import checkpoint_options
+from tfpipe.training.weights import AveragedWeights
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What takes steps, what is saved, what looks at dev, and what helps when the loss blows up."""
+
+    steps: Steps
+    state: State
+    rescue: Rescue
+    rate: EasedRate
+    evaluator: Evaluator
+    average: AveragedWeights | None
+    tell: Callable[[str], None]
+
+    def restore(self) -> None:
+        """Go on from the newest checkpoint; from the first step where none was written yet."""
+        if not self.state.restore():
+            self.tell("resuming: no checkpoint yet, so training begins at its first step")
+            return
+        progress = self.state.progress
+        self.rate.ease(progress.rate_factor)
+        self.tell(f"resuming: {progress.step} of {self.steps.total} steps are done")
+
+    def look_at(self, dev: Labelled) -> Evaluation:
+        """What the weights that would be saved say about dev."""
+        with self.evaluated_weights():
+            return self.evaluator.evaluate(dev)
+
+    def evaluated_weights(self) -> AbstractContextManager[None]:
+        """Within the block the model has the weights that are evaluated and saved."""
+        return self.average.in_place() if self.average else nullcontext()
+
+
+def make_engine(
+    config: TrainConfig,
+    strategy: tf.distribute.Strategy,
+    classifier: Classifier,
+    task: Classify,
+    train: Labelled,
+    folder: Path,
+    tell: Callable[[str], None],
+    chief: bool,
+) -> Engine:
+    """The engine of a run in `folder`, at its first step. Parameters are those of `fit`."""
+    assert config.epochs is not None
+    total = -(-len(train.examples) // config.batch_size) * config.epochs
+    weights = task.balanced_weights(train.gold) if config.class_weights == "balanced" else None
+    model = classifier.bert
+    with strategy.scope():
+        rate = EasedRate(make_schedule(config, total))
+        optimizer = make_optimizer(
+            rate, config.weight_decay, model, config.layer_decay, config.head_rate
+        )
+        loss_scale = LossScale() if config.precision == "float16" else None
+        average = AveragedWeights(model.trainable_variables, config.ema) if config.ema else None
+    learner = replace(classifier, precision=config.precision)
+    seeds = seed_dropout(learner, config.seed, optimizer.iterations)
+    saved: dict[str, Any] = {"model": model, "optimizer": optimizer}
+    saved |= {"loss_scale": loss_scale} if loss_scale else {}
+    saved |= {"average": average} if average else {}
+    state = State(
+        folder / "checkpoints",
+        config.keep_checkpoints,
+        chief,
+        checkpoint_options(strategy),
+        **saved,
+    )
+    state.progress.parts = config.accumulate
+
+    def make_step(parts: int) -> TrainStep:
+        return make_train_step(
+            strategy,
+            learner,
+            task,
+            optimizer,
+            config.clip_norm,
+            parts,
+            Objective.of(config),
+            loss_scale,
+            average,
+            seeds,
+        )
+
+    return Engine(
+        steps=Steps(config, strategy, train, weights, make_step, rate, state.progress, tell),
+        state=state,
+        rescue=Rescue(state, rate, folder, tell, chief, scaled=loss_scale is not None),
+        rate=rate,
+        evaluator=Evaluator(strategy, classifier, task, config.batch_size),
+        average=average,
+        tell=tell,
+    )

@@ -1,0 +1,81 @@
+"""A profile of some steps, for TensorBoard's profile tab."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from tfpipe.errors import UserError
+from tfpipe.tasks.evaluation import Evaluation
+from tfpipe.training.observer import Step
+
+# The package with TensorBoard's tab; it changes no package that tfpipe needs.
+TAB = "pip install tensorboard-plugin-profile"
+
+
+def parse_steps(text: str) -> tuple[int, int]:
+    """`10,20` as (10, 20), both included; raises UserError."""
+    first, _, last = text.partition(",")
+    if not (first.isdecimal() and last.isdecimal() and 2 <= int(first) <= int(last)):
+        raise UserError(
+            "--profile-steps takes the first and the last step of the profile, from step 2 on",
+            repr(text),
+            "give two whole numbers such as 10,20",
+        )
+    return int(first), int(last)
+
+
+class Profile:
+    """Profiles the steps `first` to `last` of a run, both included, into `folder`.
+
+    tell: hears what was profiled and how to look at it. With 0 for both nothing is asked for.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        first: int,
+        last: int,
+        tell: Callable[[str], None] = lambda line: None,
+    ):
+        self._folder, self._first, self._last, self._tell = folder, first, last, tell
+        self._running, self._taken = False, 0
+
+    def __enter__(self) -> Profile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop()
+        if self._last and not self._taken:
+            steps = f"from step {self._first - 1} to {self._first}"
+            self._tell(f"profile: none, for this run did not go {steps}")
+
+    def on_step(self, step: Step) -> None:
+        # Told after a step: the profile begins with the next one.
+        if step.step == self._first - 1:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            tf.profiler.experimental.start(str(self._folder))
+            self._running = True
+        elif self._running:
+            self._taken = step.step
+        if step.step >= self._last:
+            self._stop()
+
+    def on_epoch(self, record: dict[str, Any], evaluation: Evaluation) -> None:
+        """Dev is looked at outside of every profile step."""
+
+    def _stop(self) -> None:
+        if not self._running:
+            return
+        # First of all: where the disk is full, this raises, and there is nothing to stop again.
+        self._running = False
+        tf.profiler.experimental.stop()
+        if self._taken:
+            self._tell(
+                f"profile: steps {self._first} to {self._taken}; after `{TAB}` the tab"
+                f" Profile shows them:\n  tensorboard --logdir {shlex.quote(str(self._folder))}"
+            )

@@ -7,6 +7,7 @@ import json
 import warnings
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 from xml.etree import ElementTree
 
 import matplotlib.image
@@ -233,6 +234,28 @@ def test_board_writes_tidy_tags(tmp_path):
     )
     width, height, picture = tf.make_ndarray(events.Tensors("dev/confusion_matrix")[0].tensor_proto)
     assert tf.io.decode_png(picture).shape == (int(height), int(width), 3)
+
+
+def resident_kilobytes() -> int:
+    status = Path("/proc/self/status")
+    if not status.exists():
+        pytest.skip("only Linux tells a process's memory so")
+    return int(status.read_text().split("VmRSS:")[1].split()[0])
+
+
+def test_curves_of_thousands_of_steps_take_no_memory(tmp_path):
+    random = np.random.default_rng(0)
+    first = Step(1, 9000, 1, 1.5, 3e-5, 0.5, examples=32, tokens=448, places=512, seconds=0.25)
+
+    def take_steps(begin: int, end: int) -> int:
+        for step in range(begin, end):
+            loss, norm, seconds = random.random(3).tolist()
+            board.on_step(replace(first, step=step, loss=loss, gradient_norm=norm, seconds=seconds))
+        return resident_kilobytes()
+
+    with Board(tmp_path / "logs") as board:
+        before = take_steps(0, 500)
+        assert take_steps(500, 3000) - before < 2000
 
 
 def test_board_without_values_leaves_nothing(tmp_path):

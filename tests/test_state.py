@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import resource
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -113,6 +115,49 @@ def test_a_save_that_fails_half_way_leaves_the_one_before(tmp_path: Path) -> Non
     np.testing.assert_array_equal(restored.numpy(), value)
     state.save()
     assert names(tmp_path) == ["step-1", "step-2"]
+
+
+FULL_DISK = """
+import subprocess, sys
+from pathlib import Path
+import tensorflow as tf
+from tfpipe.errors import UserError
+from tfpipe.training.state import State
+
+disk = sys.argv[1]
+subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2500k", "none", disk], check=True)
+state = State(Path(disk, "checkpoints"), value=tf.Variable(tf.zeros([250_000])))
+try:
+    for state.progress.step in range(1, 9):
+        state.save()
+except UserError as error:
+    print(error)
+print(sorted(path.name for path in state.folder.iterdir()))
+subprocess.run(["mount", "-o", "remount,size=9m", disk], check=True)
+print(state.restore(), state.progress.step)
+state.progress.step = 9
+state.save()
+print(sorted(path.name for path in state.folder.iterdir()))
+"""
+
+
+@pytest.mark.slow
+def test_a_disk_that_is_really_full(tmp_path: Path) -> None:
+    alone = ["unshare", "-rm"]
+    try:
+        able = subprocess.run([*alone, "mount", "-t", "tmpfs", "none", str(tmp_path)]).returncode
+    except FileNotFoundError:
+        able = 1
+    if able:
+        pytest.skip("a small disk of one's own cannot be had here")
+    done = subprocess.run(
+        [*alone, sys.executable, "-c", FULL_DISK, str(tmp_path)], capture_output=True, text=True
+    )
+    told = done.stdout.splitlines()
+    assert told[0] == "the checkpoint of step 3 could not be saved", done.stderr
+    assert "No space left on device" in told[1] and "MB are free" in told[1]
+    assert "step-2 is whole" in told[2] and "--resume" in told[2]
+    assert told[3:] == ["['step-1', 'step-2']", "True 2", "['step-2', 'step-9']"]
 
 
 def test_what_a_killed_save_left_is_cleared_away(tmp_path: Path) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -176,6 +179,55 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
     assert training.wait(timeout=60) == 130, rest
     assert f"--resume --output {output}" in rest and "Traceback" not in rest
     assert list((output / "checkpoints").glob("step-*"))
+
+
+def epoch_memory(training: subprocess.Popen) -> list[int]:
+    """Kilobytes of a training when each of its epochs has been told."""
+    assert training.stderr is not None
+    status = Path(f"/proc/{training.pid}/status")
+    return [
+        int(status.read_text().split("VmRSS:")[1].split()[0])
+        for line in training.stderr
+        if line.startswith("epoch ")
+    ]
+
+
+@pytest.mark.slow
+def test_memory_stays_flat_over_epochs(tmp_path: Path) -> None:
+    data = write_messages(tmp_path / "messages.tsv")
+    command = [sys.executable, "-m", "tfpipe.train", "--train", str(data), "--model", "tiny"]
+    command += ["--epochs", "20", "--early-stopping", "0", "--output", str(tmp_path / "run")]
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+    ) as training:
+        memory = epoch_memory(training)
+    assert len(memory) == 20 and max(memory[2:]) - memory[2] < 50_000, memory
+
+
+@pytest.mark.slow
+def test_two_million_rows_take_less_than_three_gib(tmp_path: Path) -> None:
+    chance = random.Random(1)
+    words = [f"word{number}" for number in range(4000)]
+    data, cache = tmp_path / "many.tsv", tmp_path / "cache"
+    with data.open("w") as file:
+        file.write(HEADER)
+        for row in range(2_000_000):
+            file.write(f"{' '.join(chance.choices(words, k=16))} {row}\tlabel {row % 77}\n")
+    command = [sys.executable, "-m", "tests.every_step", "--train", str(data), "--model", "tiny"]
+    command += ["--dev", "0.001", "--batch-size", "32", "--output", str(tmp_path / "run")]
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, env=os.environ | {"TFPIPE_CACHE": str(cache)}
+    ) as training:
+        assert training.stderr is not None
+        told = [next((line for line in training.stderr if line.startswith("step 300/")), "")]
+        training.send_signal(signal.SIGTERM)
+        told += training.stderr.readlines()
+        _, status, used = os.wait4(training.pid, 0)
+        training.returncode = os.waitstatus_to_exitcode(status)
+    assert training.returncode == 143, told
+    assert used.ru_maxrss < 3 * 2**20
+    data.unlink()
+    shutil.rmtree(cache)
 
 
 def test_a_dry_run_keeps_nothing(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

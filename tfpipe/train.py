@@ -135,7 +135,7 @@ def train(config: TrainConfig) -> Run:
     tell(f"training: {config.epochs} epochs, into {this_run.folder}")
     keep_freed_memory()
     throughput, board = Throughput(), Board(this_run.logs)
-    profile = Profile(this_run.logs, *(profiled or (0, 0)))
+    profile = Profile(this_run.logs, *(profiled or (0, 0)), tell)
     observers: list[Observer] = [throughput, ProgressLine(), board, profile] if chief else []
     folder = this_run.folder
     alone = held_alone(folder / "checkpoints") if chief else nullcontext()

@@ -38,7 +38,7 @@ def fit(
     """Train and leave the best epoch's weights in `folder`/model; returns one record an epoch.
 
     tell: hears what the user should know. chief: whether this process writes. Raises Stopped when
-    SIGINT or SIGTERM came, after the step at hand and with the state saved; UserError when the
+    SIGINT or SIGTERM came, after the step at hand and with the state saved; UserError when
     training blows up twice, the device's memory is too small, or the disk is full.
     """
     # ---- where the run stands: at its first step, or at its last checkpoint

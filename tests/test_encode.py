@@ -54,7 +54,7 @@ def test_ids_lengths_and_types_of_single_texts(tokenizer: Tokenizer) -> None:
     assert list(encoded.full_lengths) == [7, 2, 5, 3]
     assert len(encoded) == 4
     assert not encoded.token_types.any()
-    assert (encoded.ids.dtype, encoded.token_types.dtype) == (np.int32, np.int32)
+    assert (encoded.ids.dtype, encoded.token_types.dtype) == (np.int32, np.uint8)
     assert (encoded.splits.dtype, encoded.full_lengths.dtype) == (np.int64, np.int32)
 
 

@@ -22,6 +22,8 @@ setup(
     package_data={
         "tfpipe.data": ["*.bin", "sample/*.tsv", "sample/*.md"],
         "tfpipe.report": ["*.html"],
+        "tuning.report": ["*.html"],
+        "tuning.space": ["*.yaml"],
     },
     install_requires=[
         f"tensorflow{TENSORFLOW}",
@@ -37,8 +39,10 @@ setup(
         "matplotlib>=3.8",
         "pyarrow>=15",
         "pyyaml>=6",
+        "rich>=13",
         "safetensors>=0.4.3",
         "scikit-learn>=1.4",
+        "scipy>=1.11",
     ],
     extras_require={
         "gpu": [f"tensorflow[and-cuda]{TENSORFLOW}"],

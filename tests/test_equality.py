@@ -189,6 +189,16 @@ def test_two_processes_stopped_and_resumed(config: TrainConfig, one_replica: np.
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("flags", [("--workers=2",), ("--workers=1", "--servers=1")])
+def test_processes_stop_after_an_epoch(config: TrainConfig, flags: tuple[str, ...]) -> None:
+    half = variant(config, f"asked-{len(flags)}", epochs=2, stop_after=1)
+    run = launched(half, *flags)
+    assert not run.finished and newest_first(run.folder)[0].name == f"step-{STEPS}"
+    run = launched(TrainConfig(resume=True, output=half.output), *flags)
+    assert run.metrics["train"]["steps"] == 2 * STEPS
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("everyone", [False, pytest.param(True, marks=on_linux)])
 def test_a_parameter_server_stopped_and_resumed(
     config: TrainConfig, one_replica: np.ndarray, everyone: bool

@@ -12,8 +12,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 # Every room imports from itself and from rooms before it.
-ROOMS = ["errors", "files", "config", "data", "model", "tasks", "run", "training", "report"]
-ROOMS += ["exporting", "cli", "train", "launch", "evaluate", "export"]
+ROOMS = ["errors", "files", "processes", "config", "data", "model", "tasks", "run", "training"]
+ROOMS += ["report", "exporting", "cli", "train", "launch", "evaluate", "export"]
 
 
 def imported(path: Path) -> Iterator[str]:

@@ -99,6 +99,20 @@ def test_three_kills(tmp_path: Path) -> None:
     assert check_kills(tmp_path, 3, seed=1) == 3
 
 
+def test_stops_that_were_asked_for(tmp_path: Path) -> None:
+    data = write_messages(tmp_path / "messages.tsv")
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    uninterrupted = subprocess.Popen(command(data, whole), stderr=subprocess.DEVNULL)
+    for epoch in range(1, EPOCHS):
+        stopping = [*command(data, parts), "--stop-after", str(epoch)]
+        done = subprocess.run(stopping, capture_output=True, text=True)
+        assert done.returncode == 0 and f"stopped after epoch {epoch} of" in done.stderr
+        assert not Run(parts).finished
+    subprocess.run(command(data, parts), check=True, capture_output=True)
+    assert uninterrupted.wait(timeout=300) == 0
+    equal_runs(whole, parts)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("strategy", "seed"), [("one_device", 2), ("mirrored", 3)])
 def test_twenty_kills(tmp_path: Path, strategy: str, seed: int) -> None:

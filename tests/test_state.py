@@ -6,6 +6,7 @@ import json
 import resource
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from tfpipe.errors import UserError
 from tfpipe.model.sources import make_tiny
 from tfpipe.training.optimizer import make_optimizer
 from tfpipe.training.schedules import LinearWarmupDecay
-from tfpipe.training.state import Progress, State
+from tfpipe.training.state import Progress, State, read_progress
 from tfpipe.training.strategy import make_strategy
 
 
@@ -73,6 +74,40 @@ def test_keeps_the_newest_and_restores_the_last(tmp_path: Path) -> None:
 def test_nothing_to_resume(tmp_path: Path) -> None:
     state, _ = small_state(tmp_path / "none")
     assert not state.restore() and state.progress == Progress()
+
+
+def test_progress_is_read_without_the_variables(tmp_path: Path) -> None:
+    assert read_progress(tmp_path / "none") is None
+    state, _ = small_state(tmp_path)
+    for state.progress.step in (2, 10):
+        state.progress.close_epoch({"epoch": 1, "best": True})
+        state.save()
+    assert read_progress(tmp_path) == state.progress
+    # One that is being removed, and one that is being written.
+    (tmp_path / "step-10" / "progress.json").unlink()
+    (tmp_path / ".step-12.4711.tmp").mkdir()
+    before = read_progress(tmp_path)
+    assert before is not None and before.step == 2 and len(before.history) == 1
+    (tmp_path / "step-2" / "progress.json").unlink()
+    assert read_progress(tmp_path) is None
+
+
+def test_progress_is_read_while_checkpoints_come_and_go(tmp_path: Path) -> None:
+    state = State(tmp_path, keep=1, value=tf.Variable(0.0))
+    state.save()
+
+    def save_many() -> None:
+        for state.progress.step in range(1, 41):
+            state.save()
+
+    saving, seen = threading.Thread(target=save_many), [0]
+    saving.start()
+    while saving.is_alive():
+        progress = read_progress(tmp_path)
+        assert progress is not None
+        seen.append(progress.step)
+    saving.join()
+    assert seen == sorted(seen) and len(set(seen)) > 5
 
 
 def test_progress_is_renewed_in_the_checkpoint_of_its_step(tmp_path: Path) -> None:

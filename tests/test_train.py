@@ -22,6 +22,7 @@ from tfpipe.config import EvaluateConfig, TrainConfig, build, read_values
 from tfpipe.run import Run
 from tfpipe.training import loop
 from tfpipe.training.disk import held_alone
+from tfpipe.training.state import read_progress
 
 HEADER = "text\tlabel\n"
 ROWS = "".join(f"word{i} text\t{'ab'[i % 2]}\n" for i in range(20))
@@ -159,6 +160,48 @@ def test_stopped_and_resumed_is_the_same_run(
     assert train.main(["--resume", "--output", config.output or ""]) == 2
     names = load_file(resumed.model / "model.safetensors").keys()
     assert names == load_file(whole.model / "model.safetensors").keys()
+
+
+def test_a_start_that_stops_after_an_epoch(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    config = tiny_config(tmp_path, stop_after=1)
+    with pytest.raises(Interrupted) as stopped:
+        train.train(config)
+    assert stopped.value.status == 0
+    again = ["--resume", "--output", config.output or ""]
+    assert str(stopped.value) == (
+        "stopped after epoch 1 of 3, state saved; go on with:\n"
+        f"  python -m tfpipe.train {' '.join(again)}"
+    )
+    run = Run(tmp_path / "run")
+    # As a configuration to train with, or to go on with, it is of the whole run.
+    assert run.config.stop_after is None and not run.finished
+    capsys.readouterr()
+    assert train.main([*again, "--stop-after", "1", "--json"]) == 0
+    said = capsys.readouterr()
+    assert "stopped at once, for 1 of 3 epochs are done, state saved" in said.err
+    assert not said.out and not run.finished
+    # There is nothing left to stop after the last epoch.
+    assert train.main([*again, "--stop-after", "3"]) == 0
+    assert run.metrics["train"]["epochs"] == 3
+
+
+def test_early_stopping_ends_a_run_before_stop_after(tmp_path: Path) -> None:
+    settings: dict = {"learning_rate": 1e-9, "early_stopping": 1, "epochs": 4}
+    assert tiny_run(tmp_path, stop_after=2, **settings).metrics["train"]["epochs"] == 2
+
+
+def test_the_best_epoch_by_loss(tmp_path: Path) -> None:
+    run = tiny_run(tmp_path, best_by="loss", learning_rate=1e-5, early_stopping=1)
+    progress = read_progress(run.folder / "checkpoints")
+    assert progress is not None
+    losses = [record["dev_loss"] for record in progress.history]
+    accuracies = [record["dev_accuracy"] for record in progress.history]
+    # The loss falls all the time, and nothing else gets better.
+    assert losses == sorted(losses, reverse=True) and len(losses) == 3
+    assert max(accuracies) == accuracies[0]
+    assert [record["best"] for record in progress.history] == [True, True, True]
+    assert run.metrics["dev"]["loss"] == pytest.approx(losses[-1], abs=1e-4)
+    assert "the best by loss on dev" in (run.folder / "report.html").read_text(encoding="utf-8")
 
 
 def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path) -> None:

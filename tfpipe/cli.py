@@ -18,6 +18,7 @@ from tfpipe.errors import UserError, did_you_mean
 VERBS = {
     "train": ("tfpipe.train", "train a model and write a run folder"),
     "launch": ("tfpipe.launch", "train in several processes on this machine"),
+    "tune": ("tuning.search", "search for the settings that train best"),
     "evaluate": ("tfpipe.evaluate", "figures of a run on a labelled file"),
     "export": ("tfpipe.export", "write a run as a SavedModel that takes raw strings"),
     "serve": ("serving.server.command", "serve an export over gRPC"),
@@ -41,9 +42,16 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parser_for(
-    config_class: type, module: str, about: str, example: str
+    config_class: type,
+    module: str,
+    about: str,
+    example: str,
+    more: Sequence[tuple[type, dataclasses.Field]] = (),
 ) -> argparse.ArgumentParser:
-    """A parser with one flag a field; values stay strings, `build` checks them all together."""
+    """A parser with one flag a field; values stay strings, `build` checks them all together.
+
+    more: fields of other classes whose flags are taken, too.
+    """
     parser = _Parser(
         prog=f"python -m {module}",
         description=about,
@@ -53,9 +61,9 @@ def parser_for(
         argument_default=argparse.SUPPRESS,
     )
     groups: dict[str, Any] = {}
-    for field in dataclasses.fields(config_class):
+    for owner, field in [*owned_fields(config_class), *more]:
         rules = field.metadata
-        plain, optional = field_type(config_class, field.name)
+        plain, optional = field_type(owner, field.name)
         help_text = rules["help"].replace("%", "%%")
         if rules.get("positional"):
             parser.add_argument(field.name, nargs="?", metavar=field.name.upper(), help=help_text)
@@ -77,9 +85,27 @@ def parser_for(
     return parser
 
 
+def owned_fields(config_class: type) -> list[tuple[type, dataclasses.Field]]:
+    """The fields of a configuration, each with its class, which knows their types."""
+    return [(config_class, field) for field in dataclasses.fields(config_class)]
+
+
 def parse(parser: argparse.ArgumentParser, config_class: type[Config], arguments: Sequence[str]):
     """The checked configuration from flags and `--config`; raises UserError."""
-    namespace, unknown = parser.parse_known_args(_join_values(config_class, arguments))
+    values, errors = given_values(parser, owned_fields(config_class), arguments)
+    return build(config_class, values, errors)
+
+
+def given_values(
+    parser: argparse.ArgumentParser,
+    fields: Sequence[tuple[type, dataclasses.Field]],
+    arguments: Sequence[str],
+) -> tuple[dict[str, Any], list[UserError]]:
+    """Raw values by field name from flags and `--config`, and what could not be read.
+
+    Unknown names are among the values, for the configuration's check to tell with all else.
+    """
+    namespace, unknown = parser.parse_known_args(_join_values(fields, arguments))
     given = vars(namespace)
     values: dict[str, Any] = {}
     errors: list[UserError] = []
@@ -98,18 +124,21 @@ def parse(parser: argparse.ArgumentParser, config_class: type[Config], arguments
         name, _, value = extra[2:].partition("=")
         takes_next = not value and unknown and not unknown[0].startswith("--")
         values[name] = unknown.pop(0) if takes_next else value
-    return build(config_class, values, errors)
+    return values, errors
 
 
-def _join_values(config_class: type, arguments: Sequence[str]) -> list[str]:
+def _join_values(
+    fields: Sequence[tuple[type, dataclasses.Field]], arguments: Sequence[str]
+) -> list[str]:
     """`--flag value` as `--flag=value`, and `--flag=` where the value is forgotten.
 
     So argparse stops at no forgotten value, which `build` tells with all other errors, and takes
     -1e-4 for a number.
     """
-    names = [f.name for f in dataclasses.fields(config_class) if not f.metadata.get("positional")]
     flags = {
-        "--" + n.replace("_", "-") for n in names if field_type(config_class, n)[0] is not bool
+        "--" + field.name.replace("_", "-")
+        for owner, field in fields
+        if not field.metadata.get("positional") and field_type(owner, field.name)[0] is not bool
     }
     joined, rest = [], list(arguments)
     while rest:

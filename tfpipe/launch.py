@@ -19,6 +19,7 @@ from typing import IO, Any
 from tfpipe.cli import parse, parser_for, run, say
 from tfpipe.config import LaunchConfig, TrainConfig
 from tfpipe.errors import UserError, raise_all
+from tfpipe.processes import bound
 from tfpipe.training.local_cluster import count_gpus, plan_places, share_gpus
 
 ABOUT = """Train in several processes on this machine, with free ports and prefixed logs.
@@ -26,19 +27,6 @@ Workers share each step; with --servers a chief coordinates workers that step on
 One process that fails ends all, with its reason; Ctrl-C and SIGTERM reach all."""
 EXAMPLE = "python -m tfpipe.launch --workers 2 -- --train train.tsv --output runs/support"
 LAST_WORDS = 8
-# A new process runs this before it becomes what it is for: from then on the kernel kills it when
-# the thread that started it is gone, however that went (SIGKILL lets nobody pass anything on). By
-# SIGKILL, for nobody reads the process's pipe any more: at its next line it would break off.
-# Popen's preexec_fn could do the same, but may lock up where there are threads.
-BIND = """
-import ctypes, os, signal, sys
-launcher, *command = sys.argv[1:]
-PR_SET_PDEATHSIG = 1
-ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL))
-if os.getppid() != int(launcher):
-    sys.exit("the process that started this one is gone")
-os.execv(command[0], command)
-"""
 TRAINING = {field.name for field in fields(TrainConfig)} - {f.name for f in fields(LaunchConfig)}
 
 
@@ -97,13 +85,6 @@ class Member:
     def close(self) -> None:
         """Wait for the last of its lines."""
         self._reader.join(timeout=5)
-
-
-def bound(command: list[str]) -> list[str]:
-    """The command, run so that it ends with the calling thread where the system can do that."""
-    if sys.platform != "linux":
-        return command
-    return [sys.executable, "-I", "-S", "-c", BIND, str(os.getpid()), *command]
 
 
 class Signals:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 # Settings that change nothing about the result: a resumed run may have others.
 FREE = (
-    *("resume", "output", "json", "profile_steps"),
+    *("resume", "output", "json", "profile_steps", "stop_after"),
     *("checkpoint_steps", "checkpoint_minutes", "keep_checkpoints"),
     *("worker_timeout", "workers", "worker_index", "tpu"),
 )
@@ -184,9 +184,11 @@ def begin_run(run: Run, config: TrainConfig, parts: Parts, model: Classifier) ->
         return
     try:
         run.folder.mkdir(parents=True, exist_ok=True)
-        write_text(run.folder / "dev.jsonl", _as_json_lines(parts.dev))
+        write_text(run.folder / "dev.jsonl", as_json_lines(parts.dev))
         run.write_json("data.json", data)
-        write_text(run.folder / "config.yaml", to_yaml(config))
+        # Where one start of it stops is none of the run's settings: it would stop there again.
+        stored = dataclasses.replace(config, stop_after=None)
+        write_text(run.folder / "config.yaml", to_yaml(stored))
     except OSError as error:
         raise UserError(
             "the output folder cannot be written",
@@ -215,7 +217,7 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _as_json_lines(examples: Examples) -> str:
+def as_json_lines(examples: Examples) -> str:
     """The examples as a data file that read_examples reads back."""
     columns = {"text": examples.texts}
     if examples.text_pairs is not None:

@@ -28,8 +28,9 @@ EXAMPLE = "python -m tfpipe.train --train train.tsv --dev dev.tsv --output runs/
 def train(config: TrainConfig) -> Run:
     """Train as configured; returns the finished run (its folder, config and metrics).
 
-    Raises UserError for what the user can mend, and Interrupted after SIGINT or SIGTERM, with the
-    state saved. A dry run trains one step, on the longest inputs.
+    Raises UserError for what the user can mend, and Interrupted, with the state saved, after
+    SIGINT or SIGTERM and at the end of epoch `stop_after` (with the exit status 0). A dry run
+    trains one step, on the longest inputs.
     """
     # TensorFlow is imported here so that --help answers at once.
     import tensorflow as tf
@@ -126,7 +127,8 @@ def train(config: TrainConfig) -> Run:
     # ---- the folder, now that nothing stands in the way
     hashes = [hash_texts(part.joined(), part.labels or ()) for part in parts]
     settings = {name: value for name, value in vars(config).items() if name not in FREE}
-    check_agreement(strategy, data=hashes, configuration=settings)
+    # A resumed run may stop elsewhere, but then all of its workers must.
+    check_agreement(strategy, data=hashes, configuration=settings, stop_after=config.stop_after)
     if chief:
         begin_run(this_run, config, parts, model)
 
@@ -157,7 +159,8 @@ def train(config: TrainConfig) -> Run:
         start = cluster.launched_with if cluster else "python -m tfpipe.train"
         command = f"{start} --resume --output {shlex.quote(str(this_run.folder))}"
         raise Interrupted(
-            128 + stop.signal, f"stopped after a whole step, state saved; go on with:\n  {command}"
+            128 + stop.signal if stop.signal else 0,
+            f"stopped {stop}, state saved; go on with:\n  {command}",
         ) from None
 
     if not chief:

@@ -2,6 +2,7 @@
 
 from tfpipe.config.commands import EvaluateConfig, ExportConfig, LaunchConfig
 from tfpipe.config.fields import field_type
+from tfpipe.config.figures import FIGURES, is_better
 from tfpipe.config.train import (
     CLASS_WEIGHTS,
     LOSSES,
@@ -10,11 +11,12 @@ from tfpipe.config.train import (
     STRATEGIES,
     TrainConfig,
 )
-from tfpipe.config.values import Config, build
+from tfpipe.config.values import Config, build, checked_value
 from tfpipe.config.yaml_file import read_values, to_yaml
 
 __all__ = [
     "CLASS_WEIGHTS",
+    "FIGURES",
     "LOSSES",
     "PRECISIONS",
     "SCHEDULES",
@@ -25,7 +27,9 @@ __all__ = [
     "LaunchConfig",
     "TrainConfig",
     "build",
+    "checked_value",
     "field_type",
+    "is_better",
     "read_values",
     "to_yaml",
 ]

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from tfpipe.config.fields import flag_of
-from tfpipe.errors import UserError
+from tfpipe.config.figures import FIGURES
+from tfpipe.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
     from tfpipe.config.train import TrainConfig
@@ -38,8 +39,22 @@ def find_conflicts(config: TrainConfig) -> Iterator[Conflict]:
                     f"add {owner_flag} {wanted[0]}, or leave out {flag}",
                 ),
             )
+    yield from _figure_conflicts(config)
     yield from _objective_conflicts(config)
     yield from _device_conflicts(config)
+
+
+def _figure_conflicts(config: TrainConfig) -> Iterator[Conflict]:
+    known = FIGURES[config.task]
+    if config.best_figure not in known:
+        yield (
+            ("task", "best_by"),
+            UserError(
+                f"--best-by names no figure of --task {config.task}",
+                repr(config.best_by),
+                f"{did_you_mean(config.best_figure, known)}choose one of {', '.join(known)}",
+            ),
+        )
 
 
 def _objective_conflicts(config: TrainConfig) -> Iterator[Conflict]:

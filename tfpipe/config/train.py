@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from tfpipe.config.conflicts import find_conflicts
 from tfpipe.config.fields import setting
+from tfpipe.config.figures import FIGURES
 from tfpipe.errors import UserError
 
 STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker", "parameter_server", "tpu")
@@ -162,9 +163,15 @@ class TrainConfig:
         below=1,
         group="rates",
     )
+    best_by: str | None = setting(
+        None,
+        "dev figure that the best epoch is chosen by, for early stopping too (default: the task's"
+        " own, accuracy)",
+        group="training",
+    )
     early_stopping: int = setting(
         3,
-        "epochs without a better dev accuracy before stopping, 0 for never",
+        "epochs without a better dev figure (see --best-by) before stopping, 0 for never",
         minimum=0,
         group="training",
     )
@@ -178,6 +185,13 @@ class TrainConfig:
         None, "the run's folder (default: runs/<task>-<date>-<time>)", group="run"
     )
     resume: bool = setting(False, "go on with the run in --output", group="run")
+    stop_after: int | None = setting(
+        None,
+        "epoch after which this start of the run stops, with its state saved and the schedule of"
+        " all epochs, for --resume to go on",
+        minimum=1,
+        group="run",
+    )
     json: bool = setting(False, "print metrics.json instead of a table", group="run")
     # ---- what is kept, and looking closer (training/state.py, profile.py, train.py)
     checkpoint_steps: int = setting(
@@ -220,6 +234,11 @@ class TrainConfig:
     tpu: str | None = setting(
         None, "the TPU's name or address (default: TPU_NAME, or this machine's)", group="processes"
     )
+
+    @property
+    def best_figure(self) -> str:
+        """The dev figure that the best epoch is chosen by."""
+        return self.best_by or next(iter(FIGURES[self.task]))
 
     def conflicts(self) -> Iterator[tuple[tuple[str, ...], UserError]]:
         """Settings that do not go together, with the names of the fields they are about."""

@@ -34,7 +34,7 @@ def build(
             )
             continue
         try:
-            checked[name] = _checked(config_class, fields[name], value)
+            checked[name] = checked_value(config_class, fields[name], value)
         except UserError as error:
             errors.append(error)
     for name, field in fields.items():
@@ -56,8 +56,11 @@ def _shown(field: dataclasses.Field) -> str:
     return field.name.upper() if field.metadata.get("positional") else flag_of(field.name)
 
 
-def _checked(config_class: type, field: dataclasses.Field, value: Any) -> Any:
-    """`value` in the field's type and within its rules; raises UserError."""
+def checked_value(config_class: type, field: dataclasses.Field, value: Any) -> Any:
+    """A raw value (string or YAML scalar) in the field's type; raises UserError for a broken rule.
+
+    None where the field is optional and `value` is None.
+    """
     rules, flag = field.metadata, _shown(field)
     plain, optional = field_type(config_class, field.name)
     if value is None and optional:

@@ -49,6 +49,7 @@ def write_outcome(
             dev=dev,
             test=test,
             history=history,
+            best_by=run.config.best_figure,
             training=training | model,
             environment=environment,
             next_commands=run.next_commands,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from tfpipe.files import write_text
 from tfpipe.report.images import svg
 from tfpipe.report.names import shorten
 from tfpipe.report.plots import confusion_figure, curves_figure, worst_pairs
+from tfpipe.report.templates import format_number, make_environment, write_html
 from tfpipe.tasks.evaluation import Evaluation
 
 # Twenty texts of this length, each character escaped, still leave the page under 2 MB.
@@ -40,7 +37,7 @@ class Report:
     data: (name, value) facts in reading order; label_counts: (label, train rows, dev rows);
     warnings: sentences about the data; figures: of dev, as in metrics.json; history: one mapping
     an epoch, as `curves_figure` takes it; training: (name, value) facts about speed and size;
-    next_commands: shell lines.
+    best_by: the dev figure that the kept epoch was chosen by; next_commands: shell lines.
     """
 
     title: str
@@ -54,34 +51,19 @@ class Report:
     next_commands: Sequence[str]
     test: Evaluation | None = None
     history: Sequence[Mapping[str, Any]] = ()
+    best_by: str | None = None
     warnings: Sequence[str] = ()
     training: Mapping[str, object] = field(default_factory=dict)
 
 
 def write_page(path: str | Path, report: Report) -> None:
     """Write the report as one HTML file, aside first and then renamed."""
-    # Half of a surrogate pair, as JSON may hold it, has no UTF-8 form.
-    page = render_page(report).encode("utf-8", errors="replace").decode("utf-8")
-    write_text(Path(path), page)
+    write_html(path, render_page(report))
 
 
 def render_page(report: Report) -> str:
     """The page's HTML."""
-    environment = Environment(
-        loader=PackageLoader("tfpipe.report", ""),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "number": format_number,
-        "short": shorten,
-        "cut": cut,
-        "words": lambda name: name.replace("_", " ").replace("f1", "F1"),
-        "percent": "{:.0%}".format,
-        "digest": _digest,
-    }
+    environment = make_environment("tfpipe.report", {"cut": cut})
     gold = np.bincount(report.dev.gold, minlength=len(report.dev.label_names))
     return environment.get_template("page.html").render(
         report=report,
@@ -106,7 +88,7 @@ def _class_rows(report: Report) -> list[dict[str, Any]]:
     taken_for: dict[int, str] = {}
     for pair in worst_pairs(report.dev, most=len(report.dev.gold)):
         name = report.dev.label_names[pair.predicted]
-        taken_for.setdefault(pair.gold, f"{shorten(name, 60)} ({pair.count:,})")
+        taken_for.setdefault(pair.gold, f"{shorten(name, 60)} ({format_number(pair.count)})")
     rows: list[dict[str, Any]] = [
         {**row, "test_f1": test_f1.get(row["label"]), "taken_for": taken_for.get(column, "")}
         for column, row in enumerate(report.dev.per_class)
@@ -132,24 +114,8 @@ def _pair_rows(evaluation: Evaluation, most: int) -> list[dict[str, Any]]:
     return rows
 
 
-def format_number(value: object) -> str:
-    """A value for reading: 1,234 and 0.915; not-a-number and None become a dash."""
-    if value is None or value != value:
-        return "–"
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
-        return str(value)
-    if isinstance(value, (int, np.integer)) or abs(value) >= 1000:
-        return f"{value:,.0f}"
-    return f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
-
-
 def cut(text: str) -> str:
     """The whole text, or its beginning and its length when it would make the page too large."""
     if len(text) <= MOST_CHARACTERS:
         return text
     return f"{text[:MOST_CHARACTERS]} … ({len(text):,} characters in all)"
-
-
-def _digest(script: str) -> str:
-    """The script's entry for the page's content security policy, which allows no other."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

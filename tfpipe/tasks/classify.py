@@ -17,7 +17,6 @@ class Classify:
     """Single-label classification with softmax and cross-entropy."""
 
     name = "classify"
-    figure = "accuracy"  # what the best epoch is chosen by, higher is better
 
     def __init__(self, label_names: Sequence[str]):
         self.label_names = list(label_names)

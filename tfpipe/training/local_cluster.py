@@ -49,24 +49,43 @@ def count_gpus() -> int:
 def share_gpus(names: Sequence[str], gpus: int) -> list[dict[str, str]]:
     """What each process's environment says of GPUs: workers share them out, others see none.
 
-    Raises UserError for fewer GPUs than workers: two processes on one GPU would each take it all.
+    Raises UserError for fewer GPUs than workers.
     """
     if not gpus:
         return [{} for _ in names]
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES") or ",".join(map(str, range(gpus)))
-    ids = visible.split(",")
-    workers = [name for name in names if name.startswith("worker")]
-    if len(workers) > gpus:
-        raise UserError(
-            "there are fewer GPUs than workers",
-            f"{gpus} GPU(s), {len(workers)} workers",
-            f"give --workers {gpus} or fewer, or CUDA_VISIBLE_DEVICES= to train on CPUs",
-        )
+    workers = sum(name.startswith("worker") for name in names)
     # Servers' workers compute on one device each.
-    each = gpus // len(workers) if len(workers) == len(names) else 1
-    shares = []
-    for name in names:
-        start = workers.index(name) * each if name in workers else 0
-        mine = ids[start : start + each] if name in workers else []
-        shares.append({"CUDA_VISIBLE_DEVICES": ",".join(mine)})
-    return shares
+    each = None if workers == len(names) else 1
+    shares = iter(_share_out(gpus, workers, "workers", each))
+    return [
+        {"CUDA_VISIBLE_DEVICES": next(shares) if name.startswith("worker") else ""}
+        for name in names
+    ]
+
+
+def share_gpus_evenly(jobs: int) -> list[dict[str, str]]:
+    """What the environment of each of so many jobs says of GPUs; nothing where there are none.
+
+    Raises UserError for fewer GPUs than jobs.
+    """
+    gpus = count_gpus()
+    if not gpus:
+        return [{} for _ in range(jobs)]
+    return [{"CUDA_VISIBLE_DEVICES": share} for share in _share_out(gpus, jobs, "jobs")]
+
+
+def _share_out(gpus: int, parts: int, what: str, each: int | None = None) -> list[str]:
+    """The GPUs of each part, as many as go evenly unless `each` says how many.
+
+    what: the parts, as their flag is named. Raises UserError for fewer GPUs than parts: two
+    processes on one GPU would each take it all.
+    """
+    if parts > gpus:
+        raise UserError(
+            f"there are fewer GPUs than {what}",
+            f"{gpus} GPU(s), {parts} {what}",
+            f"give --{what} {gpus} or fewer, or CUDA_VISIBLE_DEVICES= to train on CPUs",
+        )
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES") or ",".join(map(str, range(gpus)))
+    ids, each = visible.split(","), each or gpus // parts
+    return [",".join(ids[part * each : (part + 1) * each]) for part in range(parts)]

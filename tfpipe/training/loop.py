@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfpipe.config import TrainConfig
+from tfpipe.config import FIGURES, TrainConfig, is_better
 from tfpipe.data.encode import Labelled
 from tfpipe.files import folder_aside
 from tfpipe.model import checkpoint
@@ -37,9 +37,10 @@ def fit(
 ) -> list[dict[str, Any]]:
     """Train and leave the best epoch's weights in `folder`/model; returns one record an epoch.
 
-    tell: hears what the user should know. chief: whether this process writes. Raises Stopped when
-    SIGINT or SIGTERM came, after the step at hand and with the state saved; UserError when
-    training blows up twice, the device's memory is too small, or the disk is full.
+    tell: hears what the user should know. chief: whether this process writes. Raises Stopped, with
+    the state saved, when SIGINT or SIGTERM came, after the step at hand, and where `stop_after`
+    ends this start of a run that has epochs left; UserError when training blows up twice, the
+    device's memory is too small, or the disk is full.
     """
     # ---- where the run stands: at its first step, or at its last checkpoint
     assert config.epochs is not None
@@ -54,11 +55,14 @@ def fit(
         state.save()
     if config.deterministic and progress.step == 0:
         tell(price_determinism(steps, state))
+    done_before = len(progress.history)  # epochs
 
     with StopRequest() as stop:
         while len(progress.history) < config.epochs:
             if progress.waited_enough(config.early_stopping):
                 break
+            if config.stop_after and len(progress.history) >= config.stop_after:
+                raise Stopped(where_stopped(len(progress.history), done_before, config.epochs))
             # ---- an epoch of steps
             epoch = len(progress.history) + 1
             while progress.step < epoch * steps.per_epoch:
@@ -76,13 +80,13 @@ def fit(
                     settle(strategy)
                     state.save()
                 if signal:
-                    raise Stopped(signal)
+                    raise Stopped("after a whole step", signal)
 
             # ---- a look at dev; a run that is killed here comes back to it with equal weights
             settle(strategy)
             state.save()
             evaluation = engine.look_at(dev)
-            record = make_record(engine, epoch, evaluation, task.figure)
+            record = make_record(engine, epoch, evaluation, config)
             if record["best"] and chief:
                 save_model(engine, classifier, folder / "model")
             progress.close_epoch(record)
@@ -92,16 +96,27 @@ def fit(
     return progress.history
 
 
-def make_record(engine: Engine, epoch: int, evaluation: Evaluation, figure: str) -> dict[str, Any]:
+def where_stopped(done: int, done_before: int, epochs: int) -> str:
+    """Where `stop_after` ended this start of the run, told after the word `stopped`."""
+    if done == done_before:
+        return f"at once, for {done} of {epochs} epochs are done"
+    return f"after epoch {done} of {epochs}"
+
+
+def make_record(
+    engine: Engine, epoch: int, evaluation: Evaluation, config: TrainConfig
+) -> dict[str, Any]:
     """What the run remembers of an epoch."""
-    progress = engine.state.progress
-    best = progress.best
+    progress, best = engine.state.progress, engine.state.progress.best
+    figure = config.best_figure
+    value, direction = evaluation.figures[figure], FIGURES[config.task][figure]
     return {
         "epoch": epoch,
         "step": progress.step,
         "loss": progress.epoch_loss / engine.steps.per_epoch,
         **{f"dev_{name}": value for name, value in evaluation.figures.items()},
-        "best": best is None or evaluation.figures[figure] > best[f"dev_{figure}"],
+        # The first is kept even where its figure is NaN: a run has a model.
+        "best": best is None or is_better(value, best[f"dev_{figure}"], direction),
     }
 
 

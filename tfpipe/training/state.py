@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,30 @@ class Progress:
         return bool(patience) and len(recent) == patience and not any(r["best"] for r in recent)
 
 
+def list_checkpoints(folder: Path) -> list[Path]:
+    """The checkpoints in a folder, the oldest first; none where there is no folder."""
+    return sorted(folder.glob("step-*"), key=lambda path: int(path.name[5:]))
+
+
+def read_progress(checkpoints: Path) -> Progress | None:
+    """How far the run with this folder of checkpoints has come, None where it has none yet.
+
+    Another process may train there: what is half written has another name, and where old
+    checkpoints go away between listing and reading, the newest is looked for again.
+    """
+    listed: list[Path] | None = None
+    while listed != (found := list_checkpoints(checkpoints)):
+        for checkpoint in reversed(found):
+            with suppress(FileNotFoundError):
+                return Progress(**_read_stored(checkpoint))
+        listed = found
+    return None
+
+
+def _read_stored(checkpoint: Path) -> dict[str, Any]:
+    return json.loads((checkpoint / "progress.json").read_text(encoding="utf-8"))
+
+
 class State:
     """Progress, and every variable that training changes, saved together.
 
@@ -90,7 +115,7 @@ class State:
     @property
     def checkpoints(self) -> list[Path]:
         """The checkpoints that are there, the oldest first."""
-        return sorted(self.folder.glob("step-*"), key=lambda path: int(path.name[5:]))
+        return list_checkpoints(self.folder)
 
     def save(self) -> None:
         """Write a checkpoint, or the progress alone where the step's checkpoint is there.
@@ -123,7 +148,7 @@ class State:
             return False
         newest = self.checkpoints[-1]
         try:
-            stored = json.loads((newest / "progress.json").read_text(encoding="utf-8"))
+            stored = _read_stored(newest)
             read = self._tensors.read(str(newest / "tensors"), self._options)
             read.assert_existing_objects_matched()
         except (OSError, ValueError, IndexError, AssertionError, tf.errors.OpError) as error:

@@ -1,4 +1,4 @@
-"""The signals that ask a run to stop."""
+"""A run that stops before its end: the exception, and the signals that ask for it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ from typing import Any
 
 
 class Stopped(Exception):
-    """A signal stopped the run after a whole step, with its state saved."""
+    """The run stopped with its state saved; `when` says where, to follow the word `stopped`.
 
-    def __init__(self, signal: int):
-        super().__init__(f"signal {signal}")
+    signal: the one that asked for it, 0 where the configuration did.
+    """
+
+    def __init__(self, when: str, signal: int = 0):
+        super().__init__(when)
         self.signal = signal
 
 

@@ -1,0 +1,53 @@
+"""The figures that a best epoch can be chosen by: which there are, and what better means."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tfpipe.config import FIGURES, TrainConfig, build, is_better
+from tfpipe.errors import UserError
+from tfpipe.tasks.evaluation import Evaluation
+
+NAN = float("nan")
+
+
+def test_they_are_those_of_an_evaluation() -> None:
+    evaluation = Evaluation(["a", "b"], ["x", "y"], np.array([0, 1]), np.eye(2), 0.5)
+    assert set(evaluation.figures) - {"examples"} == set(FIGURES["classify"])
+
+
+@pytest.mark.parametrize(
+    "value,before,direction,expected",
+    [
+        (0.6, 0.5, "max", True),
+        (0.5, 0.6, "max", False),
+        (0.5, 0.6, "min", True),
+        (0.6, 0.5, "min", False),
+        (0.5, 0.5, "max", False),
+        (0.5, 0.5, "min", False),
+        (NAN, 0.5, "max", False),
+        (NAN, 0.5, "min", False),
+        (NAN, NAN, "min", False),
+        (0.5, NAN, "max", True),
+        (0.5, NAN, "min", True),
+    ],
+)
+def test_better(value: float, before: float, direction: str, expected: bool) -> None:
+    assert is_better(value, before, direction) is expected
+
+
+def test_the_task_has_its_own() -> None:
+    assert TrainConfig().best_figure == "accuracy"
+    assert build(TrainConfig, {"best_by": "loss"}).best_figure == "loss"
+
+
+@pytest.mark.parametrize("name", ["macrof1", "dev.macro_f1"])
+def test_an_unknown_one_is_told(name: str) -> None:
+    with pytest.raises(UserError) as caught:
+        build(TrainConfig, {"best_by": name})
+    assert caught.value.wrong == "--best-by names no figure of --task classify"
+    assert caught.value.found == repr(name)
+    assert caught.value.fix == (
+        "did you mean 'macro_f1'? choose one of accuracy, macro_f1, weighted_f1, loss"
+    )

@@ -1,0 +1,57 @@
+"""What the project's HTML pages share: nothing is fetched, nothing can be injected."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+
+from tfpipe.files import write_text
+from tfpipe.report.names import shorten
+
+
+def make_environment(package: str, filters: dict[str, Callable[..., Any]]) -> Environment:
+    """The templates of a package, which may extend base.html, with these filters and our own."""
+    environment = Environment(
+        loader=ChoiceLoader([PackageLoader(package, ""), PackageLoader("tfpipe.report", "")]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "number": format_number,
+        "short": shorten,
+        "words": lambda name: name.replace("_", " ").replace("f1", "F1"),
+        "percent": "{:.0%}".format,
+        "digest": _digest,
+        **filters,
+    }
+    return environment
+
+
+def write_html(path: str | Path, page: str) -> None:
+    """Write a page as UTF-8, aside first and then renamed; raises OSError."""
+    # Half of a surrogate pair, as JSON may hold it, has no UTF-8 form.
+    write_text(Path(path), page.encode("utf-8", errors="replace").decode("utf-8"))
+
+
+def format_number(value: object) -> str:
+    """A value for reading: 1,234 and 0.915; not-a-number and None become a dash."""
+    if value is None or value != value:
+        return "–"
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
+        return str(value)
+    if isinstance(value, (int, np.integer)) or abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
+
+
+def _digest(script: str) -> str:
+    """The script's entry for the page's content security policy, which allows no other."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

@@ -1,0 +1,152 @@
+"""What a search would do and how long it would take, before it is started."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import keras_tuner
+
+from tfpipe.config import TrainConfig, to_yaml
+from tfpipe.data.parts import Parts
+from tfpipe.errors import UserError
+from tfpipe.files import write_text
+from tfpipe.processes import bound
+from tfpipe.run import as_json_lines
+from tfpipe.training.defaults import default_epochs
+from tuning.config import SearchConfig
+from tuning.oracles import make_oracle
+from tuning.reason import tell_reason
+from tuning.slots import share_threads, silence
+from tuning.study import Plan
+from tuning.tuner import PREFIX
+
+SHOWN = 5
+BATCHES = 12  # that the speed is measured on
+DEV_COST = 1 / 3  # of looking at a dev text, beside training on it
+
+
+@dataclass(frozen=True)
+class Speed:
+    """What a training of `examples` took: seconds an example, and seconds beside the steps."""
+
+    examples: int
+    an_example: float
+    beside: float
+
+
+def tell_estimate(
+    config: SearchConfig, plan: Plan, parts: Parts, tell: Callable[[str], None]
+) -> None:
+    """Tell five configurations that the search might try, and the time that it might take.
+
+    The time rests on one short training here, of the first configuration on a part of the data.
+    Raises UserError where that fails.
+    """
+    sampled = sample_trials(config, plan)
+    for number, (values, first, last) in enumerate(sampled[:SHOWN], start=1):
+        shown = ", ".join(f"{name} {_short(value)}" for name, value in values.items())
+        rung = f" (epochs {first + 1} to {last} of {plan.epochs})" if plan.epochs else ""
+        print(f"configuration {number}: {shown}{rung}")
+    training = plan.space.configuration(sampled[0][0])
+    tell("dry run: a short training to measure the speed")
+    speed = measure(training, parts, share_threads(config.jobs))
+    seconds = 0.0
+    for values, first, last in sampled:
+        trial = plan.space.configuration(values)
+        default = default_epochs(-(-len(parts.train) // trial.batch_size))
+        epochs = last - first if plan.epochs else trial.epochs or default
+        seen = len(parts.train) + DEV_COST * len(parts.dev)
+        seconds += speed.beside + epochs * seen * speed.an_example
+    seconds *= plan.seeds / config.jobs
+    print(f"trials\t{len(sampled)}")
+    print(f"estimated_seconds\t{seconds:.0f}")
+    tell(
+        f"dry run: about {_clock(seconds)} for {len(sampled)} trials, {config.jobs} at a time:"
+        f" {1 / speed.an_example:.0f} texts/s and {speed.beside:.0f} s beside the steps of a trial,"
+        f" measured on {speed.examples} texts; poor trials that stop early make it less"
+    )
+
+
+def sample_trials(config: SearchConfig, plan: Plan) -> list[tuple[dict, int, int]]:
+    """Values, first and last epoch of every trial of a search whose scores come by chance."""
+    # What the Gaussian process would propose depends on scores; it begins by chance, too.
+    algorithm = "random" if plan.algorithm == "bayesian" else plan.algorithm
+    objective = keras_tuner.Objective(plan.objective, plan.direction)
+    seed = int(plan.space.fixed.get("seed", 1))
+    oracle = make_oracle(algorithm, plan.space, config.trials, objective, plan.epochs, seed)
+    chance, found = random.Random(seed), []
+    with tempfile.TemporaryDirectory() as folder, silence():
+        oracle._set_project_dir(folder, "dry-run")
+        while (trial := oracle.create_trial("dry-run")).status == "RUNNING":
+            values = trial.hyperparameters.values
+            first, last = (values.get(f"{PREFIX}{n}", 0) for n in ("initial_epoch", "epochs"))
+            found.append((plan.space.active_values(values), int(first), int(last)))
+            oracle.update_trial(trial.trial_id, {plan.objective: chance.random()})
+            trial.status = "COMPLETED"
+            oracle.end_trial(trial)
+    if oracle.trouble:
+        raise oracle.trouble
+    return found
+
+
+def measure(config: TrainConfig, parts: Parts, environment: dict[str, str]) -> Speed:
+    """Train for an epoch on a few batches of the data, in a process as a trial's."""
+    chance = random.Random(config.seed)
+    rows = min(len(parts.train), BATCHES * config.batch_size)
+    with tempfile.TemporaryDirectory(prefix="tfpipe-dry-run-") as folder:
+        here, run = Path(folder), Path(folder, "run")
+        for name, part, most in (("train", parts.train, rows), ("dev", parts.dev, 64)):
+            chosen = sorted(chance.sample(range(len(part)), min(most, len(part))))
+            if name == "dev":
+                # A label that the few rows of train lack would be refused.
+                known = set(parts.train.labels or [])
+                chosen = [row for row in chosen if (part.labels or [])[row] in known]
+            else:
+                chosen = _with_every_label(parts, chosen)
+            write_text(here / f"{name}.jsonl", as_json_lines(part.take(chosen)))
+        train, dev = str(here / "train.jsonl"), str(here / "dev.jsonl")
+        short = replace(config, train=train, dev=dev, test=None, epochs=1, output=str(run))
+        short = replace(short, text=None, text_pair=None, label=None)
+        write_text(here / "config.yaml", to_yaml(short))
+        command = [sys.executable, "-m", "tfpipe.train", "--config", str(here / "config.yaml")]
+        with (here / "log.txt").open("w") as log:
+            done = subprocess.run(
+                bound(command),
+                env=os.environ | environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+            )
+        if done.returncode:
+            told = tell_reason(done.returncode, here / "log.txt")
+            raise UserError("a first training failed", told, "mend it before the search begins")
+        training = json.loads((run / "metrics.json").read_text(encoding="utf-8"))["train"]
+    an_example = 1 / training["examples_per_second"]
+    trained = training["steps"] * config.batch_size
+    return Speed(trained, an_example, max(0.0, training["seconds"] - trained * an_example))
+
+
+def _with_every_label(parts: Parts, chosen: list[int]) -> list[int]:
+    """The rows, and one more of each label that they lack."""
+    labels = parts.train.labels or []
+    first: dict[str, int] = {}
+    for row in [*chosen, *range(len(labels))]:
+        first.setdefault(labels[row], row)
+    return sorted({*chosen, *first.values()})
+
+
+def _short(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _clock(seconds: float) -> str:
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{max(1, minutes)} min"

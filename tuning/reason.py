@@ -1,0 +1,43 @@
+"""Why a trial failed, in the words of its log."""
+
+from __future__ import annotations
+
+import signal
+from collections import deque
+from pathlib import Path
+
+LAST_LINES = 20
+MOST_CHARACTERS = 500
+
+
+def last_lines(log: Path) -> list[str]:
+    """The log's last lines, each as a terminal would leave it."""
+    with log.open(encoding="utf-8", errors="replace", newline="\n") as file:
+        lines = (line.rstrip("\r\n").rsplit("\r", 1)[-1].rstrip() for line in file)
+        return list(deque((line[:MOST_CHARACTERS] for line in lines if line), LAST_LINES))
+
+
+def tell_reason(status: int, log: Path) -> str:
+    """One line for people: the error that was told, or the signal that ended the process.
+
+    status: the process's, negative for a signal.
+    """
+    lines = last_lines(log)
+    number = -status if status < 0 else status - 128
+    if status < 0 or number in (signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS):
+        name = signal.Signals(number).name
+        why = ", as the system does when memory runs out" if number == signal.SIGKILL else ""
+        return f"killed by {name}{why}"
+    # The log of a trial that was started several times has every start.
+    start = max((place for place, line in enumerate(lines) if line.startswith("$ ")), default=-1)
+    lines = lines[start + 1 :]
+    told = [place for place, line in enumerate(lines) if line.startswith("error: ")]
+    if status == 2 and told:
+        # The sentences of a user's mistake: what is wrong, what was found, what to do.
+        words = [line.strip() for line in lines[told[0] :]]
+        return _short("; ".join(words).removeprefix("error: "))
+    return _short(f"ended with status {status}: {lines[-1] if lines else 'nothing was said'}")
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= MOST_CHARACTERS else f"{text[: MOST_CHARACTERS - 1]}…"

@@ -1,0 +1,1 @@
+"""What people look at while a study runs and afterwards: table, TensorBoard, page."""

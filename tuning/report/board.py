@@ -1,0 +1,118 @@
+"""What TensorBoard shows of a study: its HPARAMS tab, every trial beside its own curves."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.plugins.hparams import api, api_pb2
+from tensorboard.plugins.hparams.summary import session_end_pb
+from tensorboard.plugins.scalar.summary_v2 import scalar_pb
+from tensorboard.summary.writer.record_writer import RecordWriter
+
+from tfpipe.files import sync
+from tuning.outcome import FAILED, Outcome
+from tuning.space import Parameter
+
+SUFFIX = ".hparams"  # of the event files written here, among those that training writes
+BOXES = 20  # to tick for a parameter; of more numbers TensorBoard asks for an interval
+
+# TensorBoard's own reader takes a folder's event files in the order of their names and never goes
+# back to an earlier one. A running trial's file must not end the reading of its curves ...
+FIRST = f"events.out.tfevents.{0:010d}{SUFFIX}"
+
+
+def write_study(folder: Path, parameters: Sequence[Parameter], objective: str) -> None:
+    """Tell TensorBoard what varies and what is compared; `folder` is its `--logdir`.
+
+    objective: as `dev.accuracy`, of which a trial has the curve `dev/accuracy` and, once it has
+    ended, the point `dev/best_accuracy`: what the search compares. Raises OSError.
+    """
+    metrics = [
+        api.Metric(_best_tag(objective), display_name=f"{objective}, best epoch"),
+        api.Metric(objective.replace(".", "/", 1), display_name=f"{objective}, last epoch"),
+    ]
+    hyperparameters = [api.HParam(one.name, _domain(one)) for one in parameters]
+    _write(folder / FIRST, [api.hparams_config_pb(hyperparameters, metrics)])
+
+
+def write_trial(logs: Path, outcome: Outcome, objective: str) -> None:
+    """Tell TensorBoard a trial's values and, once it has ended, its score and end.
+
+    logs: of the trial's run, or of one of its seeds: these are one group, named as the trial is,
+    `0007`. The folder is made for a trial that has ended; before that it is training's to make,
+    which refuses a folder that has something in it, and nothing is written. Raises OSError.
+    """
+    if not outcome.ended and (not logs.is_dir() or (logs / FIRST).is_file()):
+        return
+    now = time.time()
+    values = {name: _plain(value) for name, value in outcome.values.items()}
+    summaries = [api.hparams_pb(values, f"{outcome.number:04d}", now - outcome.seconds)]
+    if outcome.ended:
+        if outcome.score is not None and math.isfinite(outcome.score):
+            summaries.append(scalar_pb(_best_tag(objective), outcome.score))
+        failed = outcome.status == FAILED
+        end = session_end_pb(api_pb2.STATUS_FAILURE if failed else api_pb2.STATUS_SUCCESS, now)
+        # The library gives this one as TensorFlow's class of the same message.
+        summaries.append(Summary.FromString(end.SerializeToString()))
+    # ... and an ended one's must come after them.
+    name = f"events.out.tfevents.{int(now) + 1:010d}{SUFFIX}" if outcome.ended else FIRST
+    logs.mkdir(parents=True, exist_ok=True)
+    _write(logs / name, summaries)
+    for older in logs.glob(f"*{SUFFIX}"):
+        if older.name != name:
+            older.unlink(missing_ok=True)
+
+
+def _best_tag(objective: str) -> str:
+    part, _, figure = objective.partition(".")
+    return f"{part}/best_{figure}"
+
+
+def _plain(value: Any) -> bool | float | str:
+    return value if isinstance(value, bool | int | float) else str(value)
+
+
+def _domain(parameter: Parameter) -> api.Domain:
+    values = [_plain(value) for value in parameter.values]
+    if values and all(isinstance(one, bool) for one in values):
+        return api.Discrete(set(values), dtype=bool)
+    numbers = [float(one) for one in values if not isinstance(one, bool | str)]
+    if len(numbers) < len(values):
+        return api.Discrete({str(one) for one in values}, dtype=str)
+    if values and len(values) <= BOXES:
+        return api.Discrete(set(numbers), dtype=float)
+    ends = [*numbers, *(float(end) for end in (parameter.low, parameter.high) if end is not None)]
+    if parameter.kind == "int":
+        return api.IntInterval(int(min(ends)), int(max(ends)))
+    return api.RealInterval(min(ends), max(ends))
+
+
+def _write(path: Path, summaries: Sequence[Summary]) -> None:
+    # TensorBoard reads every file with "tfevents" in its name, so not the name aside.
+    aside = path.with_name(f".{os.getpid()}{SUFFIX}.tmp")
+    try:
+        with aside.open("wb") as file:
+            writer = RecordWriter(file)
+            writer.write(_event(file_version="brain.Event:2"))
+            for summary in summaries:
+                writer.write(_event(summary=summary))
+            writer.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            aside.unlink()
+        raise
+    sync(path.parent)
+
+
+def _event(**content: Any) -> bytes:
+    return Event(wall_time=time.time(), **content).SerializeToString()

@@ -1,0 +1,297 @@
+"""One self-contained HTML page about a study: which values won, what it took, what to type next."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup, escape
+
+from tfpipe.report.images import svg
+from tfpipe.report.templates import make_environment, write_html
+from tuning.outcome import COMPLETED, FAILED, RUNNING, STOPPED, Outcome, best_of
+from tuning.report.importance import (
+    METHOD,
+    active_values,
+    is_numeric,
+    measure_importance,
+    scored_configurations,
+)
+from tuning.report.parallel import parallel_figure
+from tuning.report.plots import histories_figure, importance_figure, progress_figure
+from tuning.report.wording import DASH, format_score, format_time, format_value
+from tuning.space import Parameter
+
+# Of the escaped last log lines of all failed trials, so that the page stays under 2 MB.
+MOST_LOG_CHARACTERS = 500_000
+
+
+@dataclass(frozen=True)
+class StudyReport:
+    """What the page tells about a study.
+
+    objective: as on the command line, `dev.accuracy`; direction: `max` or `min`; planned: trials
+    asked for; command: the arguments that made the study; seconds: wall time over all its starts;
+    jobs: trials at a time; price: of an hour of one job, 0 where it is not given; best_yaml: the
+    winner's training configuration, empty where there is none; next_commands: shell lines.
+    """
+
+    title: str
+    objective: str
+    direction: str
+    algorithm: str
+    outcomes: Sequence[Outcome]
+    planned: int
+    parameters: Sequence[Parameter]
+    command: Sequence[str]
+    seconds: float
+    jobs: int
+    price: float
+    best_yaml: str
+    environment: Mapping[str, object]
+    next_commands: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A table's cell: its text, and the number that it sorts by, where it has one."""
+
+    text: str
+    number: float | None = None
+
+
+def write_report(path: str | Path, report: StudyReport) -> None:
+    """Write the report as one HTML file, aside first and then renamed; raises OSError."""
+    write_html(path, render_report(report))
+
+
+def render_report(report: StudyReport) -> str:
+    """The page's HTML."""
+    ordered = sorted(report.outcomes, key=lambda one: one.number)
+    report = replace(report, outcomes=[_without_infinities(one) for one in ordered])
+    outcomes, objective, direction = list(report.outcomes), report.objective, report.direction
+    best = best_of(outcomes, direction)
+    importance = measure_importance(outcomes, report.parameters)
+    curves = histories_figure(outcomes, objective, direction)
+    compared = best is not None and bool(report.parameters)
+    environment = make_environment("tuning.report", {"score": format_score, "time": format_time})
+    return environment.get_template("page.html").render(
+        report=report,
+        command=shlex.join(report.command),
+        best=best,
+        tiles=_tiles(report, best),
+        notes=_notes(report, best),
+        searched=[_searched_row(one, best, report.parameters) for one in report.parameters],
+        progress=_picture(progress_figure(outcomes, objective, direction)) if outcomes else None,
+        parallel=_picture(parallel_figure(outcomes, report.parameters, objective, direction))
+        if compared
+        else None,
+        importance=importance,
+        importance_picture=_picture(importance_figure(importance))
+        if importance.influences
+        else None,
+        method=METHOD,
+        rows=_trial_rows(report),
+        has_parents=_has_parents(outcomes),
+        has_reasons=any(one.reason or one.log for one in outcomes),
+        has_spreads=any(one.spread is not None and len(one.scores) > 1 for one in outcomes),
+        curves=_picture(curves) if curves else None,
+        costs=_costs(report),
+    )
+
+
+def _picture(figure: Any) -> Markup:
+    return Markup(svg(figure))
+
+
+def _without_infinities(one: Outcome) -> Outcome:
+    """The outcome with nothing for every figure that is not a finite number."""
+    scores = [score for score in one.scores if score is not None and math.isfinite(score)]
+    return replace(
+        one,
+        score=one.score if one.score is not None and math.isfinite(one.score) else None,
+        spread=one.spread if one.spread is not None and math.isfinite(one.spread) else None,
+        seconds=one.seconds if math.isfinite(one.seconds) else 0.0,
+        scores=scores,
+    )
+
+
+def _saved(outcomes: Sequence[Outcome]) -> tuple[int, float]:
+    """Epochs saved by stopping, and their share of what would have been trained without."""
+    saved = sum(one.epochs_saved for one in outcomes)
+    return saved, saved / max(saved + sum(one.epochs for one in outcomes), 1)
+
+
+def _tiles(report: StudyReport, best: Outcome | None) -> list[tuple[str, str, str]]:
+    """(name, figure, remark) each."""
+    outcomes = report.outcomes
+    counts = {
+        status: sum(one.status == status for one in outcomes)
+        for status in (COMPLETED, STOPPED, FAILED, RUNNING)
+    }
+    ended = sum(one.ended for one in outcomes)
+    saved, share = _saved(outcomes)
+    saving = f"{share:.0%} of the epochs planned, by stopping poor trials"
+    at_once = "one at a time" if report.jobs == 1 else f"{report.jobs} at a time"
+    return [
+        (
+            f"best {report.objective}",
+            format_score(best.score if best else None),
+            f"trial {best.number}" if best else "no trial has a score",
+        ),
+        (
+            "trials ended",
+            f"{ended} of {max(report.planned, len(outcomes))}",
+            ", ".join(f"{count} {status}" for status, count in counts.items() if count),
+        ),
+        ("time", format_time(report.seconds), f"trials {at_once}"),
+        (
+            "epochs saved",
+            f"{saved:,}",
+            saving if saved else "no trial was stopped early",
+        ),
+    ]
+
+
+def _notes(report: StudyReport, best: Outcome | None) -> list[str]:
+    """What a reader should know before believing the figures."""
+    outcomes, notes = report.outcomes, []
+    ended = sum(one.ended for one in outcomes)
+    if ended < report.planned:
+        notes.append(
+            f"The study has not ended: {ended} of {report.planned} trials have. The same command"
+            " goes on with it."
+        )
+    if outcomes and all(one.status == FAILED for one in outcomes):
+        notes.append("Every trial failed; the reasons are in the table of trials.")
+    if best is not None and best.spread and best.score is not None:
+        rivals = [
+            one
+            for one in scored_configurations(outcomes)
+            if one.values != best.values and abs((one.score or 0.0) - best.score) <= best.spread
+        ]
+        if rivals:
+            numbers = ", ".join(str(one.number) for one in rivals[:10])
+            more = " and others" if len(rivals) > 10 else ""
+            trials, whose = ("trial", "its") if len(rivals) == 1 else ("trials", "their")
+            notes.append(
+                f"As good as the best within its spread over seeds (±{format_score(best.spread)}):"
+                f" {trials} {numbers}{more}; {whose} place below it may be luck."
+            )
+    return notes
+
+
+def _searched_row(
+    parameter: Parameter, best: Outcome | None, parameters: Sequence[Parameter]
+) -> dict[str, str]:
+    """What was searched of a parameter, and the best trial's value of it."""
+    if parameter.values and (parameter.kind == "choice" or len(parameter.values) <= 12):
+        searched = ", ".join(format_value(value, 60) for value in parameter.values)
+    else:
+        low = parameter.values[0] if parameter.low is None else parameter.low
+        high = parameter.values[-1] if parameter.high is None else parameter.high
+        steps = f", {len(parameter.values)} values" if parameter.values else ""
+        searched = f"{format_value(low)} to {format_value(high)}{steps}"
+    if parameter.log:
+        searched += ", on a log scale"
+    for parent, allowed in parameter.when.items():
+        words = " or ".join(format_value(value, 60) for value in allowed)
+        searched += f"; only where {parent} is {words}"
+    row = {"name": parameter.name, "searched": searched, "best": DASH, "note": ""}
+    if best is not None:
+        active = active_values(parameters, best.values)
+        row["best"] = "not used"
+        if parameter.name in active:
+            row["best"] = format_value(active[parameter.name])
+            row["note"] = _edge(parameter, active[parameter.name])
+    return row
+
+
+def _edge(parameter: Parameter, value: Any) -> str:
+    """A remark where the best value lies at an end of what was searched."""
+    if not is_numeric(parameter) or not isinstance(value, (int, float)):
+        return ""
+    ends = (parameter.low, parameter.high)
+    if len(parameter.values) > 2:
+        ends = (min(parameter.values), max(parameter.values))
+    low, high = ends
+    if low is None or high is None or low >= high:
+        return ""
+    log = parameter.log and low > 0 and value > 0
+    place, start, stop = (math.log(one) if log else float(one) for one in (value, low, high))
+    share = (place - start) / (stop - start)
+    # Of a range without steps the outer twentieths count as its ends.
+    margin = 0.0 if parameter.values else 0.05
+    if share <= margin:
+        return "the best lies at the lower end"
+    return "the best lies at the upper end" if share >= 1 - margin else ""
+
+
+def _trial_rows(report: StudyReport) -> list[dict[str, Any]]:
+    """A row a trial: its cells in the table's order, its reason and its last log lines."""
+    failed = sum(bool(one.log) for one in report.outcomes)
+    budget = MOST_LOG_CHARACTERS // max(failed, 1)
+    rows = []
+    for one in report.outcomes:
+        active = active_values(report.parameters, one.values)
+        score = format_score(one.score)
+        if one.spread is not None and len(one.scores) > 1:
+            score += f" ± {format_score(one.spread)}"
+        cells = [Cell(score, one.score)]
+        for parameter in report.parameters:
+            value = active.get(parameter.name)
+            number = value if isinstance(value, (int, float)) and math.isfinite(value) else None
+            text = format_value(value, 40) if parameter.name in active else DASH
+            cells.append(Cell(text, number))
+        cells += [
+            Cell(f"{one.epochs:,}", one.epochs),
+            Cell(format_time(one.seconds), one.seconds),
+        ]
+        if _has_parents(report.outcomes):
+            cells.append(Cell(DASH if one.continues is None else str(one.continues), one.continues))
+        log = _last_lines(one.log, budget)
+        rows.append({"trial": one, "cells": cells, "reason": one.reason or "", "log": log})
+    return rows
+
+
+def _has_parents(outcomes: Sequence[Outcome]) -> bool:
+    return any(one.continues is not None for one in outcomes)
+
+
+def _last_lines(lines: Sequence[str], budget: int) -> str:
+    """The last lines that the budget of escaped characters allows."""
+    text = "\n".join(lines)[-budget:]
+    while len(escape(text)) > budget:
+        text = text[len(text) // 2 :]
+    return text
+
+
+def _costs(report: StudyReport) -> list[tuple[str, str]]:
+    """(name, value) facts of time and money."""
+    outcomes = report.outcomes
+    total = sum(one.seconds for one in outcomes)
+    ended = [one.seconds for one in outcomes if one.ended]
+    lost = sum(one.seconds for one in outcomes if one.status == FAILED)
+    saved, share = _saved(outcomes)
+    trained = sum(one.epochs for one in outcomes)
+    facts = [
+        ("wall time", format_time(report.seconds)),
+        ("trials at a time", str(report.jobs)),
+        ("time of all trials together", f"{format_time(total)} ({total / 3600:,.2f} trial hours)"),
+        ("mean time of a trial", format_time(sum(ended) / len(ended)) if ended else DASH),
+        (
+            "time lost in failed trials",
+            f"{format_time(lost)} ({lost / total:.0%})" if lost > 0 else "none",
+        ),
+        ("epochs trained", f"{trained:,}"),
+        ("epochs saved by stopping", f"{saved:,} ({share:.0%} of what would have been trained)"),
+    ]
+    if report.price > 0 and math.isfinite(report.price):
+        hours = total / 3600
+        price = f"{hours * report.price:,.2f} ({hours:,.2f} trial hours at {report.price:,.2f})"
+        facts.append(("cost", price))
+    return facts

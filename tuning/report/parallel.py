@@ -1,0 +1,214 @@
+"""Parallel coordinates: an axis a parameter, a line a trial, coloured by its score."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection, PathCollection
+from matplotlib.figure import Figure
+from matplotlib.path import Path
+
+from tfpipe.report.names import shorten
+from tuning.outcome import COMPLETED, FAILED, STOPPED, Outcome, best_of
+from tuning.report.importance import active_values, is_numeric
+from tuning.report.plots import COLOURS, FAILURE, goodness, score_range
+from tuning.report.wording import format_score, format_value
+from tuning.space import Parameter
+
+# Under the axes: an inactive parameter, and the score of a trial that failed.
+NOWHERE = -0.13
+MOST_TICKS = 9
+
+
+@dataclass(frozen=True)
+class Scale:
+    """An axis: its title, its marks as (height, text), and whether marks are places of choices.
+
+    Heights are 0 at the foot of the axis and 1 at its head.
+    """
+
+    title: str
+    marks: Sequence[tuple[float, str]]
+    choices: Sequence[Any] | None = None
+    span: tuple[float, float] = (0.0, 1.0)
+    log: bool = False
+
+    def height(self, value: Any) -> float:
+        """Where a value lies; values outside the range lie at its ends."""
+        if self.choices is not None:
+            places = [place for place, one in enumerate(self.choices) if one == value]
+            return _share(places[0], len(self.choices)) if places else NOWHERE
+        low, high = self.span
+        number = math.log10(max(float(value), 1e-300)) if self.log else float(value)
+        return min(max((number - low) / (high - low), 0.0), 1.0) if high > low else 0.5
+
+
+def parallel_figure(
+    outcomes: Sequence[Outcome], parameters: Sequence[Parameter], objective: str, direction: str
+) -> Figure:
+    """One line a trial that has ended, the best one black, failed ones dashed.
+
+    The last axis is the objective with the better end above. A place below an axis stands for a
+    parameter that a trial did not use. Inselberg 1985.
+    """
+    shown = [one for one in outcomes if one.status == FAILED or _has_score(one)]
+    active = {one.number: active_values(parameters, one.values) for one in shown}
+    limits = score_range([one.score for one in shown if one.score is not None], direction)
+    scales = [_scale(parameter) for parameter in parameters]
+    count = len(scales)
+    wide = max(9.0, 1.5 + 0.86 * len(scales))
+    figure = Figure(figsize=(wide, 4.2), dpi=100)
+    figure.set_label("parallel")
+    axes = figure.add_axes((0.75 / wide, 0, 1 - 1.45 / wide, 1))
+    axes.set_axis_off()
+
+    best = best_of(list(outcomes), direction)
+    lines: list[tuple[Outcome, list[float]]] = []
+    for one in shown:
+        score = one.score if _has_score(one) else None
+        merit = 0.0 if score is None else goodness(score, limits, direction)
+        heights = [
+            _height(scale, parameter, active[one.number], merit)
+            for scale, parameter in zip(scales, parameters, strict=True)
+        ]
+        lines.append((one, [*heights, NOWHERE if score is None else merit]))
+    _draw_lines(axes, lines, best)
+    unused = [any(heights[place] < NOWHERE / 2 for _, heights in lines) for place in range(count)]
+    failed = any(one.status == FAILED for one in shown)
+    # Many titles stand in two rows.
+    rows = 2 if count > 6 else 1
+    below = NOWHERE if failed or any(unused) else 0.0
+    axes.set(xlim=(0, count), ylim=(below - 0.06, 1.05 + 0.07 * rows))
+    for place, scale in enumerate(scales):
+        _draw_scale(axes, place, scale, place % rows, unused[place])
+    _draw_objective(axes, count, objective, direction, limits, failed)
+    return figure
+
+
+def _has_score(one: Outcome) -> bool:
+    return one.status in (COMPLETED, STOPPED) and one.score is not None
+
+
+def _height(scale: Scale, parameter: Parameter, active: Mapping[str, Any], merit: float) -> float:
+    if parameter.name not in active:
+        return NOWHERE + 0.02 * (merit - 0.5)
+    height = scale.height(active[parameter.name])
+    # Lines through one place lie apart, the better ones above, so that each is seen.
+    return height + (merit - 0.5) * min(0.09, 0.5 / (len(parameter.values) or math.inf))
+
+
+def _share(place: int, places: int) -> float:
+    return place / (places - 1) if places > 1 else 0.5
+
+
+def _scale(parameter: Parameter) -> Scale:
+    """The parameter's axis: places for choices, else a linear or a logarithmic one."""
+    values = list(parameter.values)
+    if parameter.kind == "choice" or not is_numeric(parameter):
+        every = math.ceil(len(values) / MOST_TICKS)
+        marks = [
+            (_share(place, len(values)), format_value(value, 12))
+            for place, value in enumerate(values)
+            if place % every == 0
+        ]
+        return Scale(parameter.name, marks, choices=values)
+    low = float(values[0] if parameter.low is None else parameter.low)
+    high = float(values[-1] if parameter.high is None else parameter.high)
+    log = parameter.log and low > 0
+    span = (math.log10(low), math.log10(high)) if log else (low, high)
+    bare = Scale(parameter.name, (), span=span, log=log)
+    if values and len(values) <= MOST_TICKS:
+        ticks = values
+    elif log:
+        powers = range(math.ceil(span[0]), math.floor(span[1]) + 1)
+        ticks = [low, *(10.0**power for power in powers), high]
+    else:
+        ticks = [low, *np.linspace(low, high, 5)[1:-1].tolist(), high]
+    if parameter.kind == "int":
+        ticks = [int(tick) for tick in ticks if tick == int(tick)]
+    marks = []
+    for tick in (ticks[0], ticks[-1], *ticks[1:-1]):
+        height = bare.height(tick)
+        if all(abs(height - other) > 0.06 for other, _ in marks):
+            marks.append((height, format_value(tick, 12)))
+    return Scale(parameter.name, marks, span=span, log=log)
+
+
+def _draw_lines(
+    axes: Axes, lines: Sequence[tuple[Outcome, list[float]]], best: Outcome | None
+) -> None:
+    strength = min(0.9, max(0.3, 12 / max(len(lines), 1)))
+    scored = sorted((heights[-1], heights) for one, heights in lines if _has_score(one))
+    failed = [heights for one, heights in lines if one.status == FAILED]
+    colours = [(*COLOURS(merit)[:3], strength + 0.1 * merit) for merit, _ in scored]
+    groups: list[tuple[list[list[float]], dict[str, Any]]] = [
+        (failed, {"edgecolors": FAILURE, "linestyles": "dashed", "alpha": max(strength, 0.5)}),
+        ([heights for _, heights in scored], {"edgecolors": colours}),
+    ]
+    for group, look in groups:
+        if group:
+            paths = [_curve(heights) for heights in group]
+            axes.add_collection(
+                PathCollection(paths, facecolors="none", linewidths=1.3, clip_on=False, **look)
+            )
+    for one, heights in lines:
+        if best is not None and one.number == best.number:
+            axes.add_collection(
+                PathCollection(
+                    [_curve(heights)],
+                    facecolors="none",
+                    edgecolors="black",
+                    linewidths=2.6,
+                    zorder=4,
+                    clip_on=False,
+                )
+            )
+
+
+def _curve(heights: Sequence[float]) -> Path:
+    """Through the heights, level at every axis, so that a line can be followed across it."""
+    points = [(0.0, heights[0])]
+    for place, (here, there) in enumerate(zip(heights, heights[1:], strict=False)):
+        points += [(place + 0.4, here), (place + 0.6, there), (place + 1.0, there)]
+    return Path(points, [Path.MOVETO] + [Path.CURVE4] * (len(points) - 1))
+
+
+def _draw_scale(axes: Axes, place: int, scale: Scale, row: int, unused: bool) -> None:
+    axes.plot([place, place], [0, 1], color="black", linewidth=1, zorder=5, clip_on=False)
+    _write(axes, place, 1.07 + 0.065 * row, shorten(scale.title, 20), 9.5, ha="center")
+    marks = [*scale.marks, *([(NOWHERE, "not used")] if unused else [])]
+    for height, text in marks:
+        axes.plot(place, height, marker="_", markersize=5, color="black", zorder=5, clip_on=False)
+        _write(axes, place - 0.045, height, text, 8.5, ha="right")
+
+
+def _draw_objective(
+    axes: Axes,
+    place: int,
+    objective: str,
+    direction: str,
+    limits: tuple[float, float],
+    failed: bool,
+) -> None:
+    steps = np.linspace(0, 1, 41)
+    # Each reaches into the next: where they only touch, a browser shows seams.
+    segments = [[(place, step), (place, min(step + 0.028, 1.0))] for step in steps[:-1]]
+    axes.add_collection(
+        LineCollection(segments, colors=COLOURS(steps[:-1]), linewidths=6, clip_on=False, zorder=5)
+    )
+    _write(axes, place, 1.07, shorten(objective, 20), 9.5, ha="center", weight="bold")
+    ends = limits if direction == "max" else limits[::-1]
+    for height in (0.0, 0.25, 0.5, 0.75, 1.0):
+        score = ends[0] + height * (ends[1] - ends[0])
+        _write(axes, place + 0.07, height, format_score(score, 3), 8.5, ha="left")
+    if failed:
+        _write(axes, place + 0.07, NOWHERE, "failed", 8.5, ha="left")
+
+
+def _write(axes: Axes, x: float, y: float, text: str, size: float, **look: Any) -> None:
+    axes.text(x, y, text, size=size, va="center", parse_math=False, zorder=6, **look)

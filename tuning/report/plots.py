@@ -1,0 +1,208 @@
+"""Pictures of a study for its page: progress, importance and learning curves."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from tfpipe.report.names import shorten
+from tuning.outcome import COMPLETED, FAILED, RUNNING, STOPPED, Outcome, best_of
+from tuning.report.importance import Importance
+
+# Poor to good; every colour is seen on white and on a dark page. Black follows the page's text.
+COLOURS = LinearSegmentedColormap.from_list("scores", ["#b9a58a", "#6aa6a0", "#2f7fd0"])
+FAILURE = "#d9481c"
+LOOKS: dict[str, dict[str, Any]] = {
+    COMPLETED: {"marker": "o", "color": "#2f7fd0", "markersize": 5},
+    STOPPED: {"marker": "D", "color": "#b7860b", "markersize": 4.5, "markerfacecolor": "none"},
+    RUNNING: {"marker": "o", "color": "#888888", "markersize": 5, "markerfacecolor": "none"},
+    FAILED: {"marker": "x", "color": FAILURE, "markersize": 6, "markeredgewidth": 1.6},
+}
+MOST_POINTS = 20_000
+
+
+def score_range(scores: Sequence[float], direction: str) -> tuple[float, float]:
+    """The lowest and highest score to draw, never equal.
+
+    On the poor side scores more than three interquartile ranges away are left out, so that one
+    diverged trial does not press all others together.
+    """
+    if not len(scores):
+        return 0.0, 1.0
+    known = np.clip(np.asarray(scores, dtype=np.float64), -1e30, 1e30)
+    low, high = float(known.min()), float(known.max())
+    lower, upper = np.percentile(known, [25, 75])
+    if upper > lower and direction == "max":
+        low = max(low, float(lower - 3 * (upper - lower)))
+    elif upper > lower:
+        high = min(high, float(upper + 3 * (upper - lower)))
+    if high - low < 1e-9 * max(abs(low), abs(high), 1e-3):
+        room = max(abs(low) * 0.05, 1e-3)
+        return low - room, high + room
+    return low, high
+
+
+def goodness(score: float, limits: tuple[float, float], direction: str) -> float:
+    """Where a score lies within the range: 0 for the poorest drawn, 1 for the best."""
+    share = (min(max(score, limits[0]), limits[1]) - limits[0]) / (limits[1] - limits[0])
+    return share if direction == "max" else 1 - share
+
+
+def progress_figure(outcomes: Sequence[Outcome], objective: str, direction: str) -> Figure:
+    """Scores over trial numbers, with the best so far as a line and failures on the axis."""
+    figure, axes = _new_figure("progress", 9, 3.4)
+    scored = [one for one in outcomes if one.score is not None and one.status != FAILED]
+    limits = score_range([one.score for one in scored if one.score is not None], direction)
+    room = 0.08 * (limits[1] - limits[0])
+    bottom, top = limits[0] - room, limits[1] + room
+    last = max((one.number for one in outcomes), default=1)
+    _draw_best_so_far(axes, outcomes, direction, last)
+    for status, look in LOOKS.items():
+        rows = [one for one in (outcomes if status == FAILED else scored) if one.status == status]
+        if not rows:
+            continue
+        # A failed trial has no height of its own: its mark stands on the axis.
+        heights = [
+            bottom if status == FAILED else min(max(one.score or 0.0, bottom), top) for one in rows
+        ]
+        label = f"{status} ({len(rows)})"
+        axes.plot(
+            [one.number for one in rows],
+            heights,
+            linestyle="none",
+            label=label,
+            clip_on=False,
+            zorder=3,
+            **look,
+        )
+    spread = [one for one in scored if one.spread and bottom < (one.score or 0.0) < top]
+    for one in spread:
+        mean, half = one.score or 0.0, one.spread or 0.0
+        ends = [max(mean - half, bottom), min(mean + half, top)]
+        axes.plot([one.number] * 2, ends, color="#888888", linewidth=1, zorder=2)
+    best = best_of(list(outcomes), direction)
+    if best is not None and best.score is not None:
+        axes.plot(best.number, best.score, "o", markersize=11, mfc="none", mec="black", zorder=4)
+    axes.set(xlim=(0.5, max(last, 2) + 0.5), ylim=(bottom, top))
+    if not scored:
+        axes.set_yticks([])
+    _label(axes, "trial", objective)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(fontsize=8, framealpha=0, ncols=5, loc="lower left", bbox_to_anchor=(-0.01, 1))
+    return figure
+
+
+def _draw_best_so_far(axes: Axes, outcomes: Sequence[Outcome], direction: str, last: int) -> None:
+    numbers: list[int] = []
+    scores: list[float] = []
+    for one in sorted(outcomes, key=lambda one: one.number):
+        if one.status not in (COMPLETED, STOPPED) or one.score is None:
+            continue
+        better = max if direction == "max" else min
+        scores.append(better(scores[-1], one.score) if scores else one.score)
+        numbers.append(one.number)
+    if numbers:
+        # A line over the axis' end carries the last best to the last trial.
+        axes.step(
+            [*numbers, max(last, numbers[-1]) + 0.5],
+            [*scores, scores[-1]],
+            where="post",
+            color="black",
+            linewidth=1.4,
+            label="best so far",
+        )
+
+
+def importance_figure(importance: Importance) -> Figure:
+    """A bar a parameter: the R² lost by shuffling it, with the deviation of the shuffles."""
+    rows = importance.influences
+    figure, axes = _new_figure("importance", 6.2, 0.75 + 0.3 * len(rows))
+    places = range(len(rows))
+    drops = [max(one.drop, 0.0) for one in rows]
+    axes.barh(places, drops, height=0.6, color="#2f7fd0")
+    widest = max([0.01, *(one.drop + one.deviation for one in rows)])
+    for place, one in zip(places, rows, strict=True):
+        ends = [max(one.drop - one.deviation, 0.0), max(one.drop + one.deviation, 0.0)]
+        axes.plot(ends, [place, place], color="black", linewidth=1)
+        axes.text(
+            ends[1] + 0.012 * widest, place, f"{max(one.drop, 0.0):.2f}", size=8.5, va="center"
+        )
+    names = [shorten(one.name, 28) for one in rows]
+    axes.set_yticks(places, names, size=9, parse_math=False)
+    axes.set(xlim=(0, 1.08 * widest), ylim=(len(rows) - 0.4, -0.6))
+    _label(axes, "R² lost when shuffled", None)
+    axes.xaxis.set_major_locator(MaxNLocator(6))
+    axes.grid(visible=False, axis="y")
+    axes.tick_params(axis="y", length=0, labelsize=9)
+    return figure
+
+
+def histories_figure(outcomes: Sequence[Outcome], objective: str, direction: str) -> Figure | None:
+    """The objective on dev over epochs, a line a trial, the best one black; None without any."""
+    key = objective.replace(".", "_", 1)
+    lines = {one.number: _points(one, key) for one in outcomes}
+    ends = [points[-1][1] for points in lines.values() if points]
+    if not ends:
+        return None
+    figure, axes = _new_figure("curves", 9, 3.6)
+    limits = score_range([y for points in lines.values() for _, y in points], direction)
+    every = math.ceil(sum(map(len, lines.values())) / MOST_POINTS)
+    best = best_of(list(outcomes), direction)
+    strength = 0.75 if len(outcomes) <= 30 else 0.4
+    for one in outcomes:
+        points = lines[one.number][::-every][::-1]
+        if not points:
+            continue
+        score = one.score if one.score is not None else points[-1][1]
+        look: dict[str, Any] = {
+            "color": COLOURS(goodness(score, limits, direction)),
+            "alpha": strength,
+            "linewidth": 1.2,
+            "linestyle": "--" if one.status == FAILED else "-",
+        }
+        if best is not None and one.number == best.number:
+            look = {"color": "black", "linewidth": 2.2, "label": f"trial {one.number}, the best"}
+            look["zorder"] = 5
+        x, y = zip(*points, strict=True)
+        axes.plot(x, y, marker="o" if len(points) == 1 else "", markersize=3.5, **look)
+    room = 0.05 * (limits[1] - limits[0])
+    axes.set_ylim(limits[0] - room, limits[1] + room)
+    _label(axes, "epoch", objective)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(fontsize=8.5, framealpha=0, loc="lower left", bbox_to_anchor=(-0.01, 1))
+    return figure
+
+
+def _points(one: Outcome, key: str) -> list[tuple[float, float]]:
+    pairs = [(row.get("epoch", place), row.get(key)) for place, row in enumerate(one.history, 1)]
+    return [
+        (float(x), min(max(float(y), -1e30), 1e30))
+        for x, y in pairs
+        if isinstance(x, (int, float)) and isinstance(y, (int, float)) and math.isfinite(y)
+    ]
+
+
+def _new_figure(label: str, wide: float, high: float) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(wide, high), dpi=100, layout="constrained")
+    figure.set_label(label)
+    axes = figure.add_subplot()
+    axes.set_facecolor("none")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(color="#888888", alpha=0.25, linewidth=0.5)
+    axes.tick_params(labelsize=8.5)
+    return figure, axes
+
+
+def _label(axes: Axes, x: str, y: str | None) -> None:
+    axes.set_xlabel(x, size=9)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if y is not None:
+        axes.set_ylabel(y, size=9, parse_math=False)
+        axes.yaxis.set_major_formatter("{x:.4g}")

@@ -1,0 +1,184 @@
+"""The trials of a study while it runs: a live table on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from types import TracebackType
+from typing import TextIO
+
+from rich.cells import cell_len, set_cell_size
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table as Grid
+from rich.text import Text
+
+from tfpipe.report.names import shorten
+from tuning.outcome import COMPLETED, FAILED, RUNNING, STOPPED, Outcome
+from tuning.report.progress import News, Progress, reason_of, score_text
+from tuning.report.wording import DASH, format_time, format_value
+
+STYLES = {COMPLETED: "green", STOPPED: "yellow", FAILED: "red", RUNNING: "cyan"}
+GAP = 2  # characters between columns
+WIDEST = 24  # characters of a value or a parameter's name
+LEAST_REASON = 16  # characters of a reason; a column of fewer tells nothing
+
+Column = tuple[str, list[str]]  # a title and the cells below it
+
+
+class Table:
+    """Tells of trials on `stream`, standard error by default; show it inside a `with` block.
+
+    Texts in values and reasons mean nothing to the terminal. Once the stream cannot be written any
+    more, nothing is shown: a study outlives the terminal it began on.
+    """
+
+    def __init__(self, stream: TextIO | None = None):
+        self._stream = stream or sys.stderr
+        self._console = Console(file=self._stream, markup=False, emoji=False, highlight=False)
+        self._terminal = (
+            self._stream.isatty()
+            and self._console.is_terminal
+            and not self._console.is_dumb_terminal
+        )
+        self._live: Live | None = None
+        self._news = News()
+        self._lost = False
+
+    def __enter__(self) -> Table:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._live:
+            with suppress(OSError):
+                self._live.stop()
+            self._live = None
+
+    def show(
+        self,
+        outcomes: Sequence[Outcome],
+        planned: int,
+        direction: str,
+        objective: str,
+        seconds: float,
+        jobs: int,
+    ) -> None:
+        """Tell how far the study is; to be called often, from one thread.
+
+        The arguments are those of Progress. The first call tells of trials that have ended
+        already, before the study was killed, in one line.
+        """
+        if self._lost:
+            return
+        progress = Progress(list(outcomes), planned, direction, objective, seconds, jobs)
+        try:
+            if self._terminal:
+                self._renew(progress)
+            else:
+                self._tell(self._news.lines(progress))
+        except OSError:
+            self._lost = True
+
+    def _tell(self, lines: Sequence[str]) -> None:
+        if lines:
+            self._stream.write("".join(f"{line}\n" for line in lines))
+            self._stream.flush()
+
+    def _renew(self, progress: Progress) -> None:
+        with suppress(OSError, ValueError):
+            # rich asks the process's own streams, of which this one may be none.
+            size = os.get_terminal_size(self._stream.fileno())
+            if size.columns and size.lines:
+                self._console.size = size
+        if self._live is None:
+            self._live = Live(console=self._console, auto_refresh=False)
+            self._live.start()
+        self._live.update(_screen(progress, self._console), refresh=True)
+
+
+def _screen(progress: Progress, console: Console) -> Group:
+    """A line for trials that the screen has no room for, the others, the summary."""
+    width, height = console.size
+    summary = Text(progress.summary())
+    # The table's header, the line for trials not shown, and one for the cursor.
+    room = height - len(summary.wrap(console, width)) - 3
+    rows = _choose(progress, max(1, room))
+    hidden = len(progress.outcomes) - len(rows)
+    above = [Text(f"… {hidden} more", style="dim")] if hidden else []
+    return Group(*above, *([_grid(rows, progress, width)] if rows else []), summary)
+
+
+def _choose(progress: Progress, most: int) -> list[Outcome]:
+    """The best trial, then running ones, then the newest others; ordered by number."""
+    best = progress.best
+    by_need = sorted(progress.outcomes, key=lambda one: (one is not best, one.ended, -one.number))
+    return sorted(by_need[:most], key=lambda one: one.number)
+
+
+def _grid(rows: Sequence[Outcome], progress: Progress, width: int) -> Grid:
+    best = progress.best
+    grid = Grid(box=None, padding=(0, GAP, 0, 0), pad_edge=False)
+    columns = _columns(rows, progress, width)
+    for title, _ in columns:
+        right = title in ("trial", "epochs", "time")
+        grid.add_column(Text(title), no_wrap=True, justify="right" if right else "left")
+    for row, outcome in enumerate(rows):
+        # Text, because rich reads markup in plain strings.
+        texts = [Text(cells[row]) for _, cells in columns]
+        texts[1].stylize(STYLES.get(outcome.status, ""))
+        grid.add_row(*texts, style="bold" if outcome is best else "")
+    return grid
+
+
+def _columns(rows: Sequence[Outcome], progress: Progress, width: int) -> list[Column]:
+    """As many parameters as the width takes, then reasons if it takes more."""
+    best = progress.best
+    before: list[Column] = [
+        ("trial", [f"{'*' if one is best else ''}{one.number}" for one in rows]),
+        ("status", [one.status for one in rows]),
+        (progress.objective, [score_text(progress.score_of(one), one.spread) for one in rows]),
+    ]
+    after: list[Column] = [
+        ("epochs", [str(one.epochs or len(one.history)) for one in rows]),
+        ("time", [format_time(one.seconds) for one in rows]),
+    ]
+    names = dict.fromkeys(name for one in progress.outcomes for name in one.values)
+    values = [_parameter(name, rows) for name in names]
+    more: list[Column] = []
+    if _width([*before, *values, *after]) > width:
+        more = [("…", ["…"] * len(rows))]
+        fitting: list[Column] = []
+        for value in values:
+            if _width([*before, *fitting, value, *more, *after]) <= width:
+                fitting.append(value)
+        values = fitting
+    columns = [*before, *values, *more, *after]
+    reasons = [reason_of(one) for one in rows]
+    room = width - _width(columns)
+    if any(reasons) and room >= LEAST_REASON:
+        columns.append(("reason", [_cut(reason, room) for reason in reasons]))
+    return columns
+
+
+def _parameter(name: str, rows: Sequence[Outcome]) -> Column:
+    cells = [
+        _cut(format_value(one.values[name], WIDEST), WIDEST) if name in one.values else DASH
+        for one in rows
+    ]
+    return _cut(shorten(name, WIDEST), WIDEST), cells
+
+
+def _width(columns: Sequence[Column]) -> int:
+    return sum(max(map(cell_len, [title, *cells])) + GAP for title, cells in columns)
+
+
+def _cut(text: str, cells: int) -> str:
+    # Chinese characters take two cells each.
+    return text if cell_len(text) <= cells else f"{set_cell_size(text, cells - 1).rstrip()}…"

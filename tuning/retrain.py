@@ -1,0 +1,106 @@
+"""The winner, trained once more: a run of its own, to export."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from tfpipe.cli import Interrupted, say
+from tfpipe.config import TrainConfig, to_yaml
+from tfpipe.data.parts import Parts, read_parts
+from tfpipe.data.read import Columns, Examples
+from tfpipe.errors import UserError
+from tfpipe.files import write_text
+from tfpipe.processes import bound
+from tfpipe.run import Run, as_json_lines
+from tfpipe.train import SAMPLE
+from tfpipe.training.stop import StopRequest
+from tuning.study import Study
+
+
+def retrain(study: Study, on: str, restart: str) -> Run:
+    """Train the best configuration into OUTPUT/retrained, or go on with that; returns the run.
+
+    on: `train`, or `train+dev` for all labelled texts. restart: the command that goes on. Raises
+    UserError where the training fails, Interrupted after a signal with its state saved.
+    """
+    best, run = study.best, Run(study.folder / "retrained")
+    assert best is not None
+    config = replace(study.configuration(best.values), output=str(run.folder))
+    if on == "train+dev":
+        config = with_all_texts(config, study.folder)
+        say("retraining: on train and dev; its dev figures are of texts that it was trained on")
+    say(f"retraining: trial {best.number}, {study.plan.objective} {best.score:.4f}")
+    if run.finished:
+        refuse_other(run, config)
+        say(f"retraining: {run.folder} is finished")
+        return run
+    file = study.folder / "retrain.yaml"
+    write_text(file, to_yaml(config))
+    command = [sys.executable, "-m", "tfpipe.train", "--config", str(file)]
+    if (run.folder / "config.yaml").is_file():
+        command.append("--resume")
+    with StopRequest() as stop:
+        process = subprocess.Popen(
+            bound(command), stdout=subprocess.DEVNULL, start_new_session=True
+        )
+        told = False
+        while process.poll() is None:
+            if stop.signal and not told:
+                process.send_signal(stop.signal)
+                told = True
+            time.sleep(0.2)
+    if stop.signal and not run.finished:
+        raise Interrupted(128 + stop.signal, f"stopped, everything saved; go on with:\n  {restart}")
+    if process.returncode:
+        raise UserError(
+            "the winner could not be trained again",
+            f"tfpipe.train ended with status {process.returncode}; what it said is above",
+            "mend it and start the same command: the trials are not repeated",
+        )
+    say(f"retrained: {run.folder}; export it with:")
+    say(f"  python -m tfpipe.export {shlex.quote(str(run.folder))} --to models/NAME")
+    return run
+
+
+def refuse_other(run: Run, config: TrainConfig) -> None:
+    """Raise UserError where the folder's run was trained with another configuration."""
+    given = {name: value for name, value in vars(config).items() if value is not None}
+    stored = vars(run.config)
+    ignored = ("output", "precision", "resume")
+    changed = [n for n, v in given.items() if n not in ignored and stored[n] != v]
+    if changed:
+        told = ", ".join(f"{n} {stored[n]!r}, the best trial has {given[n]!r}" for n in changed)
+        raise UserError(
+            "the retrained run is of another winner",
+            f"{run.folder}: {told}",
+            "move that folder away and start again",
+        )
+
+
+def with_all_texts(config: TrainConfig, folder: Path) -> TrainConfig:
+    """The configuration on train and dev together, of which it writes files into `folder`."""
+    columns = Columns(config.text, config.text_pair, config.label)
+    parts = read_parts(str(config.train or SAMPLE), config.dev, None, columns, config.seed)
+    train, dev = folder / "train+dev.jsonl", folder / "dev.jsonl"
+    write_text(train, as_json_lines(join(parts)))
+    write_text(dev, as_json_lines(parts.dev))
+    config = replace(config, text=None, text_pair=None, label=None)
+    # Early stopping would wait for a dev figure that says nothing any more.
+    return replace(config, train=str(train), dev=str(dev), early_stopping=0)
+
+
+def join(parts: Parts) -> Examples:
+    """The examples of train, then those of dev."""
+    train, dev = parts.train, parts.dev
+    both = zip(
+        (train.texts, train.text_pairs, train.labels),
+        (dev.texts, dev.text_pairs, dev.labels),
+        strict=True,
+    )
+    texts, pairs, labels = ([*one, *other] if one and other else None for one, other in both)
+    return replace(train, texts=texts or [], text_pairs=pairs, labels=labels)

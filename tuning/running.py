@@ -1,0 +1,217 @@
+"""The search at work, here alone or as the chief of other machines."""
+
+from __future__ import annotations
+
+import shlex
+import threading
+import time
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import ExitStack
+
+import keras_tuner
+import tensorflow as tf
+
+from tfpipe.cli import Interrupted, say
+from tfpipe.errors import UserError
+from tfpipe.files import write_text
+from tfpipe.training.disk import held_alone
+from tfpipe.training.environment import describe_environment
+from tfpipe.training.stop import StopRequest
+from tuning import chief
+from tuning.config import SearchConfig
+from tuning.oracles import make_oracle
+from tuning.outcome import FAILED, Outcome
+from tuning.report.board import write_study
+from tuning.report.page import StudyReport, write_report
+from tuning.report.table import Table
+from tuning.retrain import retrain
+from tuning.slots import LOOK, in_threads, make_tuners, silence
+from tuning.study import Study, repeated_error
+from tuning.trial import Setting
+from tuning.tuner import StudyTuner, begin_outcome, number_of
+
+PAGE = 30.0  # seconds between two reports while trials run
+
+
+def run_study(config: SearchConfig, study: Study, command: Sequence[str]) -> None:
+    """Run all trials, and what follows them.
+
+    Raises UserError where no trial could be finished, and Interrupted after SIGINT or SIGTERM.
+    """
+    # This process computes nothing: a GPU's memory is the trials'.
+    tf.config.set_visible_devices([], "GPU")
+    goes_on = study.open()
+    with held_alone(study.folder):
+        search = Search(config, study, command)
+        if goes_on:
+            say(search.recall())
+        search.run()
+        search.conclude()
+        if config.retrain:
+            retrain(study, config.retrain_on, search.restart)
+
+
+class Search:
+    """A search whose oracle is in this process."""
+
+    def __init__(self, config: SearchConfig, study: Study, command: Sequence[str]):
+        self.config, self.study, self.command = config, study, command
+        plan = study.plan
+        seed = int(plan.space.fixed.get("seed", 1))
+        objective = keras_tuner.Objective(plan.objective, plan.direction)
+        self.oracle = make_oracle(
+            plan.algorithm, plan.space, config.trials, objective, plan.epochs, seed
+        )
+        self.oracle.stops_poor = plan.algorithm != "hyperband" and config.stop_poor != "none"
+        self.oracle.on_new = lambda trial: study.write_outcome(begin_outcome(study, trial))
+        self.oracle.halted = lambda: self.repeated is not None
+        self.halting = threading.Event()
+        if chief.is_chief():
+            self.oracle.lease = config.lease
+            self.tuners = [StudyTuner(self.oracle, study, "chief", Setting({}), self.halting)]
+        else:
+            self.tuners = make_tuners(config, self.oracle, study, self.halting)
+        self._ended_before = 0
+        self._seen: list[Outcome] | None = None
+        self._page_due = time.monotonic() + PAGE
+
+    @property
+    def restart(self) -> str:
+        """The command that goes on."""
+        return shlex.join(self.command)
+
+    @property
+    def repeated(self) -> Outcome | None:
+        """The error that trials of this start failed with too often in a row."""
+        ended = self.oracle.end_order[self._ended_before :]
+        outcomes = [self.study.read_outcome(number_of(trial_id)) for trial_id in ended]
+        return repeated_error([one for one in outcomes if one], self.config.same_errors)
+
+    def recall(self) -> str:
+        """Take up the state that the study was left in; says where it stands."""
+        oracle = self.oracle
+        if not oracle.path.is_file():
+            return "study: no trial had begun"
+        try:
+            oracle.reload()
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise UserError(
+                "the study's state cannot be read",
+                f"{oracle.path}: {error}",
+                "give another --output",
+            ) from None
+        if self.config.retry_failed:
+            failed = [name for name, one in oracle.trials.items() if one.status == "FAILED"]
+            oracle.queue_again(failed)
+        self._ended_before = len(oracle.end_order)
+        words = f"study: going on: {len(oracle.end_order)} of {self.config.trials} trials ended"
+        return f"{words}, {len(oracle.waiting) + len(oracle.ongoing_trials)} to go on"
+
+    def run(self) -> None:
+        """Run trials until there are no more; raises what stopped the search before."""
+        write_study(self.study.folder, self.study.plan.space.parameters, self.study.plan.objective)
+        with ExitStack() as stack:
+            if chief.is_chief():
+                chief.check_port()
+            table = stack.enter_context(Table())
+            stack.enter_context(silence())
+            stop = stack.enter_context(StopRequest())
+            working = stack.enter_context(in_threads(self.tuners, self.halting))
+            while working() and not (chief.is_chief() and self.oracle.over):
+                if stop.signal:
+                    self.halting.set()
+                if chief.is_chief() and (stop.signal or self._is_deserted()):
+                    break
+                self._look(table)
+                time.sleep(LOOK)
+            self._look(table)
+        if stop.signal:
+            raise Interrupted(
+                128 + stop.signal, f"stopped, everything saved; go on with:\n  {self.restart}"
+            )
+        if self.oracle.trouble:
+            raise self.oracle.trouble
+        if chief.is_chief() and self._is_deserted() and not self.oracle.over:
+            raise UserError(
+                "no worker has come",
+                f"none for {self.config.patience} s (--patience)",
+                "start workers with the same command, another KERASTUNER_TUNER_ID; all is saved",
+            )
+
+    def _is_deserted(self) -> bool:
+        return self.oracle.silence > self.config.patience
+
+    def _look(self, table: Table) -> None:
+        outcomes = show(table, self.config, self.study, self.oracle.seconds)
+        # Not their number: a failed trial that is tried again may end between two looks.
+        ended = [outcome for outcome in outcomes if outcome.ended]
+        if ended != self._seen:
+            self._seen = ended
+            self.study.write_trials(outcomes)
+            self._write_best()
+            self.study.tidy({number_of(name) for name in self.oracle.resumable()})
+        if time.monotonic() > self._page_due:
+            self.write_page()
+
+    def _write_best(self) -> None:
+        if self.study.best:
+            text = self.study.best_configuration(self.study.best)
+            write_text(self.study.folder / "best.yaml", text)
+
+    def conclude(self) -> None:
+        """Leave the report; raises UserError where there is no best trial, or errors came again."""
+        self.write_page()
+        repeated, outcomes = self.repeated, self.study.outcomes()
+        if repeated is not None:
+            lines = "".join(f"\n    {line}" for line in repeated.log)
+            raise UserError(
+                f"{self.config.same_errors} trials in a row failed with the same error",
+                f"trial {repeated.number}: {repeated.reason}{lines}",
+                "mend it, and start the same command with --retry-failed",
+            )
+        if self.study.best is None:
+            reasons = Counter(one.reason for one in outcomes if one.status == FAILED)
+            told = "; ".join(f"{count} x {reason}" for reason, count in reasons.most_common(3))
+            raise UserError(
+                "no trial has a score",
+                told or "no trial has run",
+                "mend the cause, and start the same command with --retry-failed",
+            )
+        if self.oracle.exhausted and len(outcomes) < self.config.trials:
+            say(f"study: the space has no more than these {len(outcomes)} configurations")
+
+    def write_page(self) -> None:
+        """Write report.html as things stand."""
+        study, plan = self.study, self.study.plan
+        best, outcomes = study.best, study.outcomes()
+        write_report(
+            study.folder / "report.html",
+            StudyReport(
+                title=study.folder.name,
+                objective=plan.objective,
+                direction=plan.direction,
+                algorithm=plan.algorithm,
+                outcomes=outcomes,
+                planned=len(outcomes) if self.oracle.exhausted else self.config.trials,
+                parameters=plan.space.parameters,
+                command=self.command,
+                seconds=self.oracle.seconds,
+                jobs=self.config.jobs,
+                price=self.config.price,
+                best_yaml=study.best_configuration(best) if best else "",
+                environment=describe_environment(tf.distribute.get_strategy()),
+                next_commands=[
+                    f"python -m tfpipe.train --config {study.folder}/best.yaml --output runs/NAME",
+                    f"tensorboard --logdir {study.folder}",
+                ],
+            ),
+        )
+        self._page_due = time.monotonic() + PAGE
+
+
+def show(table: Table, config: SearchConfig, study: Study, seconds: float) -> list[Outcome]:
+    """Show how the study stands after so many seconds; returns its trials."""
+    outcomes, plan = study.outcomes(), study.plan
+    table.show(outcomes, config.trials, plan.direction, plan.objective, seconds, config.jobs)
+    return outcomes

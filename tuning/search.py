@@ -1,0 +1,232 @@
+"""`python -m tuning.search`: which settings train best? One command that can be left alone."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tfpipe.cli import given_values, owned_fields, parser_for, print_figures, run, say
+from tfpipe.config import build
+from tfpipe.errors import UserError, did_you_mean, raise_all
+from tuning.config import OWN, SearchConfig, training_fields
+
+if TYPE_CHECKING:
+    from tfpipe.data.parts import Parts
+    from tuning.space import Space
+    from tuning.study import Plan, Study
+
+ABOUT = """Search for the settings that train best: every trial is a tfpipe.train of its own.
+Started again with the same --output it goes on, however it ended.
+Every option of tfpipe.train is taken, too, as a fixed value."""
+EXAMPLE = "python -m tuning.search --train train.tsv --trials 20 --jobs 2 --output studies/support"
+# Epochs of hyperband's longest trials where nothing says otherwise: two halvings by three.
+HYPERBAND_EPOCHS = 9
+
+
+def search(config: SearchConfig, given: Mapping[str, Any], command: Sequence[str]) -> Study | None:
+    """Search as configured; returns the finished study, None after a dry run.
+
+    given: training settings that are fixed; command: as it was typed, for what is told. Raises
+    UserError for what the user can mend, and Interrupted after SIGINT or SIGTERM with all saved.
+    """
+    plan, parts = plan_study(config, given)
+
+    if config.dry_run:
+        from tuning.estimate import tell_estimate
+
+        tell_estimate(config, plan, parts, say)
+        return None
+
+    # Keras Tuner is imported there, and TensorFlow with it.
+    from tuning import chief
+    from tuning.running import run_study
+    from tuning.study import Study
+    from tuning.worker import work
+
+    task = plan.space.fixed.get("task", "classify")
+    study = Study(Path(config.output or f"studies/{task}-{config.algorithm}"), plan)
+    if chief.is_worker():
+        work(config, study)
+    else:
+        run_study(config, study, command)
+    return study
+
+
+def plan_study(config: SearchConfig, given: Mapping[str, Any]) -> tuple[Plan, Parts]:
+    """What is searched and on what data; raises UserError, with the data's mistakes, too."""
+    from tfpipe.config import FIGURES
+    from tfpipe.data.encode import hash_texts
+    from tfpipe.data.parts import read_parts
+    from tfpipe.data.read import Columns
+    from tfpipe.train import SAMPLE
+    from tuning.space import read_space
+    from tuning.study import Plan
+
+    def read(given: Mapping[str, Any]) -> Space:
+        return read_space(config.space, dict(given))
+
+    # ---- the space
+    space, epochs = read(given), 0
+    if config.algorithm == "hyperband":
+        varied = next((one for one in space.parameters if one.name == "epochs"), None)
+        fixed = space.fixed.get("epochs") or HYPERBAND_EPOCHS
+        epochs = int(fixed if varied is None else max(varied.values or (varied.high or 1,)))
+        # Hyperband's own: how long a trial trains is what it decides.
+        space = read({**given, "epochs": epochs})
+    base = space.fixed
+    errors = environment_errors(config, base)
+
+    # ---- what is compared
+    figures = FIGURES[base.get("task", "classify")]
+    objective = config.objective or f"dev.{next(iter(figures))}"
+    figure = objective.removeprefix("dev.")
+    if figure not in figures or not objective.startswith("dev."):
+        known = [f"dev.{name}" for name in figures]
+        errors.append(
+            UserError(
+                "the task has no such objective",
+                objective,
+                f"{did_you_mean(objective, known)}choose one of {', '.join(known)}",
+            )
+        )
+    errors += grid_errors(config, space)
+    raise_all(errors)
+
+    # ---- the data, so that its mistakes are told before the first trial
+    columns = Columns(*(base.get(name) for name in ("text", "text_pair", "label")))
+    train, dev = str(base.get("train") or SAMPLE), str(base.get("dev", "0.1"))
+    parts = read_parts(train, dev, base.get("test"), columns, base.get("seed", 1))
+    hashes = {
+        name: hash_texts(part.joined(), part.labels or ())
+        for name, part in (("train", parts.train), ("dev", parts.dev))
+    }
+    plan = Plan(space, config.algorithm, objective, figures[figure], config.seeds, hashes, epochs)
+    return plan, parts
+
+
+def grid_errors(config: SearchConfig, space: Space) -> list[UserError]:
+    """The error of a grid that has no end, or more than the trials allow."""
+    if config.algorithm != "grid":
+        return []
+    size = space.grid_size()
+    if size is None:
+        endless = [one.name for one in space.parameters if one.count is None]
+        return [
+            UserError(
+                "a grid needs values to take in turn",
+                f"a range without a step: {', '.join(endless)}",
+                "give the range a step or choices, or another --algorithm",
+            )
+        ]
+    if size > config.trials:
+        return [
+            UserError(
+                "the grid is larger than the trials allow",
+                f"{size:,} combinations, --trials {config.trials}",
+                f"give --trials {size}, fewer values, or --algorithm bayesian",
+            )
+        ]
+    return []
+
+
+def environment_errors(config: SearchConfig, base: Mapping[str, Any]) -> list[UserError]:
+    """Why trials could not train, or no chief be found, as things stand."""
+    errors = []
+    if "TF_CONFIG" in os.environ:
+        errors.append(
+            UserError(
+                "a trial cannot be one process of a cluster",
+                "TF_CONFIG in the environment",
+                "unset it; --processes 2 trains each trial in two processes of this machine",
+            )
+        )
+    strategy, several = base.get("strategy", "auto"), config.processes > 1 or config.servers > 0
+    if strategy in ("multi_worker", "parameter_server") and not several:
+        errors.append(
+            UserError(
+                f"--strategy {strategy} needs several processes a trial",
+                "--processes 1",
+                "add --processes 2, and --servers 1 for parameter_server",
+            )
+        )
+    names = ("KERASTUNER_TUNER_ID", "KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT")
+    there = [name for name in names if os.environ.get(name)]
+    if there and len(there) < len(names):
+        missing = [name for name in names if name not in there]
+        errors.append(
+            UserError(
+                "a search on several machines needs all three variables of Keras Tuner",
+                f"{', '.join(there)}, not {', '.join(missing)}",
+                "set all of them in every process, or none",
+            )
+        )
+    return errors
+
+
+def parse_search(parser: Any, arguments: Sequence[str]) -> tuple[SearchConfig, dict[str, Any]]:
+    """The search's own settings, checked, and the raw training settings given beside them."""
+    training = {field.name for _, field in training_fields()}
+    own = {field.name for field in fields(SearchConfig)}
+    all_fields = [*owned_fields(SearchConfig), *training_fields()]
+    values, errors = given_values(parser, all_fields, arguments)
+    given = {name: value for name, value in values.items() if name in training}
+    for raw in values:
+        name = raw.replace("-", "_")
+        flag = f"--{name.replace('_', '-')}"
+        if name in own | training:
+            continue
+        if name in OWN:
+            wrong, fix = f"{flag} is set by the study itself", OWN[name]
+        else:
+            hint = did_you_mean(name, own | training)
+            wrong, fix = f"there is no option {raw!r}", f"{hint}see --help"
+        errors.append(UserError(wrong, f"{raw}: {values[raw]!r}", fix))
+    try:
+        config = build(SearchConfig, {n: v for n, v in values.items() if n in own}, errors)
+    except UserError as error:
+        from tuning.space import read_space
+
+        # The mistakes of the training settings and of the space are told with them.
+        try:
+            read_space(str(values.get("space") or "default"), given)
+        except UserError as more:
+            raise_all([error, more])
+        raise
+    return config, given
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    parser = parser_for(SearchConfig, "tuning.search", ABOUT, EXAMPLE, training_fields())
+
+    def command() -> None:
+        config, given = parse_search(parser, arguments)
+        from tuning.report.wording import format_value
+
+        study = search(config, given, ["python", "-m", "tuning.search", *arguments])
+        if study is None:
+            return
+        best = study.best
+        if best is None:
+            # A worker's chief tells why there is none.
+            return
+        if config.json:
+            print_figures(best.as_row(), as_json=True)
+        else:
+            values = {name: format_value(value) for name, value in best.values.items()}
+            print_figures({"trial": best.number, study.plan.objective: best.score, **values})
+        folder = shlex.quote(str(study.folder))
+        say(f"report: {study.folder / 'report.html'}\nnext:")
+        say(f"  tensorboard --logdir {folder}")
+        say(f"  python -m tfpipe.train --config {folder}/best.yaml --output runs/NAME")
+
+    return run(command)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,241 @@
+"""A space from its YAML file: every error of the file told together."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tfpipe.config import TrainConfig, checked_value, read_values
+from tfpipe.errors import UserError, did_you_mean, raise_all
+from tuning.config import OWN
+from tuning.space.entry import read_entry
+from tuning.space.parameters import Parameter, Space
+from tuning.space.value import FIELDS, Complaints, brief, check_value
+
+DEFAULT = Path(__file__).with_name("default.yaml")
+SAMPLES = 100
+# What may be fixed but not searched, and why.
+FIXED_ONLY = {
+    **dict.fromkeys(("task", "test"), "figures of different tasks and texts do not compare"),
+    "dev": "trials are compared on the same dev examples",
+    **dict.fromkeys(("text", "text_pair", "label"), "a file has its columns"),
+    "tpu": "it says where to train, not how",
+    "profile_steps": "it changes nothing that is learnt",
+    "seed": "a lucky seed is no setting: --seeds trains each configuration with several",
+}
+
+
+def read_space(path: str, given: Mapping[str, Any]) -> Space:
+    """The space of a file, `default` for the shipped one.
+
+    given: training flags from the command line as raw values; they win over the file and are
+    fixed. Raises UserError, for all errors of file and flags together.
+    """
+    written = _read(path)
+    complaints = Complaints(path)
+    flags = _check_flags(given, complaints.errors)
+    entries: dict[str, Parameter] = {}
+    named: set[str] = set()
+    for key, value in written.items():
+        name = key.replace("-", "_")
+        if name in named:
+            complaints.tell(key, "a setting is there twice", value, "leave out one of the two")
+        elif name not in OWN and name not in FIELDS:
+            fix = (
+                f"{did_you_mean(name, FIELDS)}known: {', '.join(f for f in FIELDS if f not in OWN)}"
+            )
+            complaints.tell(key, f"there is no training setting {key!r}", value, fix)
+        elif name in OWN:
+            complaints.tell(name, f"{name} is set by the study itself", value, OWN[name])
+        elif (entry := read_entry(name, value, complaints)) is not None:
+            if name in FIXED_ONLY and (entry.count != 1 or entry.when):
+                why = FIXED_ONLY[name]
+                complaints.tell(name, f"{name} cannot be searched: {why}", value, "fix one value")
+            entries[name] = entry
+        named.add(name)
+    named |= {key.replace("-", "_") for key in given}
+    space = _settle(entries, named, flags, complaints)
+    raise_all(complaints.errors)
+    if all(one.count == 1 for one in space.parameters):
+        raise UserError(
+            "there is nothing to search: no setting varies",
+            f"{path} with {', '.join(space.fixed) or 'no setting'} fixed",
+            "give a setting a choice or a range, such as `epochs: {int: [2, 6]}`",
+        )
+    _try_out(space, path)
+    return space
+
+
+def _read(path: str) -> dict[str, Any]:
+    """The file's raw values; its errors speak of a space, not of a configuration."""
+    try:
+        return read_values(DEFAULT if path == "default" else path)
+    except UserError as error:
+        wrong = error.wrong.replace("the configuration file", "the space file")
+        fix = error.fix
+        if "missing" in wrong:
+            fix += ", or give --space default"
+        raise UserError(wrong, error.found, fix) from None
+
+
+def _check_flags(given: Mapping[str, Any], errors: list[UserError]) -> dict[str, Any]:
+    """The checked values of training flags."""
+    flags = {}
+    for key, raw in given.items():
+        name = key.replace("-", "_")
+        flag = f"--{name.replace('_', '-')}"
+        if name in OWN:
+            errors.append(
+                UserError(f"{flag} is set by the study itself", f"{flag} {brief(raw)}", OWN[name])
+            )
+        elif name not in FIELDS:
+            errors.append(
+                UserError(
+                    f"there is no option {key!r}",
+                    f"{key}: {brief(raw)}",
+                    f"{did_you_mean(name, FIELDS)}see --help",
+                )
+            )
+        else:
+            try:
+                flags[name] = checked_value(TrainConfig, FIELDS[name], raw)
+            except UserError as error:
+                errors.append(error)
+    return flags
+
+
+def _settle(
+    entries: Mapping[str, Parameter],
+    named: set[str],
+    flags: Mapping[str, Any],
+    complaints: Complaints,
+) -> Space:
+    """The space with every `when` checked, and decided where its parent is fixed.
+
+    named: all settings of file and flags, also those whose own error is told already.
+    """
+    fixed = dict(flags)
+    varied: dict[str, Parameter] = {}
+    dropped: set[str] = set()  # a flag switches them off
+    waiting = {name: entry for name, entry in entries.items() if name not in flags}
+    while waiting:
+        parents = {
+            name: [str(parent).replace("-", "_") for parent in entry.when]
+            for name, entry in waiting.items()
+        }
+        ready = [name for name in waiting if not waiting.keys() & set(parents[name])]
+        if not ready:
+            _tell_circle(parents, complaints)
+            break
+        name = ready[0]
+        entry = waiting.pop(name)
+        conditions: dict[str, tuple[Any, ...]] = {}
+        active = True
+        for parent, raw in zip(parents[name], entry.when.values(), strict=True):
+            if parent in dropped:
+                active = False
+            elif parent in fixed:
+                wanted = _wanted(name, parent, raw, complaints)
+                if wanted and fixed[parent] not in wanted:
+                    active = False
+                    if parent not in flags:
+                        complaints.tell(
+                            name,
+                            f"this can never be active: {parent} is fixed at {fixed[parent]}",
+                            f"when: {brief(entry.when)}",
+                            f"vary {parent}, or leave this out",
+                        )
+            elif parent in varied:
+                wanted = _wanted(name, parent, raw, complaints)
+                _tell_impossible(name, varied[parent], wanted, complaints)
+                conditions[parent] = wanted
+            elif parent not in named:
+                hint = did_you_mean(parent, sorted(named - {name}))
+                complaints.tell(
+                    name,
+                    f"{parent!r} of `when` is no setting of this space",
+                    f"when: {brief(entry.when)}",
+                    f"{hint}give it a choice or a value in the same file",
+                )
+        if not active:
+            dropped.add(name)
+        elif entry.count == 1 and not conditions:
+            fixed[name] = entry.values[0]
+        else:
+            varied[name] = dataclasses.replace(entry, when=conditions)
+    return Space(tuple(varied.values()), fixed)
+
+
+def _wanted(name: str, parent: str, raw: Any, complaints: Complaints) -> tuple[Any, ...]:
+    """The checked values of a parent in a `when`."""
+    values = raw if isinstance(raw, list) else [raw]
+    if not values:
+        complaints.tell(
+            name, "`when` names no value", f"when: {{{parent}: []}}", "name one, or leave it out"
+        )
+    # Errors speak of the parent's own rules, and stand at the setting that asks.
+    note = Complaints(f"{complaints.path}: {name}: when")
+    checked = [check_value(parent, value, note) for value in values]
+    complaints.errors += note.errors
+    return tuple(dict.fromkeys(value for value in checked if value is not None))
+
+
+def _tell_impossible(
+    name: str, parent: Parameter, wanted: tuple[Any, ...], complaints: Complaints
+) -> None:
+    for value in wanted:
+        if parent.can_take(value):
+            continue
+        takes = f"one of {', '.join(map(str, parent.values))}"
+        if not parent.values:
+            takes = f"{parent.low} to {parent.high}"
+        fix = f"{parent.name} takes {takes}"
+        if parent.kind == "float" and not parent.values:
+            fix += ", and never exactly one of these; give it a step or a choice"
+        complaints.tell(
+            name,
+            f"{parent.name} of `when` never has this value",
+            f"when: {{{parent.name}: {value}}}",
+            fix,
+        )
+
+
+def _tell_circle(parents: Mapping[str, list[str]], complaints: Complaints) -> None:
+    """Tell one circle among settings that each wait for another."""
+    way = [next(iter(parents))]
+    while way.count(way[-1]) == 1:
+        way.append(next(parent for parent in parents[way[-1]] if parent in parents))
+    circle = way[way.index(way[-1]) :]
+    complaints.tell(
+        circle[0],
+        "the conditions go round in a circle",
+        " needs ".join(circle),
+        "leave out one `when` of these",
+    )
+
+
+def _try_out(space: Space, path: str) -> None:
+    """Refuse a space that holds configurations which training would refuse."""
+    chance = random.Random(0)
+    refused: list[tuple[dict[str, Any], UserError]] = []
+    for _ in range(SAMPLES):
+        values = space.sample(chance)
+        try:
+            space.configuration(values)
+        except UserError as error:
+            refused.append((values, error))
+    if not refused:
+        return
+    values, first = refused[0]
+    several: list[UserError] = getattr(first, "errors", [first])
+    shown = ", ".join(f"{name} {value}" for name, value in values.items())
+    raise UserError(
+        "some configurations of the space cannot be trained",
+        f"{path}: {len(refused)} of {SAMPLES} drawn, such as {shown}: "
+        + "; ".join(f"{one.wrong} ({one.found})" for one in several),
+        "let the space hold none of these, by `when:` or by fewer values: "
+        + "; ".join(one.fix for one in several),
+    )

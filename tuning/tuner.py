@@ -1,0 +1,130 @@
+"""Keras Tuner's loop over trials, each of which is a training in a process of its own.
+
+This file imports keras_tuner, and with it TensorFlow.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from dataclasses import replace
+from typing import Any
+
+import keras_tuner
+from keras_tuner.engine.base_tuner import BaseTuner
+from keras_tuner.engine.trial import Trial
+
+from tfpipe.errors import UserError
+from tuning.oracles import EPOCH, EPOCHS, Lasting
+from tuning.outcome import FAILED, Outcome
+from tuning.study import Study
+from tuning.trial import Halt, Setting, TrialRun
+
+HEARTBEAT = 5.0  # seconds between two signs of life of a trial
+IDLE = 1.0  # seconds until an oracle that had nothing is asked again
+PREFIX = "tuner/"  # of Keras Tuner's own values
+
+
+class Fatal(keras_tuner.errors.FatalError):
+    """Ends the search by its cause, where Keras Tuner would count another failed trial."""
+
+
+class StudyTuner(BaseTuner):
+    """Asks the oracle for trials and runs them, one at a time, in one slot of the machine.
+
+    Where Keras Tuner's variables name a chief elsewhere, that one is asked.
+    """
+
+    def __init__(
+        self, oracle: Lasting, study: Study, tuner_id: str, setting: Setting, halting: Any
+    ):
+        super().__init__(oracle, directory=str(study.folder), project_name="oracle")
+        self.tuner_id = tuner_id
+        self._study, self._setting = study, setting
+        self._halting: threading.Event = halting
+        self._asked = self._heard = 0.0
+
+    def save(self) -> None:
+        """Nothing: the oracle saves itself."""
+
+    def pre_create_trial(self) -> None:
+        """Wait before asking an oracle again that had nothing a moment ago."""
+        if self._halting.is_set():
+            raise Fatal from Halt()
+        if self._asked:
+            self._halting.wait(IDLE)
+        self._asked = time.monotonic()
+
+    def run_trial(self, trial: Trial, *_: Any, **__: Any) -> dict[str, float]:
+        """Train with the trial's values; returns its score under the objective's name.
+
+        NaN is Keras Tuner's score of a trial that failed; an exception it would print.
+        """
+        self._asked = 0.0
+        try:
+            outcome = self._run(trial)
+        except Exception as error:
+            raise Fatal(str(error)) from error
+        return {self.oracle.objective.name: math.nan if outcome.score is None else outcome.score}
+
+    def _run(self, trial: Trial) -> Outcome:
+        plan, values = self._study.plan, trial.hyperparameters.values
+        outcome = begin_outcome(self._study, trial)
+        self._study.write_outcome(outcome)
+        try:
+            config = self._study.configuration(outcome.values)
+        except UserError as error:
+            outcome = replace(outcome, status=FAILED, reason=" ".join(str(error).split()))
+            self._study.write_outcome(outcome)
+            return outcome
+        # A test file is for the winner: nobody is to choose by it, not even by looking.
+        config = replace(config, test=None)
+        until = int(values.get(f"{PREFIX}epochs", plan.epochs))
+
+        def report(epoch: int, best: float, epochs: int) -> str | None:
+            answer = self.oracle.update_trial(
+                trial.trial_id, {EPOCH: best, EPOCHS: float(epochs)}, step=epoch
+            )
+            if answer.status != "STOPPED":
+                return None
+            behind = f"{plan.objective} {best:.4f} is behind the others' median {answer.score:.4f}"
+            return f"stopped after epoch {epoch} of {epochs}: {behind}"
+
+        return TrialRun(
+            self._study,
+            outcome,
+            config,
+            int(values.get(f"{PREFIX}initial_epoch", 0)),
+            until if until < plan.epochs else None,
+            self._setting,
+            self._halting,
+            report,
+            lambda: self._give_sign(trial.trial_id),
+        ).run()
+
+    def _give_sign(self, trial_id: str) -> None:
+        if time.monotonic() - self._heard >= HEARTBEAT:
+            self.oracle.get_trial(trial_id)
+            self._heard = time.monotonic()
+
+
+def begin_outcome(study: Study, trial: Trial) -> Outcome:
+    """The outcome of a trial that begins or goes on."""
+    number = number_of(trial.trial_id)
+    values = dict(trial.hyperparameters.values)
+    parent = values.get(f"{PREFIX}trial_id")
+    varied = {name: value for name, value in values.items() if not name.startswith(PREFIX)}
+    before = study.read_outcome(number)
+    return Outcome(
+        number=number,
+        status="running",
+        values=study.plan.space.active_values(varied),
+        seconds=before.seconds if before else 0.0,
+        continues=None if parent is None else number_of(parent),
+    )
+
+
+def number_of(trial_id: str) -> int:
+    """The number that people read of a trial of Keras Tuner, which counts from 0."""
+    return int(trial_id) + 1

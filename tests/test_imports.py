@@ -64,7 +64,9 @@ def test_tf_classes_of_transformers_enter_in_one_place() -> None:
     assert users == {"checkpoint.py"}
 
 
-@pytest.mark.parametrize("verb", ["tfpipe.train", "tfpipe.evaluate", "tfpipe.export"])
+@pytest.mark.parametrize(
+    "verb", ["tfpipe.train", "tfpipe.evaluate", "tfpipe.export", "tuning.search"]
+)
 def test_help_loads_no_tensorflow(verb: str) -> None:
     script = f"""
 import sys, runpy

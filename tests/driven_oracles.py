@@ -101,6 +101,7 @@ def drive(
             return ended
         trial = running.pop(next(iter(running)))
         finish(oracle, trial, None if int(trial.trial_id) in fails else score_of(trial))
+        assert trial.trial_id not in ended
         ended.append(trial.trial_id)
 
 

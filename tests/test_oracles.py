@@ -164,8 +164,8 @@ def test_resumable_is_what_may_be_promoted(make: Make) -> None:
     oracle = make("hyperband", 13, epochs=9)
     for number in range(9):
         trial = oracle.create_trial("a")
-        assert oracle.resumable() == {f"{name:02d}" for name in range(number) if name != 4}
         finish(oracle, trial, None if number == 4 else number / 10)
+        assert oracle.resumable() == {f"{name:02d}" for name in range(number + 1) if name != 4}
     # The failed one was replaced.
     trial = oracle.create_trial("a")
     assert parent_of(trial) is None

@@ -1,4 +1,4 @@
-"""benchmarks/tuning.py: a budget is one, the problem behaves, and the algorithms earn their keep."""
+"""benchmarks/tuning.py: budgets are equal, the problem behaves, and both algorithms pay."""
 
 from __future__ import annotations
 

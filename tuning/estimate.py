@@ -8,11 +8,10 @@ import random
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-
-import keras_tuner
 
 from tfpipe.cli import print_figures
 from tfpipe.config import TrainConfig, to_yaml
@@ -22,7 +21,7 @@ from tfpipe.files import write_text
 from tfpipe.processes import bound
 from tfpipe.training.defaults import default_epochs
 from tuning.config import SearchConfig
-from tuning.oracles import make_oracle
+from tuning.oracles import oracle_of
 from tuning.reason import tell_reason
 from tuning.report.wording import format_time, format_value
 from tuning.slots import share_threads, silence
@@ -81,10 +80,8 @@ def sample_trials(config: SearchConfig, plan: Plan) -> list[tuple[dict, int, int
     """Values, first and last epoch of every trial of a search whose scores come by chance."""
     # What the Gaussian process would propose depends on scores; it begins by chance, too.
     algorithm = "random" if plan.algorithm == "bayesian" else plan.algorithm
-    objective = keras_tuner.Objective(plan.objective, plan.direction)
-    seed = int(plan.space.fixed.get("seed", 1))
-    oracle = make_oracle(algorithm, plan.space, config.trials, objective, plan.epochs, seed)
-    chance, found = random.Random(seed), []
+    oracle = oracle_of(replace(plan, algorithm=algorithm), config.trials)
+    chance, found = random.Random(0), []
     with tempfile.TemporaryDirectory() as folder, silence():
         oracle._set_project_dir(folder, "dry-run")
         while (trial := oracle.create_trial("dry-run")).status == "RUNNING":
@@ -118,6 +115,8 @@ def measure(config: TrainConfig, parts: Parts, environment: dict[str, str]) -> S
         short = on_files(short, here / "train.jsonl", here / "dev.jsonl")
         write_text(here / "config.yaml", to_yaml(short))
         command = [sys.executable, "-m", "tfpipe.train", "--config", str(here / "config.yaml")]
+        # Of the whole process: what it says of itself begins when its imports are done.
+        began = time.monotonic()
         with (here / "log.txt").open("w") as log:
             done = subprocess.run(
                 bound(command),
@@ -126,6 +125,7 @@ def measure(config: TrainConfig, parts: Parts, environment: dict[str, str]) -> S
                 stdout=subprocess.DEVNULL,
                 stderr=log,
             )
+        taken = time.monotonic() - began
         if done.returncode:
             told = tell_reason(done.returncode, here / "log.txt")
             raise UserError("a first training failed", told, "mend it before the search begins")
@@ -133,7 +133,7 @@ def measure(config: TrainConfig, parts: Parts, environment: dict[str, str]) -> S
     # The first step compiles and is not timed: where it is the only one, all is beside the steps.
     an_example = 1 / (training["examples_per_second"] or float("inf"))
     trained = training["steps"] * config.batch_size
-    return Speed(trained, an_example, max(0.0, training["seconds"] - trained * an_example))
+    return Speed(trained, an_example, max(0.0, taken - trained * an_example))
 
 
 def _with_every_label(parts: Parts, chosen: list[int]) -> list[int]:

@@ -17,6 +17,7 @@ from sklearn.gaussian_process.kernels import Matern, WhiteKernel
 
 from tuning.lasting import Lasting
 from tuning.space import Space
+from tuning.study import Plan
 
 
 class RandomOracle(Lasting, keras_tuner.oracles.RandomSearchOracle):
@@ -137,3 +138,10 @@ def make_oracle(
     oracle = ORACLES[algorithm](**settings)
     oracle.max_trials = trials
     return oracle
+
+
+def oracle_of(plan: Plan, trials: int) -> Lasting:
+    """The oracle of a study's plan."""
+    objective = keras_tuner.Objective(plan.objective, plan.direction)
+    seed = int(plan.space.fixed.get("seed", 1))
+    return make_oracle(plan.algorithm, plan.space, trials, objective, plan.epochs, seed)

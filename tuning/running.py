@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 
-import keras_tuner
 import tensorflow as tf
 
 from tfpipe.cli import Interrupted, say
@@ -21,7 +20,7 @@ from tfpipe.training.environment import describe_environment
 from tfpipe.training.stop import StopRequest
 from tuning import chief
 from tuning.config import SearchConfig
-from tuning.oracles import make_oracle
+from tuning.oracles import oracle_of
 from tuning.outcome import FAILED, RUNNING, Outcome
 from tuning.report.board import write_study
 from tuning.report.page import StudyReport, write_report
@@ -61,11 +60,7 @@ class Search:
     def __init__(self, config: SearchConfig, study: Study, command: Sequence[str]):
         self.config, self.study, self.command = config, study, command
         plan = study.plan
-        seed = int(plan.space.fixed.get("seed", 1))
-        objective = keras_tuner.Objective(plan.objective, plan.direction)
-        self.oracle = make_oracle(
-            plan.algorithm, plan.space, config.trials, objective, plan.epochs, seed
-        )
+        self.oracle = oracle_of(plan, config.trials)
         self.oracle.stops_poor = plan.algorithm != "hyperband" and config.stop_poor != "none"
         self.oracle.on_new = lambda trial: study.write_outcome(begin_outcome(study, trial))
         self.oracle.halted = lambda: self.repeated is not None

@@ -6,14 +6,13 @@ import threading
 import time
 
 import grpc
-import keras_tuner
 
 from tfpipe.cli import Interrupted
 from tfpipe.errors import UserError
 from tfpipe.training.stop import StopRequest
 from tuning import chief
 from tuning.config import SearchConfig
-from tuning.oracles import make_oracle
+from tuning.oracles import oracle_of
 from tuning.report.table import Table
 from tuning.running import show
 from tuning.slots import LOOK, in_threads, make_tuners, silence
@@ -30,9 +29,7 @@ def work(config: SearchConfig, study: Study) -> None:
             "give the --output of the chief: a folder that all machines see",
         )
     study.open()
-    plan = study.plan
-    objective = keras_tuner.Objective(plan.objective, plan.direction)
-    oracle = make_oracle(plan.algorithm, plan.space, config.trials, objective, plan.epochs, 0)
+    oracle = oracle_of(study.plan, config.trials)
     halting, began = threading.Event(), time.monotonic()
     try:
         with (

@@ -158,8 +158,16 @@ class Study:
                 shutil.rmtree(folder / name, ignore_errors=True)
 
     def tidy(self, resumable: set[int]) -> None:
-        """Keep the checkpoints that a trial may go on from, and the best trial's model."""
+        """Keep the checkpoints that a trial may go on from, and the best trial's model.
+
+        What killed processes left of files written aside goes too.
+        """
         best, outcomes = self.best, self.outcomes()
+        # Nobody writes what an ended trial has become; the rest only the caller writes.
+        for folder in (self.folder, *(self.trial_folder(o.number) for o in outcomes if o.ended)):
+            for left in folder.glob(".*.tmp"):
+                if left.is_file():
+                    left.unlink(missing_ok=True)
         # A trial that runs takes its parent's checkpoints over, for its last seed late.
         needed = resumable | {one.continues for one in outcomes if not one.ended}
         for outcome in outcomes:

@@ -56,6 +56,7 @@ class Search:
     def __init__(self, folder: Path, space: str, *more: str, rows: int = 120):
         self.folder = folder
         self.study = folder / "study"
+        folder.mkdir(exist_ok=True)
         file = folder / "space.yaml"
         file.write_text(space, encoding="utf-8")
         data = folder / "messages.tsv"

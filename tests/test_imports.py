@@ -70,6 +70,7 @@ def test_tf_classes_of_transformers_enter_in_one_place() -> None:
 
 
 VERBS = ["tfpipe.train", "tfpipe.evaluate", "tfpipe.predict", "tfpipe.export", "tfpipe.doctor"]
+VERBS += ["tuning.search"]
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -27,11 +27,18 @@ def test_named_options_exist() -> None:
     """Options of blocks that are shown and not run."""
     from tfpipe.cli import parser_for
     from tfpipe.config import TrainConfig
+    from tuning.config import SearchConfig, training_fields
 
     known = parser_for(TrainConfig, "tfpipe.train", "", "").format_help()
-    shown = "".join(text for kind, text in BLOCKS if kind == "console" and "tfpipe.train" in text)
-    for option in re.findall(r"--[a-z-]+", shown):
-        assert option in known
+    searched = parser_for(SearchConfig, "tuning.search", "", "", training_fields()).format_help()
+    lines = "\n".join(text for kind, text in BLOCKS if kind == "console").splitlines()
+    for line in lines:
+        for option in re.findall(r"--[a-z-]+", line):
+            assert "tfpipe.train" not in line or option in known
+            assert "tuning.search" not in line or option in searched
+    page = (ROOT / "tuning" / "README.md").read_text(encoding="utf-8")
+    for option in re.findall(r"--[a-z][a-z-]+", page):
+        assert option in searched or option in ("--config", "--logdir"), option
 
 
 def test_flags_of_the_serving_page_exist() -> None:

@@ -28,7 +28,7 @@ FREE = (
     *("worker_timeout", "workers", "worker_index", "tpu"),
 )
 # What a run that was killed before it had begun may leave.
-UNBEGUN = {"dev.jsonl", "data.json"}
+UNBEGUN = {"dev.jsonl", "data.json", "logs"}
 SHAPES = (
     *("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size"),
     *("vocab_size", "max_position_embeddings", "type_vocab_size", "hidden_act"),

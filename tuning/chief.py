@@ -5,26 +5,40 @@ from __future__ import annotations
 import os
 import socket
 
-import grpc
-from keras_tuner.src.distribute import utils
-
 from tfpipe.errors import UserError
+
+NAMES = ("KERASTUNER_TUNER_ID", "KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT")
 
 
 def is_chief() -> bool:
     """Whether Keras Tuner's variables say that this process has the oracle of others."""
-    return bool(utils.is_chief_oracle())
+    return "KERASTUNER_ORACLE_IP" in os.environ and "chief" in os.environ["KERASTUNER_TUNER_ID"]
 
 
 def is_worker() -> bool:
     """Whether they say that the oracle is in another process."""
-    return bool(utils.has_chief_oracle()) and not is_chief()
+    return "KERASTUNER_ORACLE_IP" in os.environ and not is_chief()
+
+
+def check_variables() -> None:
+    """Raise UserError where Keras Tuner's variables are not all there, or no address."""
+    there = [name for name in NAMES if name in os.environ]
+    # An id alone is but a name.
+    if not set(there) - {NAMES[0]}:
+        return
+    if len(there) < len(NAMES):
+        raise UserError(
+            "a search on several machines needs all three variables of Keras Tuner",
+            f"{', '.join(there)}, not {', '.join(sorted(set(NAMES) - set(there)))}",
+            "set all of them in every process, or none",
+        )
+    address()
 
 
 def address() -> tuple[str, int]:
     """Where the chief listens; raises UserError for a port that is none."""
     port = os.environ["KERASTUNER_ORACLE_PORT"]
-    if not (port.isdigit() and 0 < int(port) < 65536):
+    if not (port.isdecimal() and 0 < int(port) < 65536):
         raise UserError(
             "the chief's port is no port",
             f"KERASTUNER_ORACLE_PORT={port}",
@@ -49,6 +63,8 @@ def check_port() -> None:
 
 def await_chief(seconds: float) -> None:
     """Wait until the chief answers; raises UserError when it does not in time."""
+    import grpc
+
     host, port = address()
     with grpc.insecure_channel(f"{host}:{port}") as channel:
         try:

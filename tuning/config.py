@@ -74,7 +74,10 @@ class SearchConfig:
         1, "trials at a time; CPU threads or GPUs are shared out", minimum=1, group="trials"
     )
     trial_timeout: int = setting(
-        0, "seconds after which a trial is ended as failed, 0 for never", minimum=0, group="trials"
+        0,
+        "seconds a trial may take, 0 for no limit; then it is ended as failed",
+        minimum=0,
+        group="trials",
     )
     same_errors: int = setting(
         3,

@@ -14,18 +14,20 @@ from pathlib import Path
 
 import keras_tuner
 
+from tfpipe.cli import print_figures
 from tfpipe.config import TrainConfig, to_yaml
 from tfpipe.data.parts import Parts
 from tfpipe.errors import UserError
 from tfpipe.files import write_text
 from tfpipe.processes import bound
-from tfpipe.run import as_json_lines
 from tfpipe.training.defaults import default_epochs
 from tuning.config import SearchConfig
 from tuning.oracles import make_oracle
 from tuning.reason import tell_reason
+from tuning.report.wording import format_time, format_value
 from tuning.slots import share_threads, silence
 from tuning.study import Plan
+from tuning.texts import on_files, write_examples
 from tuning.tuner import PREFIX
 
 SHOWN = 5
@@ -51,10 +53,10 @@ def tell_estimate(
     Raises UserError where that fails.
     """
     sampled = sample_trials(config, plan)
-    for number, (values, first, last) in enumerate(sampled[:SHOWN], start=1):
-        shown = ", ".join(f"{name} {_short(value)}" for name, value in values.items())
-        rung = f" (epochs {first + 1} to {last} of {plan.epochs})" if plan.epochs else ""
-        print(f"configuration {number}: {shown}{rung}")
+    shown = [values for values, _, _ in sampled[:SHOWN]]
+    for number, values in enumerate(shown if not config.json else [], start=1):
+        line = ", ".join(f"{name} {format_value(value)}" for name, value in values.items())
+        print(f"configuration {number}: {line}")
     training = plan.space.configuration(sampled[0][0])
     tell("dry run: a short training to measure the speed")
     speed = measure(training, parts, share_threads(config.jobs))
@@ -66,12 +68,12 @@ def tell_estimate(
         seen = len(parts.train) + DEV_COST * len(parts.dev)
         seconds += speed.beside + epochs * seen * speed.an_example
     seconds *= plan.seeds / config.jobs
-    print(f"trials\t{len(sampled)}")
-    print(f"estimated_seconds\t{seconds:.0f}")
+    figures = {"trials": len(sampled), "estimated_seconds": round(seconds)}
+    print_figures(figures | ({"configurations": shown} if config.json else {}), as_json=config.json)
     tell(
-        f"dry run: about {_clock(seconds)} for {len(sampled)} trials, {config.jobs} at a time:"
-        f" {1 / speed.an_example:.0f} texts/s and {speed.beside:.0f} s beside the steps of a trial,"
-        f" measured on {speed.examples} texts; poor trials that stop early make it less"
+        f"dry run: about {format_time(seconds)} for {len(sampled)} trials, {config.jobs} at a time:"
+        f" {1000 * speed.an_example:.1f} ms a text and {speed.beside:.0f} s beside the steps of a"
+        f" trial, measured on {speed.examples} texts; poor trials that stop early make it less"
     )
 
 
@@ -111,10 +113,9 @@ def measure(config: TrainConfig, parts: Parts, environment: dict[str, str]) -> S
                 chosen = [row for row in chosen if (part.labels or [])[row] in known]
             else:
                 chosen = _with_every_label(parts, chosen)
-            write_text(here / f"{name}.jsonl", as_json_lines(part.take(chosen)))
-        train, dev = str(here / "train.jsonl"), str(here / "dev.jsonl")
-        short = replace(config, train=train, dev=dev, test=None, epochs=1, output=str(run))
-        short = replace(short, text=None, text_pair=None, label=None)
+            write_examples(here / f"{name}.jsonl", part.take(chosen))
+        short = replace(config, test=None, epochs=1, output=str(run))
+        short = on_files(short, here / "train.jsonl", here / "dev.jsonl")
         write_text(here / "config.yaml", to_yaml(short))
         command = [sys.executable, "-m", "tfpipe.train", "--config", str(here / "config.yaml")]
         with (here / "log.txt").open("w") as log:
@@ -129,7 +130,8 @@ def measure(config: TrainConfig, parts: Parts, environment: dict[str, str]) -> S
             told = tell_reason(done.returncode, here / "log.txt")
             raise UserError("a first training failed", told, "mend it before the search begins")
         training = json.loads((run / "metrics.json").read_text(encoding="utf-8"))["train"]
-    an_example = 1 / training["examples_per_second"]
+    # The first step compiles and is not timed: where it is the only one, all is beside the steps.
+    an_example = 1 / (training["examples_per_second"] or float("inf"))
     trained = training["steps"] * config.batch_size
     return Speed(trained, an_example, max(0.0, training["seconds"] - trained * an_example))
 
@@ -141,12 +143,3 @@ def _with_every_label(parts: Parts, chosen: list[int]) -> list[int]:
     for row in [*chosen, *range(len(labels))]:
         first.setdefault(labels[row], row)
     return sorted({*chosen, *first.values()})
-
-
-def _short(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
-def _clock(seconds: float) -> str:
-    hours, minutes = divmod(round(seconds / 60), 60)
-    return f"{hours} h {minutes} min" if hours else f"{max(1, minutes)} min"

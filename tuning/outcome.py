@@ -42,8 +42,16 @@ class Outcome:
         return self.status != RUNNING
 
     def as_row(self) -> dict[str, Any]:
-        """The row of trials.json."""
-        return asdict(self)
+        """The row of trials.json, where null stands for what JSON has no word for, such as NaN."""
+        return _plain(asdict(self))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def best_of(outcomes: list[Outcome], direction: str) -> Outcome | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 LAST_LINES = 20
 MOST_CHARACTERS = 500
+CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS)
 
 
 def last_lines(log: Path) -> list[str]:
@@ -24,9 +25,12 @@ def tell_reason(status: int, log: Path) -> str:
     """
     lines = last_lines(log)
     number = -status if status < 0 else status - 128
-    if status < 0 or number in (signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS):
-        name = signal.Signals(number).name
-        why = ", as the system does when memory runs out" if number == signal.SIGKILL else ""
+    if status < 0 or number in (*CRASHES, signal.SIGKILL, signal.SIGTERM):
+        # Most real-time signals have no name.
+        name = {one.value: one.name for one in signal.Signals}.get(number, f"signal {number}")
+        if number == signal.SIGKILL:
+            return f"killed by {name}, as the system does when memory runs out"
+        why = ", a crash of a library, or memory ran out" if number in CRASHES else ""
         return f"killed by {name}{why}"
     # The log of a trial that was started several times has every start.
     start = max((place for place, line in enumerate(lines) if line.startswith("$ ")), default=-1)

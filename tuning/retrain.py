@@ -7,19 +7,16 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
-from pathlib import Path
 
 from tfpipe.cli import Interrupted, say
 from tfpipe.config import TrainConfig, to_yaml
-from tfpipe.data.parts import Parts, read_parts
-from tfpipe.data.read import Columns, Examples
 from tfpipe.errors import UserError
 from tfpipe.files import write_text
 from tfpipe.processes import bound
-from tfpipe.run import Run, as_json_lines
-from tfpipe.train import SAMPLE
+from tfpipe.run import Run
 from tfpipe.training.stop import StopRequest
 from tuning.study import Study
+from tuning.texts import with_all_texts
 
 
 def retrain(study: Study, on: str, restart: str) -> Run:
@@ -32,7 +29,10 @@ def retrain(study: Study, on: str, restart: str) -> Run:
     assert best is not None
     config = replace(study.configuration(best.values), output=str(run.folder))
     if on == "train+dev":
-        config = with_all_texts(config, study.folder)
+        # Early stopping would wait for a dev figure that says nothing any more.
+        epochs = [record["epoch"] for record in best.history if record["best"]][-1]
+        config = replace(config, epochs=epochs, early_stopping=0)
+        config = with_all_texts(config, study.folder / "data")
         say("retraining: on train and dev; its dev figures are of texts that it was trained on")
     say(f"retraining: trial {best.number}, {study.plan.objective} {best.score:.4f}")
     if run.finished:
@@ -80,27 +80,3 @@ def refuse_other(run: Run, config: TrainConfig) -> None:
             f"{run.folder}: {told}",
             "move that folder away and start again",
         )
-
-
-def with_all_texts(config: TrainConfig, folder: Path) -> TrainConfig:
-    """The configuration on train and dev together, of which it writes files into `folder`."""
-    columns = Columns(config.text, config.text_pair, config.label)
-    parts = read_parts(str(config.train or SAMPLE), config.dev, None, columns, config.seed)
-    train, dev = folder / "train+dev.jsonl", folder / "dev.jsonl"
-    write_text(train, as_json_lines(join(parts)))
-    write_text(dev, as_json_lines(parts.dev))
-    config = replace(config, text=None, text_pair=None, label=None)
-    # Early stopping would wait for a dev figure that says nothing any more.
-    return replace(config, train=str(train), dev=str(dev), early_stopping=0)
-
-
-def join(parts: Parts) -> Examples:
-    """The examples of train, then those of dev."""
-    train, dev = parts.train, parts.dev
-    both = zip(
-        (train.texts, train.text_pairs, train.labels),
-        (dev.texts, dev.text_pairs, dev.labels),
-        strict=True,
-    )
-    texts, pairs, labels = ([*one, *other] if one and other else None for one, other in both)
-    return replace(train, texts=texts or [], text_pairs=pairs, labels=labels)

@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 
 import keras_tuner
 import tensorflow as tf
@@ -21,7 +22,7 @@ from tfpipe.training.stop import StopRequest
 from tuning import chief
 from tuning.config import SearchConfig
 from tuning.oracles import make_oracle
-from tuning.outcome import FAILED, Outcome
+from tuning.outcome import FAILED, RUNNING, Outcome
 from tuning.report.board import write_study
 from tuning.report.page import StudyReport, write_report
 from tuning.report.table import Table
@@ -39,9 +40,11 @@ def run_study(config: SearchConfig, study: Study, command: Sequence[str]) -> Non
 
     Raises UserError where no trial could be finished, and Interrupted after SIGINT or SIGTERM.
     """
+    if chief.is_chief():
+        chief.check_port()
+    goes_on = study.open()
     # This process computes nothing: a GPU's memory is the trials'.
     tf.config.set_visible_devices([], "GPU")
-    goes_on = study.open()
     with held_alone(study.folder):
         search = Search(config, study, command)
         if goes_on:
@@ -103,6 +106,10 @@ class Search:
             ) from None
         if self.config.retry_failed:
             failed = [name for name, one in oracle.trials.items() if one.status == "FAILED"]
+            for outcome in map(self.study.read_outcome, map(number_of, failed)):
+                if outcome is not None:
+                    again = replace(outcome, status=RUNNING, reason=None, scores=[], log=[])
+                    self.study.write_outcome(again)
             oracle.queue_again(failed)
         self._ended_before = len(oracle.end_order)
         words = f"study: going on: {len(oracle.end_order)} of {self.config.trials} trials ended"
@@ -112,8 +119,6 @@ class Search:
         """Run trials until there are no more; raises what stopped the search before."""
         write_study(self.study.folder, self.study.plan.space.parameters, self.study.plan.objective)
         with ExitStack() as stack:
-            if chief.is_chief():
-                chief.check_port()
             table = stack.enter_context(Table())
             stack.enter_context(silence())
             stop = stack.enter_context(StopRequest())
@@ -127,6 +132,7 @@ class Search:
                 time.sleep(LOOK)
             self._look(table)
         if stop.signal:
+            self.write_page()
             raise Interrupted(
                 128 + stop.signal, f"stopped, everything saved; go on with:\n  {self.restart}"
             )
@@ -185,6 +191,9 @@ class Search:
         """Write report.html as things stand."""
         study, plan = self.study, self.study.plan
         best, outcomes = study.best, study.outcomes()
+        folder = shlex.quote(str(study.folder))
+        environment = describe_environment(tf.distribute.get_strategy())
+        del environment["strategy"]  # this process's; a trial has its own
         write_report(
             study.folder / "report.html",
             StudyReport(
@@ -200,10 +209,10 @@ class Search:
                 jobs=self.config.jobs,
                 price=self.config.price,
                 best_yaml=study.best_configuration(best) if best else "",
-                environment=describe_environment(tf.distribute.get_strategy()),
+                environment=environment,
                 next_commands=[
-                    f"python -m tfpipe.train --config {study.folder}/best.yaml --output runs/NAME",
-                    f"tensorboard --logdir {study.folder}",
+                    f"python -m tfpipe.train --config {folder}/best.yaml --output runs/NAME",
+                    f"tensorboard --logdir {folder}",
                 ],
             ),
         )

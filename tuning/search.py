@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tfpipe.cli import given_values, owned_fields, parser_for, print_figures, run, say
 from tfpipe.config import build
 from tfpipe.errors import UserError, did_you_mean, raise_all
+from tuning import chief
 from tuning.config import OWN, SearchConfig, training_fields
 
 if TYPE_CHECKING:
@@ -43,7 +44,6 @@ def search(config: SearchConfig, given: Mapping[str, Any], command: Sequence[str
         return None
 
     # Keras Tuner is imported there, and TensorFlow with it.
-    from tuning import chief
     from tuning.running import run_study
     from tuning.study import Study
     from tuning.worker import work
@@ -154,17 +154,10 @@ def environment_errors(config: SearchConfig, base: Mapping[str, Any]) -> list[Us
                 "add --processes 2, and --servers 1 for parameter_server",
             )
         )
-    names = ("KERASTUNER_TUNER_ID", "KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT")
-    there = [name for name in names if os.environ.get(name)]
-    if there and len(there) < len(names):
-        missing = [name for name in names if name not in there]
-        errors.append(
-            UserError(
-                "a search on several machines needs all three variables of Keras Tuner",
-                f"{', '.join(there)}, not {', '.join(missing)}",
-                "set all of them in every process, or none",
-            )
-        )
+    try:
+        chief.check_variables()
+    except UserError as error:
+        errors.append(error)
     return errors
 
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager, redirect_stdout
 from tfpipe.training.local_cluster import share_gpus_evenly
 from tuning import chief
 from tuning.config import SearchConfig
-from tuning.oracles import Lasting
+from tuning.lasting import Lasting
 from tuning.study import Study
 from tuning.trial import GRACE, Halt, Setting
 from tuning.tuner import Fatal, StudyTuner

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +106,7 @@ class Study:
         """Write what has become of a trial so far."""
         folder = self.trial_folder(outcome.number)
         folder.mkdir(parents=True, exist_ok=True)
-        row = json.dumps(outcome.as_row(), ensure_ascii=False)
+        row = json.dumps(asdict(outcome), ensure_ascii=False)
         write_text(folder / "outcome.json", row + "\n")
 
     def read_outcome(self, number: int) -> Outcome | None:
@@ -125,8 +125,9 @@ class Study:
 
     def outcomes(self) -> list[Outcome]:
         """All trials, in the order of their numbers."""
-        folders = sorted(path.name for path in _inside(self.folder / "trials"))
-        found = [self.read_outcome(int(name)) for name in folders if name.isdigit()]
+        names = [path.name for path in _inside(self.folder / "trials")]
+        numbers = sorted(int(name) for name in names if name.isdecimal())
+        found = [self.read_outcome(number) for number in numbers]
         return [outcome for outcome in found if outcome]
 
     @property

@@ -114,7 +114,8 @@ class TrialRun:
                     if not run.finished:
                         saved = self._epochs_in_all(run) - _epochs_of(run)
                         return {"status": STOPPED, "reason": reason, "epochs_saved": saved}
-                if self.setting.timeout and self._seconds > self.setting.timeout:
+                taken = time.monotonic() - self._began
+                if self.setting.timeout and taken > self.setting.timeout and not run.finished:
                     _end_process(process)
                     limit = f"took longer than --trial-timeout {self.setting.timeout} s"
                     return {
@@ -137,7 +138,8 @@ class TrialRun:
     def _start(self, config: TrainConfig, run: Run) -> subprocess.Popen:
         self.folder.mkdir(parents=True, exist_ok=True)
         # Flags, not fields of the file: a resumed run may have others than it began with.
-        free = ["--keep-checkpoints", "1"]
+        kept = self.study.plan.space.fixed.get("keep_checkpoints", 1)
+        free = ["--keep-checkpoints", str(kept)]
         if self.until is not None:
             free += ["--stop-after", str(self.until)]
         if (run.folder / "config.yaml").is_file():
@@ -210,9 +212,7 @@ class TrialRun:
     def _end(self, **news: Any) -> Outcome:
         self._note(**news)
         for run in map(Run, self.study.run_folders(self.outcome.number)):
-            # A failed trial may be tried again, and training refuses a folder with only logs.
-            if run.logs.is_dir():
-                write_trial(run.logs, self.outcome, self.study.plan.objective)
+            write_trial(run.logs, self.outcome, self.study.plan.objective)
         return self.outcome
 
 

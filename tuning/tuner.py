@@ -16,9 +16,10 @@ from keras_tuner.engine.base_tuner import BaseTuner
 from keras_tuner.engine.trial import Trial
 
 from tfpipe.errors import UserError
-from tuning.oracles import EPOCH, EPOCHS, Lasting
+from tuning.lasting import EPOCH, EPOCHS, Lasting
 from tuning.outcome import FAILED, Outcome
 from tuning.study import Study
+from tuning.texts import with_one_cut
 from tuning.trial import Halt, Setting, TrialRun
 
 HEARTBEAT = 5.0  # seconds between two signs of life of a trial
@@ -71,6 +72,8 @@ class StudyTuner(BaseTuner):
     def _run(self, trial: Trial) -> Outcome:
         plan, values = self._study.plan, trial.hyperparameters.values
         outcome = begin_outcome(self._study, trial)
+        if outcome.ended:
+            return outcome
         self._study.write_outcome(outcome)
         try:
             config = self._study.configuration(outcome.values)
@@ -80,6 +83,8 @@ class StudyTuner(BaseTuner):
             return outcome
         # A test file is for the winner: nobody is to choose by it, not even by looking.
         config = replace(config, test=None)
+        if plan.seeds > 1:
+            config = with_one_cut(config, self._study.folder / "data")
         until = int(values.get(f"{PREFIX}epochs", plan.epochs))
 
         def report(epoch: int, best: float, epochs: int) -> str | None:
@@ -110,12 +115,17 @@ class StudyTuner(BaseTuner):
 
 
 def begin_outcome(study: Study, trial: Trial) -> Outcome:
-    """The outcome of a trial that begins or goes on."""
+    """The outcome of a trial that begins or goes on, or that had ended when the oracle was killed.
+
+    The oracle hears of an end last.
+    """
     number = number_of(trial.trial_id)
+    before = study.read_outcome(number)
+    if before is not None and before.ended:
+        return before
     values = dict(trial.hyperparameters.values)
     parent = values.get(f"{PREFIX}trial_id")
     varied = {name: value for name, value in values.items() if not name.startswith(PREFIX)}
-    before = study.read_outcome(number)
     return Outcome(
         number=number,
         status="running",

@@ -48,7 +48,9 @@ class World:
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     folder = tmp_path_factory.mktemp("predict")
     run = tiny_run(folder, epochs=4)
-    version = export(ExportConfig(run=str(run.folder), to=str(folder / "models" / "tiny"))).folder
+    to = str(folder / "models" / "tiny")
+    # What `auto` serves may be coarser than what evaluate computes.
+    version = export(ExportConfig(run=str(run.folder), to=to, precision="float32")).folder
     data = write_messages(folder / "asked.tsv", rows=150, seed=7)
     evaluation = evaluate(EvaluateConfig(run=str(run.folder), data=str(data)))
     return World(run, version, data, evaluation)
@@ -332,7 +334,11 @@ def test_settings_that_do_not_go_together(
 
 def test_servers_that_do_not_have_it(world: World, server: str, tmp_path: Path) -> None:
     def config(**values: object) -> PredictConfig:
-        settings = {"data": str(world.data), "out": str(tmp_path / "out.tsv"), "target": server}
+        settings: dict = {
+            "data": str(world.data),
+            "out": str(tmp_path / "out.tsv"),
+            "target": server,
+        }
         return PredictConfig(**(settings | values))
 
     with pytest.raises(UserError, match="does not have this model"):

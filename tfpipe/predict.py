@@ -78,7 +78,8 @@ def predict(config: PredictConfig) -> Prediction:
                 finally:
                     progress.close()
             except UserError:
-                say(f"{part.rows:,} rows are done and kept in {part.path}")
+                if part.rows:
+                    say(f"{part.rows:,} rows are done and kept in {part.path}")
                 raise
             except KeyboardInterrupt as stop:
                 number = stop.args[0] if stop.args else signal.SIGINT

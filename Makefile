@@ -58,6 +58,8 @@ $(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.lock
 lock:
 	uv pip compile setup.py --universal --python-version 3.10 --generate-hashes \
 		--no-emit-index-url --no-header --no-annotate -o requirements.lock
+	awk '/^[a-z]/ { keep = /^(grpcio|numpy|protobuf|typing-extensions)==/ } keep' \
+		requirements.lock > requirements-client.lock
 	uv pip compile setup.py --extra dev --universal --python-version 3.10 --generate-hashes \
 		--no-emit-index-url --no-header --no-annotate -c requirements.lock -o requirements-dev.lock
 

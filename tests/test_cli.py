@@ -194,7 +194,10 @@ except SystemExit as stop:
 """
 
 
-@pytest.mark.parametrize("module", ["tfpipe.train", "tfpipe.evaluate", "tfpipe.export"])
+MODULES = ["tfpipe.train", "tfpipe.evaluate", "tfpipe.predict", "tfpipe.export", "tfpipe.doctor"]
+
+
+@pytest.mark.parametrize("module", MODULES)
 def test_help_is_complete_and_imports_nothing_heavy(module: str) -> None:
     code = HELP.replace("MODULE", module)
     done = subprocess.run(

@@ -20,7 +20,9 @@ VERBS = {
     "launch": ("tfpipe.launch", "train in several processes on this machine"),
     "tune": ("tuning.search", "search for the settings that train best"),
     "evaluate": ("tfpipe.evaluate", "figures of a run on a labelled file"),
+    "predict": ("tfpipe.predict", "answers for every row of a file"),
     "export": ("tfpipe.export", "write a run as a SavedModel that takes raw strings"),
+    "doctor": ("tfpipe.doctor", "look at the environment, a data file, a run or an export"),
     "serve": ("serving.server.command", "serve an export over gRPC"),
     "ask": ("serving.client.command.main", "ask a served model"),
 }
@@ -39,6 +41,16 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise UserError("the command line cannot be read", message, "see --help")
+
+
+class _Joined(argparse.Action):
+    """A flag that may be given several times: none of its values may be lost."""
+
+    def __call__(
+        self, parser: Any, namespace: argparse.Namespace, value: Any, flag: str | None = None
+    ) -> None:
+        before = getattr(namespace, self.dest, None)
+        setattr(namespace, self.dest, value if before is None else f"{before},{value}")
 
 
 def parser_for(
@@ -80,7 +92,8 @@ def parser_for(
             help_text += f" [{', '.join(rules['choices'])}]"
         if not rules.get("required") and "(default" not in help_text:
             help_text += f" (default: {'none' if optional else field.default})"
-        group.add_argument(flag, metavar=plain.__name__.upper(), help=help_text)
+        action = _Joined if rules.get("repeated") else "store"
+        group.add_argument(flag, metavar=plain.__name__.upper(), help=help_text, action=action)
     parser.add_argument("--config", metavar="FILE.yaml", help="values by field name; flags win")
     return parser
 

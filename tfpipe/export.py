@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib.metadata
 import shlex
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tfpipe.cli import parse, parser_for, print_figures, run, say
 from tfpipe.config import ExportConfig
@@ -20,71 +18,100 @@ if TYPE_CHECKING:
 
 ABOUT = """Write a finished run as FOLDER/NAME/N: a SavedModel with tokenizer, model and decoder in
 core TensorFlow ops. It is reloaded in a fresh process and must answer every dev text as training
-did, before it takes its place."""
-EXAMPLE = "python -m tfpipe.export runs/support --to models/support"
+did, and keep what --require and --not-worse-than ask for, before it takes its place."""
+EXAMPLE = """python -m tfpipe.export runs/support --to models/support \\
+    --require "dev.accuracy>=0.90" --not-worse-than models/support/3 --keep 3"""
 
 
 @dataclass(frozen=True)
 class Export:
-    """A published version: its folder, and how its answers compare with training's."""
+    """A published version.
+
+    parity: how its answers compare with training's; gate: what was asked of it and found;
+    removed: the numbers of the old versions that were removed.
+    """
 
     folder: Path
     parity: Parity
+    gate: dict[str, Any] = field(default_factory=dict)
+    removed: Sequence[int] = ()
 
 
 def export(config: ExportConfig) -> Export:
-    """Export as configured; raises UserError, and RuntimeError when the answers would differ."""
-    import tensorflow as tf
+    """Export as configured.
 
-    from tfpipe.data.encode import Labelled, encode
+    Raises UserError for what the user can mend, a model that the gate refuses among it, and
+    RuntimeError when the export is not what was trained; both leave nothing behind.
+    """
+    from tfpipe.exporting.gate import GATE_FILE, pass_gate, read_gate
     from tfpipe.exporting.graph import Servable
-    from tfpipe.exporting.publish import next_version
-    from tfpipe.exporting.verify import TOLERANCE, compare
-    from tfpipe.files import folder_aside
+    from tfpipe.exporting.info import describe, write_info
+    from tfpipe.exporting.labels import refuse_new_labels
+    from tfpipe.exporting.precision import choose_served
+    from tfpipe.exporting.proof import PARITY_FILE, prove, write_beside
+    from tfpipe.exporting.publish import folder_for_export, publish, refuse_taken, remove_old
+    from tfpipe.exporting.served import read_named_versions
+    from tfpipe.exporting.warmup import write_warm_up
     from tfpipe.model import checkpoint
     from tfpipe.run import open_run
     from tfpipe.tasks import TASKS
-    from tfpipe.training.evaluator import Evaluator
 
     began = time.perf_counter()
-    finished = open_run(config.run)
-    target = next_version(Path(config.to), config.version)
+
+    def tell(stage: str) -> None:
+        say(f"{time.perf_counter() - began:5.1f} s: {stage}")
+
+    # ---- what can be refused before any work
+    finished, base = open_run(config.run), Path(config.to)
+    refuse_taken(base, config.version)
+    named = read_named_versions(config.model_config, base) if config.model_config else frozenset()
     model = checkpoint.load(finished.model)
     task = TASKS[finished.config.task](model.label_names)
-    dev = finished.read_dev()
-    max_length = finished.config.max_length
-    info = {
-        "task": task.name,
-        "labels": task.label_names,
-        "max_length": max_length,
-        "vocabulary_sha256": hashlib.sha256(
-            (finished.model / "vocab.txt").read_bytes()
-        ).hexdigest(),
-        "train_sha256": finished.data["train_sha256"],
-        "versions": {
-            name: importlib.metadata.version(name)
-            for name in ("tfpipe", "tensorflow", "transformers")
-        },
-        "metrics": {part: finished.metrics.get(part) for part in ("dev", "test")},
-    }
-    encoded = encode(dev, model.tokenizer, max_length)
-    evaluator = Evaluator(tf.distribute.get_strategy(), model, task, finished.config.batch_size)
-    expected = evaluator.evaluate(Labelled(dev, encoded, task.gold(dev)))
-    with folder_aside(target) as aside:
+    gate = read_gate(config, finished, task)
+    if not config.allow_new_labels:
+        refuse_new_labels(base, task.label_names)
+    dev, max_length = finished.read_dev(), finished.config.max_length
+
+    with folder_for_export(base) as folder:
+        # ---- choose the products' type, and build
+        choice = choose_served(config.precision, model, task, dev, max_length)
+        tell(f"products in {choice.precision}: {choice.reason}")
+        facts = describe(finished, task) | {"precision": vars(choice)}
         pairs = dev.text_pairs is not None
-        Servable(model, task, max_length, pairs, info).save(str(aside))
-        parity = compare(aside, dev, expected)
-        say(
-            f"reloaded in a fresh process: {parity.texts} dev texts, {parity.other_labels} with"
-            f" another label, largest score difference {parity.largest_difference:.1e}"
-        )
-        if not parity.holds:
-            raise RuntimeError(
-                f"the export does not answer as training did (labels must be equal, scores within"
-                f" {TOLERANCE}); nothing was published"
-            )
-    say(f"exported in {time.perf_counter() - began:.1f} s")
-    return Export(target, parity)
+        servable = Servable(model, task, max_length, pairs, facts, choice.precision)
+        servable.save(str(folder))
+        tell("the graph is written")
+
+        # ---- check operations and prove, in a fresh process
+        proof = prove(folder, finished, model, task, dev, tell, choice.precision)
+
+        # ---- gate
+        passed = pass_gate(gate, folder, proof, dev, tell)
+
+        # ---- warm up
+        requests = write_warm_up(folder, base.name, dev, proof.lengths)
+        tell(f"{requests} requests to warm up with are written and read back")
+
+        # ---- publish, with what was found
+        write_beside(folder, PARITY_FILE, proof.tables)
+        write_beside(folder, GATE_FILE, passed)
+        write_info(folder, facts | {"parity": proof.tables, "gate": passed})
+        if not config.allow_new_labels:
+            # Another export may have been published meanwhile.
+            refuse_new_labels(base, task.label_names)
+        place = publish(folder, base, config.version)
+    tell(f"published as {place}")
+
+    # ---- old versions
+    removed: Sequence[int] = ()
+    if config.keep is not None:
+        try:
+            removed = remove_old(base, config.keep, named, int(place.name))
+            tell(f"removed old versions: {', '.join(map(str, removed)) or 'none'}")
+        except OSError as error:
+            # The new version is published all the same.
+            tell(f"old versions could not be removed: {error}")
+    return Export(place, proof.parity, passed, removed)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -96,8 +123,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         done = export(config)
         target = done.folder
         if config.json:
-            told = {"folder": str(target), "version": int(target.name), **vars(done.parity)}
-            print_figures(told, as_json=True)
+            told = {"folder": str(target), "version": int(target.name), **asdict(done.parity)}
+            print_figures(told | {"gate": done.gate, "removed": done.removed}, as_json=True)
         else:
             print(target)
         name, base = shlex.quote(target.parent.name), shlex.quote(str(target.parent.resolve()))

@@ -12,6 +12,15 @@ from pathlib import Path
 from tfpipe.errors import UserError
 
 
+def cache_folder() -> Path:
+    """The folder TFPIPE_CACHE, by default ~/.cache/tfpipe; it may not exist."""
+    try:
+        return Path(os.environ.get("TFPIPE_CACHE") or Path.home() / ".cache" / "tfpipe")
+    except RuntimeError:
+        # A user without a home: no folder can be made below this one, so nothing is kept.
+        return Path(os.devnull) / "tfpipe"
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a UTF-8 file aside, sync it and rename it into place; raises OSError."""
     aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")

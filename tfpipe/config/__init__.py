@@ -1,8 +1,10 @@
 """The configuration of every command: one frozen dataclass is the API, the flags and the file."""
 
-from tfpipe.config.commands import EvaluateConfig, ExportConfig, LaunchConfig
+from tfpipe.config.commands import DoctorConfig, EvaluateConfig, ExportConfig, LaunchConfig
 from tfpipe.config.fields import field_type
 from tfpipe.config.figures import FIGURES, is_better
+from tfpipe.config.predict import PredictConfig
+from tfpipe.config.requirements import Requirement, parse_requirements
 from tfpipe.config.train import (
     CLASS_WEIGHTS,
     LOSSES,
@@ -22,14 +24,18 @@ __all__ = [
     "SCHEDULES",
     "STRATEGIES",
     "Config",
+    "DoctorConfig",
     "EvaluateConfig",
     "ExportConfig",
     "LaunchConfig",
+    "PredictConfig",
+    "Requirement",
     "TrainConfig",
     "build",
     "checked_value",
     "field_type",
     "is_better",
+    "parse_requirements",
     "read_values",
     "to_yaml",
 ]

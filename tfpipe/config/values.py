@@ -39,7 +39,8 @@ def build(
             errors.append(error)
     for name, field in fields.items():
         rules = field.metadata
-        if name not in given and (rules.get("required") or rules.get("positional")):
+        needed = rules.get("required") or (rules.get("positional") and field.default is not None)
+        if name not in given and needed:
             errors.append(
                 UserError(f"{_shown(field)} is missing", "nothing", f"give {rules['help']}")
             )

@@ -15,6 +15,7 @@ import numpy as np
 
 from tfpipe.data.read import Examples
 from tfpipe.data.tokenizer import Tokenizer
+from tfpipe.files import cache_folder
 
 CHUNK = 1024
 CACHE_FILES = 32
@@ -57,7 +58,7 @@ def encode(examples: Examples, tokenizer: Tokenizer, max_length: int) -> Encoded
     The cache is the folder TFPIPE_CACHE, by default ~/.cache/tfpipe; where it cannot be written,
     nothing is kept.
     """
-    path = _cache_folder() / f"{_content_hash(examples, tokenizer, max_length)}.npz"
+    path = cache_folder() / f"{_content_hash(examples, tokenizer, max_length)}.npz"
     try:
         with np.load(path) as stored:
             return Encoded(**stored)
@@ -99,14 +100,6 @@ def _tokenize(examples: Examples, tokenizer: Tokenizer, max_length: int) -> Enco
         splits,
         np.frombuffer(full_lengths, np.int32),
     )
-
-
-def _cache_folder() -> Path:
-    try:
-        return Path(os.environ.get("TFPIPE_CACHE") or Path.home() / ".cache" / "tfpipe")
-    except RuntimeError:
-        # A user without a home: no folder can be made below this one, so nothing is kept.
-        return Path(os.devnull) / "tfpipe"
 
 
 def _content_hash(examples: Examples, tokenizer: Tokenizer, max_length: int) -> str:

@@ -3,27 +3,49 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import io
+import itertools
 import json
+import shutil
 import sys
+import tempfile
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tfpipe.errors import UserError, did_you_mean
+from tfpipe.data.lines import DataFile
+from tfpipe.errors import UserError
 
 FORMATS = (".csv", ".tsv", ".jsonl", ".parquet")
-UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+PARQUET_ROWS = 1024  # read at once
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A data file's column names, its rows as they are read, and the share of it read so far."""
+
+    header: list[str]
+    rows: Iterator[Sequence[Any]]
+    share_read: Callable[[], float]
 
 
 def read_rows(path: Path) -> tuple[list[str], Iterator[Sequence[Any]]]:
     """Column names, without spaces around them, and an iterator of rows as wide as the header.
 
     Raises UserError for a file that is missing, empty, of unknown format, not valid UTF-8 or
-    broken; for a broken row while iterating, with its line.
+    broken: for its beginning here, for a later row while iterating, with its line.
+    """
+    opened = open_rows(path)
+    return opened.header, opened.rows
+
+
+def open_rows(path: Path, look_ahead: int | None = None) -> Rows:
+    """As `read_rows`; look_ahead: the records of a .jsonl that are held to find its columns.
+
+    None holds all of them, for any may bring a name of its own. All other files, and a .jsonl of
+    which so many records name all columns that matter, may be larger than memory.
     """
     suffixes = [suffix.lower() for suffix in path.suffixes]
     zipped = suffixes[-1:] == [".gz"]
@@ -34,64 +56,42 @@ def read_rows(path: Path) -> tuple[list[str], Iterator[Sequence[Any]]]:
             str(path),
             f"name it {', '.join(FORMATS)}, or one of these with .gz",
         )
-    content = _read_content(path, zipped)
-    if kind == ".parquet" and content:
-        header, rows = _read_parquet(path, content)
+    file = DataFile(path, zipped)
+    if kind == ".parquet":
+        return _read_parquet(file, zipped)
+    lines = _skip_to_content(file)
+    if kind == ".csv":
+        header, rows = _read_csv(path, lines)
+    elif kind == ".tsv":
+        header, rows = _read_tsv(path, lines)
     else:
-        text = _decode(path, content)
-        if not text.strip():
-            raise UserError(
-                "the data file is empty", str(path), "give a file with a header and rows"
-            )
-        read = {".csv": _read_csv, ".tsv": _read_tsv, ".jsonl": _read_jsonl}[kind]
-        header, rows = read(path, text)
-    return [name.strip() for name in header], rows
+        header, rows = _read_jsonl(path, lines, look_ahead)
+    return Rows(_stripped(header), rows, lambda: file.share_read)
 
 
-def _read_content(path: Path, zipped: bool) -> bytes:
-    try:
-        content = path.read_bytes()
-        return gzip.decompress(content) if zipped else content
-    except FileNotFoundError:
-        raise UserError("the data file is missing", str(path), _similar_files(path)) from None
-    except (OSError, EOFError, zlib.error) as error:
-        raise UserError(
-            "the data file cannot be read", f"{path}: {error}", "check the file and its rights"
-        ) from None
+def _stripped(header: Sequence[str]) -> list[str]:
+    return [name.strip() for name in header]
 
 
-def _similar_files(path: Path) -> str:
-    siblings: list[str] = []
-    with suppress(OSError):
-        siblings = [child.name for child in path.parent.iterdir()]
-    return f"{did_you_mean(path.name, siblings)}check the path"
+def _skip_to_content(file: DataFile) -> Iterator[str]:
+    """All lines, once one that is not blank was seen; blank ones count for the line numbers."""
+    lines, blank = file.lines(), []
+    for line in lines:
+        blank.append(line)
+        if line.strip():
+            return itertools.chain(blank, lines)
+    raise _empty(file.path)
 
 
-def _decode(path: Path, content: bytes) -> str:
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        source = "UTF-16" if content.startswith(UTF_16_MARKS) else "GB18030"
-        raise UserError(
-            "the data file is not valid UTF-8",
-            f"{path}, line {line}: byte 0x{content[error.start]:02x}",
-            f"save it as UTF-8; if it comes from Windows, perhaps `iconv -f {source} -t UTF-8`",
-        ) from None
-    if "\0" in text:
-        # No text has it, and not every Python's csv reads it.
-        line = text.count("\n", 0, text.index("\0")) + 1
-        raise UserError(
-            "the data file holds NUL characters",
-            f"{path}, line {line}",
-            "save it as UTF-8 text, or remove them with `tr -d '\\000'`",
-        )
-    return text
+def _empty(path: Path) -> UserError:
+    return UserError("the data file is empty", str(path), "give a file with a header and rows")
 
 
-def _read_csv(path: Path, text: str, separator: str = ",") -> tuple[list[str], Iterator[list[str]]]:
+def _read_csv(
+    path: Path, lines: Iterable[str], separator: str = ","
+) -> tuple[list[str], Iterator[list[str]]]:
     csv.field_size_limit(sys.maxsize)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    reader = csv.reader(_split_at_returns(lines), delimiter=separator, strict=True)
 
     def numbered() -> Iterator[tuple[int, list[str]]]:
         # The line where a record begins: a quote that is never closed swallows all that follow.
@@ -110,16 +110,34 @@ def _read_csv(path: Path, text: str, separator: str = ",") -> tuple[list[str], I
     return _split_header(path, numbered())
 
 
-def _read_tsv(path: Path, text: str) -> tuple[list[str], Iterator[list[str]]]:
+def _split_at_returns(lines: Iterable[str]) -> Iterator[str]:
+    """Lines that end at a carriage return, too, as some old programs write CSV."""
+    for line in lines:
+        if "\r" in line:
+            yield from io.StringIO(line, newline="")
+        else:
+            yield line
+
+
+def _read_tsv(path: Path, lines: Iterator[str]) -> tuple[list[str], Iterator[list[str]]]:
     # Only "\n" ends a line: str.splitlines would also break at U+2028 or a form feed in a text.
-    lines = [line.removesuffix("\r") for line in text.split("\n")]
-    header = next(line for line in lines if line.strip()).split("\t")
+    before = []
+    for line in lines:
+        before.append(line)
+        if line.strip():
+            break
+    header = _bare(before[-1]).split("\t")
+    lines = itertools.chain(before, lines)
     if all(len(name) > 1 and name[0] == name[-1] == '"' for name in header):
         # A header in quotes is how spreadsheets and pandas mark a quoted TSV; in all others a
         # quote character is a character.
-        return _read_csv(path, text, separator="\t")
-    fields = (line.split("\t") if line else [] for line in lines)
+        return _read_csv(path, lines, separator="\t")
+    fields = (line.split("\t") if line else [] for line in map(_bare, lines))
     return _split_header(path, enumerate(fields, start=1))
+
+
+def _bare(line: str) -> str:
+    return line.removesuffix("\n").removesuffix("\r")
 
 
 def _split_header(
@@ -145,9 +163,18 @@ def _split_header(
     return header, rows()
 
 
-def _read_jsonl(path: Path, text: str) -> tuple[list[str], Iterator[list[Any]]]:
-    records = []
-    for number, line in enumerate(text.split("\n"), start=1):
+def _read_jsonl(
+    path: Path, lines: Iterable[str], look_ahead: int | None
+) -> tuple[list[str], Iterator[list[Any]]]:
+    records = _parse_records(path, lines)
+    seen = list(itertools.islice(records, look_ahead))
+    header = list(dict.fromkeys(key for record in seen for key in record))
+    every = itertools.chain(seen, records)
+    return header, ([record.get(name) for name in header] for record in every)
+
+
+def _parse_records(path: Path, lines: Iterable[str]) -> Iterator[dict[str, Any]]:
+    for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         try:
@@ -162,22 +189,48 @@ def _read_jsonl(path: Path, text: str) -> tuple[list[str], Iterator[list[Any]]]:
                 f"{path}, line {number}: {type(record).__name__}",
                 'write lines such as {"text": "...", "label": "..."}',
             )
-        records.append(record)
-    header = list(dict.fromkeys(key for record in records for key in record))
-    return header, ([record.get(name) for name in header] for record in records)
+        yield record
 
 
-def _read_parquet(path: Path, content: bytes) -> tuple[list[str], Iterator[Sequence[Any]]]:
+def _read_parquet(file: DataFile, zipped: bool) -> Rows:
     import pyarrow
     import pyarrow.parquet
 
-    try:
-        table = pyarrow.parquet.ParquetFile(io.BytesIO(content)).read()
-        columns = [column.to_pylist() for column in table.columns]
-    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise UserError(
+    path, content = file.path, file.content
+    if zipped:
+        # Its table of contents stands at the end, so a parquet file cannot be read in one go.
+        content = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the last row that needs it)
+        try:
+            shutil.copyfileobj(file.content, content)
+        except (OSError, EOFError, zlib.error) as error:
+            raise file.unreadable(error) from None
+    if not content.seek(0, io.SEEK_END):
+        raise _empty(path)
+
+    def broken(error: Exception) -> UserError:
+        return UserError(
             "the file cannot be read as parquet",
             f"{path}: {error}",
             "write it again, or give another format",
-        ) from None
-    return table.column_names, zip(*columns, strict=True)
+        )
+
+    failures = (pyarrow.ArrowException, OSError, UnicodeDecodeError)
+    try:
+        # A buffer and no reading ahead: else whole row groups, which have no largest size.
+        table = pyarrow.parquet.ParquetFile(content, buffer_size=2**20, pre_buffer=False)
+        header, count = table.schema_arrow.names, table.metadata.num_rows
+    except failures as error:
+        raise broken(error) from None
+    done = 0
+
+    def rows() -> Iterator[Sequence[Any]]:
+        nonlocal done
+        try:
+            for batch in table.iter_batches(PARQUET_ROWS):
+                columns = [column.to_pylist() for column in batch.columns]
+                yield from zip(*columns, strict=True)
+                done += len(batch)
+        except failures as error:
+            raise broken(error) from None
+
+    return Rows(_stripped(header), rows(), lambda: done / count if count else 0.0)

@@ -37,8 +37,9 @@ def pack(
     pool = tf.concat([[special.cls, special.sep, special.pad], *values], 0)
     cls_place, sep_place, pad_place, texts_place = (tf.constant(i, tf.int64) for i in range(4))
     kept, total = kept[:, None], total[:, None]
-    # The maximum over no rows at all is the smallest integer.
-    column = tf.range(tf.maximum(tf.reduce_max(total), 0))[None, :]
+    # The maximum over no rows at all is the smallest integer. Even then there is a first column,
+    # which every model reads.
+    column = tf.range(tf.maximum(tf.reduce_max(total), 1))[None, :]
     place = tf.where(column < total, sep_place, pad_place)
     in_second = (column > kept + 1) & (column < total)
     if second is not None:

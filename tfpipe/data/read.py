@@ -63,7 +63,7 @@ def read_examples(path: str | Path, columns: Columns, labelled: bool = True) -> 
     """
     path = Path(path)
     header, rows = read_rows(path)
-    found = _find_columns(path, header, columns, labelled)
+    found = find_columns(path, header, columns, labelled)
     names = [name for name in (found.text, found.text_pair, found.label) if name is not None]
     picked: list[list[str]] = [[] for _ in names]
     places = [header.index(name) for name in names]
@@ -72,7 +72,7 @@ def read_examples(path: str | Path, columns: Columns, labelled: bool = True) -> 
     label_names: dict[str, str] = {}
     for number, row in enumerate(rows, start=1):
         try:
-            values = [_text(row[place]) for place in places]
+            values = [as_text(row[place]) for place in places]
         except (TypeError, UnicodeError) as error:
             raise UserError(
                 "a value is not text", f"{path}, row {number}: {error}", "mend or remove the row"
@@ -90,7 +90,7 @@ def read_examples(path: str | Path, columns: Columns, labelled: bool = True) -> 
     if missing:
         raise UserError(
             f"{len(missing)} of {len(picked[0])} rows have no label",
-            f"{path}: empty or NaN in column {found.label!r}, rows {_few(missing)}",
+            f"{path}: empty or NaN in column {found.label!r}, rows {show_few(missing)}",
             "fill in the labels or remove these rows",
         )
     by_name = dict(zip(names, picked, strict=True))
@@ -103,12 +103,12 @@ def read_examples(path: str | Path, columns: Columns, labelled: bool = True) -> 
     )
 
 
-def _few(numbers: Sequence[int]) -> str:
+def show_few(numbers: Sequence[int]) -> str:
     more = f" and {len(numbers) - 5} more" if len(numbers) > 5 else ""
     return ", ".join(map(str, numbers[:5])) + more
 
 
-def _text(value: Any) -> str | None:
+def as_text(value: Any) -> str | None:
     """The value as text; None for a missing one (null, or NaN as pandas writes it).
 
     Raises TypeError for a list or a table, and UnicodeError for what is not valid Unicode.
@@ -131,8 +131,12 @@ def _is_missing_label(value: str | None) -> bool:
     return value is None or not value.strip() or value.strip().lower() == "nan"
 
 
-def _find_columns(path: Path, header: list[str], asked: Columns, labelled: bool) -> Columns:
-    """The columns to read: those asked for, the others by their usual names."""
+def find_columns(path: Path, header: list[str], asked: Columns, labelled: bool | None) -> Columns:
+    """The columns to read: those asked for, the others by their usual names.
+
+    labelled: whether a label column is needed; None reads none. Raises UserError for all that is
+    wrong with them.
+    """
     errors: list[UserError] = []
     shown = ", ".join(map(repr, header[:20])) or "none"
 
@@ -170,7 +174,9 @@ def _find_columns(path: Path, header: list[str], asked: Columns, labelled: bool)
     text = choose("text", asked.text, TEXT_COLUMNS, needed=True)
     pair = PAIR_COLUMNS.get((text or "").lower())
     text_pair = choose("text_pair", asked.text_pair, (pair,) if pair else (), needed=False)
-    label = choose("label", asked.label, LABEL_COLUMNS, needed=labelled)
+    label = None
+    if labelled is not None:
+        label = choose("label", asked.label, LABEL_COLUMNS, needed=labelled)
     chosen = [name for name in (text, text_pair, label) if name is not None]
     if len(set(chosen)) < len(chosen) and not errors:
         errors.append(

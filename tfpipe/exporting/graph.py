@@ -3,38 +3,66 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
 from tfpipe.model.checkpoint import Classifier
+from tfpipe.model.encoder import Encoder
+from tfpipe.model.layout import lay_out, store
 from tfpipe.tasks.classify import Classify
 
 Tensors = dict[str, tf.Tensor]
+# What the `info` signature answers, inside the SavedModel's folder.
+INFO = Path("assets", "info.json")
 
 
 class Servable(tf.Module):
     """The tokenizer of training, the trained weights and the task's decoder in one SavedModel.
 
     Signatures: `serving_default` (text, with pairs also text_pair: string [B]), `ids`
-    (input_ids, attention_mask, token_type_ids: int32 [B, L]) and `info` (no input, one JSON
-    string).
+    (input_ids, attention_mask, token_type_ids: int32 [B, L]), `embed` (text as above; `mean` and
+    `cls` float32 [B, H] of the last layer) and `info` (no input, one JSON string). A model that
+    only stock TFBert computes has no `embed`.
+
+    The fast graph's weights are stored as it reads them, in `precision`: a server that opens the
+    model casts and joins nothing.
     """
 
     def __init__(
-        self, classifier: Classifier, task: Classify, max_length: int, pairs: bool, info: Any
+        self,
+        classifier: Classifier,
+        task: Classify,
+        max_length: int,
+        pairs: bool,
+        info: Any,
+        precision: str = "float32",
     ):
         super().__init__()
-        classifier = replace(classifier, packed=True)
         self.tokenizer = classifier.tokenizer
-        # The variables alone are tracked: a Keras model would store every layer's calls too.
-        self.weights = list(classifier.bert.weights)
+        dtype, encoder = tf.as_dtype(precision), None
+        if classifier.encoder is None:
+            # The variables alone are tracked: a Keras model would store every layer's calls too.
+            self.weights: Any = list(classifier.bert.weights)
+        else:
+            self.weights = store(lay_out(classifier.bert, dtype), dtype)
+            encoder = Encoder(classifier.bert, dtype, packed=True, stored=self.weights)
+        self._source = tempfile.TemporaryDirectory()
+        self._info = info_table(Path(self._source.name), info)
         text = tf.TensorSpec([None], tf.string, name="text")
         text_pair = tf.TensorSpec([None], tf.string, name="text_pair")
 
         def answer(batch: Tensors) -> Tensors:
-            return task.decode(classifier.logits(batch))
+            return task.decode((encoder or classifier).logits(batch))
+
+        def embed(batch: Tensors) -> Tensors:
+            assert encoder is not None
+            rows = encoder.tokens(batch)
+            real = tf.cast(batch["attention_mask"], tf.float32)[:, :, tf.newaxis]
+            mean = tf.reduce_sum(rows * real, 1) / tf.maximum(tf.reduce_sum(real, 1), 1.0)
+            return {"mean": mean, "cls": rows[:, 0]}
 
         def serve_text(text: tf.Tensor) -> Tensors:
             return answer(self.tokenizer(text, None, max_length=max_length))
@@ -42,11 +70,16 @@ class Servable(tf.Module):
         def serve_pair(text: tf.Tensor, text_pair: tf.Tensor) -> Tensors:
             return answer(self.tokenizer(text, text_pair, max_length=max_length))
 
-        self.serve = (
-            tf.function(serve_pair, input_signature=[text, text_pair])
-            if pairs
-            else tf.function(serve_text, input_signature=[text])
-        )
+        def embed_text(text: tf.Tensor) -> Tensors:
+            return embed(self.tokenizer(text, None, max_length=max_length))
+
+        def embed_pair(text: tf.Tensor, text_pair: tf.Tensor) -> Tensors:
+            return embed(self.tokenizer(text, text_pair, max_length=max_length))
+
+        inputs = [text, text_pair] if pairs else [text]
+        serve, embedded = (serve_pair, embed_pair) if pairs else (serve_text, embed_text)
+        self.serve = tf.function(serve, input_signature=inputs)
+        self.embed = tf.function(embedded, input_signature=inputs) if encoder else None
 
         @tf.function(
             input_signature=[
@@ -67,7 +100,7 @@ class Servable(tf.Module):
 
         @tf.function(input_signature=[])
         def describe() -> Tensors:
-            return {"info": tf.constant(json.dumps(info, ensure_ascii=False))}
+            return {"info": self._info.lookup(tf.constant(0, tf.int64))}
 
         self.serve_ids, self.describe = serve_ids, describe
 
@@ -77,5 +110,19 @@ class Servable(tf.Module):
             "serving_default": self.serve,
             "ids": self.serve_ids,
             "info": self.describe,
+            **({"embed": self.embed} if self.embed else {}),
         }
         tf.saved_model.save(self, folder, signatures=signatures)
+
+
+def info_table(folder: Path, info: Any) -> tf.lookup.StaticHashTable:
+    """`info` as the one line of a file that goes with the graph.
+
+    A file and no constant: what it tells of the proof is known when the graph has been written.
+    """
+    path = folder / INFO.name
+    path.write_text(json.dumps(info, ensure_ascii=False) + "\n", encoding="utf-8")
+    line, whole = tf.lookup.TextFileIndex.LINE_NUMBER, tf.lookup.TextFileIndex.WHOLE_LINE
+    with tf.init_scope(), tf.device("CPU:0"):
+        initializer = tf.lookup.TextFileInitializer(str(path), tf.int64, line, tf.string, whole)
+        return tf.lookup.StaticHashTable(initializer, "")

@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from tfpipe.data.read import Examples
+from tfpipe.exporting.stranger import Answers, batches_of, join, open_as_stranger
 from tfpipe.tasks.evaluation import Evaluation
 
 TOLERANCE = 1e-5
-RELOAD = Path(__file__).with_name("reload.py")
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What may differ: the share of texts with another label, and any score by so much."""
+
+    other_labels: float
+    difference: float
+
+
+EXACT = Bounds(0.0, TOLERANCE)
+# What products in a narrow type may change on the dev texts: a label in a thousand ...
+NARROW = Bounds(0.001, 0.03)
+# ... and on a few texts made to be hard, of which one label is already more than that.
+NARROW_EDGES = Bounds(1.0, 0.05)
 
 
 @dataclass(frozen=True)
 class Parity:
-    """How an export's answers compare with the training process."""
+    """How two answers to the same texts compare."""
 
     texts: int
     other_labels: int
@@ -28,7 +40,12 @@ class Parity:
 
     @property
     def holds(self) -> bool:
-        return self.other_labels == 0 and self.largest_difference <= TOLERANCE
+        return self.within(EXACT)
+
+    def within(self, bounds: Bounds) -> bool:
+        """Whether no more differs than that."""
+        few = self.other_labels <= bounds.other_labels * self.texts
+        return few and self.largest_difference <= bounds.difference
 
 
 def compare(export: Path, examples: Examples, expected: Evaluation) -> Parity:
@@ -36,21 +53,36 @@ def compare(export: Path, examples: Examples, expected: Evaluation) -> Parity:
 
     Raises RuntimeError when the fresh process fails.
     """
-    columns = {"text": list(examples.texts)}
-    if examples.text_pairs is not None:
-        columns["text_pair"] = list(examples.text_pairs)
-    with tempfile.TemporaryDirectory() as folder:
-        inputs, outputs = Path(folder, "inputs.json"), Path(folder, "outputs.npz")
-        inputs.write_text(json.dumps(columns), encoding="utf-8")
-        command = [sys.executable, str(RELOAD), str(export), str(inputs), str(outputs)]
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode:
-            raise RuntimeError(f"the export does not load in a fresh process:\n{done.stderr}")
-        with np.load(outputs) as answers:
-            labels, scores = answers["label"], answers["scores"]
-    wanted = np.array([expected.label_names[i] for i in expected.predicted])
+    stranger = open_as_stranger(export, batches_of(examples))
+    return hold_against(join(stranger.answered()), answers_of(expected))
+
+
+def answers_of(evaluation: Evaluation) -> Answers:
+    """What the training process answers."""
+    names = np.array(evaluation.label_names)
+    return Answers(names[evaluation.predicted], evaluation.scores)
+
+
+def hold_against(answers: Answers, expected: Answers) -> Parity:
+    """How `answers` compare with `expected`; raises RuntimeError where some are missing."""
+    if answers.scores.shape != expected.scores.shape:
+        raise RuntimeError(
+            f"the export gives scores of shape {answers.scores.shape}, and"
+            f" {expected.scores.shape} was expected"
+        )
+    difference = np.abs(answers.scores - expected.scores)
     return Parity(
-        texts=len(labels),
-        other_labels=int((labels != wanted).sum()),
-        largest_difference=float(np.abs(scores - expected.scores).max()),
+        texts=len(answers),
+        other_labels=int((answers.labels != expected.labels).sum()),
+        largest_difference=float(difference.max(initial=0.0)),
+    )
+
+
+def hold_batches(batches: Sequence[Answers], expected: Sequence[Answers]) -> Parity:
+    """As `hold_against`, where each batch must have the shape that is expected of it."""
+    found = [hold_against(*pair) for pair in zip(batches, expected, strict=True)]
+    return Parity(
+        texts=sum(parity.texts for parity in found),
+        other_labels=sum(parity.other_labels for parity in found),
+        largest_difference=max(parity.largest_difference for parity in found),
     )

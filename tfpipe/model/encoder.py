@@ -8,6 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfpipe.model.layout import Weights, lay_out
 from tfpipe.model.operations import drop, gelu, normalize, project
 from tfpipe.model.places import Places
 
@@ -43,13 +44,20 @@ class Encoder:
     Products run in `dtype`; layer norm, softmax, the residual stream, the pooler and the head are
     float32. With `packed` the dense products leave out padding. `seeds` gives each dropout of a
     pass its seed, int32 or int64 [2]; without it they come from TensorFlow's global generator.
+    `stored` are weights laid out before, in place of the model's variables.
     """
 
-    def __init__(self, bert: Any, dtype: tf.DType = tf.float32, packed: bool = False):
+    def __init__(
+        self,
+        bert: Any,
+        dtype: tf.DType = tf.float32,
+        packed: bool = False,
+        stored: Weights | None = None,
+    ):
         """bert: a transformers TFBert model, built; raises UnsupportedBert."""
         refuse_unsupported(bert.config)
-        self.dtype, self.packed = tf.as_dtype(dtype), packed
-        self._config, self._bert, self._main = bert.config, bert, bert.bert
+        self.dtype, self.packed, self._stored = tf.as_dtype(dtype), packed, stored
+        self._config, self._bert = bert.config, bert
         self._activation = ACTIVATIONS[bert.config.hidden_act]
 
     def tokens(
@@ -59,97 +67,103 @@ class Encoder:
 
         batch: input_ids, token_type_ids, attention_mask int32 [B, L].
         """
-        places, rows = self._run(batch, Dropout(training, seeds), first_only=False)
+        places, rows = self._run(batch, self._weights(), Dropout(training, seeds), False)
         return places.spread(rows)
 
     def pooled(
         self, batch: dict[str, Any], training: bool = False, seeds: Seeds | None = None
     ) -> tf.Tensor:
         """What the pooler makes of the first token, float32 [B, H]."""
-        return self._pool(batch, Dropout(training, seeds))
+        return self._pool(batch, self._weights(), Dropout(training, seeds))
 
     def logits(
         self, batch: dict[str, Any], training: bool = False, seeds: Seeds | None = None
     ) -> tf.Tensor:
         """The classification head's output, float32 [B, K]."""
-        dropout = Dropout(training, seeds)
+        dropout, weights = Dropout(training, seeds), self._weights()
         rate = self._config.classifier_dropout
         rate = self._config.hidden_dropout_prob if rate is None else rate
-        head = self._bert.classifier
-        return _dense(dropout(self._pool(batch, dropout), rate), head)
+        return _dense(dropout(self._pool(batch, weights, dropout), rate), weights, "head")
 
-    def _pool(self, batch: dict[str, Any], dropout: Dropout) -> tf.Tensor:
-        _, rows = self._run(batch, dropout, first_only=True)
-        pooler = self._main.pooler.dense
-        return tf.tanh(_dense(rows, pooler))
+    def _weights(self) -> Weights:
+        return self._stored or lay_out(self._bert, self.dtype)
+
+    def _pool(self, batch: dict[str, Any], weights: Weights, dropout: Dropout) -> tf.Tensor:
+        _, rows = self._run(batch, weights, dropout, first_only=True)
+        return tf.tanh(_dense(rows, weights, "pooler"))
 
     def _run(
-        self, batch: dict[str, Any], dropout: Dropout, first_only: bool
+        self, batch: dict[str, Any], weights: Weights, dropout: Dropout, first_only: bool
     ) -> tuple[Places, tf.Tensor]:
         places = Places(batch["attention_mask"], self.packed)
-        rows = self._embed(batch, places, dropout)
-        layers = self._main.encoder.layer
+        rows = self._embed(batch, weights, places, dropout)
+        layers = [f"layer{number}" for number in range(self._config.num_hidden_layers)]
         for layer in layers:
             # The pooler reads nothing but the first token: the last layer computes no other.
             alone = first_only and layer is layers[-1]
-            mixed = self._attend(layer.attention.self_attention, rows, places, dropout, alone)
+            mixed = self._attend(layer, rows, weights, places, dropout, alone)
             if alone:
                 rows = places.first(rows)
-            rows = self._add(layer.attention.dense_output, mixed, rows, dropout)
-            inner = _dense(self._cast(rows), layer.intermediate.dense)
+            rows = self._add(f"{layer}/attended", mixed, rows, weights, dropout)
+            inner = _dense(self._cast(rows), weights, f"{layer}/inner")
             inner = self._activate(inner, dropout.training)
-            rows = self._add(layer.bert_output, inner, rows, dropout)
+            rows = self._add(f"{layer}/output", inner, rows, weights, dropout)
         if first_only and not layers:
             rows = places.first(rows)
         return places, rows
 
-    def _embed(self, batch: dict[str, Any], places: Places, dropout: Dropout) -> tf.Tensor:
-        tables = self._main.embeddings
+    def _embed(
+        self, batch: dict[str, Any], weights: Weights, places: Places, dropout: Dropout
+    ) -> tf.Tensor:
         ids = places.pack(tf.reshape(batch["input_ids"], [-1]))
         types = places.pack(tf.reshape(batch["token_type_ids"], [-1]))
-        rows = tf.gather(tables.weight, ids) + tf.gather(tables.token_type_embeddings, types)
-        rows = places.add_positions(rows, tf.convert_to_tensor(tables.position_embeddings))
-        return dropout(self._norm(tables.LayerNorm, rows), self._config.hidden_dropout_prob)
+        rows = _look_up(weights["words"], ids) + _look_up(weights["types"], types)
+        positions = tf.cast(tf.convert_to_tensor(weights["positions"]), tf.float32)
+        rows = places.add_positions(rows, positions)
+        rows = self._norm("embedded", rows, weights)
+        return dropout(rows, self._config.hidden_dropout_prob)
 
     def _attend(
-        self, attention: Any, rows: tf.Tensor, places: Places, dropout: Dropout, first_only: bool
+        self,
+        layer: str,
+        rows: tf.Tensor,
+        weights: Weights,
+        places: Places,
+        dropout: Dropout,
+        first_only: bool,
     ) -> tf.Tensor:
         config = self._config
         heads, size = config.num_attention_heads, config.hidden_size // config.num_attention_heads
-        scale = size**-0.5
-        query, key, value = attention.query, attention.key, attention.value
-        # The scores' divisor goes into the query's weights, where it costs least and keeps
-        # float16 products small.
-        kernels = [query.kernel * scale, key.kernel, value.kernel]
-        biases = [query.bias * scale, key.bias, value.bias]
-        kernels, biases = [*map(self._cast, kernels)], [*map(self._cast, biases)]
         rows = self._cast(rows)
-        if first_only:
-            queries = project(places.first(rows), kernels.pop(0), biases.pop(0))
-            queries = tf.reshape(queries, [-1, heads, 1, size])
-        count = len(kernels)
-        wide = project(rows, tf.concat(kernels, 1), tf.concat(biases, 0))
-        wide = tf.reshape(places.spread(wide), [places.count, places.length, count, heads, size])
-        split = tf.unstack(tf.transpose(wide, [2, 0, 3, 1, 4]), count)
-        if not first_only:
-            queries = split.pop(0)
-        keys, values = split
+        split: list[tf.Tensor] = []
+        if f"{layer}/query/kernel" in weights:
+            asked = places.first(rows) if first_only else rows
+            asked = _dense(asked, weights, f"{layer}/query")
+            asked = asked[:, tf.newaxis] if first_only else places.spread(asked)
+            asked = tf.reshape(asked, [places.count, -1, heads, size])
+            split.append(tf.transpose(asked, [0, 2, 1, 3]))
+        count = 3 - len(split)
+        wide = places.spread(_dense(rows, weights, f"{layer}/mixed"))
+        wide = tf.reshape(wide, [places.count, places.length, count, heads, size])
+        queries, keys, values = split + tf.unstack(tf.transpose(wide, [2, 0, 3, 1, 4]), count)
         scores = tf.cast(tf.matmul(queries, keys, transpose_b=True), tf.float32)
-        weights = tf.nn.softmax(scores + places.penalty)
-        weights = dropout(weights, config.attention_probs_dropout_prob)
-        mixed = tf.matmul(self._cast(weights), values)
+        shares = tf.nn.softmax(scores + places.penalty)
+        shares = dropout(shares, config.attention_probs_dropout_prob)
+        mixed = tf.matmul(self._cast(shares), values)
         if first_only:
             return tf.reshape(mixed, [-1, heads * size])
         mixed = tf.reshape(tf.transpose(mixed, [0, 2, 1, 3]), [-1, heads * size])
         return places.pack(mixed)
 
-    def _add(self, output: Any, inner: tf.Tensor, rows: tf.Tensor, dropout: Dropout) -> tf.Tensor:
-        change = _dense(inner, output.dense)
+    def _add(
+        self, name: str, inner: tf.Tensor, rows: tf.Tensor, weights: Weights, dropout: Dropout
+    ) -> tf.Tensor:
+        change = _dense(inner, weights, name)
         change = dropout(tf.cast(change, tf.float32), self._config.hidden_dropout_prob)
-        return self._norm(output.LayerNorm, rows + change)
+        return self._norm(name, rows + change, weights)
 
-    def _norm(self, norm: Any, rows: tf.Tensor) -> tf.Tensor:
-        gamma, beta = tf.convert_to_tensor(norm.gamma), tf.convert_to_tensor(norm.beta)
+    def _norm(self, name: str, rows: tf.Tensor, weights: Weights) -> tf.Tensor:
+        gamma, beta = (tf.convert_to_tensor(weights[f"{name}/{n}"]) for n in ("gamma", "beta"))
         return normalize(rows, gamma, beta, tf.constant(self._config.layer_norm_eps))
 
     def _activate(self, rows: tf.Tensor, training: bool) -> tf.Tensor:
@@ -162,8 +176,14 @@ class Encoder:
         return tf.cast(rows, self.dtype)
 
 
-def _dense(rows: tf.Tensor, layer: Any) -> tf.Tensor:
-    return project(rows, tf.cast(layer.kernel, rows.dtype), tf.cast(layer.bias, rows.dtype))
+def _dense(rows: tf.Tensor, weights: Weights, name: str) -> tf.Tensor:
+    kernel, bias = (tf.convert_to_tensor(weights[f"{name}/{part}"]) for part in ("kernel", "bias"))
+    return project(rows, kernel, bias)
+
+
+def _look_up(table: Any, rows: tf.Tensor) -> tf.Tensor:
+    # From the variable itself: its gradient is then of the rows that were read alone.
+    return tf.cast(tf.gather(table, rows), tf.float32)
 
 
 class Dropout:

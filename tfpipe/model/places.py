@@ -37,7 +37,8 @@ class Places:
     def first(self, rows: tf.Tensor) -> tf.Tensor:
         """The rows of the first tokens, [B, C]."""
         if self._packed:
-            return tf.gather(rows, self._rows[:: self.length])
+            # Not by a slice, whose rank nobody knows before its step is known.
+            return tf.gather(rows, tf.gather(self._rows, tf.range(self.count) * self.length))
         return self.spread(rows)[:, 0]
 
     def add_positions(self, rows: tf.Tensor, table: tf.Tensor) -> tf.Tensor:

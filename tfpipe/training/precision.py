@@ -29,11 +29,11 @@ def choose_precision(name: str, classifier: Classifier) -> str:
             )
         return "float32"
     if name == "auto":
-        return "bfloat16" if _computes_in_bfloat16() else "float32"
+        return "bfloat16" if computes_in_bfloat16() else "float32"
     return name
 
 
-def _computes_in_bfloat16() -> bool:
+def computes_in_bfloat16() -> bool:
     """Whether the devices have bfloat16 products in hardware."""
     if tf.config.list_logical_devices("TPU"):
         return True

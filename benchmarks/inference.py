@@ -1,0 +1,205 @@
+"""Inference from text to label against stock TFBert, ONNX Runtime and PyTorch, in one run.
+
+    python benchmarks/inference.py RUN DATA.tsv [--peers PYTHON] [--rounds 5] [--seconds 2]
+
+RUN is a finished training run; DATA.tsv has a header and a text in the first column, and its texts
+are taken in the order they arrive. Every model has a process of its own that waits while another
+works, tokenizes what it is given, and answers the same batches. Ours are exports in float32 and
+bfloat16, loaded as the server loads them; PYTHON is an interpreter that has torch, transformers
+and onnxruntime (default: this one); without them those peers are left out, and that is said.
+
+Prints, for each batch size, texts a second (median over the rounds), milliseconds a batch (of all
+batches), and how many times as fast ours in bfloat16 is (median of the ratios within a round); at
+the end, what each answers beside stock TFBert in float32.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import numpy as np
+
+from benchmarks.train import ask, can_import
+
+FOLDER = Path(__file__).parent
+PEERS = FOLDER / "peers"
+SIZES = (1, 8, 32, 128)
+OURS, REFERENCE = "ours bfloat16", "stock TFBert export"
+# Seconds of each batch, by size and model.
+Round = dict[tuple[int, str], list[float]]
+
+
+def write_ours(run: str, folder: Path) -> None:
+    """Our exports of a run: FOLDER/float32/1 and FOLDER/bfloat16/1."""
+    from tfpipe.run import open_run  # isort: skip
+
+    from tfpipe.exporting.graph import Servable
+    from tfpipe.model import checkpoint
+    from tfpipe.tasks import TASKS
+
+    finished = open_run(run)
+    model = checkpoint.load(finished.model)
+    task = TASKS[finished.config.task](model.label_names)
+    for precision in ("float32", "bfloat16"):
+        servable = Servable(model, task, finished.config.max_length, False, {}, precision)
+        servable.save(str(folder / precision / "1"))
+
+
+def max_length(run: str) -> str:
+    """The longest input of a run, in tokens."""
+    from tfpipe.run import open_run
+
+    return str(open_run(run).config.max_length)
+
+
+def models(arguments: argparse.Namespace, folder: Path) -> dict[str, list[str]]:
+    """Name and command of every model that can run here, their files written to `folder`."""
+    run, data = str(Path(arguments.run).resolve()), str(Path(arguments.data).resolve())
+    trained, longest = str(Path(run, "model")), max_length(run)
+    ours = [sys.executable, str(FOLDER / "our_inference.py")]
+    # Each in a process that ends: what it leaves in memory slows no measurement.
+    subprocess.run([sys.executable, __file__, "--write", run, str(folder)], check=True)
+    stock = [sys.executable, str(PEERS / "stock_export.py"), run, str(folder / "stock" / "1")]
+    subprocess.run(stock, check=True)
+    commands = {
+        OURS: [*ours, str(folder / "bfloat16" / "1"), data],
+        "ours float32": [*ours, str(folder / "float32" / "1"), data],
+        REFERENCE: [*ours, str(folder / "stock" / "1"), data],
+    }
+    if not can_import(arguments.peers, "torch", "transformers"):
+        print(f"{arguments.peers} lacks torch or transformers: no PyTorch, no ONNX Runtime")
+        return commands
+    torch = [arguments.peers, str(PEERS / "torch_inference.py"), trained, data, longest]
+    if can_import(arguments.peers, "onnx", "onnxruntime"):
+        onnx = [arguments.peers, str(PEERS / "onnx_inference.py")]
+        export = [*onnx, "export", trained, str(folder), longest]
+        subprocess.run(export, check=True, capture_output=not arguments.loud)
+        for precision in ("float32", "int8"):
+            graph = str(folder / f"{precision}.onnx")
+            commands[f"ONNX Runtime {precision}"] = [*onnx, graph, data, longest, trained]
+    else:
+        print(f"{arguments.peers} lacks onnx or onnxruntime: no ONNX Runtime")
+    for precision, name in (
+        ("float32", "PyTorch float32"),
+        ("bfloat16", "PyTorch bfloat16 weights"),
+        ("autocast", "PyTorch bfloat16 autocast"),
+    ):
+        commands[name] = [*torch, precision]
+    return commands
+
+
+@contextlib.contextmanager
+def start(name: str, command: list[str], loud: bool) -> Iterator[subprocess.Popen[str]]:
+    """A model's process, ready to be asked, ended with the block."""
+    process = subprocess.Popen(
+        command,
+        env={**os.environ, "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=None if loud else subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        if process.stdout.readline().strip() != "ready":
+            raise RuntimeError(f"{name} did not start; --loud shows what it says")
+        yield process
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def measure(running: dict[str, subprocess.Popen[str]], seconds: float, rounds: int) -> list[Round]:
+    """Seconds of every batch; within a round all models answer the same batches."""
+    counts = {}
+    for size in SIZES:
+        for name, process in running.items():
+            # Cold: what is compiled for a shape, is.
+            taken = ask(process, f"time {size} 0 {max(2, 64 // size)}")
+            if name == OURS:
+                counts[size] = max(2, round(seconds / statistics.median(taken)))
+    found = []
+    for number in range(rounds):
+        measured: Round = {}
+        for size, count in counts.items():
+            for name, process in running.items():
+                measured[size, name] = ask(process, f"time {size} {number * size * count} {count}")
+        found.append(measured)
+        print(".", end="", file=sys.stderr, flush=True)
+    return found
+
+
+def report(rounds: list[Round], names: list[str]) -> None:
+    """The table of each batch size."""
+    for size in SIZES:
+        count = len(rounds[0][size, OURS])
+        print(f"\nbatch {size} ({count} batches a round)")
+        print(f"{'texts/s':>9} {'p50 ms':>9} {'p99 ms':>9} {'ours to it':>11} {'in p50':>8}")
+        for name in names:
+            taken = [r[size, name] for r in rounds]
+            rate = statistics.median(size * len(t) / sum(t) for t in taken)
+            p50, p99 = np.percentile(np.concatenate(taken) * 1000, [50, 99])
+            times = statistics.median(sum(r[size, name]) / sum(r[size, OURS]) for r in rounds)
+            median = statistics.median(
+                statistics.median(r[size, name]) / statistics.median(r[size, OURS]) for r in rounds
+            )
+            print(f"{rate:9,.0f} {p50:9.2f} {p99:9.2f} {times:10.2f}x {median:7.2f}x  {name}")
+
+
+def compare(running: dict[str, subprocess.Popen[str]], folder: Path) -> None:
+    """The table of answers."""
+    answers = {}
+    for number, (name, process) in enumerate(running.items()):
+        path = folder / f"answers{number}.npz"
+        ask(process, f"answer {path}")
+        with np.load(path) as found:
+            answers[name] = found["labels"], found["scores"]
+    labels, scores = answers[REFERENCE]
+    print(f"\nanswers to {len(labels)} texts beside {REFERENCE}")
+    print(f"{'labels equal':>13} {'largest score difference':>25}")
+    for name, (other_labels, other_scores) in answers.items():
+        equal = float(np.mean(labels == other_labels))
+        print(f"{equal:12.2%} {np.abs(scores - other_scores).max():25.2e}  {name}")
+
+
+def main() -> None:
+    """Parse and measure."""
+    if sys.argv[1:2] == ["--write"]:
+        write_ours(sys.argv[2], Path(sys.argv[3]))
+        return
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("run")
+    parser.add_argument("data")
+    parser.add_argument("--peers", default=sys.executable, metavar="PYTHON")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument(
+        "--seconds", type=float, default=2.0, help="of ours at each size in each round"
+    )
+    parser.add_argument("--without", action="append", default=[], metavar="WORD", help="leave out")
+    parser.add_argument("--loud", action="store_true", help="show what the models' processes say")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
+        folder = Path(name)
+        running = {
+            name: stack.enter_context(start(name, command, arguments.loud))
+            for name, command in models(arguments, folder).items()
+            if not any(word in name for word in arguments.without)
+        }
+        report(measure(running, arguments.seconds, arguments.rounds), list(running))
+        compare(running, folder)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+"""A peer of benchmarks/inference.py: transformers' TFBert as a SavedModel that takes strings.
+
+    python stock_export.py RUN FOLDER
+
+Our tokenizer stands before it, as without one in the graph there would be no signature on strings;
+batches are padded to their longest text.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", ".."))
+
+# Before TensorFlow: it sets up the environment of TensorFlow and transformers.
+from tfpipe.run import open_run  # isort: skip
+
+import tensorflow as tf
+
+from tfpipe.model import checkpoint
+from tfpipe.tasks import TASKS
+
+
+class StockBert(tf.Module):
+    """A TFBert with its head, a tokenizer and a decoder."""
+
+    def __init__(self, run: str):
+        super().__init__()
+        finished = open_run(run)
+        model = checkpoint.load(finished.model)
+        task = TASKS[finished.config.task](model.label_names)
+        self.tokenizer, self.weights = model.tokenizer, list(model.bert.weights)
+
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="text")])
+        def serve(text: tf.Tensor) -> dict[str, tf.Tensor]:
+            batch = self.tokenizer(text, None, max_length=finished.config.max_length)
+            return task.decode(model.bert(**batch, training=False).logits)
+
+        self.serve = serve
+
+
+if __name__ == "__main__":
+    stock = StockBert(sys.argv[1])
+    tf.saved_model.save(stock, str(Path(sys.argv[2])), {"serving_default": stock.serve})

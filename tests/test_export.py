@@ -1,0 +1,170 @@
+"""The command: what is refused leaves nothing, what is killed leaves the old state or the new."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import tensorflow as tf
+
+from tests.serving_models import save_classifier
+from tests.tiny import write_messages
+from tfpipe.export import Export, main
+from tfpipe.exporting.info import read_info
+from tfpipe.exporting.publish import list_versions
+from tfpipe.run import Run
+
+ROOT = Path(__file__).parents[1]
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(child.name for child in folder.iterdir())
+
+
+def start_export(run: Path, to: Path) -> subprocess.Popen:
+    command = [sys.executable, "-m", "tfpipe.export", str(run), "--to", str(to)]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+@pytest.fixture
+def base(published: tuple[Run, Export], tmp_path: Path) -> Path:
+    """FOLDER/NAME with the published version as versions 1 and 2."""
+    for number in ("1", "2"):
+        shutil.copytree(published[1].folder, tmp_path / "models" / "tiny" / number)
+    return tmp_path / "models" / "tiny"
+
+
+def test_a_model_that_the_gate_refuses_leaves_nothing(
+    published: tuple[Run, Export], tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    to = tmp_path / "models" / "tiny"
+    arguments = [str(published[0].folder), "--to", str(to)]
+    assert main([*arguments, "--require", "dev.loss<1", "--require", "dev.accuracy>1"]) == 2
+    told = capsys.readouterr()
+    assert told.out == "" and "Traceback" not in told.err
+    assert "required dev.accuracy>1" in told.err and "nothing was published" in told.err
+    assert names(tmp_path) == []
+
+
+def test_what_can_be_refused_early_is(
+    published: tuple[Run, Export], base: Path, capsys: pytest.CaptureFixture, tmp_path: Path
+) -> None:
+    run = str(published[0].folder)
+    other = tmp_path / "models" / "other"
+    save_classifier(other / "1", {"labels": ["card", "money", "weather"]})
+    unfinished = tmp_path / "unfinished"
+    shutil.copytree(published[0].folder, unfinished)
+    (unfinished / "metrics.json").unlink()
+    for arguments, said in (
+        ([str(unfinished), "--to", str(base)], "the run is not finished"),
+        ([run, "--to", str(base), "--version", "2"], "this version exists"),
+        ([run, "--to", str(base), "--require", "dev.acuracy>1"], "did you mean 'dev.accuracy'?"),
+        ([run, "--to", str(base), "--not-worse-than", str(base / "3")], "names no version"),
+        ([run, "--to", str(base), "--keep", "0"], "--keep is out of range"),
+        ([run, "--to", str(base), "--model-config", "x"], "says nothing without --keep"),
+        ([run, "--to", str(other)], "gone 'money'"),
+        ([run, "--to", str(tmp_path / "unfinished" / "config.yaml" / "x")], "cannot be written"),
+    ):
+        assert main(arguments) == 2
+        told = capsys.readouterr()
+        assert said in told.err and told.out == ""
+        assert "the graph is written" not in told.err
+    assert names(base) == ["1", "2"] and names(other) == ["1"]
+
+
+def test_a_kill_is_survived_and_old_versions_go(
+    published: tuple[Run, Export], base: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    process = start_export(published[0].folder, base)
+    while not list(base.glob(".*/saved_model.pb")):
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    assert len(names(base)) == 3 and set(list_versions(base)) == {1, 2}
+
+    config = tmp_path / "models.config"
+    config.write_text(
+        'model_config_list { config { name: "tiny" base_path: "/m" model_platform: "tensorflow"'
+        ' version_labels { key: "stable" value: 1 } } }'
+    )
+    arguments = [str(published[0].folder), "--to", str(base), "--json", "--version", "7"]
+    duel = ["--not-worse-than", str(base / "2")]
+    assert main([*arguments, *duel, "--keep", "1", "--model-config", str(config)]) == 0
+    told = capsys.readouterr()
+    assert names(base) == ["1", "7"]
+    result = json.loads(told.out)
+    assert (result["version"], result["removed"]) == (7, [2])
+    assert result["gate"]["not_worse_than"]["p_value"] == 1.0
+    assert "removed old versions: 2" in told.err
+    info = read_info(base / "7")
+    assert info and info["gate"] == result["gate"]
+
+
+@pytest.mark.slow
+def test_killed_at_twenty_moments(published: tuple[Run, Export], base: Path) -> None:
+    """The old state or the new is there and loads, and the next export clears the rest away."""
+    began = time.perf_counter()
+    assert start_export(published[0].folder, base).wait() == 0
+    seconds = time.perf_counter() - began
+    versions = {1, 2, 3}
+    for moment in range(20):
+        process = start_export(published[0].folder, base)
+        # Most of the first half is imports; the last moments are around the publish itself.
+        time.sleep(seconds * (0.4 + 0.65 * moment / 19))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        now = set(list_versions(base))
+        assert versions <= now and len(now - versions) <= 1
+        for number in now - versions:
+            model = tf.saved_model.load(str(base / str(number)))
+            answer = model.signatures["serving_default"](text=tf.constant(["my card"]))
+            assert answer["scores"].shape == (1, 3)
+        versions = now
+    assert start_export(published[0].folder, base).wait() == 0
+    assert names(base) == sorted(str(number) for number in versions | {max(versions) + 1})
+
+
+@pytest.mark.slow
+def test_a_disk_that_is_really_full(published: tuple[Run, Export], tmp_path: Path) -> None:
+    alone = ["unshare", "-rm"]
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = f"mount -t tmpfs -o size=1m none {disk}"
+    if not shutil.which("unshare") or subprocess.run([*alone, "sh", "-c", mount]).returncode:
+        pytest.skip("a small disk of one's own cannot be had here")
+    export = f"{sys.executable} -m tfpipe.export {published[0].folder} --to {disk}/models/tiny"
+    done = subprocess.run(
+        [*alone, "sh", "-c", f"{mount} && {export}; echo $?; ls -A {disk}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env=dict(os.environ),
+    )
+    assert done.stdout.split() == ["2"], done.stderr
+    assert "the disk is full, nothing was published" in done.stderr
+
+
+@pytest.mark.slow
+def test_two_exports_at_once_both_get_a_number(
+    published: tuple[Run, Export], tmp_path: Path
+) -> None:
+    to = tmp_path / "models" / "tiny"
+    both = [start_export(published[0].folder, to) for _ in range(2)]
+    assert [process.wait() for process in both] == [0, 0]
+    assert names(to) == ["1", "2"]
+    for folder in list_versions(to).values():
+        assert (read_info(folder) or {})["parity"]["fresh_process"]["texts"] == 24
+
+
+def test_data_of_its_own_needs_its_columns(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    data = write_messages(tmp_path / "dev.tsv", rows=3)
+    assert main(["r", "--to", "m", "--text", "x", "--data", str(data)]) == 2
+    assert "--data says nothing without --not-worse-than" in capsys.readouterr().err

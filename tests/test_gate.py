@@ -1,0 +1,184 @@
+"""What a model must reach before it is published, and the model that it must not be worse than."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.tiny import write_messages
+from tfpipe.config import ExportConfig, build, parse_requirements
+from tfpipe.errors import UserError, UserErrors
+from tfpipe.export import Export
+from tfpipe.exporting.gate import Gate, figures_by_name, pass_gate, read_gate
+from tfpipe.exporting.proof import Proof
+from tfpipe.exporting.rival import judge
+from tfpipe.exporting.stranger import Answers, batches_of, join, open_as_stranger
+from tfpipe.exporting.verify import Parity
+from tfpipe.run import Run
+from tfpipe.tasks import TASKS
+from tfpipe.tasks.evaluation import Evaluation
+
+
+def configured(run: Run, **values: object) -> ExportConfig:
+    return build(ExportConfig, {"run": str(run.folder), "to": "models/x", **values})
+
+
+def task_of(run: Run):
+    return TASKS["classify"](run.data["model"]["labels"])
+
+
+@pytest.fixture(scope="module")
+def proof(published: tuple[Run, Export]) -> Proof:
+    """Right answers to two of three dev texts."""
+    run, _ = published
+    dev, names = run.read_dev(), run.data["model"]["labels"]
+    gold = np.array([names.index(label) for label in dev.labels])
+    chosen = np.where(np.arange(len(gold)) % 3 == 0, (gold + 1) % 3, gold)
+    scores = np.eye(3, dtype=np.float32)[chosen] * 0.8 + 0.1
+    evaluation = Evaluation(dev.texts, names, gold, scores, 1.0)
+    answers = Answers(np.array(names)[chosen], scores)
+    return Proof(Parity(len(gold), 0, 0.0), {}, answers, evaluation, np.ones(len(gold), int))
+
+
+# ---- --require ------------------------------------------------------------------------------
+
+
+def test_requirements_are_read() -> None:
+    found = parse_requirements("dev.accuracy>=0.90, test.macro_f1 > .8,dev.loss<=1e-1")
+    assert [str(one) for one in found] == [
+        *("dev.accuracy>=0.9", "test.macro_f1>0.8", "dev.loss<=0.1")
+    ]
+    assert parse_requirements(None) == []
+
+
+@pytest.mark.parametrize("text", ["dev.accuracy", "dev.accuracy=0.9", ">=0.9", "a>=b", "a>=1,"])
+def test_what_is_no_requirement_is_told(text: str) -> None:
+    values = {"run": "r", "to": "m", "require": text, "version": "x"}
+    with pytest.raises(UserErrors) as caught:
+        build(ExportConfig, values)
+    assert [error.wrong.split()[0] for error in caught.value.errors] == ["--version", "--require"]
+
+
+def test_nan_meets_no_requirement() -> None:
+    (one,) = parse_requirements("a>=0")
+    assert one.is_met(0.0) and not one.is_met(float("nan"))
+
+
+def test_every_number_of_a_run_can_be_required(published: tuple[Run, Export]) -> None:
+    known = figures_by_name(published[0].metrics)
+    assert {"dev.accuracy", "dev.loss", "model.parameters", "train.steps"} <= set(known)
+    assert "environment.python" not in known and "task" not in known
+
+
+def test_an_unknown_figure_is_told_with_all_else(published: tuple[Run, Export]) -> None:
+    run, _ = published
+    config = configured(run, require="dev.acuracy>0.9", not_worse_than="models/none/3")
+    with pytest.raises(UserErrors) as caught:
+        read_gate(config, run, task_of(run))
+    figure, rival = caught.value.errors
+    assert "did you mean 'dev.accuracy'?" in figure.fix
+    assert rival.wrong == "--not-worse-than names no version"
+
+
+def test_figures_of_dev_are_those_that_the_export_reaches(
+    published: tuple[Run, Export], proof: Proof
+) -> None:
+    run, done = published
+    assert run.metrics["dev"]["accuracy"] > 0.9
+    told: list[str] = []
+    for require, passes in (("dev.accuracy>0.6,model.parameters>1", True), ("dev.loss<0", False)):
+        gate = read_gate(configured(run, require=require), run, task_of(run))
+        if passes:
+            found = pass_gate(gate, done.folder, proof, run.read_dev(), told.append)
+            assert found["required"][0]["found"] == pytest.approx(2 / 3)
+            assert len(told) == 2
+            continue
+        with pytest.raises(UserError, match="dev.loss is 1, required dev.loss<0"):
+            pass_gate(gate, done.folder, proof, run.read_dev(), told.append)
+
+
+# ---- --not-worse-than -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "new, old, p_value, worse",
+    [
+        # scipy.stats.binomtest and R's binom.test agree on these.
+        ("rrrrrrrrrr", "rrrrrrrrrr", 1.0, False),
+        ("wwwwwrrrrr", "rrrrrrrrrr", 0.0625, False),
+        ("wwwwwwrrrr", "rrrrrrrrrr", 0.03125, True),
+        ("rrrrrrrrrr", "wwwwwwrrrr", 0.03125, False),
+        ("wwwwwwwrrr", "rrrrrrrwrr", 0.0703125, False),
+        ("wwwwwwwwww", "wwwwwwwwww", 1.0, False),
+    ],
+)
+def test_the_paired_test(new: str, old: str, p_value: float, worse: bool) -> None:
+    duel = judge("models/x/1", "dev", ["r"] * 10, np.array(list(new)), np.array(list(old)))
+    assert duel.p_value == pytest.approx(p_value)
+    assert duel.new_is_worse is worse
+    pairs = list(zip(new, old, strict=True))
+    counts = duel.both, duel.only_new, duel.only_old, duel.neither
+    assert counts == tuple(
+        pairs.count(pair) for pair in [("r", "r"), ("r", "w"), ("w", "r"), ("w", "w")]
+    )
+
+
+def test_a_model_that_is_worse_is_refused(published: tuple[Run, Export], proof: Proof) -> None:
+    run, done = published
+    gate = read_gate(configured(run, not_worse_than=str(done.folder)), run, task_of(run))
+    with pytest.raises(UserError, match="worse than --not-worse-than allows") as caught:
+        pass_gate(gate, done.folder, proof, run.read_dev(), print)
+    assert "8 in " in caught.value.found and "p = 0.0078" in caught.value.found
+
+
+def test_both_answer_the_texts_of_data(
+    published: tuple[Run, Export], proof: Proof, tmp_path: Path
+) -> None:
+    run, done = published
+    data = write_messages(tmp_path / "more.tsv", rows=30, seed=5)
+    config = configured(run, not_worse_than=str(done.folder), data=str(data))
+    gate = read_gate(config, run, task_of(run))
+    found = pass_gate(gate, done.folder, proof, run.read_dev(), print)["not_worse_than"]
+    assert found["both"] + found["neither"] == 30 and found["both"] > 25
+    assert found["p_value"] == 1.0 and not found["new_is_worse"] and found["data"] == str(data)
+
+
+def test_texts_of_another_kind_are_refused(published: tuple[Run, Export], tmp_path: Path) -> None:
+    run, done = published
+    pairs = write_messages(tmp_path / "pairs.tsv", rows=6, pairs=True)
+    other = tmp_path / "other.tsv"
+    other.write_text("text\tlabel\nmy card\tbanana\n")
+    for data, said in ((pairs, "reads single texts"), (other, "was not trained on")):
+        config = configured(run, not_worse_than=str(done.folder), data=str(data))
+        with pytest.raises(UserError, match=said):
+            read_gate(config, run, task_of(run))
+
+
+def test_a_rival_that_cannot_answer_is_told(
+    published: tuple[Run, Export], proof: Proof, tmp_path: Path
+) -> None:
+    run, done = published
+    broken = tmp_path / "1"
+    shutil.copytree(done.folder, broken)
+    (broken / "variables" / "variables.index").unlink()
+    gate = Gate((), {}, broken, None)
+    with pytest.raises(UserError, match="cannot answer these texts"):
+        pass_gate(gate, done.folder, proof, run.read_dev(), print)
+
+
+def test_data_says_nothing_without_a_rival() -> None:
+    with pytest.raises(UserError, match="--data says nothing without --not-worse-than"):
+        build(ExportConfig, {"run": "r", "to": "m", "data": "dev.tsv"})
+
+
+def test_answers_come_in_the_order_of_the_texts(published: tuple[Run, Export]) -> None:
+    run, done = published
+    dev = run.read_dev()
+    many = dataclasses.replace(dev, texts=[*dev.texts] * 4, labels=[*(dev.labels or ())] * 4)
+    assert len(batches_of(many)) == 2
+    answers = join(open_as_stranger(done.folder, batches_of(many)).answered())
+    assert (answers.labels == np.array(many.labels)).mean() > 0.9

@@ -1,0 +1,65 @@
+"""What `tfpipe.predict` needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tfpipe.config.conflicts import Conflict
+from tfpipe.config.fields import setting
+from tfpipe.errors import UserError
+
+
+@dataclass(frozen=True)
+class PredictConfig:
+    """A run, an export or a server, and the two files."""
+
+    run_or_export: str | None = setting(
+        None,
+        "folder of a run, of a version, or of a served name (highest version)",
+        positional=True,
+    )
+    data: str = setting(
+        "", "file to answer, of any size; a label column is passed over", required=True
+    )
+    out: str = setting("", "file to write: .tsv, .csv or .jsonl, or .gz of these", required=True)
+    target: str | None = setting(None, "host:port of a server to ask instead")
+    model: str | None = setting(None, "the model's name on the server")
+    version: int | None = setting(None, "its version (default: the newest)", minimum=0)
+    text: str | None = setting(None, "name of the text column (default: found)")
+    text_pair: str | None = setting(None, "name of the second text's column (default: found)")
+    scores: bool = setting(False, "write the score of every label too")
+    answer_empty: bool = setting(False, "answer rows without a text as an empty text, not stop")
+    batch_size: int = setting(64, "texts in a forward pass or request, at most", minimum=1)
+    window: int = setting(4096, "rows that are sorted by length and kept together", minimum=1)
+    json: bool = setting(False, "print rows and speed as one JSON object")
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """What does not go together, each with the names of the fields that it is about."""
+        if (self.run_or_export is None) == (self.target is None):
+            yield (
+                ("run_or_export", "target"),
+                UserError(
+                    "there must be one model to ask",
+                    f"folder {self.run_or_export}, --target {self.target}",
+                    "give the folder of a run or an export, or --target host:port",
+                ),
+            )
+        elif (self.target is None) != (self.model is None):
+            yield (
+                ("target", "model"),
+                UserError(
+                    "a server and the name of its model go together",
+                    f"--target {self.target}, --model {self.model}",
+                    "give both, or the folder of a run or an export alone",
+                ),
+            )
+        if self.version is not None and self.target is None:
+            yield (
+                ("version", "target"),
+                UserError(
+                    "--version is of a model on a server",
+                    f"--version {self.version} without --target",
+                    "give the version's own folder, FOLDER/NAME/N",
+                ),
+            )

@@ -1,0 +1,110 @@
+"""`python -m tfpipe.doctor [RUN_OR_EXPORT_OR_FILE]`: what is there, and what will not work."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tfpipe.cli import parse, parser_for, run, say
+from tfpipe.config import DoctorConfig
+from tfpipe.doctoring.findings import Diagnosis
+from tfpipe.errors import UserError, did_you_mean
+
+ABOUT = """Look at the environment (packages, Keras, TensorFlow, processor, memory, disk), or at a
+data file, a run or an export, and say what is ok, what is worth a note and what is a problem.
+Exit status: 0 without a problem, 2 with one."""
+EXAMPLE = "python -m tfpipe.doctor models/support"
+# What only a run's folder holds; config.yaml alone may be missing in a damaged one.
+RUN_FILES = ("config.yaml", "data.json", "metrics.json")
+
+
+def examine(config: DoctorConfig) -> Diagnosis:
+    """Everything found about the subject; raises UserError for one that is nothing of ours."""
+    if config.subject is None:
+        return check_environment()
+    path = Path(config.subject)
+    # Each kind imports what it needs: the environment may be too broken for the others.
+    if path.is_file():
+        from tfpipe.data.read import Columns
+        from tfpipe.doctoring.data_file import check_data
+
+        return check_data(config.subject, Columns(config.text, config.text_pair, config.label))
+    if any((path / name).is_file() for name in RUN_FILES):
+        from tfpipe.doctoring.run_folder import check_run
+
+        return check_run(config.subject)
+    if is_export(path):
+        from tfpipe.doctoring.export_folder import check_export
+
+        say("opening the export in a process of its own")
+        return check_export(config.subject)
+    raise unknown(path)
+
+
+def check_environment() -> Diagnosis:
+    """Packages, libraries and machine."""
+    from tfpipe.doctoring.libraries import check_libraries
+    from tfpipe.doctoring.machine import check_machine
+    from tfpipe.doctoring.packages import check_packages
+
+    say("importing TensorFlow, transformers and Keras Tuner in a process of its own")
+    findings = [*check_packages(), *check_libraries(), *check_machine()]
+    return Diagnosis("environment", None, findings)
+
+
+def is_export(folder: Path) -> bool:
+    """Whether it is a version, or holds versions by number."""
+    return any(
+        path.is_file()
+        for path in [folder / "saved_model.pb", *folder.glob("[0-9]*/saved_model.pb")]
+    )
+
+
+def unknown(path: Path) -> UserError:
+    """The error for a subject that cannot be looked at."""
+    if path.is_dir():
+        names = sorted(child.name for child in path.iterdir())
+        shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+        return UserError(
+            "the folder is neither a run nor an export",
+            f"{path}: {shown or 'it is empty'}",
+            "give a folder that tfpipe.train or tfpipe.export named, or a data file",
+        )
+    siblings = [child.name for child in path.parent.iterdir()] if path.parent.is_dir() else []
+    return UserError(
+        "there is nothing to look at",
+        str(path),
+        f"{did_you_mean(path.name, siblings)}give a data file, a run, an export, or nothing for the"
+        " environment",
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    arguments = sys.argv[1:] if arguments is None else arguments
+    parser = parser_for(DoctorConfig, "tfpipe.doctor", ABOUT, EXAMPLE)
+    problems = 0
+
+    def command() -> None:
+        nonlocal problems
+        config = parse(parser, DoctorConfig, arguments)
+        try:
+            diagnosis = examine(config)
+        except ImportError as error:
+            raise UserError(
+                "a package that is needed for this cannot be imported",
+                str(error),
+                "python -m tfpipe.doctor says what is wrong with the environment",
+            ) from None
+        problems = diagnosis.count("problem")
+        if config.json:
+            print(json.dumps(diagnosis.as_json(), ensure_ascii=False))
+        else:
+            print("\n".join(diagnosis.as_lines()))
+
+    return run(command) or (2 if problems else 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

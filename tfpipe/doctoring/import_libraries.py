@@ -1,0 +1,38 @@
+"""A process that imports the libraries as tfpipe does and prints what it sees, a JSON line each.
+
+usage: python import_libraries.py
+
+Run by path, never imported: a library that ends its process takes nobody else with it.
+"""
+
+import json
+
+
+def tell(**found: object) -> None:
+    print(json.dumps(found), flush=True)
+
+
+def main() -> None:
+    import tensorflow as tf
+
+    build = tf.sysconfig.get_build_info()
+    gpus = []
+    for gpu in tf.config.list_physical_devices("GPU"):
+        details = tf.config.experimental.get_device_details(gpu)
+        gpus.append(details.get("device_name", gpu.name))
+    tell(
+        tensorflow=tf.__version__,
+        tensorflow_keras=tf.keras.Model.__module__.split(".")[0],
+        cuda=build.get("cuda_version") if build.get("is_cuda_build") else None,
+        gpus=gpus,
+    )
+    from transformers import modeling_tf_utils
+
+    tell(transformers_keras=modeling_tf_utils.keras.Model.__module__.split(".")[0])
+    from keras_tuner.src.backend import keras as tuners_keras
+
+    tell(keras_tuner_keras=tuners_keras.Model.__module__.split(".")[0])
+
+
+if __name__ == "__main__":
+    main()

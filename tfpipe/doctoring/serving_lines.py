@@ -1,0 +1,64 @@
+"""The command lines that serve an export, with the flags that were measured for it."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from tfpipe.doctoring.findings import Command
+from tfpipe.errors import UserError
+
+# The one that Dockerfile builds on.
+IMAGE = "tensorflow/serving:2.21.0"
+# One flag a line, `#` before comments; file names in it lie beside it.
+FLAGS_FILE = Path("assets.extra", "tensorflow_model_server.flags")
+
+
+def read_flags(export: Path, place: str) -> list[str]:
+    """The measured flags of a version that a server sees as the folder `place`; [] without any.
+
+    Raises UserError for a line that is no flag.
+    """
+    path = export / FLAGS_FILE
+    if not path.is_file():
+        return []
+    flags = []
+    for line in map(str.strip, path.read_text(encoding="utf-8").splitlines()):
+        name, equals, value = line.partition("=")
+        if not line or line.startswith("#"):
+            continue
+        if not line.startswith("--"):
+            raise UserError(
+                "the measured flags have a line that is no flag", f"{path}: {line}", "remove it"
+            )
+        if name.endswith("_file") and equals and value and not value.startswith("/"):
+            line = f"{name}={place}/{FLAGS_FILE.parent}/{value}"
+        flags.append(line)
+    return flags
+
+
+def serving_commands(export: Path) -> list[Command]:
+    """How to serve FOLDER/NAME/N with TensorFlow Serving, its image, and the local server."""
+    export = export.resolve()
+    base, name = export.parent, export.parent.name
+    here = [f"--model_name={name}", f"--model_base_path={base}", *read_flags(export, str(export))]
+    ports = ["--port=8500", "--rest_api_port=8501"]
+    inside = f"/models/{name}"
+    mounted = [
+        *("docker", "run", "--rm", "--init", "-p", "8500:8500", "-p", "8501:8501"),
+        *("-v", f"{base}:{inside}:ro", "-e", f"MODEL_NAME={name}", IMAGE),
+    ]
+    measured = read_flags(export, f"{inside}/{export.name}")
+    local = ["python", "-m", "serving.server"]
+    return [
+        Command(
+            "to serve it with TensorFlow Serving",
+            shlex.join(["tensorflow_model_server", *ports, *here]),
+        ),
+        Command("to serve it with TensorFlow Serving's image", shlex.join([*mounted, *measured])),
+        Command("to serve it here", shlex.join([*local, *ports, *here])),
+        Command(
+            "to ask any of them",
+            shlex.join(["python", "-m", "serving.client", "classify", "--model", name, "a text"]),
+        ),
+    ]

@@ -1,0 +1,122 @@
+"""Operations that a stock TensorFlow Serving could not run, and the signatures they come with.
+
+tensorflow_model_server links the kernels of TensorFlow's core and cannot load others. What those
+are is asked of TensorFlow itself, in a process that imports nothing else (reload.py); left out is
+what needs the Python around it, and what depends on how a server was built.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tensorflow.core.framework import graph_pb2, node_def_pb2
+from tensorflow.core.protobuf import saved_model_pb2
+
+# They call back into a Python interpreter.
+PYTHON = frozenset({"PyFunc", "PyFuncStateless", "EagerPyFunc"})
+# oneDNN's own names, put in at run time, and XLA's, which mean nothing outside a compiled program:
+# whether a server has their kernels depends on its build.
+OPTIONAL = ("_Mkl", "__Mkl", "Xla", "_Xla")
+RESTORING = "the loading of the weights"
+UNREACHED = "no signature, in the function library"
+
+
+@dataclass(frozen=True, order=True)
+class Foreign:
+    """An operation that a stock server does not know, and what would have it run."""
+
+    operation: str
+    pulled_in_by: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.operation} ({', '.join(self.pulled_in_by)})"
+
+
+def refuse_foreign(export: Path, registered: Collection[str]) -> int:
+    """The number of kinds of operations in a SavedModel, all of which a stock server can run.
+
+    registered: those with a kernel for CPU where TensorFlow alone is imported. Raises RuntimeError
+    naming each other operation with the signatures that pull it in.
+    """
+    used = find_operations(export)
+    foreign = find_foreign(used, registered)
+    if foreign:
+        raise RuntimeError(
+            "a stock TensorFlow Serving cannot run the export, nothing was published; it has no"
+            f" operation {'; '.join(map(str, foreign))}"
+        )
+    return len(used)
+
+
+def find_foreign(used: Mapping[str, tuple[str, ...]], registered: Collection[str]) -> list[Foreign]:
+    """Those of `find_operations` that a stock server does not know, by name."""
+    known = {name for name in registered if name not in PYTHON and not name.startswith(OPTIONAL)}
+    return [Foreign(name, pulled) for name, pulled in sorted(used.items()) if name not in known]
+
+
+def find_operations(export: Path) -> dict[str, tuple[str, ...]]:
+    """Every operation of every graph and function of a SavedModel: by whom it is pulled in."""
+    saved = saved_model_pb2.SavedModel.FromString((export / "saved_model.pb").read_bytes())
+    found: dict[str, set[str]] = {}
+    for graph in saved.meta_graphs:
+        walk = _Walk(graph.graph_def)
+        starts = {
+            f"signature {name}": [info.name for info in signature.outputs.values()]
+            for name, signature in graph.signature_def.items()
+        }
+        saver = graph.saver_def
+        starts[RESTORING] = [saver.restore_op_name, saver.save_tensor_name]
+        for start, tensors in starts.items():
+            for operation in walk.reach(tensors):
+                found.setdefault(operation, set()).add(start)
+        for operation in walk.all_operations() - set(found):
+            found[operation] = {UNREACHED}
+    return {operation: tuple(sorted(pulled)) for operation, pulled in found.items()}
+
+
+class _Walk:
+    """A graph with its function library, followed from tensors to all that they need."""
+
+    def __init__(self, graph: graph_pb2.GraphDef):
+        self._nodes = {node.name: node for node in graph.node}
+        self._functions = {f.signature.name: f.node_def for f in graph.library.function}
+
+    def all_operations(self) -> set[str]:
+        """The operations of the graph and of all functions."""
+        parts = [self._nodes.values(), *self._functions.values()]
+        return {node.op for part in parts for node in part} - set(self._functions)
+
+    def reach(self, tensors: Iterable[str]) -> set[str]:
+        """The operations that run for the sake of these tensors, those of called functions too."""
+        operations: set[str] = set()
+        waiting, seen = [_node_name(name) for name in tensors if name], set()
+        called: set[str] = set()
+        while waiting:
+            name = waiting.pop()
+            if name in seen or name not in self._nodes:
+                continue
+            seen.add(name)
+            node = self._nodes[name]
+            waiting += [_node_name(given) for given in node.input]
+            called |= self._called(node)
+            operations.add(node.op)
+        done: set[str] = set()
+        while called - done:
+            function = (called - done).pop()
+            done.add(function)
+            for node in self._functions[function]:
+                called |= self._called(node)
+                operations.add(node.op)
+        return operations - set(self._functions)
+
+    def _called(self, node: node_def_pb2.NodeDef) -> set[str]:
+        named = {node.op}
+        for value in node.attr.values():
+            named |= {value.func.name} | {function.name for function in value.list.func}
+        return named & set(self._functions)
+
+
+def _node_name(tensor: str) -> str:
+    return tensor.lstrip("^").split(":")[0]

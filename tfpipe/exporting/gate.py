@@ -1,0 +1,108 @@
+"""The quality gate: what a model must reach, and be, before users can call it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tfpipe.config import ExportConfig, Requirement, parse_requirements
+from tfpipe.data.parts import refuse_other_inputs
+from tfpipe.data.read import Columns, Examples, read_examples
+from tfpipe.errors import UserError, did_you_mean, raise_all
+from tfpipe.exporting.proof import Proof
+from tfpipe.exporting.rival import find_rival, hold_a_duel
+from tfpipe.exporting.stranger import batches_of, join, open_as_stranger
+from tfpipe.run import Run
+from tfpipe.tasks.classify import Classify
+
+GATE_FILE = Path("assets.extra", "gate.json")
+
+
+@dataclass(frozen=True)
+class Gate:
+    """What is asked of a model.
+
+    metrics: the run's figures by name; rival: a version that it must not be worse than; duel_on:
+    labelled texts that both answer, None for the run's dev examples.
+    """
+
+    requirements: Sequence[Requirement]
+    metrics: dict[str, float]
+    rival: Path | None
+    duel_on: Examples | None
+
+
+def read_gate(config: ExportConfig, run: Run, task: Classify) -> Gate:
+    """What the configuration asks for; raises UserError for all of it that does not exist."""
+    requirements = parse_requirements(config.require)
+    metrics = figures_by_name(run.metrics)
+    errors: list[UserError] = [
+        UserError(
+            f"--require names no figure of this run: {requirement.figure}",
+            str(requirement),
+            did_you_mean(requirement.figure, metrics) + f"known: {', '.join(metrics)}",
+        )
+        for requirement in requirements
+        if requirement.figure not in metrics
+    ]
+    rival = duel_on = None
+    try:
+        rival = find_rival(config.not_worse_than) if config.not_worse_than else None
+        if config.data is not None:
+            columns = Columns(config.text, config.text_pair, config.label)
+            duel_on = read_examples(config.data, columns)
+            refuse_other_inputs(duel_on, run.data["pairs"])
+            task.gold(duel_on)
+    except UserError as error:
+        errors.append(error)
+    raise_all(errors)
+    return Gate(requirements, metrics, rival, duel_on)
+
+
+def figures_by_name(metrics: dict[str, Any], prefix: str = "") -> dict[str, float]:
+    """The numbers of metrics.json under names such as dev.accuracy."""
+    found: dict[str, float] = {}
+    for name, value in metrics.items():
+        if isinstance(value, dict):
+            found |= figures_by_name(value, f"{prefix}{name}.")
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            found[prefix + name] = value
+    return found
+
+
+def pass_gate(
+    gate: Gate, export: Path, proof: Proof, dev: Examples, tell: Callable[[str], None]
+) -> dict[str, Any]:
+    """What was asked and what was found; raises UserError where the model is refused.
+
+    Figures of dev are those of the export's own answers.
+    """
+    figures = gate.metrics | figures_by_name({"dev": proof.evaluation.figures})
+    raise_all(
+        [
+            UserError(
+                "the model does not reach what --require asks for, nothing was published",
+                f"{one.figure} is {figures[one.figure]:.6g}, required {one}",
+                "train a better model, or ask for less",
+            )
+            for one in gate.requirements
+            if not one.is_met(figures[one.figure])
+        ]
+    )
+    passed: dict[str, Any] = {
+        "required": [
+            {"requirement": str(one), "found": figures[one.figure]} for one in gate.requirements
+        ]
+    }
+    for one in passed["required"]:
+        tell(f"required {one['requirement']}, found {one['found']:.6g}")
+    if gate.rival is not None:
+        answers = proof.answers
+        if gate.duel_on is not None:
+            answers = join(open_as_stranger(export, batches_of(gate.duel_on)).answered())
+        duel = hold_a_duel(gate.rival, answers, gate.duel_on or dev)
+        passed["not_worse_than"] = duel.as_json()
+        tell(str(duel))
+    return passed

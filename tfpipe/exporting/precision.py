@@ -1,0 +1,100 @@
+"""The type of the served products: as asked, or the fastest here that answers as float32 does."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfpipe.data.read import Examples
+from tfpipe.errors import UserError
+from tfpipe.exporting.graph import Servable
+from tfpipe.exporting.stranger import Answers, batches_of
+from tfpipe.exporting.verify import NARROW, hold_against
+from tfpipe.model.checkpoint import Classifier
+from tfpipe.tasks.classify import Classify
+from tfpipe.training.precision import computes_in_bfloat16
+
+TIMED = 16  # batches of each type that are timed, in turn
+ROUNDS = 3
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The type of the products, the reason, and what was measured where something was."""
+
+    precision: str
+    reason: str
+    measured: dict[str, Any]
+
+
+def choose_served(
+    name: str, model: Classifier, task: Classify, dev: Examples, max_length: int
+) -> Choice:
+    """The type that an export is to have, on the evidence of the dev texts and of this machine.
+
+    name: `auto`, `float32`, `bfloat16` or `float16`. Raises UserError for a type that the model
+    cannot have.
+    """
+    if model.encoder is None:
+        if name not in ("auto", "float32"):
+            raise UserError(
+                "this model is served in float32 alone",
+                f"--precision {name}, and a configuration that the fast graph does not compute",
+                "leave out --precision",
+            )
+        return Choice("float32", "only stock TFBert computes this model", {})
+    if name != "auto":
+        return Choice(name, "as asked", {})
+    if not computes_in_bfloat16():
+        return Choice("float32", "this machine has no bfloat16 products", {})
+
+    batches = batches_of(dev)
+    servables = {
+        precision: Servable(model, task, max_length, dev.text_pairs is not None, {}, precision)
+        for precision in ("float32", "bfloat16")
+    }
+    answers = {p: _ask(servable, batches) for p, servable in servables.items()}
+    parity = hold_against(answers["bfloat16"], answers["float32"])
+    seconds = _time(servables, batches)
+    ratio = seconds["float32"] / seconds["bfloat16"]
+    measured = {**asdict(parity), "times_as_fast": ratio}
+    seen = f"{parity.other_labels} of {parity.texts} labels others"
+    seen += f", scores within {parity.largest_difference:.1e}"
+    found = f"{ratio:.2f} times as fast, {seen}"
+    if not parity.within(NARROW):
+        bounds = f"at most {NARROW.other_labels:.1%} and {NARROW.difference:g} are asked for"
+        return Choice("float32", f"bfloat16 answers otherwise: {found}; {bounds}", measured)
+    if ratio <= 1:
+        return Choice("float32", f"bfloat16 is no faster here: {found}", measured)
+    return Choice("bfloat16", f"{found}, beside float32 on this machine", measured)
+
+
+def _ask(servable: Servable, batches: Sequence[dict[str, list[Any]]]) -> Answers:
+    found = [servable.serve(**_tensors(batch)) for batch in batches]
+    labels = [label.decode() for answer in found for label in answer["label"].numpy()]
+    return Answers(np.array(labels), np.concatenate([answer["scores"].numpy() for answer in found]))
+
+
+def _time(
+    servables: dict[str, Servable], batches: Sequence[dict[str, list[Any]]]
+) -> dict[str, float]:
+    """Median seconds of a batch; the types take turns, so that a busy moment meets both."""
+    chosen = [_tensors(batch) for batch in batches[:TIMED]]
+    taken: dict[str, list[float]] = {precision: [] for precision in servables}
+    for _ in range(ROUNDS):
+        for batch in chosen:
+            for precision, servable in servables.items():
+                began = time.perf_counter()
+                servable.serve(**batch)["label"].numpy()
+                taken[precision].append(time.perf_counter() - began)
+    return {precision: statistics.median(seconds) for precision, seconds in taken.items()}
+
+
+def _tensors(batch: dict[str, list[Any]]) -> dict[str, tf.Tensor]:
+    return {name: tf.constant(values) for name, values in batch.items()}

@@ -1,0 +1,134 @@
+"""The proof that runs before every publish: the written files say what training says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfpipe.data.encode import Labelled, encode
+from tfpipe.data.read import Examples
+from tfpipe.exporting.foreign import refuse_foreign
+from tfpipe.exporting.parity import compare_graphs, compare_tokenizers
+from tfpipe.exporting.probes import answer_here, probe_batches
+from tfpipe.exporting.stranger import Answers, batches_of, join, open_as_stranger
+from tfpipe.exporting.verify import (
+    EXACT,
+    NARROW,
+    NARROW_EDGES,
+    Parity,
+    answers_of,
+    hold_against,
+    hold_batches,
+)
+from tfpipe.model.checkpoint import Classifier
+from tfpipe.run import Run
+from tfpipe.tasks.classify import Classify
+from tfpipe.tasks.evaluation import Evaluation
+from tfpipe.training.evaluator import Evaluator
+
+PARITY_FILE = Path("assets.extra", "parity.json")
+
+
+@dataclass(frozen=True)
+class Proof:
+    """An export that holds.
+
+    parity: the fresh process against training on dev; tables: of all comparisons; answers: of
+    the fresh process to dev; evaluation: the figures of these; lengths: tokens of each dev text.
+    """
+
+    parity: Parity
+    tables: dict[str, Any]
+    answers: Answers
+    evaluation: Evaluation
+    lengths: np.ndarray
+
+
+def prove(
+    export: Path,
+    run: Run,
+    model: Classifier,
+    task: Classify,
+    dev: Examples,
+    tell: Callable[[str], None],
+    precision: str = "float32",
+) -> Proof:
+    """Open the export in a process that imports TensorFlow alone and hold it against `model`.
+
+    precision: of the export's products; only float32 must answer exactly as training did. Raises
+    RuntimeError for operations that a stock server does not know, and where one text of dev, of the
+    edges or of the tokenizer's corpora is answered otherwise.
+    """
+    max_length = run.config.max_length
+    asked, probes = batches_of(dev), probe_batches(dev.text_pairs is not None, max_length)
+    stranger = open_as_stranger(export, [*asked, *probes])
+    kinds = refuse_foreign(export, stranger.operations)
+    tell(f"a stock TensorFlow Serving knows all {kinds} kinds of operations")
+    found = stranger.answered()
+
+    encoded = encode(dev, model.tokenizer, max_length)
+    evaluator = Evaluator(tf.distribute.get_strategy(), model, task, run.config.batch_size)
+    expected = evaluator.evaluate(Labelled(dev, encoded, task.gold(dev)))
+    answers = join(found[: len(asked)])
+    tables: dict[str, Any] = {
+        "fresh_process": hold_against(answers, answers_of(expected)),
+        "edges": hold_batches(found[len(asked) :], answer_here(model, task, max_length, probes)),
+        "stock_bert": compare_graphs(model, task, dev, max_length),
+    }
+    exact = precision == "float32"
+    bounds = {
+        "fresh_process": EXACT if exact else NARROW,
+        "edges": EXACT if exact else NARROW_EDGES,
+        "stock_bert": EXACT,
+    }
+    tokenizers = compare_tokenizers(model.tokenizer, run.model, dev, max_length)
+    for name, parity in tables.items():
+        tell(
+            f"{name.replace('_', ' ')}: {parity.texts} texts, {parity.other_labels} with another"
+            f" label, largest score difference {parity.largest_difference:.1e}"
+        )
+    for name, row in tokenizers.items():
+        count = f"{row['texts']} {name.replace('_', ' ')}"
+        tell(f"tokenizer: {count}, {row['mismatches']} unlike BertTokenizerFast")
+    if not all(tables[name].within(bound) for name, bound in bounds.items()) or any(
+        row["mismatches"] for row in tokenizers.values()
+    ):
+        raise RuntimeError(
+            f"the export in {precision} does not answer as training did (tokens must be equal,"
+            f" labels but for {bounds['fresh_process'].other_labels:.1%}, scores within"
+            f" {bounds['fresh_process'].difference:g}); nothing was published"
+        )
+    return Proof(
+        parity=tables["fresh_process"],
+        tables={name: asdict(parity) for name, parity in tables.items()}
+        | {"tokenizer": tokenizers, "score_tolerance": bounds["fresh_process"].difference},
+        answers=answers,
+        evaluation=evaluate_answers(expected, answers),
+        lengths=encoded.lengths,
+    )
+
+
+def evaluate_answers(expected: Evaluation, answers: Answers) -> Evaluation:
+    """The figures of what the export itself answered to the texts of `expected`."""
+    chosen = answers.scores[np.arange(len(answers)), expected.gold]
+    loss = -np.log(np.maximum(chosen, np.finfo(np.float32).tiny))
+    return Evaluation(
+        texts=expected.texts,
+        label_names=expected.label_names,
+        gold=expected.gold,
+        scores=answers.scores,
+        loss=float(loss.mean()),
+    )
+
+
+def write_beside(export: Path, name: Path, content: Any) -> None:
+    """Write a JSON file into the export, before it is published."""
+    path = export / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -1,0 +1,72 @@
+"""Requests that a server replays before a version takes traffic, made of the run's dev texts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfpipe.data.read import Examples
+
+REQUESTS_FILE = Path("assets.extra", "tf_serving_warmup_requests")
+BATCH_SIZES = (1, 8, 32, 128)
+# Servers refuse a version with more.
+MOST_RECORDS = 1000
+
+
+def write_warm_up(export: Path, name: str, examples: Examples, lengths: np.ndarray) -> int:
+    """Write a request for each batch size and length class; the number that was read back.
+
+    name: of the model; lengths: int [N], tokens of each example, by which the shortest, those
+    around the median and the longest are found. Raises RuntimeError unless the file holds what was
+    written.
+    """
+    path = export / REQUESTS_FILE
+    path.parent.mkdir(exist_ok=True)
+    requests = [
+        _request(name, examples.take(rows)) for rows in choose_rows(lengths) if len(examples)
+    ]
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for request in requests:
+            writer.write(request.SerializeToString())
+    if read_warm_up(export) != requests or len(requests) > MOST_RECORDS:
+        raise RuntimeError(f"{path} does not hold the {len(requests)} requests that were written")
+    return len(requests)
+
+
+def choose_rows(lengths: np.ndarray) -> list[list[int]]:
+    """Rows for each batch size and each of short, median, long; repeated where there are few."""
+    order = np.argsort(lengths, kind="stable")
+    chosen = []
+    for size in BATCH_SIZES:
+        count = min(size, len(order))
+        for start in (0, (len(order) - count) // 2, len(order) - count):
+            chosen.append(np.resize(order[start : start + count], size).tolist())
+    return chosen
+
+
+def read_warm_up(export: Path) -> list[Any]:
+    """The PredictionLogs of an export's warm-up file; none where it has no such file."""
+    from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
+
+    path = export / REQUESTS_FILE
+    if not path.is_file():
+        return []
+    records = tf.data.TFRecordDataset(str(path)).as_numpy_iterator()
+    return [PredictionLog.FromString(record) for record in records]
+
+
+def _request(name: str, examples: Examples) -> Any:
+    from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
+
+    log = PredictionLog()
+    request = log.predict_log.request
+    request.model_spec.name = name
+    request.model_spec.signature_name = "serving_default"
+    columns = {"text": examples.texts, "text_pair": examples.text_pairs}
+    for column, texts in columns.items():
+        if texts is not None:
+            request.inputs[column].CopyFrom(tf.make_tensor_proto(list(texts), tf.string))
+    return log

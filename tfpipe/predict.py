@@ -1,0 +1,153 @@
+"""`python -m tfpipe.predict RUN_OR_EXPORT --data FILE --out FILE`: answers for every row."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tfpipe.cli import Interrupted, parse, parser_for, print_figures, run, say
+from tfpipe.config import PredictConfig
+
+if TYPE_CHECKING:
+    from tfpipe.predicting.answerer import Answerer
+
+ABOUT = """Answer every row of a file, which may be larger than memory, with a run, an export or a
+served model. The answers stand in the order of the rows. When it is stopped or killed, the same
+command goes on where it was: OUT.part has what is done."""
+EXAMPLE = "python -m tfpipe.predict runs/support --data messages.csv --out answers.tsv"
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A finished file of answers; `rows` in all, of which `rows_before` by earlier starts."""
+
+    out: Path
+    rows: int
+    rows_before: int
+    seconds: float
+    rows_per_second: float
+
+
+def predict(config: PredictConfig) -> Prediction:
+    """Answer a file as configured.
+
+    Raises UserError for what the user can mend, and Interrupted after SIGINT or SIGTERM; both
+    leave what is done for the same configuration to go on with.
+    """
+    from tfpipe.data.read import Columns
+    from tfpipe.data.windows import TextFile
+    from tfpipe.errors import UserError
+    from tfpipe.predicting.part import Part, refuse_taken
+    from tfpipe.predicting.progress import Progress
+    from tfpipe.predicting.table import make_table, split_name
+    from tfpipe.predicting.work import answer_windows
+
+    # ---- what can be refused before a model is loaded
+    out = Path(config.out)
+    split_name(out)
+    refuse_taken(out)
+    columns = Columns(config.text, config.text_pair)
+    texts = TextFile(Path(config.data), columns, config.answer_empty)
+
+    with _open_model(config) as answerer:
+        texts.refuse_other_inputs(answerer.pairs)
+        table = make_table(out, answerer.pairs, config.scores, answerer.label_names)
+        settings = {"model": answerer.identity, "scores": config.scores}
+        with Part(out, settings) as part:
+            try:
+                # ---- what was done before
+                before = part.rows
+                if before:
+                    say(f"going on after {before:,} rows in {part.path}")
+                    texts.skip(before, part.rows_sha256)
+                elif not part.size:
+                    part.append(table.header(), 0, "")
+
+                # ---- what is left
+                progress = Progress(before)
+                try:
+                    with _interruptible():
+                        windows = texts.windows(config.window)
+                        answer_windows(windows, answerer, config.batch_size, table, part, progress)
+                finally:
+                    progress.close()
+            except UserError:
+                if part.rows:
+                    say(f"{part.rows:,} rows are done and kept in {part.path}")
+                raise
+            except KeyboardInterrupt as stop:
+                number = stop.args[0] if stop.args else signal.SIGINT
+                raise Interrupted(
+                    128 + number,
+                    f"stopped: {part.rows:,} rows are done and kept in {part.path};"
+                    " the same command goes on after them",
+                ) from None
+            part.finish()
+    return Prediction(out, part.rows, before, progress.seconds, progress.rows_per_second)
+
+
+@contextmanager
+def _open_model(config: PredictConfig) -> Iterator[Answerer]:
+    """Whoever is to answer; raises UserError."""
+    if config.target is not None:
+        from tfpipe.predicting.served import open_served
+
+        with open_served(
+            config.target, str(config.model), config.version, config.batch_size
+        ) as answerer:
+            yield answerer
+        return
+    from tfpipe.predicting.places import find_place
+
+    place = find_place(str(config.run_or_export))
+    say(f"model: the {'export' if place.is_export else 'run'} {place.folder}")
+
+    from tfpipe.predicting.local import open_export, open_run_model
+    from tfpipe.training.allocator import keep_freed_memory
+
+    keep_freed_memory()
+    yield (open_export if place.is_export else open_run_model)(place.folder)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """SIGTERM stops as Ctrl-C does, at once: what is kept is whole at any moment."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, _: Any) -> None:
+        raise KeyboardInterrupt(number)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    arguments = sys.argv[1:] if arguments is None else arguments
+    parser = parser_for(PredictConfig, "tfpipe.predict", ABOUT, EXAMPLE)
+
+    def command() -> None:
+        config = parse(parser, PredictConfig, arguments)
+        done = predict(config)
+        rows, rate = done.rows - done.rows_before, done.rows_per_second
+        say(f"answered {rows:,} rows in {done.seconds:.1f} s, {rate:,.0f} rows/s")
+        if config.json:
+            print_figures(vars(done) | {"out": str(done.out)}, as_json=True)
+        else:
+            print(done.out)
+
+    return run(command)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from tfpipe.model.checkpoint import Classifier
 from tfpipe.model.encoder import Encoder
-from tfpipe.model.layout import lay_out, store
+from tfpipe.model.layout import Stored, lay_out
 from tfpipe.tasks.classify import Classify
 
 Tensors = dict[str, tf.Tensor]
@@ -47,7 +47,7 @@ class Servable(tf.Module):
             # The variables alone are tracked: a Keras model would store every layer's calls too.
             self.weights: Any = list(classifier.bert.weights)
         else:
-            self.weights = store(lay_out(classifier.bert, dtype), dtype)
+            self.weights = Stored(lay_out(classifier.bert, dtype), dtype)
             encoder = Encoder(classifier.bert, dtype, packed=True, stored=self.weights)
         self._source = tempfile.TemporaryDirectory()
         self._info = info_table(Path(self._source.name), info)

@@ -8,13 +8,21 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfpipe.model.layout import Weights, lay_out
-from tfpipe.model.operations import drop, gelu, normalize, project
+from tfpipe.model.layout import Stored, Weights, lay_out
+from tfpipe.model.operations import (
+    drop,
+    gelu,
+    normalize,
+    project,
+    served_gelu,
+    served_norm,
+    served_product,
+)
 from tfpipe.model.places import Places
 
 Seeds = Callable[[], tf.Tensor]
 ACTIVATIONS = {
-    "gelu": tf.nn.gelu,
+    "gelu": served_gelu,
     "gelu_new": functools.partial(tf.nn.gelu, approximate=True),
     "relu": tf.nn.relu,
     "silu": tf.nn.silu,
@@ -52,7 +60,7 @@ class Encoder:
         bert: Any,
         dtype: tf.DType = tf.float32,
         packed: bool = False,
-        stored: Weights | None = None,
+        stored: Stored | None = None,
     ):
         """bert: a transformers TFBert model, built; raises UnsupportedBert."""
         refuse_unsupported(bert.config)
@@ -83,14 +91,14 @@ class Encoder:
         dropout, weights = Dropout(training, seeds), self._weights()
         rate = self._config.classifier_dropout
         rate = self._config.hidden_dropout_prob if rate is None else rate
-        return _dense(dropout(self._pool(batch, weights, dropout), rate), weights, "head")
+        return _dense(dropout(self._pool(batch, weights, dropout), rate), weights, "head", training)
 
     def _weights(self) -> Weights:
-        return self._stored or lay_out(self._bert, self.dtype)
+        return self._stored() if self._stored else lay_out(self._bert, self.dtype)
 
     def _pool(self, batch: dict[str, Any], weights: Weights, dropout: Dropout) -> tf.Tensor:
         _, rows = self._run(batch, weights, dropout, first_only=True)
-        return tf.tanh(_dense(rows, weights, "pooler"))
+        return tf.tanh(_dense(rows, weights, "pooler", dropout.training))
 
     def _run(
         self, batch: dict[str, Any], weights: Weights, dropout: Dropout, first_only: bool
@@ -105,7 +113,7 @@ class Encoder:
             if alone:
                 rows = places.first(rows)
             rows = self._add(f"{layer}/attended", mixed, rows, weights, dropout)
-            inner = _dense(self._cast(rows), weights, f"{layer}/inner")
+            inner = _dense(self._cast(rows), weights, f"{layer}/inner", dropout.training)
             inner = self._activate(inner, dropout.training)
             rows = self._add(f"{layer}/output", inner, rows, weights, dropout)
         if first_only and not layers:
@@ -138,12 +146,12 @@ class Encoder:
         split: list[tf.Tensor] = []
         if f"{layer}/query/kernel" in weights:
             asked = places.first(rows) if first_only else rows
-            asked = _dense(asked, weights, f"{layer}/query")
+            asked = _dense(asked, weights, f"{layer}/query", dropout.training)
             asked = asked[:, tf.newaxis] if first_only else places.spread(asked)
             asked = tf.reshape(asked, [places.count, -1, heads, size])
             split.append(tf.transpose(asked, [0, 2, 1, 3]))
         count = 3 - len(split)
-        wide = places.spread(_dense(rows, weights, f"{layer}/mixed"))
+        wide = places.spread(_dense(rows, weights, f"{layer}/mixed", dropout.training))
         wide = tf.reshape(wide, [places.count, places.length, count, heads, size])
         queries, keys, values = split + tf.unstack(tf.transpose(wide, [2, 0, 3, 1, 4]), count)
         scores = tf.cast(tf.matmul(queries, keys, transpose_b=True), tf.float32)
@@ -158,27 +166,28 @@ class Encoder:
     def _add(
         self, name: str, inner: tf.Tensor, rows: tf.Tensor, weights: Weights, dropout: Dropout
     ) -> tf.Tensor:
-        change = _dense(inner, weights, name)
+        change = _dense(inner, weights, name, dropout.training)
         change = dropout(tf.cast(change, tf.float32), self._config.hidden_dropout_prob)
         return self._norm(name, rows + change, weights)
 
     def _norm(self, name: str, rows: tf.Tensor, weights: Weights) -> tf.Tensor:
         gamma, beta = (tf.convert_to_tensor(weights[f"{name}/{n}"]) for n in ("gamma", "beta"))
+        if self._stored is not None:
+            return served_norm(rows, gamma, beta, self._config.layer_norm_eps)
         return normalize(rows, gamma, beta, tf.constant(self._config.layer_norm_eps))
 
     def _activate(self, rows: tf.Tensor, training: bool) -> tf.Tensor:
-        # In training the one that keeps its slope; else the one that TensorFlow's remapper fuses
-        # into the product before it.
-        exact = training and self._activation is tf.nn.gelu
+        # In training the one that keeps its slope.
+        exact = training and self._activation is served_gelu
         return gelu(rows) if exact else self._activation(rows)
 
     def _cast(self, rows: tf.Tensor) -> tf.Tensor:
         return tf.cast(rows, self.dtype)
 
 
-def _dense(rows: tf.Tensor, weights: Weights, name: str) -> tf.Tensor:
+def _dense(rows: tf.Tensor, weights: Weights, name: str, training: bool) -> tf.Tensor:
     kernel, bias = (tf.convert_to_tensor(weights[f"{name}/{part}"]) for part in ("kernel", "bias"))
-    return project(rows, kernel, bias)
+    return (project if training else served_product)(rows, kernel, bias)
 
 
 def _look_up(table: Any, rows: tf.Tensor) -> tf.Tensor:

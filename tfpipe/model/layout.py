@@ -7,6 +7,9 @@ from typing import Any
 import tensorflow as tf
 
 Weights = dict[str, Any]
+TABLES = ("words", "types", "positions")
+# Bytes of kernels and biases; a graph's file has room for 2 GiB.
+MOST_CONSTANT = 2**30
 
 
 def lay_out(bert: Any, dtype: tf.DType) -> Weights:
@@ -48,15 +51,36 @@ def lay_out(bert: Any, dtype: tf.DType) -> Weights:
     return weights
 
 
-def store(weights: Weights, dtype: tf.DType) -> Weights:
-    """Copies that no training changes, the tables in `dtype`, too: what an export holds."""
-    tables = ("words", "types", "positions")
-    return {
-        name: tf.Variable(
-            tf.cast(value, dtype) if name in tables else value, trainable=False, name=name
-        )
-        for name, value in weights.items()
-    }
+class Stored(tf.Module):
+    """Copies that no training changes: what an export holds.
+
+    Tables are variables, in the products' dtype, too. The others are constants of the graph: layer
+    norm is fused only then, and oneDNN lays out a constant kernel once rather than at every call.
+    They lie in one function, so that signatures share them on disk.
+    """
+
+    def __init__(self, weights: Weights, dtype: tf.DType):
+        super().__init__()
+        values = {name: weights[name] for name in weights if name not in TABLES}
+        self._norms = {n: v.numpy() for n, v in values.items() if n.endswith(("gamma", "beta"))}
+        products = {n: v.numpy() for n, v in values.items() if n not in self._norms}
+        held = {name: tf.cast(weights[name], dtype) for name in TABLES}
+        self._constants = None
+        if sum(value.nbytes for value in products.values()) <= MOST_CONSTANT:
+
+            @tf.function(input_signature=[])
+            def constants() -> Weights:
+                return {name: tf.constant(value) for name, value in products.items()}
+
+            # The one graph of it: saving would build another of a function.
+            self._constants = constants.get_concrete_function()
+        else:
+            held |= products
+        self._held = {name: tf.Variable(v, trainable=False, name=name) for name, v in held.items()}
+
+    def __call__(self) -> Weights:
+        """The weights, for the graph that is being built."""
+        return {**self._held, **self._norms, **(self._constants() if self._constants else {})}
 
 
 def _beside(name: str, parts: list[tuple[Any, Any]], dtype: tf.DType) -> Weights:

@@ -53,10 +53,13 @@ def test_auto_is_float32_where_nothing_computes_in_bfloat16(
     assert choice.precision == "float32" and "no bfloat16" in choice.reason
 
 
-def test_auto_refuses_a_type_that_answers_otherwise(parts, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("bounds", ["NARROW", "NARROW_EDGES"])
+def test_auto_refuses_a_type_that_answers_otherwise(
+    parts, monkeypatch: pytest.MonkeyPatch, bounds: str
+) -> None:
     monkeypatch.setattr(precision, "computes_in_bfloat16", lambda: True)
     monkeypatch.setattr(precision, "_time", lambda *_: {"float32": 2.0, "bfloat16": 1.0})
-    monkeypatch.setattr(precision, "NARROW", Bounds(0.0, 0.0))
+    monkeypatch.setattr(precision, bounds, Bounds(0.0, 0.0))
     choice = choose_served("auto", *parts)
     assert choice.precision == "float32" and "answers otherwise" in choice.reason
 

@@ -14,8 +14,9 @@ import tensorflow as tf
 from tfpipe.data.read import Examples
 from tfpipe.errors import UserError
 from tfpipe.exporting.graph import Servable
-from tfpipe.exporting.stranger import Answers, batches_of
-from tfpipe.exporting.verify import NARROW, hold_against
+from tfpipe.exporting.probes import probe_batches
+from tfpipe.exporting.stranger import Answers, Columns, batches_of, join
+from tfpipe.exporting.verify import NARROW, NARROW_EDGES, hold_against, hold_batches
 from tfpipe.model.checkpoint import Classifier
 from tfpipe.tasks.classify import Classify
 from tfpipe.training.precision import computes_in_bfloat16
@@ -54,13 +55,15 @@ def choose_served(
     if not computes_in_bfloat16():
         return Choice("float32", "this machine has no bfloat16 products", {})
 
-    batches = batches_of(dev)
+    pairs = dev.text_pairs is not None
+    batches, probes = batches_of(dev), probe_batches(pairs, max_length)
     servables = {
-        precision: Servable(model, task, max_length, dev.text_pairs is not None, {}, precision)
+        precision: Servable(model, task, max_length, pairs, {}, precision)
         for precision in ("float32", "bfloat16")
     }
     answers = {p: _ask(servable, batches) for p, servable in servables.items()}
-    parity = hold_against(answers["bfloat16"], answers["float32"])
+    parity = hold_against(join(answers["bfloat16"]), join(answers["float32"]))
+    edges = hold_batches(*(_ask(servables[p], probes) for p in ("bfloat16", "float32")))
     seconds = _time(servables, batches)
     ratio = seconds["float32"] / seconds["bfloat16"]
     measured = {**asdict(parity), "times_as_fast": ratio}
@@ -70,20 +73,24 @@ def choose_served(
     if not parity.within(NARROW):
         bounds = f"at most {NARROW.other_labels:.1%} and {NARROW.difference:g} are asked for"
         return Choice("float32", f"bfloat16 answers otherwise: {found}; {bounds}", measured)
+    if not edges.within(NARROW_EDGES):
+        seen = f"scores of hard texts differ by up to {edges.largest_difference:.1e}"
+        return Choice("float32", f"bfloat16 answers otherwise: {found}; {seen}", measured)
     if ratio <= 1:
         return Choice("float32", f"bfloat16 is no faster here: {found}", measured)
     return Choice("bfloat16", f"{found}, beside float32 on this machine", measured)
 
 
-def _ask(servable: Servable, batches: Sequence[dict[str, list[Any]]]) -> Answers:
-    found = [servable.serve(**_tensors(batch)) for batch in batches]
-    labels = [label.decode() for answer in found for label in answer["label"].numpy()]
-    return Answers(np.array(labels), np.concatenate([answer["scores"].numpy() for answer in found]))
+def _ask(servable: Servable, batches: Sequence[Columns]) -> list[Answers]:
+    answers = []
+    for batch in batches:
+        found = servable.serve(**_tensors(batch))
+        labels = [label.decode() for label in found["label"].numpy()]
+        answers.append(Answers(np.array(labels, np.str_), found["scores"].numpy()))
+    return answers
 
 
-def _time(
-    servables: dict[str, Servable], batches: Sequence[dict[str, list[Any]]]
-) -> dict[str, float]:
+def _time(servables: dict[str, Servable], batches: Sequence[Columns]) -> dict[str, float]:
     """Median seconds of a batch; the types take turns, so that a busy moment meets both."""
     chosen = [_tensors(batch) for batch in batches[:TIMED]]
     taken: dict[str, list[float]] = {precision: [] for precision in servables}
@@ -96,5 +103,5 @@ def _time(
     return {precision: statistics.median(seconds) for precision, seconds in taken.items()}
 
 
-def _tensors(batch: dict[str, list[Any]]) -> dict[str, tf.Tensor]:
-    return {name: tf.constant(values) for name, values in batch.items()}
+def _tensors(batch: Columns) -> dict[str, tf.Tensor]:
+    return {name: tf.constant(values, tf.string) for name, values in batch.items()}

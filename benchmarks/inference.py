@@ -2,15 +2,16 @@
 
     python benchmarks/inference.py RUN DATA.tsv [--peers PYTHON] [--rounds 5] [--seconds 2]
 
-RUN is a finished training run; DATA.tsv has a header and a text in the first column, and its texts
-are taken in the order they arrive. Every model has a process of its own that waits while another
-works, tokenizes what it is given, and answers the same batches. Ours are exports in float32 and
-bfloat16, loaded as the server loads them; PYTHON is an interpreter that has torch, transformers
-and onnxruntime (default: this one); without them those peers are left out, and that is said.
+RUN is a finished training run; DATA.tsv has a header and a text in the first column, need not be
+what RUN was trained on, and its texts are taken in the order they arrive. Every model has a process
+of its own that waits while another works, tokenizes what it is given, and answers the same batches.
+Ours are exports in float32 and bfloat16, loaded as the server loads them; PYTHON is an interpreter
+that has torch, transformers and onnxruntime (default: this one); without them those peers are left
+out, and that is said. Every side has its threads as it comes.
 
 Prints, for each batch size, texts a second (median over the rounds), milliseconds a batch (of all
-batches), and how many times as fast ours in bfloat16 is (median of the ratios within a round); at
-the end, what each answers beside stock TFBert in float32.
+batches), and how many times as fast ours in bfloat16 is, in all and in the median batch (medians
+of the ratios within a round); at the end, what each answers beside stock TFBert in float32.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import cast
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -39,7 +41,7 @@ OURS, REFERENCE = "ours bfloat16", "stock TFBert export"
 Round = dict[tuple[int, str], list[float]]
 
 
-def write_ours(run: str, folder: Path) -> None:
+def write_ours(run: str, folder: Path, max_length: int) -> None:
     """Our exports of a run: FOLDER/float32/1 and FOLDER/bfloat16/1."""
     from tfpipe.run import open_run  # isort: skip
 
@@ -51,26 +53,26 @@ def write_ours(run: str, folder: Path) -> None:
     model = checkpoint.load(finished.model)
     task = TASKS[finished.config.task](model.label_names)
     for precision in ("float32", "bfloat16"):
-        servable = Servable(model, task, finished.config.max_length, False, {}, precision)
+        servable = Servable(model, task, max_length, False, {}, precision)
         servable.save(str(folder / precision / "1"))
 
 
-def max_length(run: str) -> str:
+def find_max_length(run: str) -> int:
     """The longest input of a run, in tokens."""
     from tfpipe.run import open_run
 
-    return str(open_run(run).config.max_length)
+    return open_run(run).config.max_length
 
 
 def models(arguments: argparse.Namespace, folder: Path) -> dict[str, list[str]]:
     """Name and command of every model that can run here, their files written to `folder`."""
     run, data = str(Path(arguments.run).resolve()), str(Path(arguments.data).resolve())
-    trained, longest = str(Path(run, "model")), max_length(run)
+    trained, longest = str(Path(run, "model")), str(arguments.max_length or find_max_length(run))
     ours = [sys.executable, str(FOLDER / "our_inference.py")]
     # Each in a process that ends: what it leaves in memory slows no measurement.
-    subprocess.run([sys.executable, __file__, "--write", run, str(folder)], check=True)
-    stock = [sys.executable, str(PEERS / "stock_export.py"), run, str(folder / "stock" / "1")]
-    subprocess.run(stock, check=True)
+    subprocess.run([sys.executable, __file__, "--write", run, str(folder), longest], check=True)
+    stock = [sys.executable, str(PEERS / "stock_export.py")]
+    subprocess.run([*stock, run, str(folder / "stock" / "1"), longest], check=True)
     commands = {
         OURS: [*ours, str(folder / "bfloat16" / "1"), data],
         "ours float32": [*ours, str(folder / "float32" / "1"), data],
@@ -103,7 +105,7 @@ def start(name: str, command: list[str], loud: bool) -> Iterator[subprocess.Pope
     """A model's process, ready to be asked, ended with the block."""
     process = subprocess.Popen(
         command,
-        env={**os.environ, "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"},
+        env={**os.environ, "HF_HUB_OFFLINE": "1"},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=None if loud else subprocess.DEVNULL,
@@ -119,21 +121,31 @@ def start(name: str, command: list[str], loud: bool) -> Iterator[subprocess.Pope
         process.wait()
 
 
-def measure(running: dict[str, subprocess.Popen[str]], seconds: float, rounds: int) -> list[Round]:
+def time_batches(process: subprocess.Popen[str], size: int, first: int, count: int) -> list[float]:
+    """Seconds that a model takes for each of `count` batches from text number `first` on."""
+    return cast("list[float]", ask(process, f"time {size} {first} {count}"))
+
+
+def measure(
+    running: dict[str, subprocess.Popen[str]], sizes: Sequence[int], seconds: float, rounds: int
+) -> list[Round]:
     """Seconds of every batch; within a round all models answer the same batches."""
     counts = {}
-    for size in SIZES:
+    for size in sizes:
         for name, process in running.items():
             # Cold: what is compiled for a shape, is.
-            taken = ask(process, f"time {size} 0 {max(2, 64 // size)}")
+            taken = time_batches(process, size, 0, max(2, 64 // size))
             if name == OURS:
                 counts[size] = max(2, round(seconds / statistics.median(taken)))
-    found = []
+    found, names = [], list(running)
     for number in range(rounds):
         measured: Round = {}
+        # Another one begins each round, so that none always follows the same one.
+        turn = number % len(names)
         for size, count in counts.items():
-            for name, process in running.items():
-                measured[size, name] = ask(process, f"time {size} {number * size * count} {count}")
+            for name in names[turn:] + names[:turn]:
+                first = number * size * count
+                measured[size, name] = time_batches(running[name], size, first, count)
         found.append(measured)
         print(".", end="", file=sys.stderr, flush=True)
     return found
@@ -141,7 +153,7 @@ def measure(running: dict[str, subprocess.Popen[str]], seconds: float, rounds: i
 
 def report(rounds: list[Round], names: list[str]) -> None:
     """The table of each batch size."""
-    for size in SIZES:
+    for size in sorted({size for size, _ in rounds[0]}):
         count = len(rounds[0][size, OURS])
         print(f"\nbatch {size} ({count} batches a round)")
         print(f"{'texts/s':>9} {'p50 ms':>9} {'p99 ms':>9} {'ours to it':>11} {'in p50':>8}")
@@ -175,7 +187,7 @@ def compare(running: dict[str, subprocess.Popen[str]], folder: Path) -> None:
 def main() -> None:
     """Parse and measure."""
     if sys.argv[1:2] == ["--write"]:
-        write_ours(sys.argv[2], Path(sys.argv[3]))
+        write_ours(sys.argv[2], Path(sys.argv[3]), int(sys.argv[4]))
         return
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -187,6 +199,8 @@ def main() -> None:
     parser.add_argument(
         "--seconds", type=float, default=2.0, help="of ours at each size in each round"
     )
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="texts of a batch")
+    parser.add_argument("--max-length", type=int, help="of all, in tokens (default: the run's)")
     parser.add_argument("--without", action="append", default=[], metavar="WORD", help="leave out")
     parser.add_argument("--loud", action="store_true", help="show what the models' processes say")
     arguments = parser.parse_args()
@@ -195,9 +209,10 @@ def main() -> None:
         running = {
             name: stack.enter_context(start(name, command, arguments.loud))
             for name, command in models(arguments, folder).items()
-            if not any(word in name for word in arguments.without)
+            if name in (OURS, REFERENCE) or not any(word in name for word in arguments.without)
         }
-        report(measure(running, arguments.seconds, arguments.rounds), list(running))
+        rounds = measure(running, arguments.sizes, arguments.seconds, arguments.rounds)
+        report(rounds, list(running))
         compare(running, folder)
 
 

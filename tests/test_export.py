@@ -10,15 +10,19 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tensorflow as tf
 
 from tests.serving_models import save_classifier
 from tests.tiny import write_messages
+from tfpipe.doctoring.serving_lines import read_flags
 from tfpipe.export import Export, main
 from tfpipe.exporting.info import read_info
 from tfpipe.exporting.publish import list_versions
+from tfpipe.exporting.server_flags import BATCHING_FILE, FLAGS_FILE
+from tfpipe.exporting.tuned import LEAST_ROUNDS
 from tfpipe.run import Run
 
 ROOT = Path(__file__).parents[1]
@@ -30,6 +34,7 @@ def names(folder: Path) -> list[str]:
 
 def start_export(run: Path, to: Path) -> subprocess.Popen:
     command = [sys.executable, "-m", "tfpipe.export", str(run), "--to", str(to)]
+    command.append("--no-measure-serving")
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
@@ -79,6 +84,24 @@ def test_what_can_be_refused_early_is(
     assert names(base) == ["1", "2"] and names(other) == ["1"]
 
 
+def check_measured(folder: Path, serving: dict[str, Any]) -> None:
+    """The figures are those of a measuring, and the same ones beside the model."""
+    assert serving["rounds"] >= LEAST_ROUNDS and serving["cores"] <= (os.cpu_count() or 1)
+    measured = serving["measured"]
+    threads = {row["intra_op_parallelism"] for row in measured}
+    assert 0 in threads and len(measured) == 4 * len(threads)
+    assert [row["rows"] for row in measured[:4]] == [1, 1, 8, 32]
+    assert all(row["texts_per_second"] > 0 and row["p50_ms"] > 0 for row in measured)
+    lone = measured[0]
+    # One client asks one text after the other: the mean cannot be far below the median.
+    assert lone["clients"] == 1 and lone["texts_per_second"] * lone["p50_ms"] < 2000
+    text = (folder / FLAGS_FILE).read_text()
+    assert f"{lone['texts_per_second']:.0f}/s " in text
+    read = read_flags(folder, "")
+    assert [flag.replace("/assets.extra/", "") for flag in read] == serving["flags"]
+    assert (folder / BATCHING_FILE).exists() == ("--enable_batching=true" in read)
+
+
 def test_a_kill_is_survived_and_old_versions_go(
     published: tuple[Run, Export], base: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
@@ -106,6 +129,7 @@ def test_a_kill_is_survived_and_old_versions_go(
     assert "removed old versions: 2" in told.err
     info = read_info(base / "7")
     assert info and info["gate"] == result["gate"]
+    check_measured(base / "7", info["serving"])
 
 
 @pytest.mark.slow
@@ -141,6 +165,7 @@ def test_a_disk_that_is_really_full(published: tuple[Run, Export], tmp_path: Pat
     if not shutil.which("unshare") or subprocess.run([*alone, "sh", "-c", mount]).returncode:
         pytest.skip("a small disk of one's own cannot be had here")
     export = f"{sys.executable} -m tfpipe.export {published[0].folder} --to {disk}/models/tiny"
+    export += " --no-measure-serving"
     done = subprocess.run(
         [*alone, "sh", "-c", f"{mount} && {export}; echo $?; ls -A {disk}"],
         cwd=ROOT,

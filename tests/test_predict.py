@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,13 +19,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.serving_models import serve
 from tests.tiny import tiny_run, write_messages
-from tfpipe.config import EvaluateConfig, ExportConfig, PredictConfig
+from tfpipe.config import EvaluateConfig, PredictConfig
 from tfpipe.data.formats import read_rows
 from tfpipe.data.windows import Window
 from tfpipe.errors import UserError
 from tfpipe.evaluate import evaluate
-from tfpipe.export import export
+from tfpipe.export import Export
 from tfpipe.predict import main, predict
 from tfpipe.predicting.batches import cut_batches, in_order, take
 from tfpipe.predicting.places import find_place
@@ -45,29 +47,17 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    folder = tmp_path_factory.mktemp("predict")
-    run = tiny_run(folder, epochs=4)
-    to = str(folder / "models" / "tiny")
-    # What `auto` serves may be coarser than what evaluate computes.
-    version = export(ExportConfig(run=str(run.folder), to=to, precision="float32")).folder
-    data = write_messages(folder / "asked.tsv", rows=150, seed=7)
+def world(published: tuple[Run, Export], tmp_path_factory: pytest.TempPathFactory) -> World:
+    run, exported = published
+    data = write_messages(tmp_path_factory.mktemp("predict") / "asked.tsv", rows=150, seed=7)
     evaluation = evaluate(EvaluateConfig(run=str(run.folder), data=str(data)))
-    return World(run, version, data, evaluation)
+    return World(run, Path(exported.folder), data, evaluation)
 
 
 @pytest.fixture(scope="module")
 def server(world: World) -> Iterator[str]:
-    base = str(world.version.parent.resolve())
-    command = [sys.executable, "-m", "serving.server", "--port=0", "--model_name=tiny"]
-    process = subprocess.Popen(
-        [*command, f"--model_base_path={base}"], stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    port = process.stdout.readline().rsplit(":", 1)[1].split()[0]
-    yield f"localhost:{port}"
-    process.terminate()
-    assert process.wait(timeout=30) == 0
+    with serve(tiny=world.version.parent) as application:
+        yield application.grpc_address
 
 
 def read(path: Path) -> tuple[list[str], list[list[str]]]:
@@ -115,7 +105,7 @@ def test_answers_equal_evaluate(
 
 
 def test_pairs(tmp_path: Path) -> None:
-    write_messages(tmp_path / "messages.tsv", pairs=True)
+    write_messages(tmp_path / "messages.tsv", rows=40, pairs=True)
     run = tiny_run(tmp_path, epochs=1)
     data = write_messages(tmp_path / "asked.tsv", rows=30, seed=5, pairs=True)
     evaluation = evaluate(EvaluateConfig(run=str(run.folder), data=str(data)))
@@ -211,11 +201,6 @@ def test_what_is_not_needed_is_not_loaded(
 # ---- stopped and gone on with -----------------------------------------------------------------
 
 
-def command(world: World, data: Path, out: Path) -> list[str]:
-    begin = [sys.executable, "-m", "tfpipe.predict", str(world.version), "--data", str(data)]
-    return [*begin, "--out", str(out), "--window", "16"]
-
-
 def stop_at(running: subprocess.Popen, note: Path, rows: int, number: int) -> str:
     """Send the signal once so many rows are done; what the process said."""
     while running.poll() is None:
@@ -227,36 +212,47 @@ def stop_at(running: subprocess.Popen, note: Path, rows: int, number: int) -> st
     return running.stderr.read()
 
 
-def test_kills_leave_the_bytes_of_an_uninterrupted_run(world: World, tmp_path: Path) -> None:
-    data = write_messages(tmp_path / "many.tsv", rows=6000, seed=3)
+@pytest.mark.parametrize(
+    "source,numbers",
+    [("version", [signal.SIGTERM]), ("server", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])],
+)
+def test_kills_leave_the_bytes_of_an_uninterrupted_run(
+    world: World, server: str, tmp_path: Path, source: str, numbers: list[int]
+) -> None:
+    data = write_messages(tmp_path / "many.tsv", rows=4000, seed=3)
+    place = [str(world.version)] if source == "version" else ["--target", server, "--model", "tiny"]
+    arguments = [*place, "--data", str(data), "--window", "16", "--out"]
     whole, out = tmp_path / "whole.tsv.gz", tmp_path / "out.tsv.gz"
-    subprocess.run(command(world, data, whole), check=True, capture_output=True)
+    assert main([*arguments, str(whole)]) == 0
+    command = [sys.executable, "-m", "tfpipe.predict", *arguments, str(out)]
     note, done = tmp_path / "out.tsv.gz.part.json", 0
-    for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT):
-        target = done + random.Random(number).randint(200, 1200)
-        running = subprocess.Popen(command(world, data, out), stderr=subprocess.PIPE, text=True)
+    for number in numbers:
+        target = done + random.Random(number).randint(200, 1000)
+        running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         said = stop_at(running, note, target, number)
         status = running.wait(timeout=60)
         assert not out.exists() and f"going on after {done:,} rows" in said or not done
         done = json.loads(note.read_text())["rows"]
-        assert target <= done < 6000
+        assert target <= done < 4000
         if number == signal.SIGKILL:
             assert status == -number
         else:
             assert status == 128 + number and "Traceback" not in said
             assert f"stopped: {done:,} rows are done" in said and "same command goes on" in said
-    subprocess.run(command(world, data, out), check=True, capture_output=True)
+    assert main([*arguments, str(out)]) == 0
+    assert gzip.decompress(out.read_bytes()) == gzip.decompress(whole.read_bytes())
     assert out.read_bytes() == whole.read_bytes()
-    assert len(gzip.decompress(out.read_bytes()).splitlines()) == 6001
+    assert len(gzip.decompress(out.read_bytes()).splitlines()) == 4001
     assert not list(tmp_path.glob("*part*"))
 
 
 def test_a_bad_row_keeps_what_is_before_it(
-    world: World, tmp_path: Path, capsys: pytest.CaptureFixture
+    world: World, server: str, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     data, out, whole = (tmp_path / name for name in ("in.tsv", "out.tsv", "whole.tsv"))
     lines = world.data.read_bytes().splitlines()[:50]
-    arguments = [str(world.version), "--data", str(data), "--window", "8", "--out"]
+    arguments = ["--target", server, "--model", "tiny", "--data", str(data)]
+    arguments += ["--window", "8", "--out"]
     for place, broken, wrong, found, kept in (
         (20, b"\tcard", "a row has no text", "row 20", 16),
         (30, b"\xff\tcard", "the data file is not valid UTF-8", "line 31", 24),
@@ -273,22 +269,26 @@ def test_a_bad_row_keeps_what_is_before_it(
     assert out.read_bytes() == whole.read_bytes()
 
 
-def test_another_input_or_model_is_refused(world: World, tmp_path: Path) -> None:
+def test_another_input_or_model_is_refused(world: World, server: str, tmp_path: Path) -> None:
     data, out = tmp_path / "in.tsv", tmp_path / "out.tsv"
     lines = world.data.read_text(encoding="utf-8").splitlines()
     data.write_text("\n".join([*lines[:90], "\tcard"]), encoding="utf-8")
-    config = PredictConfig(str(world.version), str(data), str(out), window=8)
+    config = PredictConfig(
+        data=str(data), out=str(out), target=server, model="tiny", window=8, batch_size=8
+    )
     with pytest.raises(UserError, match="no text"):
         predict(config)
     kept = (tmp_path / "out.tsv.part").read_bytes()
     changed = tmp_path / "changed.tsv"
     changed.write_text(data.read_text(encoding="utf-8").replace(lines[1], "x\tcard"), "utf-8")
     with pytest.raises(UserError, match="not the one that was begun with"):
-        predict(PredictConfig(str(world.version), str(changed), str(out), window=8))
+        predict(dataclasses.replace(config, data=str(changed)))
     with pytest.raises(UserError, match="begun with another model"):
-        predict(PredictConfig(str(world.run.folder), str(data), str(out), window=8))
+        predict(PredictConfig(str(world.version), str(data), str(out), window=8))
+    with pytest.raises(UserError, match="begun with another text column"):
+        predict(dataclasses.replace(config, text="label"))
     with pytest.raises(UserError, match="begun with another scores"):
-        predict(PredictConfig(str(world.version), str(data), str(out), window=8, scores=True))
+        predict(dataclasses.replace(config, scores=True))
     assert (tmp_path / "out.tsv.part").read_bytes() == kept
     done = predict(dataclasses.replace(config, answer_empty=True))
     assert (done.rows, done.rows_before) == (90, 88)
@@ -300,9 +300,11 @@ def test_another_input_or_model_is_refused(world: World, tmp_path: Path) -> None
 def test_what_is_refused_before_a_model_is_loaded(world: World, tmp_path: Path) -> None:
     run, data = str(world.run.folder), str(world.data)
     (tmp_path / "taken.tsv").write_text("mine")
+    (tmp_path / "link.tsv").symlink_to("nowhere")
     (tmp_path / "other").mkdir()
     for folder, source, out, wrong in (
         (run, data, "taken.tsv", "the output file exists"),
+        (run, data, "link.tsv", "the output file exists"),
         (run, data, "out.parquet", "ending of --out"),
         (run, data, "none/out.tsv", "folder of --out is missing"),
         (run, str(tmp_path / "none.tsv"), "out.tsv", "data file is missing"),
@@ -311,7 +313,7 @@ def test_what_is_refused_before_a_model_is_loaded(world: World, tmp_path: Path) 
     ):
         with pytest.raises(UserError, match=wrong):
             predict(PredictConfig(folder, source, str(tmp_path / out)))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["other", "taken.tsv"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [*("link.tsv", "other", "taken.tsv")]
     assert (tmp_path / "taken.tsv").read_text() == "mine"
 
 
@@ -323,6 +325,8 @@ def test_what_is_refused_before_a_model_is_loaded(world: World, tmp_path: Path) 
         (["--target", "localhost:1"], "name of its model go together"),
         (["run", "--model", "tiny"], "name of its model go together"),
         (["run", "--version", "3"], "--version is of a model on a server"),
+        (["run", "--tls"], "--tls says how a server is reached"),
+        (["run", "--server-name", "models"], "--server-name says how a server is reached"),
     ],
 )
 def test_settings_that_do_not_go_together(
@@ -332,22 +336,19 @@ def test_settings_that_do_not_go_together(
     assert wrong in capsys.readouterr().err
 
 
-def test_servers_that_do_not_have_it(world: World, server: str, tmp_path: Path) -> None:
-    def config(**values: object) -> PredictConfig:
-        settings: dict = {
-            "data": str(world.data),
-            "out": str(tmp_path / "out.tsv"),
-            "target": server,
-        }
-        return PredictConfig(**(settings | values))
-
-    with pytest.raises(UserError, match="does not have this model"):
-        predict(config(model="none"))
-    with pytest.raises(UserError, match="does not have this model"):
-        predict(config(model="tiny", version=9))
-    with pytest.raises(UserError, match="did not answer"):
-        predict(config(model="tiny", target="localhost:1"))
-    assert predict(config(model="tiny", version=1)).rows == 150
+def test_damaged_models_are_told_in_a_line(world: World, tmp_path: Path) -> None:
+    broken = {
+        "version": (world.version, "assets/info.json", "info.json; No such file"),
+        "run": (world.run.folder, "data.json", "data.json: No such file"),
+    }
+    for kind, (folder, missing, found) in broken.items():
+        copy = tmp_path / kind
+        shutil.copytree(folder, copy)
+        (copy / missing).unlink()
+        with pytest.raises(UserError) as caught:
+            predict(PredictConfig(str(copy), str(world.data), str(tmp_path / "out.tsv")))
+        assert found in caught.value.found and "\n" not in caught.value.found
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run", "version"]
 
 
 def test_the_highest_version_is_taken(tmp_path: Path) -> None:

@@ -88,6 +88,16 @@ def test_a_killed_start_that_answered_nothing_binds_nobody(tmp_path: Path, left:
         assert (part.rows, part.size) == (0, 0)
 
 
+def test_what_a_kill_left_beside_the_note_is_removed(tmp_path: Path) -> None:
+    part = begin(tmp_path / "out[1].tsv", 3)
+    (tmp_path / f".{part.note.name}.99999.tmp").write_text("{")
+    other = tmp_path / ".out2.tsv.part.json.99999.tmp"
+    other.write_text("{")
+    with Part(tmp_path / "out[1].tsv", MODEL) as again:
+        again.finish()
+    assert sorted(tmp_path.iterdir()) == [other, tmp_path / "out[1].tsv"]
+
+
 def test_a_note_of_a_part_that_is_gone_binds_nobody(tmp_path: Path) -> None:
     part = begin(tmp_path / "out.tsv", 3)
     part.path.unlink()
@@ -159,6 +169,7 @@ def test_a_full_disk_leaves_what_was_done(tmp_path: Path) -> None:
     script += "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n" + WRITER
     done = subprocess.run([sys.executable, "-c", script, str(out)], capture_output=True, text=True)
     assert done.returncode and "File too large" in done.stderr
+    assert "UserError: the output file cannot be written" in done.stderr
     assert not out.exists()
     subprocess.run([sys.executable, "-c", WRITER, str(out)], check=True, capture_output=True)
     assert out.read_bytes() == b"".join(WINDOWS)

@@ -24,18 +24,35 @@ def test_make_targets_exist() -> None:
 
 
 def test_named_options_exist() -> None:
-    """Options of blocks that are shown and not run."""
+    """Options of blocks that are shown and not run, and of all that the text names."""
+    from serving.client.command.options import build_parser
+    from serving.server.flags import ServerFlags
     from tfpipe.cli import parser_for
-    from tfpipe.config import TrainConfig
+    from tfpipe.config import ExportConfig, PredictConfig, TrainConfig
     from tuning.config import SearchConfig, training_fields
 
-    known = parser_for(TrainConfig, "tfpipe.train", "", "").format_help()
     searched = parser_for(SearchConfig, "tuning.search", "", "", training_fields()).format_help()
-    lines = "\n".join(text for kind, text in BLOCKS if kind == "console").splitlines()
-    for line in lines:
-        for option in re.findall(r"--[a-z-]+", line):
-            assert "tfpipe.train" not in line or option in known
-            assert "tuning.search" not in line or option in searched
+    known = {"tuning.search": set(re.findall(r"--[a-z-]+", searched))}
+    for module, config in (
+        ("tfpipe.train", TrainConfig),
+        ("tfpipe.export", ExportConfig),
+        ("tfpipe.predict", PredictConfig),
+    ):
+        known[module] = set(
+            re.findall(r"--[a-z-]+", parser_for(config, module, "", "").format_help())
+        )
+    commands = "\n".join(text for _, text in BLOCKS).replace("\\\n", " ").splitlines()
+    for line in commands:
+        for module, options in known.items():
+            if f" {module} " in line:
+                assert set(re.findall(r" (--[a-z-]+)", line)) <= options, line
+    verbs = next(action for action in build_parser()._actions if action.choices)
+    known["client"] = {
+        o for p in dict(verbs.choices or {}).values() for o in p._option_string_actions
+    }
+    known["server"] = {f"--{field.name}" for field in dataclasses.fields(ServerFlags)}
+    for option in re.findall(r"`(--[a-z_-]+)", README):
+        assert any(option in options for options in known.values()) or option == "--json", option
     page = (ROOT / "tuning" / "README.md").read_text(encoding="utf-8")
     for option in re.findall(r"--[a-z][a-z-]+", page):
         assert option in searched or option in ("--config", "--logdir"), option

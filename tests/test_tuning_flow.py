@@ -197,6 +197,7 @@ def test_the_winner_is_trained_again_and_exports(killed: Killed, tmp_path: Path)
     assert run.config.learning_rate == json.loads(killed.done.stdout)["values"]["learning_rate"]
     assert "tfpipe.export" in done.stderr
     export = [sys.executable, "-m", "tfpipe.export", str(run.folder), "--to", str(tmp_path / "m")]
+    export.append("--no-measure-serving")
     subprocess.run(export, cwd=ROOT, check=True, capture_output=True)
     assert (tmp_path / "m" / "1" / "saved_model.pb").is_file()
     assert "is finished" in killed.search.run("--retrain").stderr

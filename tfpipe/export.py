@@ -16,9 +16,10 @@ from tfpipe.config import ExportConfig
 if TYPE_CHECKING:
     from tfpipe.exporting.verify import Parity
 
-ABOUT = """Write a finished run as FOLDER/NAME/N: a SavedModel with tokenizer, model and decoder in
-core TensorFlow ops. It is reloaded in a fresh process and must answer every dev text as training
-did, and keep what --require and --not-worse-than ask for, before it takes its place."""
+ABOUT = """Write a finished run as FOLDER/NAME/N, or gs://BUCKET/FOLDER/NAME/N: a SavedModel with
+tokenizer, model and decoder in core TensorFlow ops. It is reloaded in a fresh process and must
+answer every dev text as training did, and keep what --require and --not-worse-than ask for, before
+it takes its place."""
 EXAMPLE = """python -m tfpipe.export runs/support --to models/support \\
     --require "dev.accuracy>=0.90" --not-worse-than models/support/3 --keep 3"""
 
@@ -27,11 +28,11 @@ EXAMPLE = """python -m tfpipe.export runs/support --to models/support \\
 class Export:
     """A published version.
 
-    parity: how its answers compare with training's; gate: what was asked of it and found;
-    removed: the numbers of the old versions that were removed.
+    folder: a URL where it is in a store; parity: how its answers compare with training's; gate:
+    what was asked of it and found; removed: the numbers of the old versions that were removed.
     """
 
-    folder: Path
+    folder: Path | str
     parity: Parity
     gate: dict[str, Any] = field(default_factory=dict)
     removed: Sequence[int] = ()
@@ -49,8 +50,9 @@ def export(config: ExportConfig) -> Export:
     from tfpipe.exporting.labels import refuse_new_labels
     from tfpipe.exporting.precision import choose_served
     from tfpipe.exporting.proof import PARITY_FILE, prove, write_beside
-    from tfpipe.exporting.publish import folder_for_export, publish, refuse_taken, remove_old
     from tfpipe.exporting.served import read_named_versions
+    from tfpipe.exporting.server_flags import recommend_flags
+    from tfpipe.exporting.store import open_target
     from tfpipe.exporting.warmup import write_warm_up
     from tfpipe.model import checkpoint
     from tfpipe.run import open_run
@@ -62,8 +64,9 @@ def export(config: ExportConfig) -> Export:
         say(f"{time.perf_counter() - began:5.1f} s: {stage}")
 
     # ---- what can be refused before any work
-    finished, base = open_run(config.run), Path(config.to)
-    refuse_taken(base, config.version)
+    finished, target = open_run(config.run), open_target(config.to)
+    base = target.base
+    target.refuse_taken(config.version)
     named = read_named_versions(config.model_config, base) if config.model_config else frozenset()
     model = checkpoint.load(finished.model)
     task = TASKS[finished.config.task](model.label_names)
@@ -72,7 +75,7 @@ def export(config: ExportConfig) -> Export:
         refuse_new_labels(base, task.label_names)
     dev, max_length = finished.read_dev(), finished.config.max_length
 
-    with folder_for_export(base) as folder:
+    with target.folder_for_export() as folder:
         # ---- choose the products' type, and build
         choice = choose_served(config.precision, model, task, dev, max_length)
         tell(f"products in {choice.precision}: {choice.reason}")
@@ -89,8 +92,12 @@ def export(config: ExportConfig) -> Export:
         passed = pass_gate(gate, folder, proof, dev, tell)
 
         # ---- warm up
-        requests = write_warm_up(folder, base.name, dev, proof.lengths)
+        requests = write_warm_up(folder, target.name, dev, proof.lengths)
         tell(f"{requests} requests to warm up with are written and read back")
+
+        # ---- measure how a server is to run it
+        if config.measure_serving:
+            facts |= {"serving": recommend_flags(folder, dev, tell)}
 
         # ---- publish, with what was found
         write_beside(folder, PARITY_FILE, proof.tables)
@@ -99,14 +106,14 @@ def export(config: ExportConfig) -> Export:
         if not config.allow_new_labels:
             # Another export may have been published meanwhile.
             refuse_new_labels(base, task.label_names)
-        place = publish(folder, base, config.version)
+        place = target.publish(folder, config.version)
     tell(f"published as {place}")
 
     # ---- old versions
     removed: Sequence[int] = ()
     if config.keep is not None:
         try:
-            removed = remove_old(base, config.keep, named, int(place.name))
+            removed = target.remove_old(config.keep, named, int(Path(place).name))
             tell(f"removed old versions: {', '.join(map(str, removed)) or 'none'}")
         except OSError as error:
             # The new version is published all the same.
@@ -121,15 +128,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def command() -> None:
         config = parse(parser, ExportConfig, arguments)
         done = export(config)
-        target = done.folder
+        place = Path(done.folder)
         if config.json:
-            told = {"folder": str(target), "version": int(target.name), **asdict(done.parity)}
+            told = {"folder": str(done.folder), "version": int(place.name), **asdict(done.parity)}
             print_figures(told | {"gate": done.gate, "removed": done.removed}, as_json=True)
         else:
-            print(target)
-        name, base = shlex.quote(target.parent.name), shlex.quote(str(target.parent.resolve()))
+            print(done.folder)
+        name, base = shlex.quote(place.parent.name), shlex.quote(str(place.parent.resolve()))
+        server = "python -m serving.server"
+        if isinstance(done.folder, str):
+            # Ours serves folders only.
+            server, base = "tensorflow_model_server", shlex.quote(done.folder.rpartition("/")[0])
         say("next:")
-        say(f"  python -m serving.server --model_name={name} --model_base_path={base}")
+        say(f"  {server} --model_name={name} --model_base_path={base}")
         say(f'  python -m serving.client classify --model {name} "a text"')
 
     return run(command)

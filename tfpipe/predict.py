@@ -58,7 +58,12 @@ def predict(config: PredictConfig) -> Prediction:
     with _open_model(config) as answerer:
         texts.refuse_other_inputs(answerer.pairs)
         table = make_table(out, answerer.pairs, config.scores, answerer.label_names)
-        settings = {"model": answerer.identity, "scores": config.scores}
+        settings = {
+            "model": answerer.identity,
+            "scores": config.scores,
+            "text column": texts.columns.text,
+            "second text column": texts.columns.text_pair,
+        }
         with Part(out, settings) as part:
             try:
                 # ---- what was done before
@@ -98,9 +103,7 @@ def _open_model(config: PredictConfig) -> Iterator[Answerer]:
     if config.target is not None:
         from tfpipe.predicting.served import open_served
 
-        with open_served(
-            config.target, str(config.model), config.version, config.batch_size
-        ) as answerer:
+        with open_served(config) as answerer:
             yield answerer
         return
     from tfpipe.predicting.places import find_place

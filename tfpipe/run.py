@@ -60,12 +60,12 @@ class Run:
     @cached_property
     def data(self) -> dict[str, Any]:
         """data.json: the data's rows and SHA-256, whether they are pairs, and the model's shape."""
-        return json.loads((self.folder / "data.json").read_text(encoding="utf-8"))
+        return self._read_json("data.json")
 
     @cached_property
     def metrics(self) -> dict[str, Any]:
         """metrics.json: the final figures."""
-        return json.loads((self.folder / "metrics.json").read_text(encoding="utf-8"))
+        return self._read_json("metrics.json")
 
     @property
     def finished(self) -> bool:
@@ -85,6 +85,17 @@ class Run:
     def read_dev(self) -> Examples:
         """The run's dev examples, which lie with it: a dev file may move, a cut has no file."""
         return read_examples(self.folder / "dev.jsonl", Columns())
+
+    def _read_json(self, name: str) -> dict[str, Any]:
+        path = self.folder / name
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise UserError(
+                "a file of the run is missing or damaged",
+                f"{path}: {getattr(error, 'strerror', None) or error}",
+                "restore it from where the run was made, or train again",
+            ) from None
 
     def write_json(self, name: str, content: Any) -> None:
         """Write `content` as NAME in the run's folder."""

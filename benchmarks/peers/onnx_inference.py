@@ -69,7 +69,8 @@ def export(model: str, folder: str, max_length: str) -> None:
 def main(graph: str, data: str, max_length: str, model: str) -> None:
     """Answer the lines of standard input until it ends."""
     tokenizer, config = BertTokenizerFast.from_pretrained(model), BertConfig.from_pretrained(model)
-    names = [config.id2label[column] for column in range(config.num_labels)]
+    labels = config.id2label or {}
+    names = [labels[column] for column in range(config.num_labels)]
     session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
 
     def classify(texts: list[str]) -> tuple[list[str], np.ndarray]:

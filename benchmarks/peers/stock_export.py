@@ -1,6 +1,6 @@
 """A peer of benchmarks/inference.py: transformers' TFBert as a SavedModel that takes strings.
 
-    python stock_export.py RUN FOLDER
+    python stock_export.py RUN FOLDER MAX_LENGTH
 
 Our tokenizer stands before it, as without one in the graph there would be no signature on strings;
 batches are padded to their longest text.
@@ -27,7 +27,7 @@ from tfpipe.tasks import TASKS
 class StockBert(tf.Module):
     """A TFBert with its head, a tokenizer and a decoder."""
 
-    def __init__(self, run: str):
+    def __init__(self, run: str, max_length: int):
         super().__init__()
         finished = open_run(run)
         model = checkpoint.load(finished.model)
@@ -36,12 +36,12 @@ class StockBert(tf.Module):
 
         @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="text")])
         def serve(text: tf.Tensor) -> dict[str, tf.Tensor]:
-            batch = self.tokenizer(text, None, max_length=finished.config.max_length)
+            batch = self.tokenizer(text, None, max_length=max_length)
             return task.decode(model.bert(**batch, training=False).logits)
 
         self.serve = serve
 
 
 if __name__ == "__main__":
-    stock = StockBert(sys.argv[1])
+    stock = StockBert(sys.argv[1], int(sys.argv[3]))
     tf.saved_model.save(stock, str(Path(sys.argv[2])), {"serving_default": stock.serve})

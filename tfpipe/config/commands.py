@@ -44,6 +44,9 @@ class ExportConfig:
         " faster and answers alike",
         choices=("auto", "float32", "bfloat16", "float16"),
     )
+    measure_serving: bool = setting(
+        True, "measure the export under load here, and write the best server flags beside it"
+    )
     require: str | None = setting(
         None,
         'what the model must reach, as in "dev.accuracy>=0.90,test.macro_f1>0.8"; may be repeated',

@@ -6,8 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tfpipe.config.conflicts import Conflict
-from tfpipe.config.fields import setting
+from tfpipe.config.fields import flag_of, setting
 from tfpipe.errors import UserError
+
+# How a server is reached; named as serving.client names them.
+CONNECTION = ("tls", "ca", "certificate", "key", "server_name", "token")
 
 
 @dataclass(frozen=True)
@@ -23,9 +26,6 @@ class PredictConfig:
         "", "file to answer, of any size; a label column is passed over", required=True
     )
     out: str = setting("", "file to write: .tsv, .csv or .jsonl, or .gz of these", required=True)
-    target: str | None = setting(None, "host:port of a server to ask instead")
-    model: str | None = setting(None, "the model's name on the server")
-    version: int | None = setting(None, "its version (default: the newest)", minimum=0)
     text: str | None = setting(None, "name of the text column (default: found)")
     text_pair: str | None = setting(None, "name of the second text's column (default: found)")
     scores: bool = setting(False, "write the score of every label too")
@@ -33,6 +33,21 @@ class PredictConfig:
     batch_size: int = setting(64, "texts in a forward pass or request, at most", minimum=1)
     window: int = setting(4096, "rows that are sorted by length and kept together", minimum=1)
     json: bool = setting(False, "print rows and speed as one JSON object")
+    target: str | None = setting(None, "host:port of a server to ask instead", group="server")
+    model: str | None = setting(None, "the model's name on the server", group="server")
+    version: int | None = setting(
+        None, "its version (default: the newest)", minimum=0, group="server"
+    )
+    tls: bool = setting(False, "encrypt, and trust the usual roots", group="server")
+    ca: str | None = setting(None, "file of PEM roots to trust; means --tls", group="server")
+    certificate: str | None = setting(None, "file of the PEM certificate to show", group="server")
+    key: str | None = setting(None, "file of --certificate's PEM private key", group="server")
+    server_name: str | None = setting(
+        None, "name on the server's certificate (default: that of --target)", group="server"
+    )
+    token: str | None = setting(
+        None, "bearer token, from env:VARIABLE or file:FILE; needs TLS", group="server"
+    )
 
     def conflicts(self) -> Iterator[Conflict]:
         """What does not go together, each with the names of the fields that it is about."""
@@ -54,7 +69,9 @@ class PredictConfig:
                     "give both, or the folder of a run or an export alone",
                 ),
             )
-        if self.version is not None and self.target is None:
+        if self.target is not None:
+            return
+        if self.version is not None:
             yield (
                 ("version", "target"),
                 UserError(
@@ -63,3 +80,13 @@ class PredictConfig:
                     "give the version's own folder, FOLDER/NAME/N",
                 ),
             )
+        for name in CONNECTION:
+            if getattr(self, name):
+                yield (
+                    (name, "target"),
+                    UserError(
+                        f"{flag_of(name)} says how a server is reached",
+                        "no --target",
+                        f"add --target and --model, or leave out {flag_of(name)}",
+                    ),
+                )

@@ -24,13 +24,13 @@ GATE_FILE = Path("assets.extra", "gate.json")
 class Gate:
     """What is asked of a model.
 
-    metrics: the run's figures by name; rival: a version that it must not be worse than; duel_on:
-    labelled texts that both answer, None for the run's dev examples.
+    metrics: the run's figures by name; rival: folder or URL of a version that it must not be worse
+    than; duel_on: labelled texts that both answer, None for the run's dev examples.
     """
 
     requirements: Sequence[Requirement]
     metrics: dict[str, float]
-    rival: Path | None
+    rival: Path | str | None
     duel_on: Examples | None
 
 

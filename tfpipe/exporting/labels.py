@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tfpipe.errors import UserError
+from tfpipe.exporting.graph import INFO
 from tfpipe.exporting.info import read_info
+from tfpipe.exporting.objects import local_copy
 from tfpipe.exporting.publish import list_versions
+from tfpipe.exporting.store import MODEL, Store
 
 MEND = (
     "clients that count columns would read wrong labels: train with the old labels, export under"
@@ -15,16 +18,19 @@ MEND = (
 )
 
 
-def refuse_new_labels(base: Path, labels: Sequence[str]) -> None:
+def refuse_new_labels(base: Path | str, labels: Sequence[str]) -> None:
     """Raise UserError unless FOLDER/NAME's highest version has the same labels in the same order.
 
-    Nothing is refused where there is no version yet.
+    base: FOLDER/NAME, or its URL in a store. Nothing is refused where there is no version yet.
     """
-    versions = list_versions(base)
+    versions: Mapping[int, Path | str] = (
+        Store(base).list_versions() if isinstance(base, str) else list_versions(base)
+    )
     if not versions:
         return
     before = versions[max(versions)]
-    known = (read_info(before) or {}).get("labels")
+    with local_copy(before, only=(INFO.as_posix(), MODEL)) as folder:
+        known = (read_info(folder) or {}).get("labels")
     if not isinstance(known, list):
         raise UserError(
             "the labels of the version before cannot be read",

@@ -10,14 +10,38 @@ import fcntl
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from tfpipe.errors import UserError
 from tfpipe.files import sync
 
 ASIDE, REMOVED = ".export-", ".removed-"
+
+
+@dataclass(frozen=True)
+class Folder:
+    """FOLDER/NAME, whose versions are FOLDER/NAME/N; its methods are this module's functions."""
+
+    base: Path
+
+    @property
+    def name(self) -> str:
+        return self.base.name
+
+    def refuse_taken(self, version: int | None) -> None:
+        refuse_taken(self.base, version)
+
+    def folder_for_export(self) -> AbstractContextManager[Path]:
+        return folder_for_export(self.base)
+
+    def publish(self, folder: Path, version: int | None) -> Path:
+        return publish(folder, self.base, version)
+
+    def remove_old(self, keep: int, named: frozenset[int], new: int) -> list[int]:
+        return remove_old(self.base, keep, named, new)
 
 
 def list_versions(base: Path) -> dict[int, Path]:
@@ -103,13 +127,18 @@ def remove_old(base: Path, keep: int, named: frozenset[int], new: int) -> list[i
     Returns the removed numbers. Raises OSError.
     """
     versions = list_versions(base)
-    removed = [n for n in list(versions)[:-keep] if n not in named and n != new]
+    removed = choose_old(versions, keep, named, new)
     for number in removed:
         # Renamed first: a server must never find half a version.
         dying = base / f"{REMOVED}{number}-{secrets.token_hex(4)}.tmp"
         versions[number].rename(dying)
         shutil.rmtree(dying, ignore_errors=True)
     return removed
+
+
+def choose_old(versions: Iterable[int], keep: int, named: frozenset[int], new: int) -> list[int]:
+    """All of the ascending `versions` but the `keep` highest, the `new` one and the `named`."""
+    return [n for n in list(versions)[:-keep] if n not in named and n != new]
 
 
 def clear_leftovers(base: Path) -> None:

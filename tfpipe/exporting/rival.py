@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 from scipy.stats import binomtest
 
 from tfpipe.data.read import Examples
 from tfpipe.errors import UserError, did_you_mean
+from tfpipe.exporting.claims import MODEL
+from tfpipe.exporting.objects import answering, is_url, local_copy, refuse_unknown
 from tfpipe.exporting.stranger import Answers, batches_of, join, open_as_stranger
 
 SIGNIFICANT = 0.05
@@ -50,8 +53,10 @@ class Duel:
         return asdict(self) | {"new_is_worse": self.new_is_worse}
 
 
-def find_rival(folder: str) -> Path:
-    """The folder of a version to compare with; raises UserError where there is none."""
+def find_rival(folder: str) -> Path | str:
+    """The folder, or URL, of a version to compare with; raises UserError where there is none."""
+    if is_url(folder):
+        return _find_in_store(folder.rstrip("/"))
     rival = Path(folder)
     if not (rival / "saved_model.pb").is_file():
         parent = rival.parent
@@ -65,13 +70,26 @@ def find_rival(folder: str) -> Path:
     return rival
 
 
-def hold_a_duel(rival: Path, answers: Answers, examples: Examples) -> Duel:
+def _find_in_store(url: str) -> str:
+    refuse_unknown(url)
+    with answering(url, "the store of --not-worse-than cannot be read", "see that you may read it"):
+        if not tf.io.gfile.exists(f"{url}/{MODEL}"):
+            raise UserError(
+                "--not-worse-than names no version",
+                f"no {MODEL} in {url}",
+                "give BASE/N, as in gs://bucket/models/support/3",
+            )
+    return url
+
+
+def hold_a_duel(rival: Path | str, answers: Answers, examples: Examples) -> Duel:
     """Compare `answers` to labelled examples with what `rival` answers in a fresh process.
 
     Raises UserError where the rival cannot answer and where the new version is worse with
     p < 0.05.
     """
-    old = open_as_stranger(rival, batches_of(examples))
+    with local_copy(rival) as folder:
+        old = open_as_stranger(folder, batches_of(examples))
     if old.batches is None:
         said = old.said.strip().splitlines() or ["nothing"]
         raise UserError(

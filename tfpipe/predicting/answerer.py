@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -30,3 +31,12 @@ class Answerer:
     max_length: int
     parallel: int
     answer: Callable[[list[str], list[str] | None], Answers]
+
+
+def parse_info(text: str | bytes) -> dict[str, Any]:
+    """What a model's `info` tells of it; empty for another project's, which may be anything."""
+    try:
+        told = json.loads(text)
+    except ValueError:
+        return {}
+    return told if isinstance(told, dict) else {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfpipe.errors import UserError
-from tfpipe.predicting.answerer import LONGEST_INPUT, OUTPUTS, Answerer, Answers
+from tfpipe.predicting.answerer import LONGEST_INPUT, OUTPUTS, Answerer, Answers, parse_info
 from tfpipe.predicting.places import SAVED_MODEL, hash_files
 
 # While one batch is tokenised, the products of another fill the cores.
@@ -57,8 +56,11 @@ def open_export(folder: Path) -> Answerer:
     try:
         module = tf.saved_model.load(str(folder))
     except (OSError, ValueError, tf.errors.OpError) as error:
+        # TensorFlow tells the file it misses in the midst of a page about the graph.
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        told = next((line for line in lines if "No such file" in line), lines[0] if lines else "")
         raise UserError(
-            "the export cannot be opened", f"{folder}: {error}", "export the run again"
+            "the export cannot be opened", f"{folder}: {told}", "export the run again"
         ) from None
     signature = module.signatures.get("serving_default")
     inputs = set(signature.structured_input_signature[1]) if signature else set()
@@ -88,9 +90,15 @@ def open_export(folder: Path) -> Answerer:
 
 def _read_info(module: Any) -> dict[str, Any]:
     """What an export tells of itself; empty for one that tells nothing."""
-    if "info" not in module.signatures:
+    signature = module.signatures.get("info")
+    if signature is None or signature.structured_input_signature[1]:
         return {}
-    return json.loads(module.signatures["info"]()["info"].numpy())
+    told = signature().get("info")
+    return (
+        {}
+        if told is None or told.dtype != tf.string or told.shape.rank
+        else parse_info(told.numpy())
+    )
 
 
 def _answer_with(ask: Callable[..., dict[str, tf.Tensor]]) -> Callable[..., Answers]:

@@ -10,8 +10,11 @@ speaks of bytes that are there; what follows them is cut off.
 from __future__ import annotations
 
 import fcntl
+import glob
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -35,18 +38,13 @@ class Part:
 
     def __enter__(self) -> Part:
         refuse_taken(self.out)
-        # Not truncated: it may be another process's.
-        try:
+        with self._telling("give an --out that you may write"):
+            # Not truncated: it may be another process's.
             self._file: BinaryIO = open(self.path, "ab")
-        except OSError as error:
-            raise UserError(
-                "the output file cannot be written",
-                f"{self.path}: {error.strerror}",
-                "give an --out that you may write",
-            ) from None
         try:
             self._lock()
-            self._resume()
+            with self._telling("make room, or give an --out elsewhere"):
+                self._resume()
         except BaseException:
             self._file.close()
             raise
@@ -60,16 +58,21 @@ class Part:
         self._file.close()
 
     def append(self, content: bytes, rows: int, rows_sha256: str) -> None:
-        """Add a window and note that the first `rows` rows are answered; raises OSError."""
-        self._file.write(content)
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._note(rows, rows_sha256, self.size + len(content))
+        """Add a window and note that the first `rows` rows are answered.
+
+        Raises UserError where the disk does not take it; the windows before are kept.
+        """
+        with self._telling("make room, then the same command goes on"):
+            self._file.write(content)
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._note(rows, rows_sha256, self.size + len(content))
 
     def finish(self) -> None:
         """Give the file its name; raises UserError when that is taken meanwhile."""
         refuse_taken(self.out)
-        self.path.rename(self.out)
+        with self._telling("mend that, then the same command goes on"):
+            self.path.rename(self.out)
         self._finished = True
         sync(self.out.parent)
         self.note.unlink()
@@ -91,6 +94,9 @@ class Part:
             return
 
     def _resume(self) -> None:
+        # What a process leaves that is killed while it writes a note.
+        for left in self.out.parent.glob(f".{glob.escape(self.note.name)}.*.tmp"):
+            left.unlink()
         size = self._file.tell()
         noted = self._read_note(size) if size else None
         if noted is None or not noted["rows"]:
@@ -115,6 +121,16 @@ class Part:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise self._other("there is a part file that cannot be gone on with", error) from None
 
+    @contextmanager
+    def _telling(self, fix: str) -> Iterator[None]:
+        """Raise UserError in place of OSError."""
+        try:
+            yield
+        except OSError as error:
+            raise UserError(
+                "the output file cannot be written", f"{self.path}: {error.strerror}", fix
+            ) from None
+
     def _other(self, wrong: str, found: object) -> UserError:
         return UserError(
             wrong,
@@ -125,7 +141,8 @@ class Part:
 
 def refuse_taken(out: Path) -> None:
     """Raise UserError when the file is there, or its folder is not."""
-    if out.exists():
+    # A link that leads nowhere is there, too.
+    if os.path.lexists(out):
         raise UserError(
             "the output file exists", str(out), "give another --out, or remove that file"
         )

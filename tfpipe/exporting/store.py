@@ -1,0 +1,159 @@
+"""Versions of a served model in an object store: uploaded aside, moved into place file by file.
+
+No store renames folders, and a model server gives up a version that it cannot load for minutes. So
+the files are uploaded under a name that is no number and then renamed within the store to BASE/N/,
+saved_model.pb last: without it, N is no version. Killed at any moment, it leaves the old state or
+the new. What it leaves beside that keeps its number from others until an export clears it, a day
+later at the earliest.
+
+What a store cannot promise is that two exports never share a number. Claims see to it (claims.py)
+where a listing shows all that was written before it, as in Google Cloud Storage, and in S3 since
+2020, and where nobody stops an upload for a day to go on after that. Marks of folders may stay.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import tensorflow as tf
+
+from tfpipe.errors import UserError
+from tfpipe.exporting.claims import (
+    ATTEMPTS,
+    MODEL,
+    claim_number,
+    is_held,
+    list_leftovers,
+    list_numbers,
+    refuse_claimed,
+    settle,
+    stamp,
+    write_claim,
+)
+from tfpipe.exporting.objects import (
+    answering,
+    copy,
+    is_url,
+    list_files,
+    list_names,
+    move,
+    refuse_unknown,
+    remove_tree,
+    write,
+)
+from tfpipe.exporting.publish import Folder, choose_old
+
+READABLE = "the store cannot be read", "see that it is there and that you may read it"
+WRITABLE = "the store cannot be written", "see that it is there and that you may write it"
+
+
+def open_target(to: str) -> Folder | Store:
+    """Where versions go; raises UserError for a store that cannot be written."""
+    if not is_url(to):
+        return Folder(Path(to))
+    store = Store(to.rstrip("/"))
+    refuse_unknown(store.base)
+    with answering(store.base, *WRITABLE):
+        store.clear_leftovers()
+    return store
+
+
+@dataclass(frozen=True)
+class Store:
+    """BASE, a URL without a slash at its end; its versions are BASE/N. As publish.Folder."""
+
+    base: str
+
+    @property
+    def name(self) -> str:
+        return self.base.rpartition("/")[2]
+
+    def list_versions(self) -> dict[int, str]:
+        """The URLs of the versions by ascending number; raises UserError."""
+        with answering(self.base, *READABLE):
+            places = list_numbers(self.base).items()
+            return {n: place for n, place in places if tf.io.gfile.exists(f"{place}/{MODEL}")}
+
+    def refuse_taken(self, version: int | None) -> None:
+        """Raise UserError where `version` is asked for and there, whole or not."""
+        with answering(self.base, *READABLE):
+            refuse_claimed(self.base, version)
+
+    @contextmanager
+    def folder_for_export(self) -> Iterator[Path]:
+        """A local folder, to be filled and published."""
+        with tempfile.TemporaryDirectory() as folder:
+            yield Path(folder)
+
+    def publish(self, folder: Path, version: int | None) -> str:
+        """Upload the finished folder as BASE/N, N the next number or `version`; its URL.
+
+        Raises UserError where `version` was taken meanwhile and where the store fails.
+        """
+        files = [path for path in folder.rglob("*") if path.is_file()]
+        names = [path.relative_to(folder).as_posix() for path in files]
+        names.remove(MODEL)
+        look = f"look whether {self.base} has the version, and export again where it has not"
+        with answering(self.base, "the upload failed", look):
+            for _ in range(ATTEMPTS):
+                with self._aside() as aside:
+                    for name in [*names, MODEL]:
+                        copy(f"{folder}/{name}", f"{aside}/{name}")
+                    place = self._move_into_place(aside, names, version)
+                if place is not None:
+                    return place
+        raise UserError("other exports keep taking the number", self.base, "export again")
+
+    def remove_old(self, keep: int, named: frozenset[int], new: int) -> list[int]:
+        """As publish.remove_old, saved_model.pb first; raises OSError."""
+        try:
+            versions = self.list_versions()
+            removed = choose_old(versions, keep, named, new)
+            for number in removed:
+                # Killed half way, it leaves what the claim has cleared away.
+                claim = write_claim(self.base, versions[number].rpartition("/")[2])
+                tf.io.gfile.remove(f"{versions[number]}/{MODEL}")
+                settle(self.base, claim)
+        except (tf.errors.OpError, UserError) as error:
+            raise OSError(str(error)) from None
+        return removed
+
+    def clear_leftovers(self) -> None:
+        """Remove what exports left that began more than a day ago; raises OpError."""
+        with self._aside():
+            for name in list_leftovers(self.base):
+                if name.startswith(".claim-"):
+                    settle(self.base, name)
+                else:
+                    remove_tree(f"{self.base}/{name}")
+
+    @contextmanager
+    def _aside(self) -> Iterator[str]:
+        """A fresh folder without a number, removed in the end; proves the store can be written."""
+        name = f".export-{stamp()}"
+        try:
+            write(f"{self.base}/{name}/owner", name)
+            if name not in list_names(self.base):
+                raise tf.errors.UnavailableError(None, None, "it does not list what was written")
+            yield f"{self.base}/{name}"
+        finally:
+            with suppress(tf.errors.OpError):
+                remove_tree(f"{self.base}/{name}")
+
+    def _move_into_place(self, aside: str, names: list[str], version: int | None) -> str | None:
+        """The place that an upload got; None where somebody else turns out to take it, too."""
+        claim, number = claim_number(self.base, version)
+        place = f"{self.base}/{number}"
+        try:
+            for name in names:
+                move(f"{aside}/{name}", f"{place}/{name}")
+            if not (is_held(self.base, claim) and {*names} <= {*list_files(place)}):
+                return None
+            move(f"{aside}/{MODEL}", f"{place}/{MODEL}")
+        finally:
+            settle(self.base, claim)
+        return place

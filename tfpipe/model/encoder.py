@@ -143,25 +143,23 @@ class Encoder:
         config = self._config
         heads, size = config.num_attention_heads, config.hidden_size // config.num_attention_heads
         rows = self._cast(rows)
-        split: list[tf.Tensor] = []
+        asked: list[tf.Tensor] = []
         if f"{layer}/query/kernel" in weights:
-            asked = places.first(rows) if first_only else rows
-            asked = _dense(asked, weights, f"{layer}/query", dropout.training)
-            asked = asked[:, tf.newaxis] if first_only else places.spread(asked)
-            asked = tf.reshape(asked, [places.count, -1, heads, size])
-            split.append(tf.transpose(asked, [0, 2, 1, 3]))
-        count = 3 - len(split)
-        wide = places.spread(_dense(rows, weights, f"{layer}/mixed", dropout.training))
-        wide = tf.reshape(wide, [places.count, places.length, count, heads, size])
-        queries, keys, values = split + tf.unstack(tf.transpose(wide, [2, 0, 3, 1, 4]), count)
+            query = places.first(rows) if first_only else rows
+            query = _dense(query, weights, f"{layer}/query", dropout.training)
+            if first_only:
+                asked = [tf.reshape(query, [places.count, heads, 1, size])]
+            else:
+                asked = places.by_head(query, 1, heads)
+        mixed = _dense(rows, weights, f"{layer}/mixed", dropout.training)
+        queries, keys, values = asked + places.by_head(mixed, 3 - len(asked), heads)
         scores = tf.cast(tf.matmul(queries, keys, transpose_b=True), tf.float32)
         shares = tf.nn.softmax(scores + places.penalty)
         shares = dropout(shares, config.attention_probs_dropout_prob)
         mixed = tf.matmul(self._cast(shares), values)
         if first_only:
-            return tf.reshape(mixed, [-1, heads * size])
-        mixed = tf.reshape(tf.transpose(mixed, [0, 2, 1, 3]), [-1, heads * size])
-        return places.pack(mixed)
+            return tf.reshape(mixed, [-1, config.hidden_size])
+        return places.by_token(mixed)
 
     def _add(
         self, name: str, inner: tf.Tensor, rows: tf.Tensor, weights: Weights, dropout: Dropout

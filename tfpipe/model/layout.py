@@ -8,7 +8,7 @@ import tensorflow as tf
 
 Weights = dict[str, Any]
 TABLES = ("words", "types", "positions")
-# Bytes of kernels and biases; a graph's file has room for 2 GiB.
+# Bytes; a graph's file has room for 2 GiB.
 MOST_CONSTANT = 2**30
 
 
@@ -54,33 +54,31 @@ def lay_out(bert: Any, dtype: tf.DType) -> Weights:
 class Stored(tf.Module):
     """Copies that no training changes: what an export holds.
 
-    Tables are variables, in the products' dtype, too. The others are constants of the graph: layer
-    norm is fused only then, and oneDNN lays out a constant kernel once rather than at every call.
-    They lie in one function, so that signatures share them on disk.
+    Tables are variables, in the products' dtype, too. The others are constants of the graph, for
+    oneDNN lays out a constant kernel once rather than at every call. They lie in one function, so
+    that signatures share them on disk.
     """
 
     def __init__(self, weights: Weights, dtype: tf.DType):
         super().__init__()
-        values = {name: weights[name] for name in weights if name not in TABLES}
-        self._norms = {n: v.numpy() for n, v in values.items() if n.endswith(("gamma", "beta"))}
-        products = {n: v.numpy() for n, v in values.items() if n not in self._norms}
+        values = {name: weights[name].numpy() for name in weights if name not in TABLES}
         held = {name: tf.cast(weights[name], dtype) for name in TABLES}
         self._constants = None
-        if sum(value.nbytes for value in products.values()) <= MOST_CONSTANT:
+        if sum(value.nbytes for value in values.values()) <= MOST_CONSTANT:
 
             @tf.function(input_signature=[])
             def constants() -> Weights:
-                return {name: tf.constant(value) for name, value in products.items()}
+                return {name: tf.constant(value) for name, value in values.items()}
 
             # The one graph of it: saving would build another of a function.
             self._constants = constants.get_concrete_function()
         else:
-            held |= products
+            held |= values
         self._held = {name: tf.Variable(v, trainable=False, name=name) for name, v in held.items()}
 
     def __call__(self) -> Weights:
         """The weights, for the graph that is being built."""
-        return {**self._held, **self._norms, **(self._constants() if self._constants else {})}
+        return {**self._held, **(self._constants() if self._constants else {})}
 
 
 def _beside(name: str, parts: list[tuple[Any, Any]], dtype: tf.DType) -> Weights:

@@ -78,11 +78,8 @@ def drop(x: tf.Tensor, rate: float, seed: tf.Tensor) -> tf.Tensor:
     return x * (kept * (1 / (1 - level / 65536)))
 
 
-# TensorFlow's remapper knows the three below when they are spelled just so, and when no gradient
-# of their own stands between them: it makes one oneDNN operation of each, and of product and gelu.
-# The operation for layer norm adds this to the variance, whatever the graph says: what is normed is
-# multiplied so that this much is right.
-FUSED_EPSILON = 1e-3
+# The three below have no gradient of their own to stand between them: TensorFlow's remapper then
+# makes one oneDNN operation of product, bias and gelu.
 
 
 def served_product(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
@@ -97,9 +94,11 @@ def served_gelu(x: tf.Tensor) -> tf.Tensor:
 
 
 def served_norm(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsilon: float) -> tf.Tensor:
-    """What `normalize` gives; fused where gamma and beta are constants of the graph."""
-    x *= math.sqrt(FUSED_EPSILON / max(epsilon, 1e-20))
-    mean = tf.reduce_mean(x, axis=1, keepdims=True)
-    variance = tf.reduce_mean(tf.math.squared_difference(x, mean), axis=1, keepdims=True)
-    scale = tf.math.rsqrt(variance + FUSED_EPSILON) * gamma
-    return x * scale + (beta - mean * scale)
+    """What `normalize` gives.
+
+    Never to be spelled with squared_difference: that is fused to an operation which adds 0.001 to
+    the variance whatever epsilon is, and which takes longer where there are few tokens.
+    """
+    centred = x - tf.reduce_mean(x, axis=1, keepdims=True)
+    variance = tf.reduce_mean(tf.square(centred), axis=1, keepdims=True)
+    return centred * tf.math.rsqrt(variance + epsilon) * gamma + beta

@@ -34,6 +34,30 @@ class Places:
         rows = tf.gather(rows, self._rows) if self._packed else rows
         return tf.reshape(rows, [self.count, self.length, rows.shape[1]])
 
+    def by_head(self, rows: tf.Tensor, parts: int, heads: int) -> list[tf.Tensor]:
+        """Rows [T, parts * heads * D] as so many [B, heads, L, D]; padding as in `spread`."""
+        shape = [self.count, self.length, parts, heads, rows.shape[1] // (parts * heads)]
+        if self._packed:
+            # One gather does the work of `spread` and of a transpose, which costs more.
+            each = tf.reshape(tf.range(parts * heads), [parts, 1, heads, 1])
+            places = tf.reshape(self._rows, [1, shape[0], 1, shape[1]]) * (parts * heads) + each
+            found = tf.gather(tf.reshape(rows, [-1, shape[-1]]), places)
+        else:
+            found = tf.transpose(tf.reshape(rows, shape), [2, 0, 3, 1, 4])
+        return tf.unstack(found, parts)
+
+    def by_token(self, values: tf.Tensor) -> tf.Tensor:
+        """[B, heads, L, D] as rows [T, heads * D]."""
+        _, heads, _, size = values.shape
+        if self._packed:
+            row, column = self._places // self.length, self._places % self.length
+            first = row * heads * self.length + column
+            places = first[:, tf.newaxis] + tf.range(heads) * self.length
+            values = tf.gather(tf.reshape(values, [-1, size]), places)
+        else:
+            values = tf.transpose(values, [0, 2, 1, 3])
+        return tf.reshape(values, [-1, heads * size])
+
     def first(self, rows: tf.Tensor) -> tf.Tensor:
         """The rows of the first tokens, [B, C]."""
         if self._packed:

@@ -7,7 +7,9 @@ what RUN was trained on, and its texts are taken in the order they arrive. Every
 of its own that waits while another works, tokenizes what it is given, and answers the same batches.
 Ours are exports in float32 and bfloat16, loaded as the server loads them; PYTHON is an interpreter
 that has torch, transformers and onnxruntime (default: this one); without them those peers are left
-out, and that is said. Every side has its threads as it comes.
+out, and that is said. Every side has its threads as it comes, and TensorFlow's also one within an
+operation (--tensorflow_intra_op_parallelism=1), which is what an export's own measurement of a
+server under load recommends on some machines.
 
 Prints, for each batch size, texts a second (median over the rounds), milliseconds a batch (of all
 batches), and how many times as fast ours in bfloat16 is, in all and in the median batch (medians
@@ -73,10 +75,13 @@ def models(arguments: argparse.Namespace, folder: Path) -> dict[str, list[str]]:
     subprocess.run([sys.executable, __file__, "--write", run, str(folder), longest], check=True)
     stock = [sys.executable, str(PEERS / "stock_export.py")]
     subprocess.run([*stock, run, str(folder / "stock" / "1"), longest], check=True)
+    one_thread = "intra_op_parallelism_threads: 1"
     commands = {
         OURS: [*ours, str(folder / "bfloat16" / "1"), data],
+        f"{OURS}, 1 thread": [*ours, str(folder / "bfloat16" / "1"), data, one_thread],
         "ours float32": [*ours, str(folder / "float32" / "1"), data],
         REFERENCE: [*ours, str(folder / "stock" / "1"), data],
+        f"{REFERENCE}, 1 thread": [*ours, str(folder / "stock" / "1"), data, one_thread],
     }
     if not can_import(arguments.peers, "torch", "transformers"):
         print(f"{arguments.peers} lacks torch or transformers: no PyTorch, no ONNX Runtime")

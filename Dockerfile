@@ -6,7 +6,7 @@
 FROM python:3.11.14-slim-bookworm AS python
 # A home that any user may write.
 ENV HOME=/tmp PYTHONUNBUFFERED=1
-WORKDIR /work
+WORKDIR /project
 
 # ---- client: asks a served model; has no TensorFlow
 FROM python AS client
@@ -33,13 +33,13 @@ COPY serving /source/serving
 COPY tuning /source/tuning
 RUN pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheels /source
 
-# ---- train: every command of the project, on data and runs that are mounted at /work
+# ---- train: every command of the project, on data and runs that are mounted at /project
 FROM packages AS train
 COPY requirements-starter.lock /locks/
 RUN pip install --no-cache-dir --no-deps --require-hashes -r /locks/requirements-starter.lock
 COPY --from=wheel /wheels /wheels
 RUN pip install --no-cache-dir --no-deps /wheels/*.whl \
-    && chmod 1777 /work
+    && chmod 1777 /project
 USER 10001:10001
 EXPOSE 6006
 ENTRYPOINT ["tfpipe"]

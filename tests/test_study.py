@@ -232,15 +232,14 @@ def test_the_best_model_and_what_a_trial_may_go_on_from_stay(tmp_path: Path) -> 
 
 def test_what_kills_left_of_files_goes(tmp_path: Path) -> None:
     study = make_study(tmp_path, trial(1, 0.5), trial(2, status=RUNNING))
-    own, ended, running = (
-        folder / ".outcome.json.99.tmp"
-        for folder in (study.folder, study.trial_folder(1), study.trial_folder(2))
-    )
-    for left in (own, ended, running):
+    begun_run(study, 1)
+    folders = [study.folder, study.trial_folder(1), study.run_folders(1)[0], study.trial_folder(2)]
+    files = [folder / ".outcome.json.99.tmp" for folder in folders]
+    for left in files:
         left.write_text("{", encoding="utf-8")
     study.tidy(set())
     # The running trial's process may be about to rename its own.
-    assert [left.exists() for left in (own, ended, running)] == [False, False, True]
+    assert [left.exists() for left in files] == [False, False, False, True]
 
 
 def test_the_parent_of_a_running_trial_stays_whole(tmp_path: Path) -> None:

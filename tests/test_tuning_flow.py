@@ -61,6 +61,8 @@ class Killed:
             status, told = self.search.end_at(holds, number)
             assert status == (-number if number == signal.SIGKILL else 130), told
             self.told.append(told)
+            # As a kill leaves it that comes while the search writes.
+            (self.search.study / "oracle" / ".oracle.json.1.tmp").write_text("{", encoding="utf-8")
             self.kills.append({n: self.search.outcome(n) for n in range(1, 5)})
             self.restarts.append({n: len(self.search.starts(n)) for n in range(1, 5)})
         self.done = self.search.run("--json")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -21,6 +21,10 @@ def cache_folder() -> Path:
         return Path(os.devnull) / "tfpipe"
 
 
+# The names of files that are being written.
+ASIDE = ".*.tmp"
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a UTF-8 file aside, sync it and rename it into place; raises OSError."""
     aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -34,6 +38,13 @@ def write_text(path: Path, text: str) -> None:
         with suppress(OSError):
             aside.unlink()
         raise
+
+
+def remove_files(paths: Iterable[Path]) -> None:
+    """Remove files that may be gone already, and no folders; raises OSError."""
+    for path in paths:
+        if path.is_file():
+            path.unlink(missing_ok=True)
 
 
 def sync(path: Path) -> None:

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from tfpipe.cli import Interrupted, say
 from tfpipe.errors import UserError
-from tfpipe.files import write_text
+from tfpipe.files import ASIDE, remove_files, write_text
 from tfpipe.training.disk import held_alone
 from tfpipe.training.environment import describe_environment
 from tfpipe.training.stop import StopRequest
@@ -89,6 +89,8 @@ class Search:
     def recall(self) -> str:
         """Take up the state that the study was left in; says where it stands."""
         oracle = self.oracle
+        # A killed search may have left one; nobody else writes here.
+        remove_files(oracle.path.parent.glob(ASIDE))
         if not oracle.path.is_file():
             return "study: no trial had begun"
         try:

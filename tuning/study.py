@@ -12,7 +12,7 @@ from typing import Any
 from tfpipe import run
 from tfpipe.config import TrainConfig, to_yaml
 from tfpipe.errors import UserError
-from tfpipe.files import write_text
+from tfpipe.files import ASIDE, remove_files, write_text
 from tuning.outcome import FAILED, Outcome, best_of
 from tuning.space import Space, differences
 
@@ -163,11 +163,13 @@ class Study:
         What killed processes left of files written aside goes too.
         """
         best, outcomes = self.best, self.outcomes()
-        # Nobody writes what an ended trial has become; the rest only the caller writes.
-        for folder in (self.folder, *(self.trial_folder(o.number) for o in outcomes if o.ended)):
-            for left in folder.glob(".*.tmp"):
-                if left.is_file():
-                    left.unlink(missing_ok=True)
+        # Nobody writes where a trial has ended; at the top only the caller does.
+        remove_files(self.folder.glob(ASIDE))
+        for outcome in outcomes:
+            if outcome.ended:
+                left = self.trial_folder(outcome.number).rglob(ASIDE)
+                # What is written for TensorBoard alone may stay half done.
+                remove_files(path for path in left if path.parent.name != "logs")
         # A trial that runs takes its parent's checkpoints over, for its last seed late.
         needed = resumable | {one.continues for one in outcomes if not one.ended}
         for outcome in outcomes:

@@ -33,7 +33,7 @@ types: $(VENV)/.installed-dev
 	$(BIN)/mypy
 
 tests: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -m "not slow and not readme"
+	$(BIN)/python -m pytest -m "not slow and not readme" --numprocesses 2 --dist loadfile
 
 readme: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m readme tests/test_readme.py

@@ -55,6 +55,7 @@ setup(
             "hypothesis>=6.100",
             "mypy>=1.10",
             "pytest>=8",
+            "pytest-xdist>=3",
             "ruff>=0.6",
             "types-protobuf",
             "types-PyYAML",

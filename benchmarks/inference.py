@@ -49,11 +49,11 @@ def write_ours(run: str, folder: Path, max_length: int) -> None:
 
     from tfpipe.exporting.graph import Servable
     from tfpipe.model import checkpoint
-    from tfpipe.tasks import TASKS
+    from tfpipe.tasks import task_of
 
     finished = open_run(run)
     model = checkpoint.load(finished.model)
-    task = TASKS[finished.config.task](model.label_names)
+    task = task_of(finished.config.task, model)
     for precision in ("float32", "bfloat16"):
         servable = Servable(model, task, max_length, False, {}, precision)
         servable.save(str(folder / precision / "1"))

@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from serving.client import Client
-from tfpipe.config import EvaluateConfig, ExportConfig, TrainConfig
+from tfpipe.config import FIGURES, EvaluateConfig, ExportConfig, TrainConfig
+from tfpipe.data.read import Examples
 from tfpipe.evaluate import evaluate
 from tfpipe.export import export
+from tfpipe.exporting.info import read_info
+from tfpipe.tasks.task import Outputs
 from tfpipe.train import train
 
 
-def check_task(config: TrainConfig, folder: Path) -> None:
-    """Take `config` through the whole house and hold every room's answers against the first."""
+def check_task(config: TrainConfig, folder: Path, at_least: float = 0.8) -> None:
+    """Take `config` through the whole house and hold every room's answers against the first.
+
+    at_least: what the task's first figure reaches on dev.
+    """
     run = train(config)
     files = {path.name for path in run.folder.iterdir()}
     assert files >= {
@@ -28,14 +36,26 @@ def check_task(config: TrainConfig, folder: Path) -> None:
     evaluation = evaluate(EvaluateConfig(run=str(run.folder)))
     # The last digits of the loss depend on which texts share a batch.
     assert evaluation.figures == pytest.approx(run.metrics["dev"], rel=1e-5)
-    assert evaluation.figures["accuracy"] > 0.8
+    assert set(evaluation.figures) >= {*FIGURES[config.task], "examples"}
+    assert evaluation.figures[config.best_figure] > at_least
+    dev = run.read_dev()
+    lines = (run.folder / "predictions.tsv").read_text(encoding="utf-8").splitlines()
+    assert lines[0].split("\t") == ["text", "gold", "predicted", "score"]
+    assert len(lines) == 1 + len(dev) == 1 + evaluation.figures["examples"]
 
     to = str(folder / "models" / "tiny")
-    settings = ExportConfig(str(run.folder), to, precision="float32", measure_serving=False)
+    settings = ExportConfig(
+        run=str(run.folder),
+        to=to,
+        precision="float32",
+        measure_serving=False,
+        require=f"dev.{config.best_figure}>{at_least}",
+    )
     version = export(settings).folder
     assert version == folder / "models" / "tiny" / "1"
+    info = read_info(version)
+    assert info is not None and info["task"] == config.task
 
-    dev = run.read_dev()
     base = str(version.parent.resolve())
     command = [sys.executable, "-m", "serving.server", "--port=0", "--model_name=tiny"]
     server = subprocess.Popen(
@@ -46,11 +66,36 @@ def check_task(config: TrainConfig, folder: Path) -> None:
         ready = server.stdout.readline()
         port = int(ready.rsplit(":", 1)[1].split()[0])
         with Client(f"localhost:{port}", model="tiny") as client:
-            answers = client.classify(list(dev.texts), dev.text_pairs and list(dev.text_pairs))
+            answers = ask(client, config.task, dev)
     finally:
         server.terminate()
         assert server.wait(timeout=30) == 0
-    names = [evaluation.label_names[column] for column in evaluation.predicted]
-    assert [answer.label for answer in answers] == names
-    served = np.stack([answer.scores for answer in answers])
-    np.testing.assert_allclose(served, evaluation.scores, atol=1e-5)
+    assert_equal(answers, evaluation.outputs)
+
+
+def ask(client: Client, task: str, dev: Examples) -> Sequence[Any]:
+    """The answers of the client's verb for the task, one an example."""
+    columns = [list(dev.texts), *([list(dev.text_pairs)] if dev.text_pairs else [])]
+    verbs = {"qa": client.answer}
+    return verbs.get(task, getattr(client, task, None))(*columns)
+
+
+def assert_equal(answers: Sequence[Any], outputs: Outputs) -> None:
+    """Answers with the outputs as attributes, or lists of such, are those of training."""
+    for name, expected in outputs.items():
+        if answers and isinstance(answers[0], list):
+            # Rows are filled up to the longest.
+            found: Any = [[getattr(one, name) for one in row] for row in answers]
+            used = [row[: len(kept)] for row, kept in zip(expected.tolist(), found, strict=True)]
+            assert all(
+                not any(row[len(kept) :])
+                for row, kept in zip(outputs["entity"].tolist(), found, strict=True)
+            )
+            flat = [value for row in found for value in row]
+            wanted = np.array([value for row in used for value in row])
+        else:
+            flat, wanted = [getattr(answer, name) for answer in answers], expected
+        if wanted.dtype.kind == "f":
+            np.testing.assert_allclose(np.array(flat), wanted, atol=1e-5)
+        else:
+            np.testing.assert_array_equal(np.array(flat), wanted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import importlib
 import json
@@ -78,6 +79,21 @@ def test_a_forgotten_value_is_told_with_all_other_errors() -> None:
     ]
 
 
+def test_a_flag_that_may_stand_alone() -> None:
+    for arguments in (("--abstain",), ("--abstain", "--epochs", "2"), ("--epochs=2", "--abstain")):
+        config = parse_train(*arguments)
+        assert config.abstain == "auto"
+        assert config.epochs == (2 if len(arguments) > 1 else TrainConfig().epochs)
+    for arguments in (("--abstain", "0.05"), ("--abstain=0.05",)):
+        assert parse_train(*arguments).abstain == "0.05"
+    assert parse_train("--abstain", "out of scope").abstain == "out of scope"
+    assert parse_train().abstain is None
+    # An empty value is forgotten, not left out, and no other flag may stand alone.
+    assert wrongs("--abstain=") == ["--abstain has no value"]
+    alone = [field.name for field in dataclasses.fields(TrainConfig) if field.metadata.get("alone")]
+    assert alone == ["abstain"]
+
+
 def test_abbreviations_and_unknown_flags_are_refused_with_a_hint() -> None:
     with pytest.raises(UserError) as caught:
         parse_train("--batch", "8")
@@ -108,6 +124,14 @@ def test_flags_win_over_the_file(tmp_path: Path) -> None:
     # What the flag replaces is not held against the user.
     path.write_text("epochs: 0\n")
     assert parse_train("--config", str(path), "--epochs", "1").epochs == 1
+
+
+def test_a_flag_alone_wins_over_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text("abstain: oos\n", encoding="utf-8")
+    assert parse_train("--config", str(path)).abstain == "oos"
+    assert parse_train("--config", str(path), "--abstain").abstain == "auto"
+    assert parse_train("--abstain", "--config", str(path)).abstain == "auto"
 
 
 def test_a_saved_configuration_is_taken_back(tmp_path: Path) -> None:
@@ -195,6 +219,7 @@ except SystemExit as stop:
 
 
 MODULES = ["tfpipe.train", "tfpipe.evaluate", "tfpipe.predict", "tfpipe.export", "tfpipe.doctor"]
+MODULES += ["tfpipe.compare"]
 
 
 @pytest.mark.parametrize("module", MODULES)

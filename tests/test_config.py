@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tfpipe.config import (
+    FIGURES,
     EvaluateConfig,
     ExportConfig,
     TrainConfig,
@@ -17,6 +18,7 @@ from tfpipe.config import (
     read_values,
     to_yaml,
 )
+from tfpipe.config.conflicts import MEANINGLESS
 from tfpipe.errors import UserError, UserErrors, did_you_mean, raise_all
 
 
@@ -56,6 +58,10 @@ def test_the_defaults_obey_their_own_rules() -> None:
         ("label", 2024, "2024"),
         ("train", "一.csv", "一.csv"),
         ("strategy", "mirrored", "mirrored"),
+        ("abstain", 0.05, "0.05"),
+        ("abstain", "oos", "oos"),
+        ("abstain", None, None),
+        ("long-text", "head_tail", "head_tail"),
     ],
 )
 def test_values_are_converted(name: str, value: Any, expected: Any) -> None:
@@ -111,6 +117,9 @@ def test_values_are_converted(name: str, value: Any, expected: Any) -> None:
         ("deterministic", 1, "--deterministic takes true or false"),
         ("label", ["a"], "--label takes a text"),
         ("label", False, "--label takes a text"),
+        ("abstain", True, "--abstain takes a text"),
+        ("abstain", "", "--abstain has no value"),
+        ("long_text", "tail", "--long-text does not know this value"),
         ("train", b"a.csv", "--train takes a text"),
         ("batch_size", None, "--batch-size has no value"),
         ("epochs", "", "--epochs has no value"),
@@ -127,7 +136,7 @@ def test_every_rule_is_told_in_three_parts(name: str, value: Any, wrong: str) ->
 
 def test_a_choice_and_a_bound_are_named() -> None:
     error = refused({"task": "clasify"})
-    assert error.fix == "did you mean 'classify'? choose one of classify"
+    assert error.fix == f"did you mean 'classify'? choose one of {', '.join(FIGURES)}"
     assert refused({"max_length": 600}).fix == "give a value at most 512"
     assert refused({"learning_rate": -1}).fix == "give a value above 0"
     assert refused({"epochs": 0}).fix == "give a value at least 1"
@@ -190,6 +199,41 @@ def test_what_does_not_go_together_is_told(values: dict[str, Any], wrong: str) -
     for name in values:
         # Each of them alone, or with the others at their defaults, is no mistake by itself.
         assert "--" + name.replace("_", "-") in f"{error.wrong} {error.found} {error.fix}"
+
+
+# A value of each setting that means nothing to some task.
+OTHER: dict[str, Any] = {
+    "abstain": "auto",
+    "long_text": "windows",
+    "loss": "focal",
+    "label_smoothing": 0.1,
+    "r_drop": 1.0,
+    "class_weights": "balanced",
+}
+
+
+@pytest.mark.parametrize("task", [task for task in FIGURES if task != "classify"])
+def test_what_means_nothing_to_a_task_is_told(task: str) -> None:
+    assert "abstain" in MEANINGLESS[task] and set(MEANINGLESS[task]) <= set(OTHER)
+    assert ("long_text" in MEANINGLESS[task]) == (task in ("tag", "qa"))
+    for name, value in OTHER.items():
+        # Its default asks for nothing.
+        build(TrainConfig, {"task": task, name: getattr(TrainConfig(), name)})
+        if name not in MEANINGLESS[task]:
+            build(TrainConfig, {"task": task, name: value})
+            continue
+        flag = "--" + name.replace("_", "-")
+        error = refused({"task": task, name: value})
+        assert error.wrong == f"--task {task} has no {flag}: {MEANINGLESS[task][name]}"
+        assert error.found == f"{flag} {value} with --task {task}"
+        assert error.fix == f"leave out {flag}, or use another --task"
+    both = refused({"task": task, "abstain": "0.1", "epochs": 0})
+    assert isinstance(both, UserErrors) and len(both.errors) == 2
+
+
+def test_classify_knows_all_settings() -> None:
+    for name, value in OTHER.items():
+        build(TrainConfig, {"task": "classify", name: value})
 
 
 def test_what_goes_together_is_taken() -> None:
@@ -259,6 +303,8 @@ def test_every_field_has_help_and_a_group() -> None:
             deterministic=True,
             output="- x",
             model="null",
+            abstain="0.05",
+            long_text="windows",
         ),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -13,9 +14,18 @@ from typing import Any
 import pytest
 import tensorflow as tf
 
+from serving.client.command.answers import TEXT_VERBS
+from serving.client.command.options import build_parser
+from serving.client.command.verbs import find_rows
 from tests.dockerfile import ROOT, read_dockerfile
-from tests.serving_models import save_classifier, save_half_plus_two
-from tests.tiny import write_messages
+from tests.serving_models import save_classifier, save_half_plus_two, save_task
+from tests.tiny import (
+    write_entities,
+    write_label_sets,
+    write_messages,
+    write_numbers,
+    write_questions,
+)
 from tfpipe import doctor
 from tfpipe.config import DoctorConfig
 from tfpipe.doctoring import packages, serving_lines
@@ -23,6 +33,7 @@ from tfpipe.doctoring.export_folder import describe_labels, describe_warm_up
 from tfpipe.doctoring.findings import Finding, in_units
 from tfpipe.errors import UserError
 from tfpipe.export import Export
+from tfpipe.exporting.asking import client_command
 from tfpipe.model import sources
 from tfpipe.run import Run
 
@@ -181,6 +192,71 @@ def test_a_file_to_predict_on(tmp_path: Path) -> None:
     assert marks(examine(tmp_path / "a.pdf"), "problem") == {"file"}
 
 
+def test_files_of_one_task_are_read_as_it_would(tmp_path: Path) -> None:
+    tagged = doctor.examine(DoctorConfig(str(write_entities(tmp_path / "a.conll", rows=60))))
+    found = {finding.about: finding for finding in tagged.findings}
+    if "starter" in found:
+        pytest.skip("the starter checkpoint is not installed")
+    entities = {"sentences": 60, "entities": {"person": 60, "place": 60}}
+    assert found["entities"].value == entities and found["train"].value.startswith("54 rows")
+    assert found["proposed --max-length"].value.startswith("16 ")
+    assert tagged.commands[0].line.endswith("--output runs/NAME --task tag")
+    asked = doctor.examine(DoctorConfig(str(write_questions(tmp_path / "a.json", rows=60))))
+    found = {finding.about: finding for finding in asked.findings}
+    assert found["questions"].value == {"questions": 60, "contexts": 60, "without_answer": 15}
+    assert asked.commands[0].line.endswith("--output runs/NAME --task qa")
+    assert not [f for f in (*tagged.findings, *asked.findings) if f.mark != "ok"]
+
+
+def test_labels_that_another_task_reads(tmp_path: Path) -> None:
+    entities = "".join(
+        f"Ann {i}\t{label}\n" for i in range(9) for label in ['[[0, 3, "per"]]', "[]"]
+    )
+    (tmp_path / "entities.tsv").write_text("text\tlabel\n" + entities)
+    (tmp_path / "whole.tsv").write_text(
+        "text\tlabel\n" + "".join(f"text {i}\t{i % 3}\n" for i in range(60))
+    )
+    for path, task, about in (
+        (write_numbers(tmp_path / "numbers.tsv", 40), "regress", "labels"),
+        (write_label_sets(tmp_path / "sets.tsv", 60), "multilabel", "labels"),
+        (tmp_path / "entities.tsv", "tag", "entities"),
+        (tmp_path / "whole.tsv", "regress", "labels"),
+    ):
+        diagnosis = doctor.examine(DoctorConfig(str(path)))
+        found = {finding.about: finding for finding in diagnosis.findings}
+        if "starter" in found:
+            pytest.skip("the starter checkpoint is not installed")
+        assert (found["task"].mark, found["task"].value) == ("note", task)
+        assert f"--task {task}" in found["task"].sentence
+        assert found[about].mark == "ok" and not marks(found, "problem")
+        # Whole numbers may well be the names of classes.
+        line = diagnosis.commands[0].line
+        assert line.endswith(f"--task {task}") or (path.stem == "whole" and "--task" not in line)
+
+
+def test_what_training_would_refuse_in_files_of_one_task(tmp_path: Path) -> None:
+    (tmp_path / "a.conll").write_text("Ann\tB-per\nmet\tO\nBob\tI-per\n")
+    found = examine(tmp_path / "a.conll")
+    assert marks(found, "problem") == {"training"} and "breaks" in found["training"].sentence
+    path = write_questions(tmp_path / "a.json", rows=4)
+    path.write_text(
+        path.read_text("utf-8").replace('"answer_start": ', '"answer_start": 9'), "utf-8"
+    )
+    found = examine(path)
+    assert marks(found, "problem") == {"training"}
+    assert "not in their context" in found["training"].sentence
+    assert marks(examine(path, text="question"), "problem") == {"file"}
+
+
+def test_files_of_one_task_without_labels(tmp_path: Path) -> None:
+    (tmp_path / "a.conll").write_text("Ann\nmet\nBob\n\nhello\n")
+    paragraphs = [{"context": "Ann met Bob.", "qas": [{"id": 1, "question": "Who?"}]}]
+    (tmp_path / "a.json").write_text(json.dumps({"data": [{"paragraphs": paragraphs}]}))
+    for name, rows in (("a.conll", 2), ("a.json", 1)):
+        found = examine(tmp_path / name)
+        assert marks(found, "note") == {"labels"} and found["rows"].value == rows
+
+
 # ---- a run ----------------------------------------------------------------------------------
 
 
@@ -211,6 +287,15 @@ def test_broken_runs(run: Run, tmp_path: Path) -> None:
     ]
     (copy / "config.yaml").write_text("epochs: [")
     assert marks(examine(copy), "problem") == {"config"}
+
+
+@pytest.mark.parametrize("task,told", [("tag", "and 3 tags."), ("regress", "safetensors.")])
+def test_a_run_of_another_task(run: Run, tmp_path: Path, task: str, told: str) -> None:
+    shutil.copytree(run.folder, tmp_path / "run")
+    settings = tmp_path / "run" / "config.yaml"
+    settings.write_text(settings.read_text().replace("task: classify", f"task: {task}"))
+    found = examine(tmp_path / "run")
+    assert not marks(found, "problem") and found["model"].sentence.endswith(told)
 
 
 # ---- an export ------------------------------------------------------------------------------
@@ -306,6 +391,40 @@ def test_label_tables_that_do_not_fit(tmp_path: Path) -> None:
     # Its labels are not those of its table.
     save_classifier(tmp_path / "a" / "1", {"task": "classify", "labels": ["one", "other"]})
     assert "labels" in marks(examine(tmp_path / "a"), "problem")
+
+
+def test_an_export_of_another_task(tmp_path: Path) -> None:
+    save_task(tmp_path / "asked" / "1", "answer")
+    diagnosis = doctor.examine(DoctorConfig(str(tmp_path / "asked")))
+    found = {finding.about: finding for finding in diagnosis.findings}
+    assert found["opening"].mark == "ok" and "answered" in found["memory"].value
+    lines = serving_lines.serving_commands(tmp_path / "asked" / "1", ["context", "question"])
+    assert "--model asked 'a question' --context 'a context'" in lines[-1].line
+    assert [command.line.split(" --model")[1] for command in diagnosis.commands[-1:]] == [
+        lines[-1].line.split(" --model")[1]
+    ]
+    tags = ["O", "B-per", "I-per"]
+    (told,) = describe_labels({"task": "tag", "labels": tags}, {})
+    assert told.mark == "ok" and told.sentence == "The types of its entities: per."
+    assert not list(describe_labels({"task": "qa", "labels": ["start", "end"]}, {}))
+
+
+@pytest.mark.parametrize(
+    "task,inputs",
+    [
+        ("classify", ["text"]),
+        ("multilabel", ["text"]),
+        ("regress", ["text_pair", "text"]),
+        ("tag", ["text"]),
+        ("qa", ["context", "question"]),
+    ],
+)
+def test_the_line_that_asks_is_one_that_the_client_takes(task: str, inputs: list[str]) -> None:
+    words = shlex.split(client_command("support", task, inputs))
+    assert words[:3] == ["python", "-m", "serving.client"]
+    arguments = build_parser().parse_args(words[3:])
+    (row,) = find_rows(arguments, TEXT_VERBS[arguments.verb].fields)
+    assert len(row) == len(inputs) and arguments.model == "support"
 
 
 def test_models_that_are_not_ours(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from tfpipe.exporting.warmup import (
     write_warm_up,
 )
 from tfpipe.run import Run
+from tfpipe.tasks.classify import Classify
 
 
 def texts_of(log) -> list[str]:
@@ -73,7 +74,7 @@ def test_pairs_have_both_inputs_and_a_wrong_one_fails_the_load(
     folder = tmp_path / "1"
     shutil.copytree(published[1].folder, folder)
     pairs = Examples(["a", "好"], ["c", "d"], None, "x", Columns())
-    assert write_warm_up(folder, "tiny", pairs, np.array([3, 3])) == 12
+    assert write_warm_up(folder, "tiny", Classify(["a"]), pairs, np.array([3, 3])) == 12
     request = read_warm_up(folder)[0].predict_log.request
     assert set(request.inputs) == {"text", "text_pair"}
     # This model reads single texts: that its file counts is why the load must fail.

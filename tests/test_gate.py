@@ -16,7 +16,7 @@ from tfpipe.export import Export
 from tfpipe.exporting.gate import Gate, figures_by_name, pass_gate, read_gate
 from tfpipe.exporting.proof import Proof
 from tfpipe.exporting.rival import judge
-from tfpipe.exporting.stranger import Answers, batches_of, join, open_as_stranger
+from tfpipe.exporting.stranger import batches_of, join, open_as_stranger
 from tfpipe.exporting.verify import Parity
 from tfpipe.run import Run
 from tfpipe.tasks import TASKS
@@ -40,7 +40,7 @@ def proof(published: tuple[Run, Export]) -> Proof:
     chosen = np.where(np.arange(len(gold)) % 3 == 0, (gold + 1) % 3, gold)
     scores = np.eye(3, dtype=np.float32)[chosen] * 0.8 + 0.1
     evaluation = Evaluation(dev.texts, names, gold, scores, 1.0)
-    answers = Answers(np.array(names)[chosen], scores)
+    answers = {"label": np.array(names)[chosen], "scores": scores}
     return Proof(Parity(len(gold), 0, 0.0), {}, answers, evaluation, np.ones(len(gold), int))
 
 
@@ -93,12 +93,12 @@ def test_figures_of_dev_are_those_that_the_export_reaches(
     for require, passes in (("dev.accuracy>0.6,model.parameters>1", True), ("dev.loss<0", False)):
         gate = read_gate(configured(run, require=require), run, task_of(run))
         if passes:
-            found = pass_gate(gate, done.folder, proof, run.read_dev(), told.append)
+            found = pass_gate(gate, task_of(run), done.folder, proof, run.read_dev(), told.append)
             assert found["required"][0]["found"] == pytest.approx(2 / 3)
             assert len(told) == 2
             continue
         with pytest.raises(UserError, match="dev.loss is 1, required dev.loss<0"):
-            pass_gate(gate, done.folder, proof, run.read_dev(), told.append)
+            pass_gate(gate, task_of(run), done.folder, proof, run.read_dev(), told.append)
 
 
 # ---- --not-worse-than -----------------------------------------------------------------------
@@ -117,7 +117,8 @@ def test_figures_of_dev_are_those_that_the_export_reaches(
     ],
 )
 def test_the_paired_test(new: str, old: str, p_value: float, worse: bool) -> None:
-    duel = judge("models/x/1", "dev", ["r"] * 10, np.array(list(new)), np.array(list(old)))
+    costs = [np.array([answer != "r" for answer in answers], float) for answers in (new, old)]
+    duel = judge("models/x/1", "dev", *costs)
     assert duel.p_value == pytest.approx(p_value)
     assert duel.new_is_worse is worse
     pairs = list(zip(new, old, strict=True))
@@ -131,7 +132,7 @@ def test_a_model_that_is_worse_is_refused(published: tuple[Run, Export], proof: 
     run, done = published
     gate = read_gate(configured(run, not_worse_than=str(done.folder)), run, task_of(run))
     with pytest.raises(UserError, match="worse than --not-worse-than allows") as caught:
-        pass_gate(gate, done.folder, proof, run.read_dev(), print)
+        pass_gate(gate, task_of(run), done.folder, proof, run.read_dev(), print)
     assert "8 in " in caught.value.found and "p = 0.0078" in caught.value.found
 
 
@@ -142,7 +143,9 @@ def test_both_answer_the_texts_of_data(
     data = write_messages(tmp_path / "more.tsv", rows=30, seed=5)
     config = configured(run, not_worse_than=str(done.folder), data=str(data))
     gate = read_gate(config, run, task_of(run))
-    found = pass_gate(gate, done.folder, proof, run.read_dev(), print)["not_worse_than"]
+    found = pass_gate(gate, task_of(run), done.folder, proof, run.read_dev(), print)[
+        "not_worse_than"
+    ]
     assert found["both"] + found["neither"] == 30 and found["both"] > 25
     assert found["p_value"] == 1.0 and not found["new_is_worse"] and found["data"] == str(data)
 
@@ -167,7 +170,7 @@ def test_a_rival_that_cannot_answer_is_told(
     (broken / "variables" / "variables.index").unlink()
     gate = Gate((), {}, broken, None)
     with pytest.raises(UserError, match="cannot answer these texts"):
-        pass_gate(gate, done.folder, proof, run.read_dev(), print)
+        pass_gate(gate, task_of(run), done.folder, proof, run.read_dev(), print)
 
 
 def test_data_says_nothing_without_a_rival() -> None:
@@ -181,4 +184,4 @@ def test_answers_come_in_the_order_of_the_texts(published: tuple[Run, Export]) -
     many = dataclasses.replace(dev, texts=[*dev.texts] * 4, labels=[*(dev.labels or ())] * 4)
     assert len(batches_of(many)) == 2
     answers = join(open_as_stranger(done.folder, batches_of(many)).answered())
-    assert (answers.labels == np.array(many.labels)).mean() > 0.9
+    assert (answers["label"] == np.array(many.labels)).mean() > 0.9

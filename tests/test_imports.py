@@ -13,8 +13,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 # Every room imports from itself and from rooms before it.
 ROOMS = ["errors", "files", "processes", "config", "data", "model", "tasks", "run", "training"]
-ROOMS += ["report", "exporting", "predicting", "doctoring", "cli"]
-ROOMS += ["train", "launch", "evaluate", "predict", "export", "doctor"]
+ROOMS += ["report", "comparing", "exporting", "predicting", "doctoring", "cli"]
+ROOMS += ["train", "launch", "evaluate", "compare", "predict", "export", "doctor"]
 
 
 def imported(path: Path) -> Iterator[str]:
@@ -70,7 +70,7 @@ def test_tf_classes_of_transformers_enter_in_one_place() -> None:
 
 
 VERBS = ["tfpipe.train", "tfpipe.evaluate", "tfpipe.predict", "tfpipe.export", "tfpipe.doctor"]
-VERBS += ["tuning.search"]
+VERBS += ["tfpipe.compare", "tuning.search"]
 
 
 @pytest.mark.parametrize("verb", VERBS)

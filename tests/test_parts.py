@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import pytest
 
-from tfpipe.data.parts import is_share, read_parts, refuse_other_inputs
+from tests.tiny import write_entities, write_label_sets, write_questions
+from tfpipe.data.labels import OneLabel
+from tfpipe.data.parts import is_share, read_for, read_parts, refuse_other_inputs
 from tfpipe.data.read import Columns, Examples
 from tfpipe.errors import UserError, UserErrors
+from tfpipe.tasks import TASKS
 
 
 def write(path: Path, *rows: str) -> str:
@@ -34,6 +38,17 @@ def test_a_share_of_train_becomes_dev(tmp_path: Path) -> None:
     assert [len(part) for part in parts] == [16, 4]
     other = read_parts(train, "0.2", None, Columns(), seed=2)
     assert other.dev.texts != parts.dev.texts
+
+
+def test_all_that_is_wrong_with_train_is_told(tmp_path: Path) -> None:
+    word = "x" * 2000
+    train = write(tmp_path / "a.csv", "text,label", "a,x", f"see {word},x")
+    error = refused(train, "0.2")
+    assert isinstance(error, UserErrors)
+    assert [one.wrong for one in error.errors] == [
+        "a text holds a word that is far too long to be one",
+        "there is only one label, so there is nothing to learn",
+    ]
 
 
 def test_three_files(tmp_path: Path) -> None:
@@ -87,3 +102,91 @@ def test_pairs_and_single_texts_do_not_mix(tmp_path: Path) -> None:
     assert "b.csv, columns 'text_a', 'text_b'" in error.found
     assert refused(pairs, single).wrong == "the model reads text pairs"
     refuse_other_inputs(Examples(["a"], ["b"], None, "f", Columns()), pairs=True)
+
+
+# ---- files of one task ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "task,owner,ending",
+    [
+        *[(task, "tag", ".conll") for task in TASKS if task != "tag"],
+        *[(task, "qa", ".json") for task in TASKS if task != "qa"],
+    ],
+)
+def test_a_format_of_another_task_is_refused(
+    task: str, owner: str, ending: str, tmp_path: Path
+) -> None:
+    data = tmp_path / f"a{ending}"
+    (write_entities if owner == "tag" else write_questions)(data, rows=8)
+    broken = tmp_path / f"b{ending}"
+    broken.write_text('[{"text": "a", "label": "b"}]', encoding="utf-8")
+    # It is of no use to know how a file is broken that is of another task all the same.
+    for path in (data, broken):
+        errors = []
+        for read in (
+            lambda path=path: read_for(str(path), Columns(), TASKS[task]),
+            lambda path=path: read_parts(str(path), "0.2", None, Columns(), 1, TASKS[task]),
+        ):
+            with pytest.raises(UserError) as caught:
+                read()
+            errors.append(caught.value)
+        assert {error.wrong for error in errors} == {f"the file's format is that of --task {owner}"}
+        assert {error.found for error in errors} == {f"{path} with --task {task}"}
+        assert errors[0].fix.startswith(f"use --task {owner}, or give a file with a label column")
+
+
+@pytest.mark.parametrize("name", ["people.conll", "people.conll.gz", "things.json"])
+def test_a_format_without_columns(name: str, tmp_path: Path) -> None:
+    task = "qa" if ".json" in name else "tag"
+    path = tmp_path / name.removesuffix(".gz")
+    (write_questions if task == "qa" else write_entities)(path, rows=20)
+    if name.endswith(".gz"):
+        (tmp_path / name).write_bytes(gzip.compress(path.read_bytes()))
+    examples = read_for(str(tmp_path / name), Columns(), TASKS[task])
+    assert len(examples) == len(examples.labels or ()) == 20
+    assert (examples.text_pairs is not None) == (task == "qa")
+    with pytest.raises(UserError) as caught:
+        read_for(str(tmp_path / name), Columns("words", label="tags"), TASKS[task])
+    assert caught.value.wrong == "a file of this format has no columns to name"
+    assert caught.value.found == f"{tmp_path / name} with --text words, --label tags"
+    assert caught.value.fix == "leave these out"
+
+
+def test_a_file_of_columns_is_any_task_s(tmp_path: Path) -> None:
+    data = write(tmp_path / "a.tsv", "text\tlabel", 'ann met bob\t[[0, 3, "per"]]', "rain\t[]")
+    examples = read_for(data, Columns(), TASKS["tag"])
+    assert (examples.texts[1], examples.labels) == ("rain", ['[[0, 3, "per"]]', "[]"])
+    several = write_label_sets(tmp_path / "b.tsv", rows=30)
+    assert "" in (read_for(str(several), Columns(), TASKS["multilabel"]).labels or ())
+    # The rules are the task's: a row without a label is no example of one label.
+    with pytest.raises(UserError, match="have no label"):
+        read_for(str(several), Columns(), TASKS["classify"])
+    with pytest.raises(UserError, match="labels are not numbers"):
+        read_for(data, Columns(), TASKS["regress"])
+
+
+def test_a_part_of_the_wrong_task_is_told_with_all_else(tmp_path: Path) -> None:
+    train = write(tmp_path / "a.csv", "text,label", "a,x", f"see {'x' * 2000},x")
+    error = refused(train, str(write_entities(tmp_path / "dev.conll", rows=4)))
+    assert isinstance(error, UserErrors)
+    assert [one.wrong for one in error.errors] == [
+        "a text holds a word that is far too long to be one",
+        "there is only one label, so there is nothing to learn",
+        "the file's format is that of --task tag",
+    ]
+
+
+def test_one_label_a_row() -> None:
+    def examples(*labels: str) -> Examples:
+        return Examples([*labels], None, labels, "a.csv", Columns("text", None, "label"))
+
+    assert OneLabel.names_in("a|b, c") == ("a|b, c",) and not OneLabel.optional_label
+    OneLabel.check(examples("a", "b", "a", "b"), to_learn=True)
+    for labels in (("a", "a"), ("a", "a", "b")):
+        OneLabel.check(examples(*labels), to_learn=False)
+        with pytest.raises(UserError):
+            OneLabel.check(examples(*labels), to_learn=True)
+    # What is left out is what the first task does.
+    assert OneLabel.name == TASKS["classify"].name == next(iter(TASKS))
+    assert issubclass(TASKS["classify"], OneLabel)

@@ -29,6 +29,7 @@ from tfpipe.evaluate import evaluate
 from tfpipe.export import Export
 from tfpipe.predict import main, predict
 from tfpipe.predicting.batches import cut_batches, in_order, take
+from tfpipe.predicting.kinds import KINDS
 from tfpipe.predicting.places import find_place
 from tfpipe.predicting.progress import Progress
 from tfpipe.predicting.table import make_table
@@ -51,6 +52,7 @@ def world(published: tuple[Run, Export], tmp_path_factory: pytest.TempPathFactor
     run, exported = published
     data = write_messages(tmp_path_factory.mktemp("predict") / "asked.tsv", rows=150, seed=7)
     evaluation = evaluate(EvaluateConfig(run=str(run.folder), data=str(data)))
+    assert isinstance(evaluation, Evaluation)
     return World(run, Path(exported.folder), data, evaluation)
 
 
@@ -109,6 +111,7 @@ def test_pairs(tmp_path: Path) -> None:
     run = tiny_run(tmp_path, epochs=1)
     data = write_messages(tmp_path / "asked.tsv", rows=30, seed=5, pairs=True)
     evaluation = evaluate(EvaluateConfig(run=str(run.folder), data=str(data)))
+    assert isinstance(evaluation, Evaluation)
     out = tmp_path / "out.csv"
     done = predict(PredictConfig(str(run.folder), str(data), str(out), scores=True, batch_size=8))
     assert (done.rows, done.rows_before, done.out) == (30, 0, out)
@@ -133,7 +136,7 @@ def test_every_format_says_the_same(tmp_path: Path, scores: bool) -> None:
     for kind in ("tsv", "csv", "jsonl"):
         plain, zipped = tmp_path / f"out.{kind}", tmp_path / f"out.{kind}.gz"
         for path in (plain, zipped):
-            table = make_table(path, False, scores, ["a", "b", "c"])
+            table = make_table(path, ["text"], KINDS[0], scores, ["a", "b", "c"])
             path.write_bytes(table.header() + table.rows(window, answers))
         assert gzip.decompress(zipped.read_bytes()) == plain.read_bytes()
         tables[kind] = read(plain)
@@ -151,9 +154,9 @@ def test_every_format_says_the_same(tmp_path: Path, scores: bool) -> None:
 
 def test_scores_of_labels_without_names_have_no_columns(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="names of its labels"):
-        make_table(tmp_path / "a.csv", False, True, None)
-    make_table(tmp_path / "a.jsonl", False, True, None)
-    make_table(tmp_path / "a.csv", False, False, None)
+        make_table(tmp_path / "a.csv", ["text"], KINDS[0], True, None)
+    make_table(tmp_path / "a.jsonl", ["text"], KINDS[0], True, None)
+    make_table(tmp_path / "a.csv", ["text"], KINDS[0], False, None)
 
 
 def test_a_file_without_rows(world: World, tmp_path: Path) -> None:
@@ -180,6 +183,9 @@ def test_batches_are_of_like_length_and_come_back_in_order() -> None:
         answers = [{"label": np.array(texts, object)} for texts, _ in taken]
         assert in_order(batches, answers)["label"].tolist() == texts
         assert all(pairs == [t[:9] for t in texts] for texts, pairs in taken)
+    # Where all of a row is read, long rows share a batch with few.
+    whole = [sum(len(texts[row]) for row in batch) for batch in cut_batches(window, 500, None)]
+    assert max(whole) <= 16_384 and len(whole) > 500 * 1500 // 16_384
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,6 @@ from tfpipe.errors import UserError
 from tfpipe.exporting import precision
 from tfpipe.exporting.graph import Servable
 from tfpipe.exporting.precision import choose_served
-from tfpipe.exporting.stranger import Answers
 from tfpipe.exporting.verify import NARROW, Bounds, hold_against
 from tfpipe.model import checkpoint
 from tfpipe.model.encoder import UnsupportedBert
@@ -79,12 +78,15 @@ def test_a_model_of_stock_bert_is_float32(parts) -> None:
 
 def test_a_narrow_type_may_change_a_label_in_a_thousand() -> None:
     scores = np.tile(np.array([[0.6, 0.4]], np.float32), (1000, 1))
-    expected = Answers(np.array(["a"] * 1000), scores)
-    one = Answers(np.array(["a"] * 999 + ["b"]), scores + np.float32(0.01))
+    expected = {"label": np.array(["a"] * 1000), "scores": scores}
+    one = {
+        "label": np.array(["a"] * 999 + ["b"]),
+        "scores": scores + np.float32(0.01),
+    }
     assert hold_against(one, expected).within(NARROW)
-    two = Answers(np.array(["a"] * 998 + ["b"] * 2), scores)
+    two = {"label": np.array(["a"] * 998 + ["b"] * 2), "scores": scores}
     assert not hold_against(two, expected).within(NARROW)
-    far = Answers(expected.labels, scores + np.float32(0.04))
+    far = expected | {"scores": scores + np.float32(0.04)}
     assert not hold_against(far, expected).within(NARROW)
 
 
@@ -92,7 +94,7 @@ def test_embed_gives_the_mean_and_the_first_vector(parts) -> None:
     model, task, dev, max_length = parts
     servable = Servable(model, task, max_length, False, {})
     texts = ["where is my card", "退款", "", "a very long text " * 20]
-    found = servable.embed(text=tf.constant(texts))
+    found = servable.embed(tf.constant(texts))
     batch = model.tokenizer(tf.constant(texts), None, max_length=max_length)
     rows = replace(model).encoder.tokens(batch).numpy()
     mask = batch["attention_mask"].numpy()
@@ -100,5 +102,5 @@ def test_embed_gives_the_mean_and_the_first_vector(parts) -> None:
         mean = vectors[real > 0].mean(axis=0)
         np.testing.assert_allclose(found["mean"][row], mean, atol=1e-5)
         np.testing.assert_allclose(found["cls"][row], vectors[0], atol=1e-5)
-    alone = servable.embed(text=tf.constant(texts[:1]))
+    alone = servable.embed(tf.constant(texts[:1]))
     np.testing.assert_allclose(alone["mean"][0], found["mean"][0], atol=1e-5)

@@ -28,7 +28,9 @@ from tfpipe.exporting.server_flags import (
 from tfpipe.exporting.tuned import Advice, Figures, advise, measure
 from tfpipe.exporting.warmup import BATCH_SIZES
 from tfpipe.run import Run
+from tfpipe.tasks.classify import Classify
 
+TASK = Classify(["card", "refund", "weather"])
 LOADS = [(1, 1), (1, 16), (8, 8), (32, 8)]
 PARAMETERS = ["max_batch_size", "batch_timeout_micros", "num_batch_threads", "max_enqueued_batches"]
 
@@ -119,7 +121,7 @@ def test_our_server_batches_as_the_files_say(
 def test_few_texts_are_not_measured(published: tuple[Run, Export], tmp_path: Path) -> None:
     told: list[str] = []
     few = published[0].read_dev().take(range(7))
-    assert recommend_flags(tmp_path, few, told.append) == {}
+    assert recommend_flags(tmp_path, TASK, few, told.append) == {}
     assert told == ["serving is not measured: 7 dev texts, 8 are the least"]
     assert list(tmp_path.iterdir()) == []
 
@@ -127,4 +129,4 @@ def test_few_texts_are_not_measured(published: tuple[Run, Export], tmp_path: Pat
 @pytest.mark.slow
 def test_an_export_that_cannot_be_opened(published: tuple[Run, Export], tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match=r"--no-measure-serving(?s:.*)SavedModel file does not"):
-        measure(tmp_path, published[0].read_dev())
+        measure(tmp_path, TASK, published[0].read_dev())

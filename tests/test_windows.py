@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 from pathlib import Path
 
 import pytest
@@ -52,11 +53,93 @@ def test_windows_of_every_format(tmp_path: Path, name: str) -> None:
 def test_pairs(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", [["text_a", "text_b"], ["a", "b"], ["c", "d"]])
     texts = open_texts(path)
-    texts.refuse_other_inputs(pairs=True)
+    texts.refuse_other_inputs(["text", "text_pair"])
+    texts.refuse_other_inputs(["question", "context"])
     with pytest.raises(UserError, match="reads single texts"):
-        texts.refuse_other_inputs(pairs=False)
+        texts.refuse_other_inputs(["text"])
     (window,) = texts.windows(9)
     assert (window.texts, window.text_pairs) == (["a", "c"], ["b", "d"])
+
+
+def test_questions_and_contexts_are_columns_too(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", [["context", "question"], ["c", "q"], ["d", "r"]])
+    (window,) = open_texts(path).windows(9)
+    assert (window.texts, window.text_pairs) == (["q", "r"], ["c", "d"])
+    single = open_texts(write(tmp_path / "b.csv", [["text"], ["a"]]))
+    with pytest.raises(UserError, match="reads questions with their contexts") as caught:
+        single.refuse_other_inputs(["question", "context"])
+    assert "b.csv" in caught.value.found and "'text'" in caught.value.found
+
+
+@pytest.mark.parametrize("tags", [True, False])
+@pytest.mark.parametrize("ending", ["conll", "conll.gz"])
+def test_sentences_are_rows_with_their_tags_or_without(
+    tmp_path: Path, tags: bool, ending: str
+) -> None:
+    tokens = "-DOCSTART- O\n\nAnn B-per\nmet O\n\n去 O\n中 B-loc\n国 I-loc\n\n\nhi O"
+    content = tokens if tags else "\n".join(line.split(" ")[0] for line in tokens.split("\n"))
+    path = tmp_path / f"a.{ending}"
+    path.write_bytes(gzip.compress(content.encode()) if ending.endswith("gz") else content.encode())
+    texts = open_texts(path)
+    texts.refuse_other_inputs(["text"])
+    first, second = texts.windows(2)
+    assert (first.texts, second.texts) == (["Ann met", "去中国"], ["hi"])
+    assert first.text_pairs is None and second.end == 3 and second.share_read == 1.0
+    again = open_texts(path)
+    again.skip(first.end, first.rows_sha256)
+    assert [window.rows_sha256 for window in again.windows(2)] == [second.rows_sha256]
+
+
+def test_a_broken_sentence_comes_after_the_windows_before_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.conll"
+    path.write_text("Ann\tO\n\nBob\tO\n\nZoe\tO\tB-per\n")
+    read, error = refused(path)
+    assert [window.texts for window in read] == [["Ann", "Bob"]] and "line 5" in error.found
+    path.write_text("\n\n")
+    with pytest.raises(UserError, match="no sentences"):
+        list(open_texts(path).windows(2))
+
+
+@pytest.mark.parametrize("ending", ["json", "json.gz"])
+def test_questions_are_rows_with_their_answers_or_without(tmp_path: Path, ending: str) -> None:
+    paragraphs = [
+        {"context": "Ann met Bob.", "qas": [{"question": "Who?"}, {"question": "Whom? 😀"}]},
+        {"context": "去中国", "qas": [{"question": " ", "answers": []}]},
+    ]
+    content = json.dumps({"data": [{"paragraphs": paragraphs}]}).encode()
+    path = tmp_path / f"a.{ending}"
+    path.write_bytes(gzip.compress(content) if ending.endswith("gz") else content)
+    texts = open_texts(path, answer_empty=True)
+    texts.refuse_other_inputs(["question", "context"])
+    first, second = texts.windows(2)
+    assert (first.texts, first.text_pairs) == (["Who?", "Whom? 😀"], ["Ann met Bob."] * 2)
+    assert (second.texts, second.text_pairs, second.share_read) == ([" "], ["去中国"], 1.0)
+    assert 0 < first.share_read < 1
+    with pytest.raises(UserError, match="a row has no text\n.*row 3"):
+        list(open_texts(path).windows(9))
+    # A file of pairs, from which one column may be taken.
+    with pytest.raises(UserError, match="reads single texts"):
+        texts.refuse_other_inputs(["text"])
+    contexts = TextFile(path, Columns("context"), False)
+    contexts.refuse_other_inputs(["text"])
+    assert [text for window in contexts.windows(9) for text in window.texts][1:] == [
+        *("Ann met Bob.", "去中国")
+    ]
+
+
+@pytest.mark.parametrize(
+    "content,wrong",
+    [
+        ("", "empty"),
+        ("{", "not JSON"),
+        ('{"data": []}', "holds no question"),
+        ('{"data": [{"paragraphs": [{"context": 1, "qas": []}]}]}', "not the shape of SQuAD"),
+    ],
+)
+def test_files_that_are_not_squads(tmp_path: Path, content: str, wrong: str) -> None:
+    (tmp_path / "a.json").write_text(content)
+    with pytest.raises(UserError, match=wrong):
+        open_texts(tmp_path / "a.json")
 
 
 def test_a_label_column_is_passed_over_whatever_it_holds(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from pathlib import Path
 
@@ -56,3 +57,84 @@ def tiny_run(folder: Path, **values: object) -> Run:
     """A finished run of `tiny_config`."""
     folder.mkdir(parents=True, exist_ok=True)
     return train(tiny_config(folder, **values))
+
+
+def write_label_sets(path: Path, rows: int = 200, seed: int = 1) -> Path:
+    """A TSV of short messages, each with one of its label's words for each of its labels."""
+    chance = random.Random(seed)
+    lines = ["text\tlabel"]
+    for row in range(rows):
+        labels = [label for label in sorted(WORDS) if chance.random() < 0.4]
+        words = [chance.choice(WORDS[label]) for label in labels]
+        words += chance.sample(FILLERS, chance.randint(1, 5))
+        chance.shuffle(words)
+        lines.append(f"{' '.join(words)} {row}\t{'|'.join(labels)}")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def write_numbers(path: Path, rows: int = 200, seed: int = 1, pairs: bool = False) -> Path:
+    """A TSV of short messages whose number follows from their words, in units far from 1."""
+    chance = random.Random(seed)
+    worth = {"bad": 100.0, "poor": 150.0, "fair": 250.0, "good": 300.0, "great": 350.0}
+    lines = ["text_a\ttext_b\tlabel" if pairs else "text\tlabel"]
+    for row in range(rows):
+        word = chance.choice(sorted(worth))
+        words = [word, *chance.sample(FILLERS, chance.randint(1, 5))]
+        chance.shuffle(words)
+        text = f"{' '.join(words)} {row}"
+        number = f"{worth[word] + chance.uniform(-5, 5):.1f}"
+        lines.append(f"about {row}\t{text}\t{number}" if pairs else f"{text}\t{number}")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+PEOPLE = ["ann", "bob", "李明", "zoe 🙂 lee", "王芳"]
+PLACES = ["rome", "北京", "new york", "上海"]
+
+
+def write_entities(path: Path, rows: int = 300, seed: int = 1) -> Path:
+    """A CoNLL file in BIO: people meet in places, in English and Chinese."""
+    chance = random.Random(seed)
+    lines = []
+    for row in range(rows):
+        person, place = chance.choice(PEOPLE), chance.choice(PLACES)
+        parts = [
+            (chance.choice(FILLERS), "O"),
+            *_tagged(person, "person"),
+            (chance.choice(["met", "在", "in"]), "O"),
+            *_tagged(place, "place"),
+            (str(row), "O"),
+        ]
+        lines += [f"{token}\t{tag}" for token, tag in parts[row % 2 :]] + [""]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def _tagged(name: str, kind: str) -> list[tuple[str, str]]:
+    words = name.split() if name.isascii() or " " in name else list(name)
+    return [(word, f"{'I' if number else 'B'}-{kind}") for number, word in enumerate(words)]
+
+
+def write_questions(path: Path, rows: int = 240, seed: int = 1, silent: bool = True) -> Path:
+    """SQuAD's JSON: where something is, told in a context of several windows.
+
+    silent: whether every fourth question has no answer.
+    """
+    chance = random.Random(seed)
+    paragraphs = []
+    for row in range(rows):
+        thing, place = chance.choice(["card", "钥匙", "bag"]), chance.choice(PLACES)
+        before = " ".join(chance.choices(FILLERS, k=chance.randint(0, 14)))
+        after = " ".join(chance.choices(FILLERS, k=chance.randint(0, 14)))
+        told = f"{thing} : {place}"
+        context = f"{row} {before} {told} . {after}"
+        asked = thing
+        answers = [{"text": place, "answer_start": context.index(told) + len(thing) + 3}]
+        if silent and row % 4 == 0:
+            asked, answers = "cat", []
+        question = {"id": str(row), "question": f"{asked} ?", "answers": answers}
+        paragraphs.append({"context": context, "qas": [question | {"is_impossible": not answers}]})
+    content = {"version": "2", "data": [{"title": "things", "paragraphs": paragraphs}]}
+    path.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+    return path

@@ -20,6 +20,7 @@ VERBS = {
     "launch": ("tfpipe.launch", "train in several processes on this machine"),
     "tune": ("tuning.search", "search for the settings that train best"),
     "evaluate": ("tfpipe.evaluate", "figures of a run on a labelled file"),
+    "compare": ("tfpipe.compare", "whether one of two runs is really better"),
     "predict": ("tfpipe.predict", "answers for every row of a file"),
     "export": ("tfpipe.export", "write a run as a SavedModel that takes raw strings"),
     "doctor": ("tfpipe.doctor", "look at the environment, a data file, a run or an export"),
@@ -149,15 +150,15 @@ def _join_values(
     -1e-4 for a number.
     """
     flags = {
-        "--" + field.name.replace("_", "-")
+        "--" + field.name.replace("_", "-"): field.metadata.get("alone", "")
         for owner, field in fields
         if not field.metadata.get("positional") and field_type(owner, field.name)[0] is not bool
-    }
+    } | {"--config": ""}
     joined, rest = [], list(arguments)
     while rest:
         argument = rest.pop(0)
-        if argument in flags | {"--config"}:
-            value = rest.pop(0) if rest and not rest[0].startswith("--") else ""
+        if argument in flags:
+            value = rest.pop(0) if rest and not rest[0].startswith("--") else flags[argument]
             argument = f"{argument}={value}"
         joined.append(argument)
     return joined

@@ -10,20 +10,19 @@ from tfpipe.cli import parse, parser_for, print_figures, run
 from tfpipe.config import EvaluateConfig
 
 if TYPE_CHECKING:
-    from tfpipe.tasks.evaluation import Evaluation
+    from tfpipe.tasks.task import TaskEvaluation
 
 ABOUT = "Figures of a finished run on a labelled file, by default on the run's own dev examples."
 EXAMPLE = "python -m tfpipe.evaluate runs/support --data test.tsv --json"
 
 
-def evaluate(config: EvaluateConfig) -> Evaluation:
+def evaluate(config: EvaluateConfig) -> TaskEvaluation:
     """What the run's model says about the labelled file; raises UserError."""
-    from tfpipe.data.encode import Labelled, encode
-    from tfpipe.data.parts import refuse_other_inputs
-    from tfpipe.data.read import Columns, read_examples
+    from tfpipe.data.parts import read_for, refuse_other_inputs
+    from tfpipe.data.read import Columns
     from tfpipe.model import checkpoint
     from tfpipe.run import open_run
-    from tfpipe.tasks import TASKS
+    from tfpipe.tasks import TASKS, task_of
     from tfpipe.training.evaluator import Evaluator
     from tfpipe.training.strategy import make_strategy
 
@@ -32,14 +31,13 @@ def evaluate(config: EvaluateConfig) -> Evaluation:
         examples = finished.read_dev()
     else:
         columns = Columns(config.text, config.text_pair, config.label)
-        examples = read_examples(config.data, columns)
+        examples = read_for(config.data, columns, TASKS[finished.config.task])
     refuse_other_inputs(examples, finished.data["pairs"])
     strategy, _ = make_strategy("auto", 0)
     with strategy.scope():
         model = checkpoint.load(finished.model)
-    task = TASKS[finished.config.task](model.label_names)
-    encoded = encode(examples, model.tokenizer, finished.config.max_length)
-    labelled = Labelled(examples, encoded, task.gold(examples))
+    task = task_of(finished.config.task, model)
+    labelled = task.label(examples, model.tokenizer, finished.config.max_length)
     return Evaluator(strategy, model, task, config.batch_size).evaluate(labelled)
 
 

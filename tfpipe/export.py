@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfpipe.cli import parse, parser_for, print_figures, run, say
 from tfpipe.config import ExportConfig
+from tfpipe.exporting.asking import client_command
 
 if TYPE_CHECKING:
     from tfpipe.exporting.verify import Parity
@@ -29,12 +30,15 @@ class Export:
     """A published version.
 
     folder: a URL where it is in a store; parity: how its answers compare with training's; gate:
-    what was asked of it and found; removed: the numbers of the old versions that were removed.
+    what was asked of it and found; task: the run's; inputs: names of the texts that it takes;
+    removed: the numbers of the old versions that were removed.
     """
 
     folder: Path | str
     parity: Parity
     gate: dict[str, Any] = field(default_factory=dict)
+    task: str = "classify"
+    inputs: Sequence[str] = ("text",)
     removed: Sequence[int] = ()
 
 
@@ -56,7 +60,7 @@ def export(config: ExportConfig) -> Export:
     from tfpipe.exporting.warmup import write_warm_up
     from tfpipe.model import checkpoint
     from tfpipe.run import open_run
-    from tfpipe.tasks import TASKS
+    from tfpipe.tasks import task_of
 
     began = time.perf_counter()
 
@@ -69,7 +73,7 @@ def export(config: ExportConfig) -> Export:
     target.refuse_taken(config.version)
     named = read_named_versions(config.model_config, base) if config.model_config else frozenset()
     model = checkpoint.load(finished.model)
-    task = TASKS[finished.config.task](model.label_names)
+    task = task_of(finished.config.task, model)
     gate = read_gate(config, finished, task)
     if not config.allow_new_labels:
         refuse_new_labels(base, task.label_names)
@@ -89,15 +93,15 @@ def export(config: ExportConfig) -> Export:
         proof = prove(folder, finished, model, task, dev, tell, choice.precision)
 
         # ---- gate
-        passed = pass_gate(gate, folder, proof, dev, tell)
+        passed = pass_gate(gate, task, folder, proof, dev, tell)
 
         # ---- warm up
-        requests = write_warm_up(folder, target.name, dev, proof.lengths)
+        requests = write_warm_up(folder, target.name, task, dev, proof.lengths)
         tell(f"{requests} requests to warm up with are written and read back")
 
         # ---- measure how a server is to run it
         if config.measure_serving:
-            facts |= {"serving": recommend_flags(folder, dev, tell)}
+            facts |= {"serving": recommend_flags(folder, task, dev, tell)}
 
         # ---- publish, with what was found
         write_beside(folder, PARITY_FILE, proof.tables)
@@ -118,7 +122,7 @@ def export(config: ExportConfig) -> Export:
         except OSError as error:
             # The new version is published all the same.
             tell(f"old versions could not be removed: {error}")
-    return Export(place, proof.parity, passed, removed)
+    return Export(place, proof.parity, passed, task.name, task.inputs(pairs), removed)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -141,7 +145,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             server, base = "tensorflow_model_server", shlex.quote(done.folder.rpartition("/")[0])
         say("next:")
         say(f"  {server} --model_name={name} --model_base_path={base}")
-        say(f'  python -m serving.client classify --model {name} "a text"')
+        say(f"  {client_command(place.parent.name, done.task, done.inputs)}")
 
     return run(command)
 

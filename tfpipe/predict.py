@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from tfpipe.predicting.answerer import Answerer
 
 ABOUT = """Answer every row of a file, which may be larger than memory, with a run, an export or a
-served model. The answers stand in the order of the rows. When it is stopped or killed, the same
+served model: also the sentences of a .conll, and the questions of SQuAD's .json, which alone is
+read whole. The answers stand in the order of the rows. When it is stopped or killed, the same
 command goes on where it was: OUT.part has what is done."""
 EXAMPLE = "python -m tfpipe.predict runs/support --data messages.csv --out answers.tsv"
 
@@ -56,8 +57,8 @@ def predict(config: PredictConfig) -> Prediction:
     texts = TextFile(Path(config.data), columns, config.answer_empty)
 
     with _open_model(config) as answerer:
-        texts.refuse_other_inputs(answerer.pairs)
-        table = make_table(out, answerer.pairs, config.scores, answerer.label_names)
+        texts.refuse_other_inputs(answerer.inputs)
+        table = make_table(out, answerer.inputs, answerer.kind, config.scores, answerer.label_names)
         settings = {
             "model": answerer.identity,
             "scores": config.scores,

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 FREE = (
     *("resume", "output", "json", "profile_steps", "stop_after"),
     *("checkpoint_steps", "checkpoint_minutes", "keep_checkpoints"),
-    *("worker_timeout", "workers", "worker_index", "tpu"),
+    *("worker_timeout", "workers", "worker_index", "tpu", "language"),
 )
 # What a run that was killed before it had begun may leave.
 UNBEGUN = {"dev.jsonl", "data.json", "logs"}
@@ -84,7 +84,7 @@ class Run:
 
     def read_dev(self) -> Examples:
         """The run's dev examples, which lie with it: a dev file may move, a cut has no file."""
-        return read_examples(self.folder / "dev.jsonl", Columns())
+        return read_examples(self.folder / "dev.jsonl", Columns(), optional_label=True)
 
     def _read_json(self, name: str) -> dict[str, Any]:
         path = self.folder / name

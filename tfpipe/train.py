@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tfpipe.run import Run
 
 SAMPLE = Path(__file__).parent / "data" / "sample" / "messages.tsv"
-ABOUT = """Train a text classifier: data report, training, figures, report page.
+ABOUT = """Train a model on labelled texts: data report, training, figures, report page.
 With no flag it trains on the synthetic customer-service sample that ships with the package."""
 EXAMPLE = "python -m tfpipe.train --train train.tsv --dev dev.tsv --output runs/support"
 
@@ -37,7 +37,7 @@ def train(config: TrainConfig) -> Run:
     import tf_keras
 
     from tfpipe.data.check import report_data
-    from tfpipe.data.encode import Labelled, encode, hash_texts
+    from tfpipe.data.encode import hash_texts
     from tfpipe.data.parts import read_parts
     from tfpipe.data.read import Columns
     from tfpipe.model import checkpoint, sources
@@ -48,7 +48,7 @@ def train(config: TrainConfig) -> Run:
     from tfpipe.training.allocator import keep_freed_memory
     from tfpipe.training.defaults import default_epochs, default_rate
     from tfpipe.training.disk import held_alone
-    from tfpipe.training.dry import longest_rows
+    from tfpipe.training.dry import take_longest
     from tfpipe.training.evaluator import Evaluator
     from tfpipe.training.loop import fit
     from tfpipe.training.observer import Observer
@@ -88,14 +88,18 @@ def train(config: TrainConfig) -> Run:
 
     # ---- texts and labels
     columns = Columns(config.text, config.text_pair, config.label)
-    parts = read_parts(str(config.train), config.dev, config.test, columns, config.seed)
-    task = TASKS[config.task].from_labels(parts.train.labels or [])
-    golds = [task.gold(part) for part in parts]
+    rules = TASKS[config.task]
+    parts = read_parts(str(config.train), config.dev, config.test, columns, config.seed, rules)
+    task = rules.from_labels(parts.train.labels or [], config)
+    for part in parts:
+        task.refuse_unknown(part)
 
     # ---- the model
     with strategy.scope():
         texts = [*parts.train.texts, *(parts.train.text_pairs or ())]
-        model = sources.open_model(config.model, task.label_names, texts, config.max_length)
+        model = sources.open_model(
+            config.model, task.label_names, texts, config.max_length, task.head
+        )
         prepare_weights(model.bert, config)
     rate = config.learning_rate or default_rate(model.bert.config.hidden_size)
     epochs = config.epochs or default_epochs(-(-len(parts.train) // config.batch_size))
@@ -111,18 +115,20 @@ def train(config: TrainConfig) -> Run:
     )
 
     # ---- the texts as the model reads them, and what their owner should know
-    sets = [
-        Labelled(part, encode(part, model.tokenizer, config.max_length), gold)
-        for part, gold in zip(parts, golds, strict=True)
-    ]
-    data = report_data(parts.train, parts.dev, sets[0].encoded.full_lengths, config.max_length)
+    sets = [task.label(part, model.tokenizer, config.max_length) for part in parts]
+    lengths = sets[0].full_lengths
+    in_windows = len(sets[0].encoded) > len(parts.train)
+    data = report_data(
+        parts.train, parts.dev, lengths, config.max_length, rules.names_in, in_windows
+    )
     for name, value in data.facts:
         tell(f"data: {name}: {value}")
-    for warning in data.warnings:
+    for warning in (*data.warnings, *task.notes(sets[0])):
         tell(f"data: note: {warning}")
 
     if config.dry_run:
-        sets = [longest_rows(labelled, config.batch_size) for labelled in sets]
+        longest = [take_longest(labelled, config.batch_size) for labelled in sets]
+        sets = [task.label(part, model.tokenizer, config.max_length) for part in longest]
 
     # ---- the folder, now that nothing stands in the way
     hashes = [hash_texts(part.joined(), part.labels or ()) for part in parts]
@@ -171,10 +177,15 @@ def train(config: TrainConfig) -> Run:
     one = strategy if cluster is None else tf.distribute.get_strategy()
     with one.scope():
         best = checkpoint.load(this_run.model)
-    evaluator = Evaluator(one, best, task, config.batch_size)
-    dev, *test = [evaluator.evaluate(labelled) for labelled in sets[1:]]
+    task, dev = Evaluator(one, best, task, config.batch_size).tune(sets[1])
+    checkpoint.store_settings(this_run.model, task.head.settings)
+    for choice in task.choices:
+        tell(f"chosen on dev: {choice}")
+    test = None
+    if sets[2:]:
+        test = Evaluator(one, best, task, config.batch_size).evaluate(sets[2])
     speed = {"seconds": time.perf_counter() - began, **throughput.rates()}
-    write_outcome(this_run, best, strategy, data, history, speed, dev, test[0] if test else None)
+    write_outcome(this_run, best, strategy, data, history, speed, dev, test, sets)
     return this_run
 
 
@@ -185,13 +196,12 @@ def dry_run(config: TrainConfig) -> None:
     """
     import tensorflow as tf
 
-    from tfpipe.data.encode import Labelled, encode
     from tfpipe.exporting.graph import Servable
     from tfpipe.exporting.verify import compare
     from tfpipe.model import checkpoint
     from tfpipe.run import find_run
-    from tfpipe.tasks import TASKS
-    from tfpipe.training.dry import longest_rows, read_back
+    from tfpipe.tasks import task_of
+    from tfpipe.training.dry import read_back, take_longest
     from tfpipe.training.evaluator import Evaluator
 
     if config.resume:
@@ -205,20 +215,21 @@ def dry_run(config: TrainConfig) -> None:
     with tempfile.TemporaryDirectory(prefix="tfpipe-dry-run-") as folder:
         done = train(replace(config, output=str(Path(folder, "run"))))
         tell("one batch trained, evaluated and reported")
-        (newest,) = (done.folder / "checkpoints").glob("step-1")
+        steps = done.metrics["train"]["steps"]
+        (newest,) = (done.folder / "checkpoints").glob(f"step-{steps}")
         tell(f"checkpoint read back, {read_back(newest) / 1e6:,.1f} MB")
         model = checkpoint.load(done.model)
-        task = TASKS[config.task](model.label_names)
-        dev = done.read_dev()
-        encoded = encode(dev, model.tokenizer, config.max_length)
-        batch = longest_rows(Labelled(dev, encoded, task.gold(dev)), config.batch_size)
+        task, dev = task_of(config.task, model), done.read_dev()
+        labelled = task.label(dev, model.tokenizer, config.max_length)
+        longest = take_longest(labelled, config.batch_size)
+        batch = task.label(longest, model.tokenizer, config.max_length)
         strategy = tf.distribute.get_strategy()
         expected = Evaluator(strategy, model, task, config.batch_size).evaluate(batch)
         export = Path(folder, "export")
         pairs = dev.text_pairs is not None
         Servable(model, task, config.max_length, pairs, {"task": task.name}).save(str(export))
         tell("exported")
-        parity = compare(export, batch.examples, expected)
+        parity = compare(export, task, longest, expected)
         if not parity.holds:
             raise RuntimeError(f"the export does not answer as training did: {parity}")
         tell(f"reloaded in a fresh process, {parity.texts} texts predicted as in training")

@@ -63,6 +63,7 @@ def plan_study(config: SearchConfig, given: Mapping[str, Any]) -> tuple[Plan, Pa
     from tfpipe.data.encode import hash_texts
     from tfpipe.data.parts import read_parts
     from tfpipe.data.read import Columns
+    from tfpipe.tasks import TASKS
     from tfpipe.train import SAMPLE
     from tuning.space import read_space
     from tuning.study import Plan
@@ -100,7 +101,14 @@ def plan_study(config: SearchConfig, given: Mapping[str, Any]) -> tuple[Plan, Pa
     # ---- the data, so that its mistakes are told before the first trial
     columns = Columns(*(base.get(name) for name in ("text", "text_pair", "label")))
     train, dev = str(base.get("train") or SAMPLE), str(base.get("dev", "0.1"))
-    parts = read_parts(train, dev, base.get("test"), columns, base.get("seed", 1))
+    parts = read_parts(
+        train,
+        dev,
+        base.get("test"),
+        columns,
+        base.get("seed", 1),
+        TASKS[base.get("task", "classify")],
+    )
     hashes = {
         name: hash_texts(part.joined(), part.labels or ())
         for name, part in (("train", parts.train), ("dev", parts.dev))

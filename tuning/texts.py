@@ -10,6 +10,7 @@ from tfpipe.data.parts import Parts, is_share, read_parts
 from tfpipe.data.read import Columns, Examples
 from tfpipe.files import write_text
 from tfpipe.run import as_json_lines
+from tfpipe.tasks import TASKS
 from tfpipe.train import SAMPLE
 
 
@@ -60,4 +61,5 @@ def on_files(config: TrainConfig, train: Path, dev: Path) -> TrainConfig:
 
 def _read(config: TrainConfig) -> Parts:
     columns = Columns(config.text, config.text_pair, config.label)
-    return read_parts(str(config.train or SAMPLE), config.dev, None, columns, config.seed)
+    rules = TASKS[config.task]
+    return read_parts(str(config.train or SAMPLE), config.dev, None, columns, config.seed, rules)

@@ -21,7 +21,7 @@ from tfpipe.run import open_run  # isort: skip
 import tensorflow as tf
 
 from tfpipe.model import checkpoint
-from tfpipe.tasks import TASKS
+from tfpipe.tasks import task_of
 
 
 class StockBert(tf.Module):
@@ -31,7 +31,7 @@ class StockBert(tf.Module):
         super().__init__()
         finished = open_run(run)
         model = checkpoint.load(finished.model)
-        task = TASKS[finished.config.task](model.label_names)
+        task = task_of(finished.config.task, model)
         self.tokenizer, self.weights = model.tokenizer, list(model.bert.weights)
 
         @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="text")])

@@ -1,6 +1,7 @@
 """The configuration of every command: one frozen dataclass is the API, the flags and the file."""
 
 from tfpipe.config.commands import DoctorConfig, EvaluateConfig, ExportConfig, LaunchConfig
+from tfpipe.config.compare import CompareConfig
 from tfpipe.config.fields import field_type
 from tfpipe.config.figures import FIGURES, is_better
 from tfpipe.config.predict import PredictConfig
@@ -23,6 +24,7 @@ __all__ = [
     "PRECISIONS",
     "SCHEDULES",
     "STRATEGIES",
+    "CompareConfig",
     "Config",
     "DoctorConfig",
     "EvaluateConfig",

@@ -21,6 +21,29 @@ BELONGINGS = (
     ("tpu", "strategy", ("tpu", "auto")),
 )
 
+# Settings that mean nothing to a task, and why; a task that is not here knows them all.
+MEANINGLESS: dict[str, dict[str, str]] = {
+    "multilabel": {
+        "class_weights": "a text has no one label to weigh it by",
+        "abstain": "its labels each apply or do not",
+    },
+    "tag": {
+        "abstain": "where it is sure of no entity, it gives none",
+        "long_text": "entities behind --max-length are not read",
+    },
+    "qa": {
+        "abstain": "it learns from questions without an answer when to give none",
+        "long_text": "contexts are always read in windows",
+    },
+    "regress": {
+        "abstain": "a number has no score",
+        "loss": "its loss is the squared error",
+        "label_smoothing": "a number has no other labels to share with",
+        "r_drop": "a number is no distribution to compare",
+        "class_weights": "numbers are no classes",
+    },
+}
+
 Conflict = tuple[tuple[str, ...], UserError]
 
 
@@ -39,9 +62,25 @@ def find_conflicts(config: TrainConfig) -> Iterator[Conflict]:
                     f"add {owner_flag} {wanted[0]}, or leave out {flag}",
                 ),
             )
+    yield from _task_conflicts(config)
     yield from _figure_conflicts(config)
     yield from _objective_conflicts(config)
     yield from _device_conflicts(config)
+
+
+def _task_conflicts(config: TrainConfig) -> Iterator[Conflict]:
+    default = type(config)()
+    for name, reason in MEANINGLESS.get(config.task, {}).items():
+        value, flag = getattr(config, name), flag_of(name)
+        if value != getattr(default, name):
+            yield (
+                ("task", name),
+                UserError(
+                    f"--task {config.task} has no {flag}: {reason}",
+                    f"{flag} {value} with --task {config.task}",
+                    f"leave out {flag}, or use another --task",
+                ),
+            )
 
 
 def _figure_conflicts(config: TrainConfig) -> Iterator[Conflict]:

@@ -11,9 +11,9 @@ from typing import Any
 def setting(default: Any, help: str, **rules: Any) -> Any:
     """A field with its help text and rules: choices, minimum, maximum, above, below, group.
 
-    Also `required` (must be given as a flag), `positional` (given without a flag, and must be
-    given unless its default is None) and `repeated` (a flag that may be given several times: the
-    values are joined by commas).
+    Also `alone` (the value of a flag that is given without one), `required` (must be given as a
+    flag), `positional` (given without a flag, and must be given unless its default is None) and
+    `repeated` (a flag that may be given several times: the values are joined by commas).
     """
     return dataclasses.field(default=default, metadata={"help": help, **rules})
 

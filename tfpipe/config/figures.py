@@ -7,6 +7,10 @@ import math
 # The first of a task is the one that its best epoch is chosen by where nothing else is asked for.
 FIGURES: dict[str, dict[str, str]] = {
     "classify": {"accuracy": "max", "macro_f1": "max", "weighted_f1": "max", "loss": "min"},
+    "multilabel": {"micro_f1": "max", "macro_f1": "max", "exact_match": "max", "loss": "min"},
+    "regress": {"pearson": "max", "spearman": "max", "mae": "min", "rmse": "min", "loss": "min"},
+    "tag": {"f1": "max", "precision": "max", "recall": "max", "loss": "min"},
+    "qa": {"f1": "max", "exact_match": "max", "loss": "min"},
 }
 
 

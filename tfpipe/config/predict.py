@@ -28,7 +28,7 @@ class PredictConfig:
     out: str = setting("", "file to write: .tsv, .csv or .jsonl, or .gz of these", required=True)
     text: str | None = setting(None, "name of the text column (default: found)")
     text_pair: str | None = setting(None, "name of the second text's column (default: found)")
-    scores: bool = setting(False, "write the score of every label too")
+    scores: bool = setting(False, "write the score of every label, or entity, too")
     answer_empty: bool = setting(False, "answer rows without a text as an empty text, not stop")
     batch_size: int = setting(64, "texts in a forward pass or request, at most", minimum=1)
     window: int = setting(4096, "rows that are sorted by length and kept together", minimum=1)

@@ -14,6 +14,8 @@ STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker", "parameter_serve
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 CLASS_WEIGHTS = ("none", "balanced")
 LOSSES = ("cross_entropy", "focal")
+LANGUAGES = ("en", "zh")
+LONG_TEXTS = ("head", "head_tail", "windows")
 SCHEDULES = ("linear", "cosine", "polynomial", "constant")
 
 
@@ -21,10 +23,11 @@ SCHEDULES = ("linear", "cosine", "polynomial", "constant")
 class TrainConfig:
     """Everything `tfpipe.train` needs; field names are flag names and keys of the YAML file."""
 
-    task: str = setting("classify", "what is learnt", choices=("classify",), group="data")
+    task: str = setting("classify", "what is learnt", choices=tuple(FIGURES), group="data")
     train: str | None = setting(
         None,
-        "training file: .csv .tsv .jsonl .parquet, or .gz of these (default: the shipped sample)",
+        "training file: .csv .tsv .jsonl .parquet, .conll for tag, SQuAD .json for qa, or .gz of"
+        " these (default: the shipped sample)",
         group="data",
     )
     dev: str = setting(
@@ -36,6 +39,13 @@ class TrainConfig:
         None, "name of the second text's column (default: found)", group="data"
     )
     label: str | None = setting(None, "name of the label column (default: found)", group="data")
+    abstain: str | None = setting(
+        None,
+        "hold answers back: the label of texts that no other label fits, or the share of answers"
+        " that may be wrong, such as 0.05; alone, it finds a label such as oos",
+        alone="auto",
+        group="objective",
+    )
     model: str = setting(
         "starter",
         "`starter` (pip-installed MiniLM), `tiny` (small, random), a folder, or a hub id",
@@ -43,6 +53,13 @@ class TrainConfig:
     )
     max_length: int = setting(
         128, "longest input in tokens, specials included", minimum=4, maximum=512, group="model"
+    )
+    long_text: str = setting(
+        "head",
+        "what is read of longer texts: `head` (the first tokens), `head_tail` (the first quarter"
+        " and the last three), `windows` (all, in overlapping windows; takes longer)",
+        choices=LONG_TEXTS,
+        group="model",
     )
     strategy: str = setting(
         "auto", "how devices share the work", choices=STRATEGIES, group="devices"
@@ -166,7 +183,7 @@ class TrainConfig:
     best_by: str | None = setting(
         None,
         "dev figure that the best epoch is chosen by, for early stopping too (default: the task's"
-        " own, accuracy)",
+        " own, accuracy of classify)",
         group="training",
     )
     early_stopping: int = setting(
@@ -192,6 +209,7 @@ class TrainConfig:
         minimum=1,
         group="run",
     )
+    language: str = setting("en", "language of report.html", choices=LANGUAGES, group="run")
     json: bool = setting(False, "print metrics.json instead of a table", group="run")
     # ---- what is kept, and looking closer (training/state.py, profile.py, train.py)
     checkpoint_steps: int = setting(

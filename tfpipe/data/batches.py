@@ -111,14 +111,14 @@ def read_batches(
 ) -> Any:
     """The batches of a plan from step `first`, one element a replica of this process.
 
-    Each holds input_ids, token_type_ids, attention_mask: int32 [places, width]; gold: int32
-    [places]; weight: float32 [places], 0 where the place is empty. Every worker makes the same
+    Each holds input_ids, token_type_ids, attention_mask: int32 [places, width]; gold
+    [places, ...]; weight: float32 [places], 0 where the place is empty. Every worker makes the same
     plan and reads its own replicas' part of each step. Under a parameter server strategy they are
     plain batches, which the chief hands out.
     """
     ids = tf.RaggedTensor.from_row_splits(encoded.ids, encoded.splits, validate=False)
     types = tf.RaggedTensor.from_row_splits(encoded.token_types, encoded.splits, validate=False)
-    gold_of = tf.constant(np.zeros(len(encoded)) if gold is None else gold, tf.int32)
+    gold_of = tf.constant(np.zeros(len(encoded), np.int32) if gold is None else gold)
     weight_of = tf.constant(np.ones(len(encoded)) if weights is None else weights, tf.float32)
     replicas = plan.rows.shape[1]
     places = plan.rows.shape[2]

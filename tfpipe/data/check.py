@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,9 +32,9 @@ class DataReport:
 
 
 def refuse_untrainable(train: Examples) -> None:
-    """Raise UserError for labels that cannot be learnt and texts that are not text."""
+    """Raise UserError for labels that cannot be learnt."""
     assert train.labels is not None
-    errors = long_words(train)
+    errors: list[UserError] = []
     counts = Counter(train.labels)
     if len(counts) == 1:
         errors.append(
@@ -76,11 +76,18 @@ def long_words(examples: Examples) -> list[UserError]:
 
 
 def report_data(
-    train: Examples, dev: Examples, train_lengths: np.ndarray, max_length: int
+    train: Examples,
+    dev: Examples,
+    train_lengths: np.ndarray,
+    max_length: int,
+    names_in: Callable[[str], Sequence[str]] = lambda label: (label,),
+    in_windows: bool = False,
 ) -> DataReport:
     """The data report.
 
-    train_lengths: int [N], tokens of each train input with specials, before truncation.
+    train_lengths: int [N], tokens of each train input with specials, before truncation; names_in:
+    the label names in a row's label; in_windows: whether longer inputs are read in several windows
+    and not truncated.
     """
     facts: list[tuple[str, str]] = []
     warnings: list[str] = []
@@ -102,25 +109,39 @@ def report_data(
     facts.append(("tokens a text", percentiles))
     truncated = float((train_lengths > max_length).mean())
     proposed = min(LONGEST_INPUT, max(8, -(-int(values[3]) // 8) * 8))
-    facts.append(("truncated", f"{truncated:.1%} of train at --max-length {max_length}"))
+    what = "read in several windows" if in_windows else "truncated"
+    facts.append((what, f"{truncated:.1%} of train at --max-length {max_length}"))
     facts.append(("proposed --max-length", f"{proposed} (holds 99 % of the texts)"))
-    if truncated > 0.01 and proposed > max_length:
+    if truncated > 0.01 and proposed > max_length and not in_windows:
         warnings.append(
             f"{truncated:.1%} of the train texts are longer than {max_length} tokens and are"
             f" truncated; --max-length {proposed} reads more of them and takes longer"
         )
 
-    train_counts, dev_counts = Counter(train.labels), Counter(dev.labels)
+    train_counts, dev_counts = (_count_names(part, names_in) for part in (train, dev))
     ordered = sorted(train_counts, key=lambda label: (-train_counts[label], label))
     labels = [(label, train_counts[label], dev_counts[label]) for label in ordered]
     most, fewest = labels[:5], labels[5:][-5:]
-    facts.append(("labels", f"{len(labels)}; most rows in train: {_counted(most)}"))
+    if labels:
+        facts.append(("labels", f"{len(labels)}; most rows in train: {_counted(most)}"))
+    nameless = [sum(not names_in(label) for label in part.labels or ()) for part in (train, dev)]
+    if labels and any(nameless):
+        shown = f"{nameless[0]:,} of train, {nameless[1]:,} of dev"
+        facts.append(("rows without any label", shown))
     if fewest:
         facts.append(("fewest rows in train", _counted(fewest)))
     unseen = [label for label, _, in_dev in labels if not in_dev]
     if unseen:
         warnings.append(f"dev has no example of {_shown(unseen)}")
     return DataReport(facts, labels, warnings)
+
+
+def _count_names(part: Examples, names_in: Callable[[str], Sequence[str]]) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    # Millions of rows share a few labels.
+    for label, count in Counter(part.labels).items():
+        counts.update(dict.fromkeys(names_in(label), count))
+    return counts
 
 
 def _report_repeats(train: Examples, facts: list, warnings: list[str]) -> None:

@@ -47,14 +47,12 @@ def open_rows(path: Path, look_ahead: int | None = None) -> Rows:
     None holds all of them, for any may bring a name of its own. All other files, and a .jsonl of
     which so many records name all columns that matter, may be larger than memory.
     """
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    zipped = suffixes[-1:] == [".gz"]
-    kind = "".join(suffixes[-2:-1] if zipped else suffixes[-1:])
+    kind, zipped = split_ending(path)
     if kind not in FORMATS:
         raise UserError(
             "the data file's format is not known by its ending",
             str(path),
-            f"name it {', '.join(FORMATS)}, or one of these with .gz",
+            f"name it {', '.join(FORMATS)}, .conll (tags) or .json (SQuAD), or one with .gz",
         )
     file = DataFile(path, zipped)
     if kind == ".parquet":
@@ -67,6 +65,13 @@ def open_rows(path: Path, look_ahead: int | None = None) -> Rows:
     else:
         header, rows = _read_jsonl(path, lines, look_ahead)
     return Rows(_stripped(header), rows, lambda: file.share_read)
+
+
+def split_ending(path: Path) -> tuple[str, bool]:
+    """The ending that tells what a file holds, in small letters, and whether it is gzipped."""
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    zipped = suffixes[-1:] == [".gz"]
+    return "".join(suffixes[-2:-1] if zipped else suffixes[-1:]), zipped
 
 
 def _stripped(header: Sequence[str]) -> list[str]:

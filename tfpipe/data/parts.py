@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
-from tfpipe.data.check import long_words, refuse_untrainable
-from tfpipe.data.read import Columns, Examples, read_examples
+from tfpipe.data.check import long_words
+from tfpipe.data.labels import LabelRules, OneLabel
+from tfpipe.data.read import Columns, Examples, read_examples, task_of_format
 from tfpipe.data.split import cut_dev
 from tfpipe.errors import UserError, raise_all
 
@@ -24,33 +26,57 @@ class Parts:
         return (part for part in (self.train, self.dev, self.test) if part is not None)
 
 
-def read_parts(train: str, dev: str, test: str | None, columns: Columns, seed: int) -> Parts:
+def read_parts(
+    train: str,
+    dev: str,
+    test: str | None,
+    columns: Columns,
+    seed: int,
+    rules: LabelRules = OneLabel,
+) -> Parts:
     """Read the files; `dev` may be a share of train.
 
-    Raises UserError for files that cannot be read, data that cannot be trained on, and parts of
-    which some have text pairs and some have not.
+    rules: the task's. Raises UserError for files that cannot be read, data that cannot be trained
+    on, and parts of which some have text pairs and some have not.
     """
     share = float(dev) if is_share(dev) else None
     read: dict[str, Examples] = {}
     errors: list[UserError] = []
     for path in dict.fromkeys((train, *([] if share else [dev]), *([test] if test else []))):
         try:
-            read[path] = read_examples(path, columns)
-            if path == train:
-                refuse_untrainable(read[path])
-                continue
+            read[path] = _read(path, columns, rules)
             errors += long_words(read[path])
-            if train in read:
+            rules.check(read[path], to_learn=path == train)
+            if path != train and train in read:
                 refuse_other_inputs(read[path], pairs=read[train].text_pairs is not None)
         except UserError as error:
             errors.append(error)
     raise_all(errors)
     train_part, dev_part = read[train], read.get(dev)
     if share:
-        train_part, dev_part = cut_dev(train_part, share, seed)
+        train_part, dev_part = cut_dev(train_part, share, seed, rules.names_in)
         dev_part = replace(dev_part, path=f"{dev} of {train}, cut with seed {seed}")
     assert dev_part is not None
     return Parts(train_part, dev_part, read[test] if test else None)
+
+
+def read_for(path: str, columns: Columns, rules: LabelRules) -> Examples:
+    """Read a labelled file to look at, whose labels the task can read; raises UserError."""
+    examples = _read(path, columns, rules)
+    rules.check(examples, to_learn=False)
+    return examples
+
+
+def _read(path: str, columns: Columns, rules: LabelRules) -> Examples:
+    # Before it is read: what is wrong with it for another task would say nothing.
+    task = task_of_format(Path(path))
+    if task not in (None, rules.name):
+        raise UserError(
+            f"the file's format is that of --task {task}",
+            f"{path} with --task {rules.name}",
+            f"use --task {task}, or give a file with a label column, such as .tsv",
+        )
+    return read_examples(path, columns, optional_label=rules.optional_label)
 
 
 def is_share(dev: str) -> bool:

@@ -7,12 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tfpipe.data.formats import read_rows
+from tfpipe.data.formats import read_rows, split_ending
 from tfpipe.errors import UserError, did_you_mean, raise_all
 
 # In the order in which they are looked for when no column is named.
-TEXT_COLUMNS = ("text", "sentence", "text_a", "sentence1", "message", "utterance", "query")
-PAIR_COLUMNS = {"text_a": "text_b", "sentence1": "sentence2", "text": "text_pair"}
+TEXT_COLUMNS = (
+    *("text", "sentence", "text_a", "sentence1", "message", "utterance", "query"),
+    "question",
+)
+PAIR_COLUMNS = {
+    "text_a": "text_b",
+    "sentence1": "sentence2",
+    "text": "text_pair",
+    "question": "context",
+}
 LABEL_COLUMNS = ("label", "category", "intent", "class")
 
 
@@ -54,14 +62,19 @@ class Examples:
         return [f"{a} | {b}" for a, b in zip(self.texts, self.text_pairs, strict=True)]
 
 
-def read_examples(path: str | Path, columns: Columns, labelled: bool = True) -> Examples:
+def read_examples(
+    path: str | Path, columns: Columns, labelled: bool = True, optional_label: bool = False
+) -> Examples:
     """Read a data file.
 
-    columns: names given by the user; those that are None are found by name. labelled: whether
-    a label column is needed. Raises UserError for a missing or unreadable file, no rows, a column
-    that is not there, rows of another width and missing values.
+    columns: names given by the user; those that are None are found by name. labelled: whether a
+    label column is needed; optional_label: whether a row may have an empty one. Raises UserError
+    for a missing or unreadable file, no rows, a column that is not there, rows of another width and
+    missing values.
     """
     path = Path(path)
+    if task_of_format(path):
+        return _read_marked(path, columns, labelled)
     header, rows = read_rows(path)
     found = find_columns(path, header, columns, labelled)
     names = [name for name in (found.text, found.text_pair, found.label) if name is not None]
@@ -78,6 +91,7 @@ def read_examples(path: str | Path, columns: Columns, labelled: bool = True) -> 
                 "a value is not text", f"{path}, row {number}: {error}", "mend or remove the row"
             ) from None
         if found.label is not None and labelled and _is_missing_label(values[-1]):
+            values[-1] = None
             missing.append(number)
         if found.label is not None and values[-1]:
             values[-1] = label_names.setdefault(values[-1], values[-1])
@@ -87,7 +101,7 @@ def read_examples(path: str | Path, columns: Columns, labelled: bool = True) -> 
         raise UserError(
             "the data file has a header and no rows", str(path), "add one example a line"
         )
-    if missing:
+    if missing and not optional_label:
         raise UserError(
             f"{len(missing)} of {len(picked[0])} rows have no label",
             f"{path}: empty or NaN in column {found.label!r}, rows {show_few(missing)}",
@@ -101,6 +115,29 @@ def read_examples(path: str | Path, columns: Columns, labelled: bool = True) -> 
         str(path),
         found,
     )
+
+
+def task_of_format(path: Path) -> str | None:
+    """`tag` or `qa` where a file of this ending holds what only that task reads."""
+    return {".conll": "tag", ".json": "qa"}.get(split_ending(path)[0])
+
+
+def _read_marked(path: Path, columns: Columns, labelled: bool) -> Examples:
+    """A file without columns, in which entities or answers are marked."""
+    # Both make Examples.
+    from tfpipe.data.conll import read_conll
+    from tfpipe.data.squad import read_squad
+
+    given = {f"--{name.replace('_', '-')}": value for name, value in vars(columns).items()}
+    named = [f"{flag} {value}" for flag, value in given.items() if value is not None]
+    if named:
+        raise UserError(
+            "a file of this format has no columns to name",
+            f"{path} with {', '.join(named)}",
+            "leave these out",
+        )
+    read = {"tag": read_conll, "qa": read_squad}[task_of_format(path) or ""]
+    return read(path, labelled)
 
 
 def show_few(numbers: Sequence[int]) -> str:

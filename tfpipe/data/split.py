@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -48,15 +48,23 @@ def example_keys(examples: Examples) -> Iterator[str]:
     )
 
 
-def cut_dev(examples: Examples, share: float, seed: int) -> tuple[Examples, Examples]:
+def cut_dev(
+    examples: Examples,
+    share: float,
+    seed: int,
+    names_in: Callable[[str], Sequence[str]] = lambda label: (label,),
+) -> tuple[Examples, Examples]:
     """Train and dev part of labelled examples, each in file order.
 
     share: of every label's rows that go to dev, at least one; every label keeps rows in train.
-    Rows whose texts are equal after normalising stay together. Raises UserError when a label has
-    too few different texts to be on both sides.
+    names_in: the labels in a row's label, of which there may be none: such rows are cut as if they
+    shared one. Rows whose texts are equal after normalising stay together. Raises UserError when a
+    label has too few different texts to be on both sides; one that comes with others stays in
+    train.
     """
-    labels = examples.labels
-    assert labels is not None
+    assert examples.labels is not None
+    names_of = {label: tuple(names_in(label)) or ("",) for label in set(examples.labels)}
+    labels = [names_of[label] for label in examples.labels]
     # Rows of equal texts are a group. Arrays, not a list for each: there may be millions.
     numbers: dict[str, int] = {}
     keys = example_keys(examples)
@@ -66,13 +74,15 @@ def cut_dev(examples: Examples, share: float, seed: int) -> tuple[Examples, Exam
 
     def labels_in(group: int) -> Counter[str]:
         """Rows of a group by label: equal texts may have several, and belong to each of them."""
-        return Counter(labels[row] for row in by_group[begins[group] : begins[group + 1]])
+        rows = by_group[begins[group] : begins[group + 1]]
+        return Counter(name for row in rows for name in labels[row])
 
     groups_of = _groups_of_labels(labels, group_of)
-    _refuse_lone_texts(groups_of, examples)
+    if all(len(names) == 1 and names[0] for names in names_of.values()):
+        _refuse_lone_texts(groups_of, examples)
 
     random = np.random.default_rng(seed)
-    rows_in_file, rows_in_dev = Counter(labels), Counter[str]()
+    rows_in_file, rows_in_dev = Counter(n for names in labels for n in names), Counter[str]()
     groups_left = {label: len(members) for label, members in groups_of.items()}
     chosen: set[int] = set()
     # The rarest first: it has the least choice.
@@ -88,18 +98,27 @@ def cut_dev(examples: Examples, share: float, seed: int) -> tuple[Examples, Exam
             rows_in_dev.update(inside)
             for other in inside:
                 groups_left[other] -= 1
+    if not chosen:
+        raise UserError(
+            "there are too few different texts for a dev cut",
+            f"{len(numbers)} in {examples.path}",
+            "add examples, or give a dev file with --dev",
+        )
     in_dev = np.isin(group_of, list(chosen))
     train, dev = (np.flatnonzero(rows).tolist() for rows in (~in_dev, in_dev))
     return examples.take(train), examples.take(dev)
 
 
-def _groups_of_labels(labels: Sequence[str], group_of: np.ndarray) -> dict[str, np.ndarray]:
+def _groups_of_labels(
+    labels: Sequence[Sequence[str]], group_of: np.ndarray
+) -> dict[str, np.ndarray]:
     """int64: the groups, ascending, in which each label occurs."""
-    names = sorted(set(labels))
+    names = sorted({name for row in labels for name in row})
     column = {name: i for i, name in enumerate(names)}
-    columns = np.fromiter((column[label] for label in labels), np.int64, len(labels))
+    columns = np.fromiter((column[name] for row in labels for name in row), np.int64)
     groups = int(group_of.max()) + 1
-    pairs = np.unique(columns * groups + group_of)
+    counts = np.fromiter(map(len, labels), np.int64, len(labels))
+    pairs = np.unique(columns * groups + np.repeat(group_of, counts))
     cuts = np.searchsorted(pairs, groups * np.arange(1, len(names)))
     return dict(zip(names, np.split(pairs % groups, cuts), strict=True))
 

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+import operator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tfpipe.data.formats import open_rows
+from tfpipe.data.conll import read_texts
+from tfpipe.data.formats import Rows, open_rows, split_ending
+from tfpipe.data.lines import DataFile
 from tfpipe.data.parts import refuse_other_inputs
-from tfpipe.data.read import Columns, Examples, as_text, find_columns, show_few
+from tfpipe.data.read import (
+    Columns,
+    Examples,
+    as_text,
+    find_columns,
+    show_few,
+    task_of_format,
+)
+from tfpipe.data.squad import COLUMNS, read_questions
 from tfpipe.errors import UserError
 
 # Records of a .jsonl among which its columns must show.
@@ -39,21 +50,31 @@ class TextFile:
     """The texts of a data file; columns that are not named are found by their usual names.
 
     Windows are cut by what the file holds alone, so that a second reading cuts the same ones.
-    answer_empty: whether rows without a text are taken for an empty one. Raises UserError for a
-    file that cannot be read and for columns that are not there.
+    The sentences of a .conll are rows of one text, the questions of SQuAD's .json rows of question
+    and context; that one file is read whole, as JSON must be. answer_empty: whether rows without a
+    text are taken for an empty one. Raises UserError for a file that cannot be read and for columns
+    that are not there.
     """
 
     def __init__(self, path: Path, columns: Columns, answer_empty: bool):
         self.path, self._answer_empty = path, answer_empty
-        self._opened = open_rows(path, LOOK_AHEAD)
+        self._opened = _open(path)
         self.columns = find_columns(path, self._opened.header, columns, labelled=None)
         names = (self.columns.text, self.columns.text_pair)
         self._places = [self._opened.header.index(name) for name in names if name is not None]
         self._end, self._digest = 0, hashlib.sha256()
 
-    def refuse_other_inputs(self, pairs: bool) -> None:
-        """Raise UserError unless the rows are text pairs exactly when `pairs`."""
+    def refuse_other_inputs(self, inputs: Sequence[str]) -> None:
+        """Raise UserError unless the rows have the texts that a model with these inputs reads."""
+        pairs = len(inputs) > 1
         second = None if self.columns.text_pair is None else [""]
+        if "context" in inputs and second is None:
+            raise UserError(
+                "the model reads questions with their contexts",
+                f"{self.path}, only the column {self.columns.text!r}",
+                "give SQuAD's .json, columns named question and context, or name them with --text"
+                " and --text-pair",
+            )
         refuse_other_inputs(Examples([""], second, None, str(self.path), self.columns), pairs)
 
     def skip(self, rows: int, rows_sha256: str) -> None:
@@ -116,3 +137,16 @@ class TextFile:
     def _digest_rows(self, window: list[list[str]]) -> None:
         contents = (text.encode() for row in window for text in row)
         self._digest.update(b"".join(len(c).to_bytes(8, "little") + c for c in contents))
+
+
+def _open(path: Path) -> Rows:
+    task = task_of_format(path)
+    if task is None:
+        return open_rows(path, LOOK_AHEAD)
+    if task == "tag":
+        file = DataFile(path, split_ending(path)[1])
+        return Rows(["text"], read_texts(file), lambda: file.share_read)
+    questions = read_questions(path)
+    rest = iter(questions)
+    header = [name for name in (COLUMNS.text, COLUMNS.text_pair) if name is not None]
+    return Rows(header, rest, lambda: 1 - operator.length_hint(rest) / len(questions))

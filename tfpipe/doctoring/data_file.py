@@ -3,59 +3,120 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 from tfpipe.config import TrainConfig
 from tfpipe.config.fields import flag_of
 from tfpipe.data.check import long_words, report_data
-from tfpipe.data.encode import encode
-from tfpipe.data.parts import read_parts
+from tfpipe.data.parts import Parts, read_parts
 from tfpipe.data.read import Columns, Examples, read_examples
+from tfpipe.data.spans import parse_spans
+from tfpipe.data.squad import NO_ANSWER
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.doctoring.findings import Command, Diagnosis, Finding, note, ok, problems_of
+from tfpipe.doctoring.task_of_labels import find_task, is_labelled
 from tfpipe.errors import UserError
 from tfpipe.model.sources import find_folder
+from tfpipe.tasks import TASKS
 
 
 def check_data(path: str, columns: Columns) -> Diagnosis:
     """The data report of a labelled file, with the default share cut off for dev.
 
-    A file without labels is one to predict on. What training would refuse is a problem.
+    It is read for the task that its format, or else its labels, are for. A file without labels is
+    one to predict on. What training would refuse is a problem.
     """
+    file = Path(path)
     try:
-        examples = read_examples(path, columns, labelled=columns.label is not None)
+        examples = read_examples(file, columns, labelled=columns.label is not None)
+        if not is_labelled(file, examples):
+            return Diagnosis("data", path, list(_describe_unlabelled(examples)))
     except UserError as error:
         return Diagnosis("data", path, problems_of(error, "file"))
-    if examples.labels is None:
-        return Diagnosis("data", path, list(_describe_unlabelled(examples)))
-    defaults = TrainConfig()
+    task, findings = find_task(file, examples)
+    config = TrainConfig(task=task)
     try:
-        parts = read_parts(path, defaults.dev, None, columns, defaults.seed)
+        parts = read_parts(path, config.dev, None, columns, config.seed, TASKS[task])
+        findings += _describe_parts(parts, config)
     except UserError as error:
-        return Diagnosis("data", path, problems_of(error, "training"))
-    try:
-        tokenizer = Tokenizer.from_folder(find_folder("starter"))
-    except UserError as error:
-        return Diagnosis("data", path, problems_of(error, "starter"))
-    encoded = encode(parts.train, tokenizer, defaults.max_length)
-    cut = replace(parts.dev, path=f"{defaults.dev} of it, which training cuts off")
-    report = report_data(parts.train, cut, encoded.full_lengths, defaults.max_length)
-    findings = [ok(name, f"{name}: {value}.", value) for name, value in report.facts]
-    findings += [note("data", f"{warning[0].upper()}{warning[1:]}.") for warning in report.warnings]
-    labels = {label: in_train + in_dev for label, in_train, in_dev in report.labels}
-    findings.append(ok("labels", f"Training can learn {len(labels)} labels from it.", labels))
+        return Diagnosis("data", path, [*findings, *problems_of(error, "training")])
     words = ["python", "-m", "tfpipe.train", "--train", path, "--output", "runs/NAME"]
+    words += ["--task", task] if task != TrainConfig().task else []
     for name, value in vars(columns).items():
         words += [flag_of(name), value] if value is not None else []
     return Diagnosis("data", path, findings, [Command("to train on it", shlex.join(words))])
 
 
+def _describe_parts(parts: Parts, config: TrainConfig) -> Iterator[Finding]:
+    """What training says of them, and what their labels are; raises UserError as training does."""
+    rules = TASKS[config.task]
+    task = rules.from_labels(parts.train.labels or [], config)
+    for part in parts:
+        task.refuse_unknown(part)
+    try:
+        tokenizer = Tokenizer.from_folder(find_folder("starter"))
+    except UserError as error:
+        yield from problems_of(error, "starter")
+        return
+    labelled = task.label(parts.train, tokenizer, config.max_length)
+    cut = replace(parts.dev, path=f"{config.dev} of it, which training cuts off")
+    report = report_data(
+        parts.train,
+        cut,
+        labelled.full_lengths,
+        config.max_length,
+        rules.names_in,
+        in_windows=len(labelled.encoded) > len(parts.train),
+    )
+    for name, value in report.facts:
+        yield ok(name, f"{name}: {value}.", value)
+    for warning in (*report.warnings, *task.notes(labelled)):
+        yield note("data", f"{warning[0].upper()}{warning[1:]}.")
+    labels = [label for part in parts for label in part.labels or ()]
+    if config.task == "tag":
+        yield _describe_entities(labels)
+    elif config.task == "qa":
+        yield _describe_questions(parts, labels)
+    elif config.task == "regress":
+        yield _describe_numbers(labels)
+    else:
+        counts = {label: in_train + in_dev for label, in_train, in_dev in report.labels}
+        yield ok("labels", f"Training can learn {len(counts)} labels from it.", counts)
+
+
+def _describe_entities(labels: list[str]) -> Finding:
+    counts = Counter(span.type for label in labels for span in parse_spans(label))
+    shown = ", ".join(f"{kind} {count:,}" for kind, count in counts.most_common(20))
+    more = f" and {len(counts) - 20} more types" if len(counts) > 20 else ""
+    told = f"It holds {len(labels):,} sentences with {counts.total():,} entities"
+    value = {"sentences": len(labels), "entities": dict(counts.most_common())}
+    return ok("entities", f"{told}: {shown}{more}.", value)
+
+
+def _describe_questions(parts: Parts, labels: list[str]) -> Finding:
+    contexts = len({context for part in parts for context in part.text_pairs or ()})
+    silent = sum(label == NO_ANSWER for label in labels)
+    told = f"It holds {len(labels):,} questions on {contexts:,} contexts"
+    told += f": {len(labels) - silent:,} with an answer, {silent:,} without one."
+    value = {"questions": len(labels), "contexts": contexts, "without_answer": silent}
+    return ok("questions", told, value)
+
+
+def _describe_numbers(labels: list[str]) -> Finding:
+    numbers = [*map(float, labels)]
+    value = {"least": min(numbers), "most": max(numbers), "mean": sum(numbers) / len(numbers)}
+    told = f"The labels lie from {value['least']:g} to {value['most']:g}, {value['mean']:g} on"
+    return ok("labels", f"{told} average.", value)
+
+
 def _describe_unlabelled(examples: Examples) -> Iterator[Finding]:
-    named = [name for name in vars(examples.columns).values() if name is not None]
+    named = [name for name in (examples.columns.text, examples.columns.text_pair) if name]
     told = f"{len(examples):,} rows, columns {', '.join(named)}."
     yield ok("rows", told, len(examples))
-    yield note("labels", "It has no label column: a model can answer it, not learn from it.")
+    yield note("labels", "It has no labels: a model can answer it, not learn from it.")
     empty = sum(not text.strip() for text in (*examples.texts, *(examples.text_pairs or ())))
     if empty:
         yield note("empty", f"{empty:,} texts are empty.", empty)

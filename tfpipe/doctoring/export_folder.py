@@ -50,7 +50,7 @@ def check_export(folder: str) -> Diagnosis:
     size = size_of(export)
     findings.append(ok("size", f"It takes {in_units(size)} on disk.", size))
     try:
-        commands = serving_commands(export)
+        commands = serving_commands(export, graph.signature_def["serving_default"].inputs)
         findings.append(_describe_flags(export))
     except UserError as error:
         return Diagnosis("export", subject, [*findings, *problems_of(error, "flags")])
@@ -137,7 +137,8 @@ def _open(export: Path, info: Mapping[str, Any]) -> tuple[dict[str, Any], list[F
 def describe_labels(info: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[Finding]:
     """Whether the label table fits what was answered; found: what opening the export told."""
     labels = info.get("labels")
-    if not isinstance(labels, list):
+    if not isinstance(labels, list) or info.get("task") in ("regress", "qa"):
+        # The names of their columns are the same in all models.
         return
     repeated = sorted({label for label in labels if labels.count(label) > 1})
     columns, answered = found.get("columns"), found.get("labels", [])
@@ -151,6 +152,10 @@ def describe_labels(info: Mapping[str, Any], found: Mapping[str, Any]) -> Iterat
     elif strange:
         told = f"It answers {strange[0]!r}, which the label table does not have."
         yield problem("labels", told, labels)
+    elif info.get("task") == "tag":
+        types = sorted({tag.partition("-")[2] for tag in labels} - {""})
+        named = ", ".join(types[:20]) + (", ..." if types[20:] else "")
+        yield ok("labels", f"The types of its entities: {named}.", labels)
     else:
         yield ok("labels", f"The label table fits the scores: {len(labels)} ({shown}).", labels)
 

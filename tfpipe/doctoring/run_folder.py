@@ -46,7 +46,7 @@ def check_run(folder: str) -> Diagnosis:
         )
     )
     if run.finished:
-        findings += [*_describe_outcome(run), *_describe_files(run)]
+        findings += [*_describe_outcome(run), *_describe_files(run, config.task)]
     findings += _describe_sizes(run)
     quoted = shlex.quote(folder)
     if run.finished:
@@ -100,7 +100,7 @@ def _describe_outcome(run: Run) -> Iterator[Finding]:
         yield ok("training", f"Training took {told} ({where}).", training)
 
 
-def _describe_files(run: Run) -> Iterator[Finding]:
+def _describe_files(run: Run, task: str) -> Iterator[Finding]:
     missing = [name for name in NEEDED if not (run.folder / name).is_file()]
     if missing:
         told = f"{' and '.join(missing)} cannot be found, which evaluate and export need."
@@ -116,7 +116,10 @@ def _describe_files(run: Run) -> Iterator[Finding]:
         yield problem("model", "model/config.json cannot be read, or names no labels.")
         return
     if weights:
-        yield ok("model", f"model/ has {' and '.join(weights)} and {labels} labels.", labels)
+        # The columns of a number, or of a first and last token, are nothing that was learnt.
+        named = {"regress": "", "qa": "", "tag": f" and {labels} tags"}
+        named_labels = named.get(task, f" and {labels} labels")
+        yield ok("model", f"model/ has {' and '.join(weights)}{named_labels}.", labels)
     else:
         yield problem("model", f"model/ has no weights ({' or '.join(WEIGHTS)}).")
 

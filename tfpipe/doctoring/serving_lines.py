@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Collection
 from pathlib import Path
 
 from tfpipe.doctoring.findings import Command
 from tfpipe.errors import UserError
+from tfpipe.exporting.asking import client_command
+from tfpipe.exporting.info import read_info
 
 # The one that Dockerfile builds on.
 IMAGE = "tensorflow/serving:2.21.0"
@@ -37,8 +40,11 @@ def read_flags(export: Path, place: str) -> list[str]:
     return flags
 
 
-def serving_commands(export: Path) -> list[Command]:
-    """How to serve FOLDER/NAME/N with TensorFlow Serving, its image, and the local server."""
+def serving_commands(export: Path, inputs: Collection[str] = ("text",)) -> list[Command]:
+    """How to serve FOLDER/NAME/N with TensorFlow Serving, its image, and the local server.
+
+    inputs: names of what serving_default takes.
+    """
     export = export.resolve()
     base, name = export.parent, export.parent.name
     here = [f"--model_name={name}", f"--model_base_path={base}", *read_flags(export, str(export))]
@@ -50,6 +56,7 @@ def serving_commands(export: Path) -> list[Command]:
     ]
     measured = read_flags(export, f"{inside}/{export.name}")
     local = ["python", "-m", "serving.server"]
+    task = (read_info(export) or {}).get("task", "classify")
     return [
         Command(
             "to serve it with TensorFlow Serving",
@@ -57,8 +64,5 @@ def serving_commands(export: Path) -> list[Command]:
         ),
         Command("to serve it with TensorFlow Serving's image", shlex.join([*mounted, *measured])),
         Command("to serve it here", shlex.join([*local, *ports, *here])),
-        Command(
-            "to ask any of them",
-            shlex.join(["python", "-m", "serving.client", "classify", "--model", name, "a text"]),
-        ),
+        Command("to ask any of them", client_command(name, task, inputs)),
     ]

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from tfpipe.config import ExportConfig, Requirement, parse_requirements
-from tfpipe.data.parts import refuse_other_inputs
-from tfpipe.data.read import Columns, Examples, read_examples
+from tfpipe.data.parts import read_for, refuse_other_inputs
+from tfpipe.data.read import Columns, Examples
 from tfpipe.errors import UserError, did_you_mean, raise_all
 from tfpipe.exporting.proof import Proof
 from tfpipe.exporting.rival import find_rival, hold_a_duel
 from tfpipe.exporting.stranger import batches_of, join, open_as_stranger
 from tfpipe.run import Run
-from tfpipe.tasks.classify import Classify
+from tfpipe.tasks.task import Task
 
 GATE_FILE = Path("assets.extra", "gate.json")
 
@@ -34,7 +34,7 @@ class Gate:
     duel_on: Examples | None
 
 
-def read_gate(config: ExportConfig, run: Run, task: Classify) -> Gate:
+def read_gate(config: ExportConfig, run: Run, task: Task) -> Gate:
     """What the configuration asks for; raises UserError for all of it that does not exist."""
     requirements = parse_requirements(config.require)
     metrics = figures_by_name(run.metrics)
@@ -52,9 +52,9 @@ def read_gate(config: ExportConfig, run: Run, task: Classify) -> Gate:
         rival = find_rival(config.not_worse_than) if config.not_worse_than else None
         if config.data is not None:
             columns = Columns(config.text, config.text_pair, config.label)
-            duel_on = read_examples(config.data, columns)
+            duel_on = read_for(config.data, columns, task)
             refuse_other_inputs(duel_on, run.data["pairs"])
-            task.gold(duel_on)
+            task.refuse_unknown(duel_on)
     except UserError as error:
         errors.append(error)
     raise_all(errors)
@@ -73,7 +73,12 @@ def figures_by_name(metrics: dict[str, Any], prefix: str = "") -> dict[str, floa
 
 
 def pass_gate(
-    gate: Gate, export: Path, proof: Proof, dev: Examples, tell: Callable[[str], None]
+    gate: Gate,
+    task: Task,
+    export: Path,
+    proof: Proof,
+    dev: Examples,
+    tell: Callable[[str], None],
 ) -> dict[str, Any]:
     """What was asked and what was found; raises UserError where the model is refused.
 
@@ -101,8 +106,8 @@ def pass_gate(
     if gate.rival is not None:
         answers = proof.answers
         if gate.duel_on is not None:
-            answers = join(open_as_stranger(export, batches_of(gate.duel_on)).answered())
-        duel = hold_a_duel(gate.rival, answers, gate.duel_on or dev)
+            answers = join(open_as_stranger(export, batches_of(gate.duel_on, task)).answered())
+        duel = hold_a_duel(gate.rival, task, answers, gate.duel_on or dev)
         passed["not_worse_than"] = duel.as_json()
         tell(str(duel))
     return passed

@@ -12,7 +12,7 @@ import tensorflow as tf
 from tfpipe.model.checkpoint import Classifier
 from tfpipe.model.encoder import Encoder
 from tfpipe.model.layout import Stored, lay_out
-from tfpipe.tasks.classify import Classify
+from tfpipe.tasks.task import Task
 
 Tensors = dict[str, tf.Tensor]
 # What the `info` signature answers, inside the SavedModel's folder.
@@ -22,10 +22,10 @@ INFO = Path("assets", "info.json")
 class Servable(tf.Module):
     """The tokenizer of training, the trained weights and the task's decoder in one SavedModel.
 
-    Signatures: `serving_default` (text, with pairs also text_pair: string [B]), `ids`
-    (input_ids, attention_mask, token_type_ids: int32 [B, L]), `embed` (text as above; `mean` and
-    `cls` float32 [B, H] of the last layer) and `info` (no input, one JSON string). A model that
-    only stock TFBert computes has no `embed`.
+    Signatures: `serving_default` (the task's inputs: string [B]), `ids` (input_ids,
+    attention_mask, token_type_ids: int32 [B, L]), `embed` (inputs as above, cut to the maximum
+    length; `mean` and `cls` float32 [B, H] of the last layer) and `info` (no input, one JSON
+    string). A model that only stock TFBert computes has no `embed`.
 
     The fast graph's weights are stored as it reads them, in `precision`: a server that opens the
     model casts and joins nothing.
@@ -34,7 +34,7 @@ class Servable(tf.Module):
     def __init__(
         self,
         classifier: Classifier,
-        task: Classify,
+        task: Task,
         max_length: int,
         pairs: bool,
         info: Any,
@@ -51,11 +51,10 @@ class Servable(tf.Module):
             encoder = Encoder(classifier.bert, dtype, packed=True, stored=self.weights)
         self._source = tempfile.TemporaryDirectory()
         self._info = info_table(Path(self._source.name), info)
-        text = tf.TensorSpec([None], tf.string, name="text")
-        text_pair = tf.TensorSpec([None], tf.string, name="text_pair")
+        inputs = [tf.TensorSpec([None], tf.string, name=name) for name in task.inputs(pairs)]
 
-        def answer(batch: Tensors) -> Tensors:
-            return task.decode((encoder or classifier).logits(batch))
+        forward = classifier.head.of_encoder(encoder) if encoder else classifier.logits
+        tokenizer = self.tokenizer
 
         def embed(batch: Tensors) -> Tensors:
             assert encoder is not None
@@ -64,22 +63,15 @@ class Servable(tf.Module):
             mean = tf.reduce_sum(rows * real, 1) / tf.maximum(tf.reduce_sum(real, 1), 1.0)
             return {"mean": mean, "cls": rows[:, 0]}
 
-        def serve_text(text: tf.Tensor) -> Tensors:
-            return answer(self.tokenizer(text, None, max_length=max_length))
+        def serve(*columns: tf.Tensor) -> Tensors:
+            return task.answer(columns, tokenizer, max_length, forward)
 
-        def serve_pair(text: tf.Tensor, text_pair: tf.Tensor) -> Tensors:
-            return answer(self.tokenizer(text, text_pair, max_length=max_length))
+        def embed_texts(*columns: tf.Tensor) -> Tensors:
+            text, *pair = columns
+            return embed(tokenizer(text, pair[0] if pair else None, max_length=max_length))
 
-        def embed_text(text: tf.Tensor) -> Tensors:
-            return embed(self.tokenizer(text, None, max_length=max_length))
-
-        def embed_pair(text: tf.Tensor, text_pair: tf.Tensor) -> Tensors:
-            return embed(self.tokenizer(text, text_pair, max_length=max_length))
-
-        inputs = [text, text_pair] if pairs else [text]
-        serve, embedded = (serve_pair, embed_pair) if pairs else (serve_text, embed_text)
         self.serve = tf.function(serve, input_signature=inputs)
-        self.embed = tf.function(embedded, input_signature=inputs) if encoder else None
+        self.embed = tf.function(embed_texts, input_signature=inputs) if encoder else None
 
         @tf.function(
             input_signature=[
@@ -90,13 +82,12 @@ class Servable(tf.Module):
         def serve_ids(
             input_ids: tf.Tensor, attention_mask: tf.Tensor, token_type_ids: tf.Tensor
         ) -> Tensors:
-            return answer(
-                {
-                    "input_ids": input_ids,
-                    "attention_mask": attention_mask,
-                    "token_type_ids": token_type_ids,
-                }
-            )
+            batch = {
+                "input_ids": input_ids,
+                "attention_mask": attention_mask,
+                "token_type_ids": token_type_ids,
+            }
+            return task.decode(forward(batch))
 
         @tf.function(input_signature=[])
         def describe() -> Tensors:

@@ -14,15 +14,16 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from tfpipe.exporting.graph import INFO
 from tfpipe.run import Run
-from tfpipe.tasks.classify import Classify
+from tfpipe.tasks.task import Task
 
 
-def describe(run: Run, task: Classify) -> dict[str, Any]:
+def describe(run: Run, task: Task) -> dict[str, Any]:
     """What is known of a run before its export is proved."""
     vocabulary = (run.model / "vocab.txt").read_bytes()
     return {
         "task": task.name,
         "labels": list(task.label_names),
+        "settings": dict(task.head.settings),
         "max_length": run.config.max_length,
         "vocabulary_sha256": hashlib.sha256(vocabulary).hexdigest(),
         "train_sha256": run.data["train_sha256"],

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,12 +12,11 @@ import tensorflow as tf
 
 from tfpipe.data.read import Examples
 from tfpipe.data.tokenizer import Tokenizer
-from tfpipe.exporting.graph import Tensors
 from tfpipe.exporting.hostile import strings
-from tfpipe.exporting.stranger import Answers
+from tfpipe.exporting.stranger import Answers, as_answers, join
 from tfpipe.exporting.verify import Parity, hold_against
 from tfpipe.model.checkpoint import Classifier
-from tfpipe.tasks.classify import Classify
+from tfpipe.tasks.task import Forward, Task
 
 HOSTILE_STRINGS = 2000
 SEED = 1
@@ -83,7 +81,7 @@ def find_mismatches(
 
 
 def compare_graphs(
-    classifier: Classifier, task: Classify, examples: Examples, max_length: int
+    classifier: Classifier, task: Task, examples: Examples, max_length: int
 ) -> Parity:
     """The graph that is exported against stock TFBert over the same weights and texts.
 
@@ -92,27 +90,16 @@ def compare_graphs(
     count = min(COMPARED_TEXTS, len(examples))
     rows = np.linspace(0, len(examples) - 1, count, dtype=int).tolist()
     some = examples.take(rows)
-    encode = functools.partial(classifier.tokenizer, max_length=max_length)
     fast = replace(classifier, packed=True).logits
 
-    def stock(batch: Tensors) -> tf.Tensor:
-        return classifier.bert(**batch, training=False).logits
+    def answer(forward: Forward) -> Answers:
+        parts = []
+        for start in range(0, len(some), 32):
+            part = some.take(range(start, min(start + 32, len(some))))
+            columns = [part.texts, *([part.text_pairs] if part.text_pairs else [])]
+            texts = [tf.constant(list(column), tf.string) for column in columns]
+            found = task.answer(texts, classifier.tokenizer, max_length, forward)
+            parts.append(as_answers(found))
+        return join(parts)
 
-    ours, theirs = (_answer(encode, logits, task, some) for logits in (fast, stock))
-    return hold_against(ours, theirs)
-
-
-def _answer(
-    encode: Callable[..., Tensors],
-    logits: Callable[[Tensors], tf.Tensor],
-    task: Classify,
-    examples: Examples,
-) -> Answers:
-    labels: list[str] = []
-    scores = []
-    for start in range(0, len(examples), 32):
-        part = examples.take(range(start, min(start + 32, len(examples))))
-        decoded = task.decode(logits(encode(part.texts, part.text_pairs)))
-        labels += [label.decode() for label in decoded["label"].numpy()]
-        scores.append(decoded["scores"].numpy())
-    return Answers(np.array(labels), np.concatenate(scores))
+    return hold_against(answer(fast), answer(classifier.stock_logits), task.unit)

@@ -8,17 +8,16 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from tfpipe.data.read import Examples
 from tfpipe.errors import UserError
 from tfpipe.exporting.graph import Servable
 from tfpipe.exporting.probes import probe_batches
-from tfpipe.exporting.stranger import Answers, Columns, batches_of, join
+from tfpipe.exporting.stranger import Answers, Columns, as_answers, batches_of, join
 from tfpipe.exporting.verify import NARROW, NARROW_EDGES, hold_against, hold_batches
 from tfpipe.model.checkpoint import Classifier
-from tfpipe.tasks.classify import Classify
+from tfpipe.tasks.task import Task
 from tfpipe.training.precision import computes_in_bfloat16
 
 TIMED = 16  # batches of each type that are timed, in turn
@@ -35,7 +34,7 @@ class Choice:
 
 
 def choose_served(
-    name: str, model: Classifier, task: Classify, dev: Examples, max_length: int
+    name: str, model: Classifier, task: Task, dev: Examples, max_length: int
 ) -> Choice:
     """The type that an export is to have, on the evidence of the dev texts and of this machine.
 
@@ -56,14 +55,15 @@ def choose_served(
         return Choice("float32", "this machine has no bfloat16 products", {})
 
     pairs = dev.text_pairs is not None
-    batches, probes = batches_of(dev), probe_batches(pairs, max_length)
+    batches, probes = batches_of(dev, task), probe_batches(task.inputs(pairs), max_length)
     servables = {
         precision: Servable(model, task, max_length, pairs, {}, precision)
         for precision in ("float32", "bfloat16")
     }
     answers = {p: _ask(servable, batches) for p, servable in servables.items()}
-    parity = hold_against(join(answers["bfloat16"]), join(answers["float32"]))
-    edges = hold_batches(*(_ask(servables[p], probes) for p in ("bfloat16", "float32")))
+    parity = hold_against(join(answers["bfloat16"]), join(answers["float32"]), task.unit)
+    narrow, exact = (_ask(servables[p], probes) for p in ("bfloat16", "float32"))
+    edges = hold_batches(narrow, exact, task.unit)
     seconds = _time(servables, batches)
     ratio = seconds["float32"] / seconds["bfloat16"]
     measured = {**asdict(parity), "times_as_fast": ratio}
@@ -82,12 +82,7 @@ def choose_served(
 
 
 def _ask(servable: Servable, batches: Sequence[Columns]) -> list[Answers]:
-    answers = []
-    for batch in batches:
-        found = servable.serve(**_tensors(batch))
-        labels = [label.decode() for label in found["label"].numpy()]
-        answers.append(Answers(np.array(labels, np.str_), found["scores"].numpy()))
-    return answers
+    return [as_answers(servable.serve(*_tensors(batch))) for batch in batches]
 
 
 def _time(servables: dict[str, Servable], batches: Sequence[Columns]) -> dict[str, float]:
@@ -98,10 +93,11 @@ def _time(servables: dict[str, Servable], batches: Sequence[Columns]) -> dict[st
         for batch in chosen:
             for precision, servable in servables.items():
                 began = time.perf_counter()
-                servable.serve(**batch)["label"].numpy()
+                for values in servable.serve(*batch).values():
+                    values.numpy()
                 taken[precision].append(time.perf_counter() - began)
     return {precision: statistics.median(seconds) for precision, seconds in taken.items()}
 
 
-def _tensors(batch: Columns) -> dict[str, tf.Tensor]:
-    return {name: tf.constant(values, tf.string) for name, values in batch.items()}
+def _tensors(batch: Columns) -> list[tf.Tensor]:
+    return [tf.constant(values, tf.string) for values in batch.values()]

@@ -11,25 +11,22 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfpipe.data.encode import Labelled, encode
 from tfpipe.data.read import Examples
 from tfpipe.exporting.foreign import refuse_foreign
 from tfpipe.exporting.parity import compare_graphs, compare_tokenizers
 from tfpipe.exporting.probes import answer_here, probe_batches
-from tfpipe.exporting.stranger import Answers, batches_of, join, open_as_stranger
+from tfpipe.exporting.stranger import Answers, as_answers, batches_of, join, open_as_stranger
 from tfpipe.exporting.verify import (
     EXACT,
     NARROW,
     NARROW_EDGES,
     Parity,
-    answers_of,
     hold_against,
     hold_batches,
 )
 from tfpipe.model.checkpoint import Classifier
 from tfpipe.run import Run
-from tfpipe.tasks.classify import Classify
-from tfpipe.tasks.evaluation import Evaluation
+from tfpipe.tasks.task import Task, TaskEvaluation
 from tfpipe.training.evaluator import Evaluator
 
 PARITY_FILE = Path("assets.extra", "parity.json")
@@ -46,7 +43,7 @@ class Proof:
     parity: Parity
     tables: dict[str, Any]
     answers: Answers
-    evaluation: Evaluation
+    evaluation: TaskEvaluation
     lengths: np.ndarray
 
 
@@ -54,7 +51,7 @@ def prove(
     export: Path,
     run: Run,
     model: Classifier,
-    task: Classify,
+    task: Task,
     dev: Examples,
     tell: Callable[[str], None],
     precision: str = "float32",
@@ -66,19 +63,22 @@ def prove(
     edges or of the tokenizer's corpora is answered otherwise.
     """
     max_length = run.config.max_length
-    asked, probes = batches_of(dev), probe_batches(dev.text_pairs is not None, max_length)
+    asked = batches_of(dev, task)
+    probes = probe_batches(task.inputs(dev.text_pairs is not None), max_length)
     stranger = open_as_stranger(export, [*asked, *probes])
     kinds = refuse_foreign(export, stranger.operations)
     tell(f"a stock TensorFlow Serving knows all {kinds} kinds of operations")
     found = stranger.answered()
 
-    encoded = encode(dev, model.tokenizer, max_length)
+    labelled = task.label(dev, model.tokenizer, max_length)
     evaluator = Evaluator(tf.distribute.get_strategy(), model, task, run.config.batch_size)
-    expected = evaluator.evaluate(Labelled(dev, encoded, task.gold(dev)))
+    expected = evaluator.evaluate(labelled)
     answers = join(found[: len(asked)])
     tables: dict[str, Any] = {
-        "fresh_process": hold_against(answers, answers_of(expected)),
-        "edges": hold_batches(found[len(asked) :], answer_here(model, task, max_length, probes)),
+        "fresh_process": hold_against(answers, as_answers(expected.outputs), task.unit),
+        "edges": hold_batches(
+            found[len(asked) :], answer_here(model, task, max_length, probes), task.unit
+        ),
         "stock_bert": compare_graphs(model, task, dev, max_length),
     }
     exact = precision == "float32"
@@ -109,21 +109,8 @@ def prove(
         tables={name: asdict(parity) for name, parity in tables.items()}
         | {"tokenizer": tokenizers, "score_tolerance": bounds["fresh_process"].difference},
         answers=answers,
-        evaluation=evaluate_answers(expected, answers),
-        lengths=encoded.lengths,
-    )
-
-
-def evaluate_answers(expected: Evaluation, answers: Answers) -> Evaluation:
-    """The figures of what the export itself answered to the texts of `expected`."""
-    chosen = answers.scores[np.arange(len(answers)), expected.gold]
-    loss = -np.log(np.maximum(chosen, np.finfo(np.float32).tiny))
-    return Evaluation(
-        texts=expected.texts,
-        label_names=expected.label_names,
-        gold=expected.gold,
-        scores=answers.scores,
-        loss=float(loss.mean()),
+        evaluation=task.judge(dev, answers),
+        lengths=labelled.full_lengths,
     )
 
 

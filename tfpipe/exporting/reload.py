@@ -2,16 +2,17 @@
 
 usage: python reload.py EXPORT BATCHES.json FOLDER
 
-BATCHES.json holds a list of batches, each {"text": [base64, ...]} and with pairs "text_pair".
+BATCHES.json holds a list of batches, each {"text": [base64, ...]}, by input.
 FOLDER gets operations.json, the names of all operations with a kernel for CPU, and answers.npz
-with `label` (UTF-8 strings [N]) and `scores` float32 [N, K] of serving_default for all batches,
-and `rows`, the number of answers to each. Run by path, never imported.
+with all outputs of serving_default, strings as str: "0 scores" are the scores of the first batch.
+Run by path, never imported.
 """
 
 import base64
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -25,22 +26,24 @@ def main(export: str, batches: str, folder: str) -> None:
     # Kept: the signature does not keep the model whose tables it looks into.
     model = tf.saved_model.load(export)
     serve = model.signatures["serving_default"]
-    labels: list[np.ndarray] = []
-    scores: list[np.ndarray] = []
-    for batch in json.loads(Path(batches).read_text(encoding="utf-8")):
+    answers: dict[str, Any] = {}
+    for number, batch in enumerate(json.loads(Path(batches).read_text(encoding="utf-8"))):
         columns = {name: [base64.b64decode(text) for text in batch[name]] for name in batch}
         answer = serve(**{name: tf.constant(texts, tf.string) for name, texts in columns.items()})
-        labels.append(answer["label"].numpy())
-        scores.append(answer["scores"].numpy())
+        for name, values in answer.items():
+            answers[f"{number} {name}"] = decode_strings(values.numpy())
     foreign = {"tfpipe", "transformers"} & set(sys.modules)
     if foreign:
         sys.exit(f"the fresh process imported {', '.join(sorted(foreign))}")
-    np.savez(
-        Path(folder, "answers.npz"),
-        label=np.array([label.decode() for batch in labels for label in batch], np.str_),
-        scores=np.concatenate(scores),
-        rows=np.array([len(batch) for batch in scores]),
-    )
+    np.savez(Path(folder, "answers.npz"), **answers)
+
+
+def decode_strings(values: np.ndarray) -> np.ndarray:
+    """Bytes as str, which may be no UTF-8; numbers as they are."""
+    if values.dtype.kind != "O":
+        return values
+    texts = [text.decode("utf-8", "surrogateescape") for text in values.ravel()]
+    return np.array(texts, np.str_).reshape(values.shape)
 
 
 if __name__ == "__main__":

@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from scipy.stats import binomtest
 
+from tfpipe.comparing.mcnemar import count_right
 from tfpipe.data.read import Examples
 from tfpipe.errors import UserError, did_you_mean
 from tfpipe.exporting.claims import MODEL
 from tfpipe.exporting.objects import answering, is_url, local_copy, refuse_unknown
 from tfpipe.exporting.stranger import Answers, batches_of, join, open_as_stranger
+from tfpipe.tasks.task import Task
 
 SIGNIFICANT = 0.05
 
 
 @dataclass(frozen=True)
 class Duel:
-    """How many of N texts which version answered right.
+    """How many of N texts which version answered right, or nearer to right than the other.
 
     p_value: of the exact McNemar test, two-sided: how probable a difference as large as that
     between `only_new` and `only_old` is when both versions are equally good.
-    Source: McNemar 1947 (https://doi.org/10.1007/BF02295996).
     """
 
     against: str
@@ -82,24 +81,23 @@ def _find_in_store(url: str) -> str:
     return url
 
 
-def hold_a_duel(rival: Path | str, answers: Answers, examples: Examples) -> Duel:
+def hold_a_duel(rival: Path | str, task: Task, answers: Answers, examples: Examples) -> Duel:
     """Compare `answers` to labelled examples with what `rival` answers in a fresh process.
 
     Raises UserError where the rival cannot answer and where the new version is worse with
     p < 0.05.
     """
     with local_copy(rival) as folder:
-        old = open_as_stranger(folder, batches_of(examples))
-    if old.batches is None:
-        said = old.said.strip().splitlines() or ["nothing"]
+        old = open_as_stranger(folder, batches_of(examples, task))
+    try:
+        before = task.costs(examples, join(old.answered()))
+    except (RuntimeError, ValueError) as error:
         raise UserError(
             "the version of --not-worse-than cannot answer these texts",
-            f"{rival}: {said[-1]}",
+            f"{rival}: {str(error).strip().splitlines()[-1]}",
             "name another version, or data of the kind that it was made for",
-        )
-    duel = judge(
-        str(rival), examples.path, examples.labels or (), answers.labels, join(old.batches).labels
-    )
+        ) from None
+    duel = judge(str(rival), examples.path, task.costs(examples, answers), before)
     if duel.new_is_worse:
         raise UserError(
             "the model is worse than --not-worse-than allows, nothing was published",
@@ -109,19 +107,18 @@ def hold_a_duel(rival: Path | str, answers: Answers, examples: Examples) -> Duel
     return duel
 
 
-def judge(against: str, data: str, gold: Sequence[str], new: np.ndarray, old: np.ndarray) -> Duel:
-    """The counts and the test for the labels of both versions, str [N] each."""
-    new_right, old_right = new == np.asarray(gold), old == np.asarray(gold)
-    only_new = int((new_right & ~old_right).sum())
-    only_old = int((old_right & ~new_right).sum())
-    differing = only_new + only_old
-    p_value = float(binomtest(only_new, differing).pvalue) if differing else 1.0
+def judge(against: str, data: str, new: np.ndarray, old: np.ndarray) -> Duel:
+    """The counts and the test for how wrong the answers of both versions are, float [N] each.
+
+    An answer is right where its cost is 0 or less than that of the other version.
+    """
+    counts = count_right((old == 0) | (old < new), (new == 0) | (new < old))
     return Duel(
         against=against,
         data=data,
-        both=int((new_right & old_right).sum()),
-        only_new=only_new,
-        only_old=only_old,
-        neither=int((~new_right & ~old_right).sum()),
-        p_value=p_value,
+        both=counts.both,
+        only_new=counts.only_b,
+        only_old=counts.only_a,
+        neither=counts.neither,
+        p_value=counts.p_value,
     )

@@ -21,6 +21,7 @@ from tfpipe.exporting.tuned import (
     advise,
     measure,
 )
+from tfpipe.tasks.task import Task
 
 # One flag a line, `#` before comments; file names in it lie beside it.
 FLAGS_FILE = Path("assets.extra", "tensorflow_model_server.flags")
@@ -31,7 +32,9 @@ LARGEST_REQUESTS = 4
 LEAST_SERVER_THREADS = 64
 
 
-def recommend_flags(export: Path, dev: Examples, tell: Callable[[str], None]) -> dict[str, Any]:
+def recommend_flags(
+    export: Path, task: Task, dev: Examples, tell: Callable[[str], None]
+) -> dict[str, Any]:
     """Measure an export and write its flags beside it; returns the figures, {} without any.
 
     Raises RuntimeError where it cannot be measured.
@@ -39,7 +42,7 @@ def recommend_flags(export: Path, dev: Examples, tell: Callable[[str], None]) ->
     if len(dev) < LEAST_TEXTS:
         tell(f"serving is not measured: {len(dev)} dev texts, {LEAST_TEXTS} are the least")
         return {}
-    figures = measure(export, dev)
+    figures = measure(export, task, dev)
     advice = advise(figures)
     write_flags(export, figures, advice)
     flags = list_flags(figures, advice)

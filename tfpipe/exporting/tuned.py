@@ -22,6 +22,7 @@ import numpy as np
 from tfpipe.data.read import Examples
 from tfpipe.exporting.stranger import batches_of
 from tfpipe.processes import bound
+from tfpipe.tasks.task import Task
 
 UNDER_LOAD = Path(__file__).with_name("under_load.py")
 TEXTS = 32
@@ -68,7 +69,7 @@ class Advice:
     batch: int
 
 
-def measure(export: Path, dev: Examples, seconds: float = ROUNDS_SECONDS) -> Figures:
+def measure(export: Path, task: Task, dev: Examples, seconds: float = ROUNDS_SECONDS) -> Figures:
     """Play clients to an export, in a fresh process for each setting; these take turns.
 
     seconds: after which no new round begins. Raises RuntimeError where a process fails.
@@ -78,7 +79,7 @@ def measure(export: Path, dev: Examples, seconds: float = ROUNDS_SECONDS) -> Fig
     loads = [(1, 1), (1, 2 * cores), (SMALL_BATCH, cores), (LARGE_BATCH, cores)]
     # In no order: a batch holds what comes at the same time, not what is alike.
     rows = random.Random(0).sample(range(len(dev)), min(TEXTS, len(dev)))
-    (columns,) = batches_of(dev.take(np.resize(rows, TEXTS).tolist()))
+    (columns,) = batches_of(dev.take(np.resize(rows, TEXTS).tolist()), task)
     plan = {
         "columns": {
             name: [base64.b64encode(text).decode() for text in texts]

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfpipe.data.read import Examples
+from tfpipe.tasks.task import Task
 
 REQUESTS_FILE = Path("assets.extra", "tf_serving_warmup_requests")
 BATCH_SIZES = (1, 8, 32, 128)
@@ -16,7 +17,9 @@ BATCH_SIZES = (1, 8, 32, 128)
 MOST_RECORDS = 1000
 
 
-def write_warm_up(export: Path, name: str, examples: Examples, lengths: np.ndarray) -> int:
+def write_warm_up(
+    export: Path, name: str, task: Task, examples: Examples, lengths: np.ndarray
+) -> int:
     """Write a request for each batch size and length class; the number that was read back.
 
     name: of the model; lengths: int [N], tokens of each example, by which the shortest, those
@@ -26,7 +29,7 @@ def write_warm_up(export: Path, name: str, examples: Examples, lengths: np.ndarr
     path = export / REQUESTS_FILE
     path.parent.mkdir(exist_ok=True)
     requests = [
-        _request(name, examples.take(rows)) for rows in choose_rows(lengths) if len(examples)
+        _request(name, task, examples.take(rows)) for rows in choose_rows(lengths) if len(examples)
     ]
     with tf.io.TFRecordWriter(str(path)) as writer:
         for request in requests:
@@ -58,15 +61,14 @@ def read_warm_up(export: Path) -> list[Any]:
     return [PredictionLog.FromString(record) for record in records]
 
 
-def _request(name: str, examples: Examples) -> Any:
+def _request(name: str, task: Task, examples: Examples) -> Any:
     from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
     log = PredictionLog()
     request = log.predict_log.request
     request.model_spec.name = name
     request.model_spec.signature_name = "serving_default"
-    columns = {"text": examples.texts, "text_pair": examples.text_pairs}
-    for column, texts in columns.items():
-        if texts is not None:
-            request.inputs[column].CopyFrom(tf.make_tensor_proto(list(texts), tf.string))
+    names = task.inputs(examples.text_pairs is not None)
+    for column, texts in zip(names, (examples.texts, examples.text_pairs or ()), strict=False):
+        request.inputs[column].CopyFrom(tf.make_tensor_proto(list(texts), tf.string))
     return log

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,12 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as as_bytes
-from transformers import BertConfig, TFBertForSequenceClassification
+from transformers import (
+    BertConfig,
+    TFBertForQuestionAnswering,
+    TFBertForSequenceClassification,
+    TFBertForTokenClassification,
+)
 from transformers.modeling_tf_pytorch_utils import (
     apply_transpose,
     convert_tf_weight_name_to_pt_weight_name,
@@ -20,8 +25,15 @@ from transformers.modeling_tf_pytorch_utils import (
 
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.errors import UserError
+from tfpipe.files import write_text
 from tfpipe.model.encoder import Encoder, Seeds, UnsupportedBert
+from tfpipe.model.head import Head
 
+CLASSES: dict[str, Any] = {
+    "sequence": TFBertForSequenceClassification,
+    "token": TFBertForTokenClassification,
+    "span": TFBertForQuestionAnswering,
+}
 WEIGHTS = ("model.safetensors", "tf_model.h5")
 PICKLES = ("pytorch_model.bin", "*.pkl", "*.pickle", "*.pt", "*.ckpt")
 WORD_EMBEDDINGS = ("bert.embeddings.word_embeddings.weight", "embeddings.word_embeddings.weight")
@@ -29,16 +41,17 @@ WORD_EMBEDDINGS = ("bert.embeddings.word_embeddings.weight", "embeddings.word_em
 
 @dataclass(frozen=True)
 class Classifier:
-    """A TFBert with a classification head, its tokenizer and its label names in column order.
+    """A TFBert with a task's head, its tokenizer and its label names in column order.
 
     precision: the type of the matrix products; packed: whether they leave out padding.
     """
 
-    bert: TFBertForSequenceClassification
+    bert: Any
     tokenizer: Tokenizer
     label_names: Sequence[str]
     precision: str = "float32"
     packed: bool = False
+    head: Head = Head()
 
     @functools.cached_property
     def encoder(self) -> Encoder | None:
@@ -51,26 +64,35 @@ class Classifier:
     def logits(
         self, batch: dict[str, Any], training: bool = False, seeds: Seeds | None = None
     ) -> Any:
-        """float32 [B, K] from input_ids, token_type_ids, attention_mask int32 [B, L].
+        """What the head says, float32 [B, K] or [B, L, K].
 
-        seeds: of the dropout, heard by the fast graph alone.
+        batch: input_ids, token_type_ids, attention_mask int32 [B, L]; seeds: of the dropout, heard
+        by the fast graph alone.
         """
         if self.encoder is not None:
-            return self.encoder.logits(batch, training, seeds)
-        return self.bert(
+            return self.head.of_encoder(self.encoder)(batch, training, seeds)
+        return self.stock_logits(batch, training)
+
+    def stock_logits(self, batch: dict[str, Any], training: bool = False) -> Any:
+        """The same as TFBert itself computes it."""
+        answer = self.bert(
             input_ids=batch["input_ids"],
             token_type_ids=batch["token_type_ids"],
             attention_mask=batch["attention_mask"],
             training=training,
-        ).logits
+        )
+        return self.head.of_stock(answer)
 
 
-def load(folder: Path, label_names: Sequence[str] | None = None) -> Classifier:
-    """The classifier of a model folder.
+def load(
+    folder: Path, label_names: Sequence[str] | None = None, head: Head | None = None
+) -> Classifier:
+    """The model of a folder.
 
-    label_names: the labels to learn, K of them; None takes those in config.json. A head of
-    another size starts fresh. Raises UserError for a folder without BERT weights, for pickled
-    weights, for remote code, and when vocabulary and embedding differ.
+    label_names: the labels to learn, K of them, with `head` or one for a label a text; None takes
+    labels and head as config.json tells them. A head of another kind or size starts fresh. Raises
+    UserError for a folder without BERT weights, for pickled weights, for remote code, and when
+    vocabulary and embedding differ.
     """
     settings = read_settings(folder)
     tokenizer = Tokenizer.from_folder(folder)
@@ -79,27 +101,38 @@ def load(folder: Path, label_names: Sequence[str] | None = None) -> Classifier:
     if label_names is None:
         id2label = config.id2label or {}
         label_names = [id2label[column] for column in range(config.num_labels)]
-    config.id2label = dict(enumerate(label_names))
-    config.label2id = {name: i for i, name in enumerate(label_names)}
-    config.problem_type = "single_label_classification"
+        head = head or Head.of(config)
+    head = head or Head()
+    _describe(config, label_names, head)
     try:
-        bert = TFBertForSequenceClassification.from_pretrained(
+        bert = CLASSES[head.kind].from_pretrained(
             folder, config=config, ignore_mismatched_sizes=True, local_files_only=True
         )
     except (OSError, ValueError, SafetensorError) as error:
         raise UserError(
             "the model's weights cannot be loaded", f"{folder}: {error}", "download it again"
         ) from None
-    return Classifier(bert, tokenizer, list(label_names))
+    return Classifier(bert, tokenizer, list(label_names), head=head)
 
 
-def build(config: BertConfig, tokenizer: Tokenizer, label_names: Sequence[str]) -> Classifier:
-    """A classifier with random weights."""
+def build(
+    config: BertConfig,
+    tokenizer: Tokenizer,
+    label_names: Sequence[str],
+    head: Head | None = None,
+) -> Classifier:
+    """A model with random weights; head: None for one label a text."""
+    head = head or Head()
+    _describe(config, label_names, head)
+    bert = CLASSES[head.kind](config)
+    bert(bert.dummy_inputs)
+    return Classifier(bert, tokenizer, list(label_names), head=head)
+
+
+def _describe(config: BertConfig, label_names: Sequence[str], head: Head) -> None:
     config.id2label = dict(enumerate(label_names))
     config.label2id = {name: i for i, name in enumerate(label_names)}
-    bert = TFBertForSequenceClassification(config)
-    bert(bert.dummy_inputs)
-    return Classifier(bert, tokenizer, list(label_names))
+    head.write(config)
 
 
 def save(classifier: Classifier, folder: Path) -> None:
@@ -119,10 +152,17 @@ def save(classifier: Classifier, folder: Path) -> None:
     # Bytes, because safetensors' own writer leaves a file that only its owner may read.
     content = as_bytes(state, metadata={"format": "pt"})
     (folder / "model.safetensors").write_bytes(content)
-    config = classifier.bert.config
-    config.architectures = ["BertForSequenceClassification"]
-    config.save_pretrained(folder)
+    # TF classes write their own name; both sides read that of PyTorch.
+    classifier.head.write(classifier.bert.config)
+    classifier.bert.config.save_pretrained(folder)
     classifier.tokenizer.save(folder)
+
+
+def store_settings(folder: Path, settings: Mapping[str, Any]) -> None:
+    """Replace what a saved model's config.json keeps of its task; raises OSError."""
+    path = folder / "config.json"
+    content = json.loads(path.read_text(encoding="utf-8")) | {"tfpipe": dict(settings)}
+    write_text(path, json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
 
 
 def read_settings(folder: Path) -> dict[str, Any]:

@@ -93,6 +93,27 @@ class Encoder:
         rate = self._config.hidden_dropout_prob if rate is None else rate
         return _dense(dropout(self._pool(batch, weights, dropout), rate), weights, "head", training)
 
+    def token_logits(
+        self, batch: dict[str, Any], training: bool = False, seeds: Seeds | None = None
+    ) -> tf.Tensor:
+        """A token classification head's output, float32 [B, L, K]; any value at padding."""
+        rate = self._config.classifier_dropout
+        rate = self._config.hidden_dropout_prob if rate is None else rate
+        return self._answer_tokens(batch, rate, training, seeds)
+
+    def span_logits(
+        self, batch: dict[str, Any], training: bool = False, seeds: Seeds | None = None
+    ) -> tf.Tensor:
+        """A question answering head's output, float32 [B, L, 2]: first and last token."""
+        return self._answer_tokens(batch, 0.0, training, seeds)
+
+    def _answer_tokens(
+        self, batch: dict[str, Any], rate: float, training: bool, seeds: Seeds | None
+    ) -> tf.Tensor:
+        dropout, weights = Dropout(training, seeds), self._weights()
+        places, rows = self._run(batch, weights, dropout, False)
+        return places.spread(_dense(dropout(rows, rate), weights, "head", training))
+
     def _weights(self) -> Weights:
         return self._stored() if self._stored else lay_out(self._bert, self.dtype)
 

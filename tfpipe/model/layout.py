@@ -46,7 +46,10 @@ def lay_out(bert: Any, dtype: tf.DType) -> Weights:
             weights |= _norm(f"{name}/{part}", output.LayerNorm)
         inner = layer.intermediate.dense
         weights |= _beside(f"{name}/inner", [(inner.kernel, inner.bias)], dtype)
-    for part, dense in (("pooler", main.pooler.dense), ("head", bert.classifier)):
+    # A head that reads every token has no pooler below it.
+    ends = [] if main.pooler is None else [("pooler", main.pooler.dense)]
+    head = bert.qa_outputs if hasattr(bert, "qa_outputs") else bert.classifier
+    for part, dense in (*ends, ("head", head)):
         weights |= _beside(part, [(dense.kernel, dense.bias)], tf.float32)
     return weights
 

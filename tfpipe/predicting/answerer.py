@@ -5,14 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
-import numpy as np
+from tfpipe.predicting.kinds import Answers, Kind
 
-# By name, as the task decodes them: label str [B], score float32 [B], scores float32 [B, K].
-Answers: TypeAlias = "dict[str, np.ndarray]"
-# What a model must answer for this command to write it down.
-OUTPUTS = ("label", "score", "scores")
 LONGEST_INPUT = 512
 
 
@@ -20,17 +16,23 @@ LONGEST_INPUT = 512
 class Answerer:
     """A model that answers batches of texts, from several threads at once.
 
-    identity: which model it is, the same whenever the answers would be; pairs: whether it reads
-    two texts a row; label_names: in column order, None where the model does not tell them;
-    parallel: batches that it works on at once.
+    identity: which model it is, the same whenever the answers would be; inputs: names of the one
+    or two texts that it reads of a row; label_names: in column order, None where the model does
+    not tell them; max_length: tokens of an input; parallel: batches that it works on at once.
     """
 
     identity: str
-    pairs: bool
+    inputs: Sequence[str]
+    kind: Kind
     label_names: Sequence[str] | None
     max_length: int
     parallel: int
     answer: Callable[[list[str], list[str] | None], Answers]
+
+    @property
+    def longest_row(self) -> int | None:
+        """Tokens that are read of a row at most; None where windows read all of it."""
+        return None if "context" in self.inputs else self.max_length
 
 
 def parse_info(text: str | bytes) -> dict[str, Any]:

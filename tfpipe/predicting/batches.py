@@ -7,15 +7,16 @@ from collections.abc import Sequence
 import numpy as np
 
 from tfpipe.data.windows import Window
-from tfpipe.predicting.answerer import Answers
+from tfpipe.predicting.kinds import Answers
 
 # Batches of long texts are smaller: what attention needs grows with the square of the length.
 PLACES = 16_384
 
 
-def cut_batches(window: Window, most: int, max_length: int) -> list[np.ndarray]:
+def cut_batches(window: Window, most: int, longest_row: int | None) -> list[np.ndarray]:
     """The rows of each batch, the longest texts first, so that memory runs out at once or never.
 
+    longest_row: tokens that the model reads of a row at most, None where it reads all of it.
     Length is counted in bytes, which no tokenizer is needed for: a token is at least one.
     """
     lengths = np.array([len(text.encode()) for text in window.texts])
@@ -24,7 +25,8 @@ def cut_batches(window: Window, most: int, max_length: int) -> list[np.ndarray]:
     order = np.argsort(-lengths, kind="stable")
     batches, start = [], 0
     while start < len(order):
-        tokens = min(max_length, int(lengths[order[start]]) + 3)
+        tokens = int(lengths[order[start]]) + 3
+        tokens = tokens if longest_row is None else min(longest_row, tokens)
         end = start + max(1, min(most, PLACES // tokens))
         batches.append(order[start:end])
         start = end

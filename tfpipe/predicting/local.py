@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from tfpipe.errors import UserError
-from tfpipe.predicting.answerer import LONGEST_INPUT, OUTPUTS, Answerer, Answers, parse_info
+from tfpipe.predicting.answerer import LONGEST_INPUT, Answerer, parse_info
+from tfpipe.predicting.kinds import Answers, Kind, kind_of
 from tfpipe.predicting.places import SAVED_MODEL, hash_files
 
 # While one batch is tokenised, the products of another fill the cores.
@@ -23,36 +23,44 @@ def open_run_model(folder: Path) -> Answerer:
     # transformers takes seconds to import, and an export is answered without it.
     from tfpipe.model import checkpoint
     from tfpipe.run import open_run
-    from tfpipe.tasks import TASKS
+    from tfpipe.tasks import task_of
 
     run = open_run(str(folder))
-    pairs, max_length = run.data["pairs"], run.config.max_length
+    max_length = run.config.max_length
     classifier = replace(checkpoint.load(run.model), packed=True)
-    task = TASKS[run.config.task](classifier.label_names)
+    task = task_of(run.config.task, classifier)
 
-    def decode(text: tf.Tensor, text_pair: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
-        batch = classifier.tokenizer(text, text_pair, max_length=max_length)
-        return task.decode(classifier.logits(batch))
+    def decode(*columns: tf.Tensor) -> dict[str, tf.Tensor]:
+        return task.answer(columns, classifier.tokenizer, max_length, classifier.logits)
 
-    texts = [tf.TensorSpec([None], tf.string)] * (2 if pairs else 1)
+    inputs = task.inputs(run.data["pairs"])
+    texts = [tf.TensorSpec([None], tf.string)] * len(inputs)
     compiled = tf.function(decode, input_signature=texts, autograph=False)
 
     def ask(**columns: tf.Tensor) -> dict[str, tf.Tensor]:
         return compiled(*columns.values())
 
+    kind = kind_of(inputs, compiled.get_concrete_function().structured_outputs)
+    if kind is None:
+        raise UserError(
+            f"answers of --task {task.name} cannot be written to a table",
+            str(folder),
+            "export the run, and ask a server with serving.client",
+        )
     files = (file for file in run.model.iterdir() if file.is_file())
     return Answerer(
         f"run {hash_files(files)}, {max_length} tokens",
-        pairs,
+        inputs,
+        kind,
         classifier.label_names,
         max_length,
         PARALLEL,
-        _answer_with(ask),
+        _answer_with(ask, inputs, kind, classifier.label_names),
     )
 
 
 def open_export(folder: Path) -> Answerer:
-    """A version of an export; raises UserError for one that is no text classifier."""
+    """A version of an export; raises UserError for one whose answers are no table's."""
     try:
         module = tf.saved_model.load(str(folder))
     except (OSError, ValueError, tf.errors.OpError) as error:
@@ -65,9 +73,10 @@ def open_export(folder: Path) -> Answerer:
     signature = module.signatures.get("serving_default")
     inputs = set(signature.structured_input_signature[1]) if signature else set()
     outputs = set(signature.structured_outputs) if signature else set()
-    if inputs not in ({"text"}, {"text", "text_pair"}) or not outputs >= set(OUTPUTS):
+    kind = kind_of(inputs, outputs)
+    if kind is None:
         raise UserError(
-            "the export is not a text classifier that takes raw strings",
+            "the export is for no task that is known here, or takes no raw strings",
             f"{folder}: serving_default takes {sorted(inputs)} and gives {sorted(outputs)}",
             "give an export of tfpipe.export",
         )
@@ -80,11 +89,12 @@ def open_export(folder: Path) -> Answerer:
     files = [folder / SAVED_MODEL, *(folder / "variables").glob("*")]
     return Answerer(
         f"export {hash_files(files)}",
-        "text_pair" in inputs,
+        kind.order(inputs),
+        kind,
         info.get("labels"),
         info.get("max_length", LONGEST_INPUT),
         PARALLEL,
-        _answer_with(ask),
+        _answer_with(ask, kind.order(inputs), kind, info.get("labels")),
     )
 
 
@@ -101,12 +111,20 @@ def _read_info(module: Any) -> dict[str, Any]:
     )
 
 
-def _answer_with(ask: Callable[..., dict[str, tf.Tensor]]) -> Callable[..., Answers]:
+def _answer_with(
+    ask: Callable[..., dict[str, tf.Tensor]],
+    inputs: Sequence[str],
+    kind: Kind,
+    names: Sequence[str] | None,
+) -> Callable[..., Answers]:
     def answer(texts: list[str], text_pairs: list[str] | None) -> Answers:
-        columns = {"text": tf.constant(texts, tf.string)}
-        if text_pairs is not None:
-            columns["text_pair"] = tf.constant(text_pairs, tf.string)
-        answers = {name: value.numpy() for name, value in ask(**columns).items() if name in OUTPUTS}
-        return answers | {"label": np.array([*map(bytes.decode, answers["label"])], object)}
+        columns = [texts] if text_pairs is None else [texts, text_pairs]
+        found = ask(
+            **{
+                name: tf.constant(column, tf.string)
+                for name, column in zip(inputs, columns, strict=True)
+            }
+        )
+        return kind.write({name: found[name].numpy() for name in kind.outputs}, names)
 
     return answer

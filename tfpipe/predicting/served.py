@@ -3,34 +3,43 @@ imports neither TensorFlow nor tfpipe."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
-from serving.client import Client, ClientError, InvalidRequest, ModelNotFound
+from serving.client import Client, ClientError, Entity, InvalidRequest, ModelNotFound
 from serving.client.command.connection import read_token
 from tfpipe.config import PredictConfig
 from tfpipe.config.predict import CONNECTION
 from tfpipe.errors import UserError
-from tfpipe.predicting.answerer import LONGEST_INPUT, OUTPUTS, Answerer, Answers, parse_info
+from tfpipe.predicting.answerer import LONGEST_INPUT, Answerer, parse_info
+from tfpipe.predicting.kinds import Answers, kind_of
 
 # One batch is worked on while others are on their way.
 PARALLEL = 4
+# A file waits for a busy server, and for long contexts, more patiently than a person does.
+TIMEOUT = 300.0
+# Of outputs that are not float32.
+TYPES = {"label": object, "entity": object, "answer": object}
+TYPES |= {"active": bool, "start": np.int32, "end": np.int32}
+UNUSED = Entity("", -1, -1, 0.0)
 
 
 @contextmanager
 def open_served(config: PredictConfig) -> Iterator[Answerer]:
-    """The text classifier that a server has, always the same version; raises UserError."""
+    """The model that a server has, always the same version; raises UserError."""
     target, model = str(config.target), str(config.model)
     with telling_refusals(), _connect(config, config.version) as client:
         metadata = client.metadata()
     signature = metadata.signatures.get("serving_default")
     inputs = set(signature.inputs) if signature else set()
     outputs = set(signature.outputs) if signature else set()
-    if inputs not in ({"text"}, {"text", "text_pair"}) or not outputs >= set(OUTPUTS):
+    kind = kind_of(inputs, outputs)
+    if kind is None:
         raise UserError(
-            "the served model is not a text classifier that takes raw strings",
+            "the served model is for no task that is known here, or takes no raw strings",
             f"{model} at {target}: takes {sorted(inputs)} and gives {sorted(outputs)}",
             "name another model with --model",
         )
@@ -40,22 +49,31 @@ def open_served(config: PredictConfig) -> Iterator[Answerer]:
             info = _read_info(pinned)
 
         def answer(texts: list[str], text_pairs: list[str] | None) -> Answers:
+            columns = [texts] if text_pairs is None else [texts, text_pairs]
             with telling_refusals():
-                found = pinned.classify(texts, text_pairs)
-            return {
-                "label": np.array([one.label for one in found], object),
-                "score": np.array([one.score for one in found], np.float32),
-                "scores": np.stack([one.scores for one in found]),
-            }
+                rows = getattr(pinned, kind.verb)(*columns)
+            return kind.write(_as_outputs(rows, kind.outputs), info.get("labels"))
 
         yield Answerer(
             f"{model} version {number} at {target}",
-            "text_pair" in inputs,
+            kind.order(inputs),
+            kind,
             info.get("labels"),
             info.get("max_length", LONGEST_INPUT),
             PARALLEL,
             answer,
         )
+
+
+def _as_outputs(rows: Sequence[Any], names: Sequence[str]) -> dict[str, np.ndarray]:
+    """The outputs of these names, of the client's answers or of its lists of entities."""
+    if rows and isinstance(rows[0], list):
+        most = max(map(len, rows))
+        rows = [[*row, *[UNUSED] * (most - len(row))] for row in rows]
+        found = {name: [[getattr(one, name) for one in row] for row in rows] for name in names}
+    else:
+        found = {name: [getattr(row, name) for row in rows] for name in names}
+    return {name: np.array(values, TYPES.get(name, np.float32)) for name, values in found.items()}
 
 
 def _connect(config: PredictConfig, version: int | None) -> Client:
@@ -65,6 +83,7 @@ def _connect(config: PredictConfig, version: int | None) -> Client:
         str(config.target),
         model=str(config.model),
         version=version,
+        timeout=TIMEOUT,
         texts_per_request=config.batch_size,
         **settings | {"token": config.token and read_token(config.token)},
     )

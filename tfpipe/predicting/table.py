@@ -7,67 +7,80 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
+from tfpipe.data.formats import split_ending
 from tfpipe.data.windows import Window
 from tfpipe.errors import UserError
-from tfpipe.predicting.answerer import Answers
+from tfpipe.predicting.kinds import Answers, Kind
 
 FORMATS = (".tsv", ".csv", ".jsonl")
 DECIMALS = 6
+Value: TypeAlias = "str | int | float"
 # A TSV whose header has no quotes knows no way to write them.
 SPACES = str.maketrans("\t\n\r", "   ")
 
 
 @dataclass(frozen=True)
 class Table:
-    """How answers are written: text (text_pair), label, score, and with `scores` all of them.
+    """How answers are written: the model's inputs, the answer, and with `scores` all scores.
 
-    kind: the ending without .gz. All in one go or in parts, the same bytes follow from it.
+    ending: without .gz; inputs: names of a row's texts; label_names: of the columns of scores,
+    where these are labels' and not entities'. All in one go or in parts, the same bytes follow
+    from it.
     """
 
-    kind: str
+    ending: str
     zipped: bool
-    pairs: bool
+    inputs: Sequence[str]
+    kind: Kind
     scores: bool
     label_names: Sequence[str] | None
 
     def header(self) -> bytes:
         """What the file begins with."""
-        if self.kind == ".jsonl":
+        if self.ending == ".jsonl":
             return b""
-        names = ["text", *(["text_pair"] if self.pairs else []), "label", "score"]
-        if self.scores:
+        names = [*self.inputs, *self.kind.columns]
+        if self.scores and self.kind.scores_of == "label":
             names += [f"score.{name}" for name in self.label_names or ()]
+        elif self.scores:
+            names.append("scores")
         return self._pack([self._join(names)])
 
     def rows(self, window: Window, answers: Answers) -> bytes:
         """The lines of a window."""
-        pairs: Iterable[str | None] = window.text_pairs or [None] * len(window)
+        columns = [window.texts, *([window.text_pairs] if window.text_pairs is not None else [])]
+        texts = zip(*columns, strict=True)
         scores = answers["scores"].tolist() if self.scores else [()] * len(window)
-        columns = (window.texts, pairs, answers["label"], answers["score"].tolist(), scores)
-        rows = zip(*columns, strict=True)
-        write = self._as_json if self.kind == ".jsonl" else self._as_fields
+        found = zip(*(answers[name].tolist() for name in self.kind.columns), strict=True)
+        rows = zip(texts, found, scores, strict=True)
+        write = self._as_json if self.ending == ".jsonl" else self._as_fields
         return self._pack([write(*row) for row in rows])
 
     def _as_json(
-        self, text: str, pair: str | None, label: str, score: float, scores: Sequence[float]
+        self, texts: Sequence[str], answer: Sequence[Value], scores: Sequence[float]
     ) -> str:
-        row: dict[str, object] = {"text": text}
-        if pair is not None:
-            row["text_pair"] = pair
-        row |= {"label": label, "score": round(score, DECIMALS)}
+        row: dict[str, object] = dict(zip(self.inputs, texts, strict=True))
+        values = (round(v, DECIMALS) if isinstance(v, float) else v for v in answer)
+        row |= zip(self.kind.columns, values, strict=True)
         if self.scores:
             row["scores"] = [round(score, DECIMALS) for score in scores]
         return json.dumps(row, ensure_ascii=False)
 
     def _as_fields(
-        self, text: str, pair: str | None, label: str, score: float, scores: Sequence[float]
+        self, texts: Sequence[str], answer: Sequence[Value], scores: Sequence[float]
     ) -> str:
-        texts = [text, label] if pair is None else [text, pair, label]
-        return self._join([*texts, *(f"{score:.{DECIMALS}f}" for score in (score, *scores))])
+        fields: Iterable[Value] = (*texts, *answer)
+        if self.kind.scores_of == "label":
+            fields = (*fields, *scores)
+        elif self.scores:
+            # Rows have different numbers of entities.
+            fields = (*fields, json.dumps([round(score, DECIMALS) for score in scores]))
+        return self._join([f"{v:.{DECIMALS}f}" if isinstance(v, float) else str(v) for v in fields])
 
     def _join(self, fields: Sequence[str]) -> str:
-        if self.kind == ".tsv":
+        if self.ending == ".tsv":
             return "\t".join(field.translate(SPACES) for field in fields)
         return ",".join(map(_quote, fields))
 
@@ -77,30 +90,43 @@ class Table:
         return gzip.compress(content, mtime=0) if self.zipped else content
 
 
-def make_table(out: Path, pairs: bool, scores: bool, label_names: Sequence[str] | None) -> Table:
-    """The table for a file of this name; raises UserError where scores would have no names."""
-    kind, zipped = split_name(out)
-    if scores and label_names is None and kind != ".jsonl":
+def make_table(
+    out: Path,
+    inputs: Sequence[str],
+    kind: Kind,
+    scores: bool,
+    label_names: Sequence[str] | None,
+) -> Table:
+    """The table for a file of this name; raises UserError where scores have no names, or are none.
+
+    inputs: names of a row's texts; kind: of the model that answers.
+    """
+    ending, zipped = split_name(out)
+    if scores and kind.scores_of is None:
+        raise UserError(
+            "the model has no scores beside what is written anyway",
+            f"--scores, for answers of {', '.join(kind.columns)}",
+            "leave out --scores",
+        )
+    if scores and kind.scores_of == "label" and label_names is None and ending != ".jsonl":
         raise UserError(
             "the model does not tell the names of its labels, which --scores needs as columns",
             f"--out {out}, a model without an `info` signature",
             "write a .jsonl file, or leave out --scores",
         )
-    return Table(kind, zipped, pairs, scores, label_names)
+    return Table(ending, zipped, inputs, kind, scores, label_names)
 
 
 def split_name(out: Path) -> tuple[str, bool]:
     """The ending that says what is written, and whether it is gzipped; raises UserError."""
-    suffixes = [suffix.lower() for suffix in out.suffixes]
-    zipped = suffixes[-1:] == [".gz"]
-    kind = "".join(suffixes[-2:-1] if zipped else suffixes[-1:])
-    if kind not in FORMATS:
+    ending, zipped = split_ending(out)
+    if ending not in FORMATS:
         raise UserError(
             "the ending of --out names no format that can be written",
             str(out),
             f"name it {', '.join(FORMATS)}, or one of these with .gz",
         )
-    return kind, zipped
+    return ending, zipped
 
 
 def _quote(field: str) -> str:

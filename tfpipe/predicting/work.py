@@ -12,8 +12,9 @@ import numpy as np
 
 from tfpipe.data.windows import Window
 from tfpipe.errors import UserError
-from tfpipe.predicting.answerer import Answerer, Answers
+from tfpipe.predicting.answerer import Answerer
 from tfpipe.predicting.batches import cut_batches, in_order, take
+from tfpipe.predicting.kinds import Answers
 from tfpipe.predicting.part import Part
 from tfpipe.predicting.progress import Progress
 from tfpipe.predicting.table import Table
@@ -68,7 +69,7 @@ def answer_windows(
                 failure = error
                 break
             progress.estimate(window.end, window.share_read)
-            batches = cut_batches(window, batch_size, answerer.max_length)
+            batches = cut_batches(window, batch_size, answerer.longest_row)
             answers = [models.submit(answerer.answer, *take(window, rows)) for rows in batches]
             asked.append(Asked(window, batches, answers))
             # The next window is with the model before the last batch of this one is done.

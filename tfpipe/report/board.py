@@ -1,4 +1,4 @@
-"""What TensorBoard shows of a run: curves, the confusion matrix, the worst mistakes."""
+"""What TensorBoard shows of a run: curves, the task's pictures, the worst mistakes."""
 
 from __future__ import annotations
 
@@ -14,9 +14,13 @@ import tensorflow as tf
 from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 
 from tfpipe.report.images import pixels
+from tfpipe.report.mistakes_section import describe_mistakes
 from tfpipe.report.names import characters_within, shorten
-from tfpipe.report.plots import confusion_figure, picture_names
-from tfpipe.tasks.evaluation import Evaluation, Mistake
+from tfpipe.report.pictures import draw_pictures
+from tfpipe.report.plots import picture_names
+from tfpipe.report.sections import MistakeRow
+from tfpipe.report.templates import format_number
+from tfpipe.tasks.task import TaskEvaluation
 from tfpipe.training.observer import Step
 
 # Everything that means something in Markdown or HTML, as what means nothing in either.
@@ -26,8 +30,8 @@ HARMLESS = {ord(character): f"&#{ord(character)};" for character in r"\`*_{}[]<>
 class Board:
     """Writes the events of one run into `folder`; nothing is created before the first value.
 
-    Tags: `train/<name>` for each step, `dev/<figure>`, the image `dev/confusion_matrix` and the
-    text `dev/mistakes` for each epoch.
+    Tags: `train/<name>` for each step; `dev/<figure>`, the images `dev/<picture>` of the task and
+    the text `dev/mistakes` for each epoch.
     """
 
     def __init__(self, folder: str | Path):
@@ -49,8 +53,8 @@ class Board:
         """Write the curves of a training step."""
         self._write_scalars("train", step.step, step.figures)
 
-    def on_epoch(self, record: Mapping[str, Any], evaluation: Evaluation) -> None:
-        """Write the figures, the confusion matrix and the 20 most confident mistakes on dev.
+    def on_epoch(self, record: Mapping[str, Any], evaluation: TaskEvaluation) -> None:
+        """Write the figures on dev, the task's pictures and the worst mistakes.
 
         record: `step` counts steps so far, so that both groups of curves share an axis.
         """
@@ -58,15 +62,15 @@ class Board:
         # The number of examples never changes: a flat curve tells nothing.
         figures = {k: value for k, value in evaluation.figures.items() if k != "examples"}
         self._write_scalars("dev", step, figures)
-        image = pixels(confusion_figure(evaluation))
         with self._writer().as_default(step=np.asarray(step, np.int64)):
-            tf.summary.image(
-                "dev/confusion_matrix", image[None], description=_legend(evaluation.label_names)
-            )
+            for picture in draw_pictures(evaluation):
+                image = pixels(picture.figure)
+                legend = f"{picture.legend} {_numbered_names(picture.names)}".strip()
+                tf.summary.image(f"dev/{picture.name}", image[None], description=legend)
             tf.summary.text(
                 "dev/mistakes",
-                mistakes_table(evaluation.mistakes(20)),
-                description="Wrong answers given with the highest scores.",
+                mistakes_table(describe_mistakes(evaluation).rows),
+                description="The worst answers, the worst first.",
             )
         self._writer().flush()
         # The parts of a figure hold each other: many pictures would lie in memory until Python
@@ -96,16 +100,23 @@ class Board:
             )
 
 
-def mistakes_table(mistakes: Sequence[Mistake]) -> str:
+def mistakes_table(mistakes: Sequence[MistakeRow]) -> str:
     """The mistakes as a Markdown table; users' texts stay one plain cell each, 300 characters."""
     if not mistakes:
         return "No mistakes."
     rows = [
-        f"| {row.score:.3f} | {_cell(row.gold, 60)} | {_cell(row.predicted, 60)} "
-        f"| {_cell(row.text, 300)} |"
+        f"| {format_number(row.score)} | {_cell(row.gold, 60)} | {_cell(row.predicted, 60)} "
+        f"| {_cell(_what_matters(row), 300)} |"
         for row in mistakes
     ]
     return "\n".join(["| score | gold | predicted | text |", "|---|---|---|---|", *rows])
+
+
+def _what_matters(row: MistakeRow) -> str:
+    if not row.pieces:
+        return row.text
+    found = "".join(piece.text for piece in row.pieces)
+    return f"{row.question} | {found}" if row.question else found
 
 
 def _cell(text: str, most: int) -> str:
@@ -116,12 +127,13 @@ def _cell(text: str, most: int) -> str:
     return "<br>".join(part.translate(HARMLESS) for part in lines)
 
 
-def _legend(label_names: Sequence[str]) -> str:
-    shown = picture_names(label_names)
+def _numbered_names(label_names: Sequence[str]) -> str:
+    """What the numbers stand for that a picture shows in place of names it cannot draw."""
     numbered = [
         f"{_cell(mark, 60)} = {_cell(name, 60)}"
-        for column, (mark, name) in enumerate(zip(shown, label_names, strict=True))
+        for column, (mark, name) in enumerate(
+            zip(picture_names(label_names), label_names, strict=True)
+        )
         if mark == f"#{column}"
     ]
-    words = "Rows are gold labels, columns predicted ones; colours are shares of the row."
-    return f"{words} {'; '.join(numbered)}".strip()
+    return "; ".join(numbered)

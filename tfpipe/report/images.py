@@ -12,6 +12,9 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+# Each has a counterpart that can be seen on the page's dark ground, too (base.html).
+PAGE_COLOURS = ("#2b6cb0", "#d9481c", "#2f9e63", "#8a5cc2", "#b7860b")
+
 
 def png(figure: Figure) -> bytes:
     """The figure as a PNG on white, 100 pixels an inch."""
@@ -28,7 +31,7 @@ def pixels(figure: Figure) -> np.ndarray:
 
 
 def svg(figure: Figure) -> str:
-    """The figure as one <svg> element: text stays text, black follows the page's text colour.
+    """The figure as one <svg> element: text stays text, black and white follow the page's colours.
 
     The same figure gives the same string, and its ids begin with the figure's label, so that
     several pictures can share a page.
@@ -48,4 +51,6 @@ def svg(figure: Figure) -> str:
 
 def _fit_to_page(tag: str, label: str) -> str:
     tag = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{label}-", tag)
-    return tag.replace("#000000", "currentColor")
+    for number, colour in enumerate(PAGE_COLOURS, start=1):
+        tag = tag.replace(colour, f"var(--line-{number})")
+    return tag.replace("#000000", "currentColor").replace("#ffffff", "var(--card)")

@@ -2,120 +2,156 @@
 
 from __future__ import annotations
 
-import shlex
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from markupsafe import Markup
 
+from tfpipe.report.curves import (
+    MOST_POINTS,
+    abstention_figure,
+    curves_figure,
+    reliability_figure,
+    scatter_figure,
+)
 from tfpipe.report.images import svg
-from tfpipe.report.names import shorten
-from tfpipe.report.plots import confusion_figure, curves_figure, worst_pairs
+from tfpipe.report.matrix import draw_matrix
+from tfpipe.report.names import JOINERS
+from tfpipe.report.sections import (
+    Abstention,
+    Baseline,
+    Calibration,
+    ClassRow,
+    Confusion,
+    Data,
+    Figures,
+    Mistakes,
+    Scatter,
+    Slices,
+    Suspects,
+)
+from tfpipe.report.summary import Summary, format_figure, summarise
 from tfpipe.report.templates import format_number, make_environment, write_html
-from tfpipe.tasks.evaluation import Evaluation
+from tfpipe.report.wording import Wording
 
-# Twenty texts of this length, each character escaped, still leave the page under 2 MB.
-MOST_CHARACTERS = 12_000
-
-MEANINGS = {
-    "accuracy": "Share of the texts whose predicted label is their gold label.",
-    "macro_f1": "Mean F1 of the labels, rare ones counting as much as frequent ones.",
-    "weighted_f1": "Mean F1 of the labels, each counting as often as it occurs.",
-    "loss": "Mean cross-entropy in nats; 0 would be certain and always right.",
-    "examples": "Labelled texts that these figures rest on.",
-}
+# Texts of this length in every table, each character escaped, still leave the page under 2 MB.
+MOST_CHARACTERS = 2_000
+# From so many labels on, what is long is folded until it is asked for.
+FOLDED_LABELS = 20
 
 
 @dataclass(frozen=True)
 class Report:
-    """What the page tells about a run.
+    """What the page tells about a run; a section is shown when its content is there.
 
-    title: the run's name; task: as on the command line; command: the arguments that made the run;
-    data: (name, value) facts in reading order; label_counts: (label, train rows, dev rows);
-    warnings: sentences about the data; figures: of dev, as in metrics.json; history: one mapping
-    an epoch, as `curves_figure` takes it; training: (name, value) facts about speed and size;
-    best_by: the dev figure that the kept epoch was chosen by; next_commands: shell lines.
+    title: the run's name; task: as on the command line; language: `en` or `zh`; made: when, as
+    text; dev, test: figures; history: one mapping an epoch, as `curves_figure` takes it; best_by:
+    the dev figure that the kept epoch was chosen by; label_count: labels, or entity types; cost:
+    facts of speed and size by name; command: the shell line that makes the run again; settings:
+    the run's config.yaml; hashes: SHA-256 by part; next_commands: shell lines.
     """
 
     title: str
     task: str
-    command: Sequence[str]
-    data: Sequence[tuple[str, object]]
-    label_counts: Sequence[tuple[str, int, int]]
-    figures: Mapping[str, float]
-    dev: Evaluation
-    environment: Mapping[str, object]
-    next_commands: Sequence[str]
-    test: Evaluation | None = None
+    dev: Figures
+    language: str = "en"
+    made: str = ""
+    test: Figures | None = None
+    label_count: int = 0
+    baseline: Baseline | None = None
+    data: Data | None = None
     history: Sequence[Mapping[str, Any]] = ()
     best_by: str | None = None
-    warnings: Sequence[str] = ()
-    training: Mapping[str, object] = field(default_factory=dict)
+    classes: Sequence[ClassRow] = ()
+    confusion: Confusion | None = None
+    calibration: Calibration | None = None
+    abstention: Abstention | None = None
+    scatter: Scatter | None = None
+    slices: Sequence[Slices] = ()
+    mistakes: Mistakes | None = None
+    suspects: Suspects | None = None
+    cost: Mapping[str, float] = field(default_factory=dict)
+    command: str = ""
+    settings: str = ""
+    hashes: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, object] = field(default_factory=dict)
+    next_commands: Sequence[str] = ()
 
 
 def write_page(path: str | Path, report: Report) -> None:
-    """Write the report as one HTML file, aside first and then renamed."""
+    """Write the report as one HTML file, aside first and then renamed; raises OSError."""
     write_html(path, render_page(report))
 
 
 def render_page(report: Report) -> str:
     """The page's HTML."""
-    environment = make_environment("tfpipe.report", {"cut": cut})
-    gold = np.bincount(report.dev.gold, minlength=len(report.dev.label_names))
+    wording = Wording(report.language)
+    environment = make_environment(
+        "tfpipe.report",
+        {
+            "breakable": breakable,
+            "cut": lambda text: cut(text, wording),
+            "cost": lambda value, name: format_cost(value, name, wording),
+        },
+    )
+    summary: Summary = summarise(report, wording)
+    history, calibration = report.history, report.calibration
+    answered = calibration is not None and bool(calibration.answers.counts.sum())
     return environment.get_template("page.html").render(
         report=report,
-        command=shlex.join(report.command),
-        meanings=MEANINGS,
-        label_counts=sorted(report.label_counts, key=lambda row: -row[1]),
-        majority=(report.dev.label_names[int(gold.argmax())], gold.max() / max(gold.sum(), 1)),
-        classes=_class_rows(report),
-        pairs=_pair_rows(report.dev, 20),
-        mistakes=report.dev.mistakes(20),
-        mistake_count=int((report.dev.gold != report.dev.predicted).sum()),
-        curves=Markup(svg(curves_figure(report.history))) if report.history else None,
-        matrix=Markup(svg(confusion_figure(report.dev, browser=True))),
+        t=wording,
+        summary=summary,
+        figure=format_figure,
+        folded=report.label_count > FOLDED_LABELS,
+        curves=_picture(curves_figure(history, wording)) if history else None,
+        matrix=draw_matrix(report.confusion, wording) if report.confusion else None,
+        calibration_picture=_picture(reliability_figure(calibration, wording))
+        if calibration and answered
+        else None,
+        abstention_picture=_picture(abstention_figure(report.abstention, wording))
+        if report.abstention
+        else None,
+        scatter_picture=_picture(scatter_figure(report.scatter, wording))
+        if report.scatter and len(report.scatter.gold)
+        else None,
+        most_points=MOST_POINTS,
+        replicates=max((one.replicates for one in report.dev.intervals.values()), default=0),
     )
 
 
-def _class_rows(report: Report) -> list[dict[str, Any]]:
-    """Labels from the worst F1 to the best, those without any text last."""
-    test = report.test.per_class if report.test else []
-    test_f1 = {row["label"]: row["f1"] for row in test if row["support"]}
-    # Pairs come worst first, so that the first one of a gold label is its worst.
-    taken_for: dict[int, str] = {}
-    for pair in worst_pairs(report.dev, most=len(report.dev.gold)):
-        name = report.dev.label_names[pair.predicted]
-        taken_for.setdefault(pair.gold, f"{shorten(name, 60)} ({format_number(pair.count)})")
-    rows: list[dict[str, Any]] = [
-        {**row, "test_f1": test_f1.get(row["label"]), "taken_for": taken_for.get(column, "")}
-        for column, row in enumerate(report.dev.per_class)
-    ]
-    return sorted(rows, key=lambda row: (row["support"] == 0, row["f1"], -row["support"]))
+def _picture(figure: Any) -> Markup:
+    return Markup(svg(figure))
 
 
-def _pair_rows(evaluation: Evaluation, most: int) -> list[dict[str, Any]]:
-    """The worst pairs with names and the text that was mixed up with the highest score."""
-    rows = []
-    for pair in worst_pairs(evaluation, most):
-        both = (evaluation.gold == pair.gold) & (evaluation.predicted == pair.predicted)
-        surest = int(np.argmax(np.where(both, evaluation.score, -1)))
-        rows.append(
-            {
-                "gold": evaluation.label_names[pair.gold],
-                "predicted": evaluation.label_names[pair.predicted],
-                "count": pair.count,
-                "share": pair.count / pair.support,
-                "example": evaluation.texts[surest],
-            }
-        )
-    return rows
+def breakable(name: str) -> Markup:
+    """A name that may go on in a new line after a sign or 24 characters, not just anywhere."""
+    pieces = re.findall(
+        rf"[^\s_/|]{{1,24}}(?<![{JOINERS}])(?![{JOINERS}])(?:[\s_/|]+|$)?|[\s_/|]+|.", name
+    )
+    return Markup("<wbr>").join(pieces)
 
 
-def cut(text: str) -> str:
+def cut(text: str, wording: Wording) -> str:
     """The whole text, or its beginning and its length when it would make the page too large."""
     if len(text) <= MOST_CHARACTERS:
         return text
-    return f"{text[:MOST_CHARACTERS]} … ({len(text):,} characters in all)"
+    return wording("cut_text", text=text[:MOST_CHARACTERS], characters=len(text))
+
+
+def format_cost(value: float, name: str, wording: Wording) -> str:
+    """A fact of speed or size with its unit."""
+    if name == "model_bytes":
+        return wording("value.megabytes", megabytes=f"{value / 1e6:,.1f}")
+    if name == "padding_share":
+        return f"{value:.1%}"
+    if name == "seconds":
+        hours, minutes = int(value // 3600), int(value % 3600 // 60)
+        if hours:
+            return wording("value.hours", hours=hours, minutes=minutes)
+        if minutes:
+            return wording("value.minutes", minutes=minutes, seconds=int(value % 60))
+        return wording("value.seconds", seconds=f"{value:.1f}")
+    return format_number(value)

@@ -1,15 +1,14 @@
-"""Pictures of an evaluation and of a training history, for TensorBoard and the report."""
+"""The confusion matrix as TensorBoard shows it, and the labels mixed up most often."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from tfpipe.report.names import (
     can_draw,
@@ -22,7 +21,6 @@ from tfpipe.tasks.evaluation import Evaluation
 
 RIGHT = (0x2B / 255, 0x6C / 255, 0xB0 / 255)
 WRONG = (0xD9 / 255, 0x48 / 255, 0x1C / 255)
-LINES = ("#2b6cb0", "#d9481c", "#2f9e63", "#8a5cc2", "#b7860b")
 MOST_NUMBERED_LABELS = 40
 MOST_MARKED_PAIRS = 10
 
@@ -55,32 +53,24 @@ def _errors(evaluation: Evaluation) -> np.ndarray:
     return evaluation.confusion * (1 - np.eye(len(evaluation.label_names), dtype=np.int64))
 
 
-def picture_names(label_names: Sequence[str], browser: bool = False) -> list[str]:
-    """Label names as a picture shows them: short, and `#12` where no installed font draws one.
-
-    browser: keep every name, because a browser brings its own fonts.
-    """
+def picture_names(label_names: Sequence[str]) -> list[str]:
+    """Label names as a picture shows them: short, and `#12` where no installed font draws one."""
     names = [shorten(name, characters_within(name, ems=22)) for name in label_names]
-    if browser:
-        return names
     return [name if can_draw(name) else f"#{column}" for column, name in enumerate(names)]
 
 
-def confusion_figure(
-    evaluation: Evaluation, label_limit: int = 200, browser: bool = False
-) -> Figure:
+def confusion_figure(evaluation: Evaluation, label_limit: int = 200) -> Figure:
     """The confusion matrix: rows gold, columns predicted, colours by share of the row.
 
     Up to 40 labels every cell has its count; with more, the ten worst pairs carry numbers that a
     list below explains. Of more than `label_limit` labels, those with the most errors are shown.
-    browser: the figure will be read as SVG in a browser, whose fonts draw every name.
     """
     errors = _errors(evaluation)
     trouble = errors.sum(axis=0) + errors.sum(axis=1)
     shown = np.sort(np.argsort(-trouble, kind="stable")[:label_limit])
     counts = evaluation.confusion[np.ix_(shown, shown)]
     shares = counts / np.maximum(evaluation.confusion.sum(axis=1)[shown], 1)[:, None]
-    all_names = picture_names(evaluation.label_names, browser)
+    all_names = picture_names(evaluation.label_names)
     names = [all_names[column] for column in shown]
     many = len(shown) > MOST_NUMBERED_LABELS
     places = {int(column): place for place, column in enumerate(shown)}
@@ -221,42 +211,3 @@ def _draw_key(figure: Figure, wide: float, high: float, bottom: float) -> None:
         axes.imshow(key, aspect="auto", interpolation="none")
         place = ((start + 0.87) / wide, (bottom + 0.005) / high)
         figure.text(*place, f"{word}, 1 to 100%", size=7.5)
-
-
-def curves_figure(history: Sequence[Mapping[str, Any]]) -> Figure:
-    """Learning curves: losses on the left, dev figures of scale 1 on the right.
-
-    history: one mapping an epoch, {"epoch", "loss", "dev_loss", "dev_accuracy", ..., "best"}; a
-    figure that an epoch lacks leaves a gap; the last epoch that was the best is marked as kept.
-    """
-    figure = _new_figure(9, 3.2, "curves")
-    left, right = figure.subplots(1, 2)
-    figure.subplots_adjust(left=0.065, right=0.99, bottom=0.16, top=0.89, wspace=0.16)
-    epochs = [row.get("epoch", place) for place, row in enumerate(history, start=1)]
-    kept = [epoch for epoch, row in zip(epochs, history, strict=True) if row.get("best")]
-    scores = dict.fromkeys(key for row in history for key in row if key.startswith("dev_"))
-    shares = [
-        key
-        for key in scores
-        if key != "dev_loss" and all(abs(row.get(key, 0)) <= 1 for row in history)
-    ]
-    for axes, title, keys in (
-        (left, "Loss", ["loss", "dev_loss"]),
-        (right, "Figures on dev", shares[: len(LINES)]),
-    ):
-        for key, colour in zip(keys, LINES, strict=False):
-            values = [row.get(key, np.nan) for row in history]
-            name = {"loss": "train", "dev_loss": "dev"}.get(key, key.removeprefix("dev_"))
-            axes.plot(epochs, values, color=colour, marker="o", markersize=4, label=name)
-        if kept:
-            axes.axvline(kept[-1], color="black", linewidth=0.8, linestyle=":", label="kept")
-        axes.set_title(title, size=10, weight="bold", loc="left")
-        axes.set_xlabel("epoch", size=9)
-        axes.tick_params(labelsize=8)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.grid(color="#888888", alpha=0.25, linewidth=0.5)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.set_facecolor("none")
-        if axes.lines:
-            axes.legend(fontsize=8, framealpha=0)
-    return figure

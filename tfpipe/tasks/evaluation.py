@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
+from tfpipe.tasks.scores.abstain import ABSTAIN, figures
+from tfpipe.tasks.scores.risk_coverage import Answered
+
 
 @dataclass(frozen=True)
 class Mistake:
-    """One text whose predicted label is not its gold label."""
+    """One text whose answer is not its gold; score: how sure it was, or how far it is off."""
 
     text: str
     gold: str
@@ -26,7 +29,10 @@ class Evaluation:
 
     texts: the N texts (pairs joined by " | "), label_names: the K names in column order,
     gold: int [N] indices into them, scores: float32 [N, K] probabilities, loss: mean
-    cross-entropy in nats.
+    cross-entropy in nats, abstain_below: the score below which there is no answer, None where
+    there always is one; outside: the column that says that no other label fits, None for none.
+
+    Figures by label are those of the label with the highest score, held back or not.
     """
 
     texts: Sequence[str]
@@ -34,6 +40,24 @@ class Evaluation:
     gold: np.ndarray
     scores: np.ndarray
     loss: float
+    abstain_below: float | None = None
+    outside: int | None = None
+
+    @cached_property
+    def answered(self) -> Answered:
+        """The labels and scores, before any answer is held back."""
+        return Answered(self.score, self.predicted, self.gold, self.outside)
+
+    @cached_property
+    def labels(self) -> np.ndarray:
+        """str [N]: what is answered; `__abstain__` for no answer."""
+        names = np.array([*self.label_names, ABSTAIN])
+        if self.abstain_below is None:
+            return names[self.predicted]
+        given = self.score >= np.float32(self.abstain_below)
+        if self.outside is not None:
+            given &= self.predicted != self.outside
+        return names[np.where(given, self.predicted, -1)]
 
     @cached_property
     def predicted(self) -> np.ndarray:
@@ -59,7 +83,31 @@ class Evaluation:
             "weighted_f1": self._f1("weighted"),
             "loss": self.loss,
             "examples": len(self.gold),
+            **self._abstention(),
         }
+
+    def _abstention(self) -> dict[str, float]:
+        if self.abstain_below is None:
+            return {}
+        found = figures(self.answered, self.abstain_below)
+        named = {
+            "coverage": found.coverage,
+            "selective_accuracy": found.selective_accuracy,
+            "in_scope_accuracy": found.in_scope_accuracy,
+            "out_of_scope_recall": found.out_of_scope_recall,
+        }
+        return {name: value for name, value in named.items() if value is not None}
+
+    @property
+    def outputs(self) -> Mapping[str, np.ndarray]:
+        """What serving_default answers to the texts."""
+        return {"label": self.labels, "score": self.score, "scores": self.scores}
+
+    def rows(self) -> Iterator[tuple[str, str, str, float]]:
+        """Text, gold label, what is answered, and its score."""
+        columns = (self.texts, self.gold, self.labels.tolist(), self.score)
+        for text, gold, predicted, score in zip(*columns, strict=True):
+            yield text, self.label_names[gold], predicted, float(score)
 
     def _f1(self, average: str) -> float:
         scores = precision_recall_fscore_support(

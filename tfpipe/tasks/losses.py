@@ -58,6 +58,35 @@ def focal(logits: tf.Tensor, gold: tf.Tensor, gamma: float) -> tf.Tensor:
     return missing**gamma * cost
 
 
+def binary_cross_entropy(logits: tf.Tensor, gold: tf.Tensor, smoothing: float = 0.0) -> tf.Tensor:
+    """float32 [B], the mean over K labels, of logits [B, K] and gold float32 [B, K] of 0 and 1.
+
+    The target is (1 - smoothing) * gold + smoothing / 2: each label is a choice of two.
+    """
+    target = gold * (1.0 - smoothing) + 0.5 * smoothing
+    logits = tf.cast(logits, tf.float32)
+    return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(target, logits), axis=-1)
+
+
+def binary_focal(logits: tf.Tensor, gold: tf.Tensor, gamma: float) -> tf.Tensor:
+    """float32 [B], the mean over K labels: (1 - p)^gamma * -log p of each label's gold answer.
+
+    Source: Lin et al. 2017, equation 4 (https://arxiv.org/abs/1708.02002).
+    """
+    cost = tf.nn.sigmoid_cross_entropy_with_logits(gold, tf.cast(logits, tf.float32))
+    # As in `focal`.
+    missing = tf.maximum(-tf.math.expm1(-cost), 1e-12)
+    return tf.reduce_mean(missing**gamma * cost if gamma else cost, axis=-1)
+
+
+def symmetric_binary_divergence(logits: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
+    """float32 [B], the mean over K labels of what `symmetric_divergence` is, of sigmoids [B, K]."""
+    one, two = (tf.cast(values, tf.float32) for values in (logits, other))
+    # For a choice of two the sum of both divergences is (p - q) * (logit p - logit q).
+    apart = (tf.sigmoid(one) - tf.sigmoid(two)) * (one - two)
+    return 0.5 * tf.reduce_mean(apart, axis=-1)
+
+
 def symmetric_divergence(logits: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
     """float32 [B]: mean of both Kullback-Leibler divergences of softmaxes of logits [B, K].
 

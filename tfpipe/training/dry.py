@@ -1,4 +1,4 @@
-"""What a dry run looks at: the batch that needs the most memory, and what was left on disk."""
+"""What a dry run looks at: the texts that need the most memory, and what was left on disk."""
 
 from __future__ import annotations
 
@@ -7,24 +7,14 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from tfpipe.data.encode import Encoded, Labelled
+from tfpipe.data.encode import Labelled
+from tfpipe.data.read import Examples
 
 
-def longest_rows(labelled: Labelled, rows: int) -> Labelled:
-    """The `rows` longest examples, the longest first."""
-    chosen = np.argsort(-labelled.encoded.lengths, kind="stable")[:rows]
-    encoded = labelled.encoded
-    rows_of = [int(row) for row in chosen]
-    pieces = [slice(encoded.splits[row], encoded.splits[row + 1]) for row in rows_of]
-    return Labelled(
-        labelled.examples.take(rows_of),
-        Encoded(
-            np.concatenate([encoded.ids[piece] for piece in pieces]),
-            np.concatenate([encoded.token_types[piece] for piece in pieces]),
-            np.concatenate([[0], np.cumsum(encoded.lengths[chosen], dtype=np.int64)]),
-            encoded.full_lengths[chosen],
-        ),
-        labelled.gold[chosen],
+def take_longest(labelled: Labelled, count: int) -> Examples:
+    """The `count` longest examples, the longest first."""
+    return labelled.examples.take(
+        np.argsort(-labelled.full_lengths, kind="stable")[:count].tolist()
     )
 
 

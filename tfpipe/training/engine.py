@@ -13,9 +13,8 @@ import tensorflow as tf
 from tfpipe.config import TrainConfig
 from tfpipe.data.encode import Labelled
 from tfpipe.model.checkpoint import Classifier
-from tfpipe.tasks.classify import Classify
-from tfpipe.tasks.evaluation import Evaluation
 from tfpipe.tasks.losses import Objective
+from tfpipe.tasks.task import Task, TaskEvaluation
 from tfpipe.training.evaluator import Evaluator
 from tfpipe.training.optimizer import make_optimizer
 from tfpipe.training.precision import LossScale
@@ -50,10 +49,11 @@ class Engine:
         self.rate.ease(progress.rate_factor)
         self.tell(f"resuming: {progress.step} of {self.steps.total} steps are done")
 
-    def look_at(self, dev: Labelled) -> Evaluation:
+    def look_at(self, dev: Labelled) -> TaskEvaluation:
         """What the weights that would be saved say about dev."""
         with self.evaluated_weights():
-            return self.evaluator.evaluate(dev)
+            # As it would be at the end: a figure at untuned thresholds is none to choose by.
+            return self.evaluator.tune(dev)[1]
 
     def evaluated_weights(self) -> AbstractContextManager[None]:
         """Within the block the model has the weights that are evaluated and saved."""
@@ -64,7 +64,7 @@ def make_engine(
     config: TrainConfig,
     strategy: tf.distribute.Strategy,
     classifier: Classifier,
-    task: Classify,
+    task: Task,
     train: Labelled,
     folder: Path,
     tell: Callable[[str], None],
@@ -72,7 +72,7 @@ def make_engine(
 ) -> Engine:
     """The engine of a run in `folder`, at its first step. Parameters are those of `fit`."""
     assert config.epochs is not None
-    total = -(-len(train.examples) // config.batch_size) * config.epochs
+    total = -(-len(train.encoded) // config.batch_size) * config.epochs
     weights = task.balanced_weights(train.gold) if config.class_weights == "balanced" else None
     model = classifier.bert
     with strategy.scope():

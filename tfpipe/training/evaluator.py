@@ -11,8 +11,7 @@ from tfpipe.data.batches import plan_reading, read_batches
 from tfpipe.data.encode import Encoded, Labelled
 from tfpipe.data.replicas import compile_for, local_replicas, needs_few_widths
 from tfpipe.model.checkpoint import Classifier
-from tfpipe.tasks.classify import Classify
-from tfpipe.tasks.evaluation import Evaluation
+from tfpipe.tasks.task import Task, TaskEvaluation
 from tfpipe.training.together import run_batches, sum_over_workers
 
 
@@ -23,10 +22,11 @@ class Evaluator:
         self,
         strategy: tf.distribute.Strategy,
         classifier: Classifier,
-        task: Classify,
+        task: Task,
         batch_size: int,
     ):
         self._strategy, self._task, self._batch_size = strategy, task, batch_size
+        self._of_tokens = classifier.head.kind != "sequence"
 
         def forward(batch: dict[str, tf.Tensor]) -> tuple[tf.Tensor, ...]:
             logits = strategy.run(
@@ -38,7 +38,11 @@ class Evaluator:
         self._compiled: dict[int, Any] = {}
 
     def logits(self, encoded: Encoded) -> np.ndarray:
-        """float32 [N, K] of all inputs, in their order; all workers must ask for them alike."""
+        """float32 [N, ...]: the head's output for all inputs, in their order.
+
+        Where it has a row a token these are [N, L, ...], L tokens of the longest input, any value
+        at padding. All workers must ask for them alike.
+        """
         strategy = self._strategy
         plan = plan_reading(
             encoded.lengths,
@@ -46,7 +50,7 @@ class Evaluator:
             strategy.num_replicas_in_sync,
             needs_few_widths(strategy),
         )
-        logits = np.zeros((len(encoded), len(self._task.label_names)), np.float32)
+        logits = np.zeros(self._shape(encoded), np.float32)
         batches = read_batches(encoded, plan, strategy)
         places = plan.rows.shape[2]
         if places not in self._compiled:
@@ -54,10 +58,27 @@ class Evaluator:
         found = run_batches(strategy, self._compiled[places], batches)
         for replicas, outputs in zip(plan.rows[:, local_replicas(strategy)], found, strict=True):
             for rows, values in zip(replicas, outputs, strict=True):
-                logits[rows[rows >= 0]] = np.asarray(values)[rows >= 0]
+                found_rows = np.asarray(values)[rows >= 0]
+                if self._of_tokens:
+                    # Devices that want few widths are given inputs that are wider than any.
+                    found_rows = found_rows[:, : logits.shape[1]]
+                    logits[rows[rows >= 0], : found_rows.shape[1]] = found_rows
+                else:
+                    logits[rows[rows >= 0]] = found_rows
         return sum_over_workers(strategy, logits)
 
-    def evaluate(self, labelled: Labelled) -> Evaluation:
+    def evaluate(self, labelled: Labelled) -> TaskEvaluation:
         """What the model says about labelled examples."""
+        return self._task.evaluate(labelled, self.logits(labelled.encoded))
+
+    def tune(self, labelled: Labelled) -> tuple[Task, TaskEvaluation]:
+        """The task with what is to be chosen on labelled examples, and what it then says."""
         logits = self.logits(labelled.encoded)
-        return self._task.evaluate(labelled.examples, labelled.gold, logits)
+        task = self._task.tuned_on(labelled, logits)
+        return task, task.evaluate(labelled, logits)
+
+    def _shape(self, encoded: Encoded) -> tuple[int, ...]:
+        columns = len(self._task.label_names)
+        if self._of_tokens:
+            return len(encoded), int(encoded.lengths.max(initial=0)), columns
+        return len(encoded), columns

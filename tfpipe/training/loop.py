@@ -13,8 +13,7 @@ from tfpipe.data.encode import Labelled
 from tfpipe.files import folder_aside
 from tfpipe.model import checkpoint
 from tfpipe.model.checkpoint import Classifier
-from tfpipe.tasks.classify import Classify
-from tfpipe.tasks.evaluation import Evaluation
+from tfpipe.tasks.task import Task, TaskEvaluation
 from tfpipe.training.determinism import price_determinism
 from tfpipe.training.disk import clear_leftovers
 from tfpipe.training.engine import Engine, make_engine
@@ -27,7 +26,7 @@ def fit(
     config: TrainConfig,
     strategy: tf.distribute.Strategy,
     classifier: Classifier,
-    task: Classify,
+    task: Task,
     train: Labelled,
     dev: Labelled,
     folder: Path,
@@ -104,7 +103,7 @@ def where_stopped(done: int, done_before: int, epochs: int) -> str:
 
 
 def make_record(
-    engine: Engine, epoch: int, evaluation: Evaluation, config: TrainConfig
+    engine: Engine, epoch: int, evaluation: TaskEvaluation, config: TrainConfig
 ) -> dict[str, Any]:
     """What the run remembers of an epoch."""
     progress, best = engine.state.progress, engine.state.progress.best

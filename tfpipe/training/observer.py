@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from tfpipe.tasks.evaluation import Evaluation
+from tfpipe.tasks.task import TaskEvaluation
 
 
 @dataclass(frozen=True)
@@ -47,5 +47,5 @@ class Observer(Protocol):
     def on_step(self, step: Step) -> None:
         """A training step is done."""
 
-    def on_epoch(self, record: dict[str, Any], evaluation: Evaluation) -> None:
+    def on_epoch(self, record: dict[str, Any], evaluation: TaskEvaluation) -> None:
         """An epoch is done and dev has been looked at; record: epoch, step, loss, dev figures."""

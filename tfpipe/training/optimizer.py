@@ -12,7 +12,7 @@ from tfpipe.training.schedules import Schedule
 
 NO_DECAY = ["bias", "LayerNorm"]
 LAYER = re.compile(r"/encoder/layer_\._(\d+)/")
-HEAD = re.compile(r"/pooler/|(^|/)classifier/")
+HEAD = re.compile(r"/pooler/|(^|/)(classifier|qa_outputs)/")
 
 
 def rate_factors(layers: int, layer_decay: float, head_factor: float) -> Callable[[str], float]:

@@ -10,7 +10,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfpipe.errors import UserError
-from tfpipe.tasks.evaluation import Evaluation
+from tfpipe.tasks.task import TaskEvaluation
 from tfpipe.training.observer import Step
 
 # The package with TensorBoard's tab; it changes no package that tfpipe needs.
@@ -65,7 +65,7 @@ class Profile:
         if step.step >= self._last:
             self._stop()
 
-    def on_epoch(self, record: dict[str, Any], evaluation: Evaluation) -> None:
+    def on_epoch(self, record: dict[str, Any], evaluation: TaskEvaluation) -> None:
         """Dev is looked at outside of every profile step."""
 
     def _stop(self) -> None:

@@ -6,7 +6,7 @@ import sys
 import time
 from typing import Any, TextIO
 
-from tfpipe.tasks.evaluation import Evaluation
+from tfpipe.tasks.task import TaskEvaluation
 from tfpipe.training.observer import Step
 
 PLAIN_LINES = 20  # of progress in a run whose output is no terminal
@@ -31,7 +31,7 @@ class Throughput:
             self._timed_examples += step.examples
             self._timed_tokens += step.tokens
 
-    def on_epoch(self, record: dict[str, Any], evaluation: Evaluation) -> None:
+    def on_epoch(self, record: dict[str, Any], evaluation: TaskEvaluation) -> None:
         """Nothing to add up."""
 
     def rates(self) -> dict[str, float]:
@@ -75,7 +75,7 @@ class ProgressLine:
         self._stream.write(f"\r\033[K{line}" if self._terminal else f"{line}\n")
         self._stream.flush()
 
-    def on_epoch(self, record: dict[str, Any], evaluation: Evaluation) -> None:
+    def on_epoch(self, record: dict[str, Any], evaluation: TaskEvaluation) -> None:
         figures = ", ".join(
             f"{name} {value:.4f}"
             for name, value in evaluation.figures.items()

@@ -105,12 +105,13 @@ class Rescue:
 
 
 def as_json_lines(train: Labelled, rows: np.ndarray) -> str:
-    """The rows as a data file: row number, texts, label, and the token ids that were trained on."""
+    """The examples of these inputs as a data file: row number, texts, label, and the token ids that
+    were trained on."""
     lines = []
     examples, encoded = train.examples, train.encoded
-    for row in rows:
-        start, end = encoded.splits[row], encoded.splits[row + 1]
-        line: dict[str, Any] = {"row": int(row)}
+    for number, row in zip(rows, train.example_of[rows].tolist(), strict=True):
+        start, end = encoded.splits[number], encoded.splits[number + 1]
+        line: dict[str, Any] = {"row": row}
         if examples.text_pairs is None:
             line["text"] = examples.texts[row]
         else:

@@ -10,8 +10,8 @@ import tensorflow as tf
 from tfpipe.data.replicas import needs_few_widths
 from tfpipe.model.checkpoint import Classifier
 from tfpipe.model.encoder import Seeds
-from tfpipe.tasks.classify import Classify
 from tfpipe.tasks.losses import Objective
+from tfpipe.tasks.task import Task
 from tfpipe.training.gradients import Gradient, add, merge, multiply
 from tfpipe.training.optimizer import is_decayed
 from tfpipe.training.precision import LossScale
@@ -23,7 +23,7 @@ Batch = dict[str, tf.Tensor]
 def make_train_step(
     strategy: tf.distribute.Strategy,
     classifier: Classifier,
-    task: Classify,
+    task: Task,
     optimizer: Any,
     clip_norm: float,
     parts: int,
@@ -55,7 +55,7 @@ def make_train_step(
         logits = classifier.logits(twice, True, seeds)
         losses = task.training_loss(logits, twice["gold"], objective)
         one, other = tf.split(logits, 2)
-        apart = task.divergence(one, other) * part["weight"]
+        apart = task.divergence(one, other, part["gold"]) * part["weight"]
         return 0.5 * tf.reduce_sum(losses * twice["weight"]) + objective.r_drop * tf.reduce_sum(
             apart
         )

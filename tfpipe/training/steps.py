@@ -44,7 +44,7 @@ class Steps:
         tell: Callable[[str], None],
     ):
         assert config.epochs is not None
-        self.per_epoch = -(-len(train.examples) // config.batch_size)
+        self.per_epoch = -(-len(train.encoded) // config.batch_size)
         self.total = self.per_epoch * config.epochs
         self._config, self._strategy = config, strategy
         self._train, self._weights = train, weights

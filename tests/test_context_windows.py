@@ -1,0 +1,167 @@
+"""Windows over contexts: every token in one, offsets exact, the same in graphs and eagerly."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tfpipe.data.tokenizer import Tokenizer
+from tfpipe.tasks.answering.context_windows import ContextWindows, window_contexts
+
+LETTERS = "abcdefg"
+WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *LETTERS, *(f"##{letter}" for letter in LETTERS)]
+WORDS += ["北", "京", "é", "😀", "##😀", ".", "?"]
+HOSTILE = [
+    "",
+    " ",
+    "a",
+    "北京 abc 北京。",
+    "😀a😀 👩‍👩‍👧 b\u200bc",
+    "e\u0301a\u0300 \ufb01 ﷺ 한국어",
+    "a\u0000b \ufeff c \u202eab",
+    "[SEP] [CLS] a",
+    "abcdefg" * 30,
+    "x" * 500,
+    "a b c d e f g. " * 20,
+]
+INVALID = [b"a\xffb c", b"\xf0\x9f\x98 a\xe5\x8c b", b"\xed\xa0\x80 abc \xc0\x80 g", b"\xff" * 9]
+texts = st.lists(st.sampled_from(["a", "bc", "defg", "北", "京", "😀", "é", "."]), max_size=40)
+
+
+@functools.cache
+def tokenizer() -> Tokenizer:
+    return Tokenizer(WORDS)
+
+
+def window(
+    questions: list, contexts: list, max_length: int, stride: int | None = None
+) -> ContextWindows:
+    strings = (tf.constant(column, tf.string) for column in (questions, contexts))
+    return window_contexts(tokenizer(), *strings, max_length, stride)
+
+
+def check(questions: list, contexts: list, max_length: int, stride: int | None) -> None:
+    """All that must be true of any windows."""
+    windows = window(questions, contexts, max_length, stride)
+    ids, types, mask = (
+        windows.inputs[name].numpy() for name in ("input_ids", "token_type_ids", "attention_mask")
+    )
+    owner, starts, ends, numbers = (x.numpy() for x in (*windows.tokens, windows.numbers))
+    assert ids.shape == types.shape == mask.shape == starts.shape == ends.shape == numbers.shape
+    assert ids.shape[1] <= max_length and len(owner) == len(ids)
+    assert all(x.dtype == np.int32 for x in (ids, types, mask, owner, starts, ends, numbers))
+    assert np.array_equal(np.unique(owner), np.arange(len(questions)))
+    assert np.all(np.diff(owner) >= 0)
+
+    asked = tokenizer().tokenize(questions).to_list()
+    told = [x.to_list() for x in tokenizer().tokenize_with_offsets(contexts)]
+    for row, question in enumerate(asked):
+        covered: set[int] = set()
+        parts = []
+        for w in np.flatnonzero(owner == row):
+            length = mask[w].sum()
+            assert mask[w, :length].all()
+            # [CLS] question [SEP] context [SEP], and padding without meaning.
+            seps = np.flatnonzero((ids[w] == tokenizer().sep_id) & (mask[w] > 0))
+            assert ids[w, 0] == tokenizer().cls_id and len(seps) == 2 and seps[1] == length - 1
+            kept = seps[0] - 1
+            assert ids[w, 1 : seps[0]].tolist() == question[:kept]
+            in_context = np.zeros(len(ids[w]), bool)
+            in_context[seps[0] + 1 : seps[1]] = True
+            assert np.array_equal(starts[w] >= 0, in_context)
+            assert np.array_equal(types[w] > 0, in_context | (np.arange(len(ids[w])) == seps[1]))
+            assert (ids[w, length:] == tokenizer().pad_id).all()
+            for array in (starts, ends, numbers):
+                assert (array[w, ~in_context] == -1).all()
+            # Its context tokens are those of the whole context from its first on.
+            part = numbers[w, in_context].tolist()
+            assert part == list(range(part[0], part[0] + len(part))) if part else True
+            for array, whole in zip((ids, starts, ends), told, strict=True):
+                assert array[w, in_context].tolist() == [whole[row][place] for place in part]
+            assert kept >= min(len(question), (max_length - 3) // 2)
+            covered |= set(part)
+            parts.append(part)
+            # Of several windows the last may be shorter.
+            full_window = kept + len(part) == max_length - 3
+            assert full_window or kept == len(question) or part[0] > 0
+            assert full_window or part[-1:] in ([], [len(told[0][row]) - 1])
+        assert covered == set(range(len(told[0][row])))
+        for before, after in zip(parts, parts[1:], strict=False):
+            # They move on and share at least a quarter of a full window.
+            assert before[0] < after[0] and before[-1] < after[-1]
+            shared = before[-1] + 1 - after[0]
+            assert shared >= len(before) // 4
+            assert after[0] - before[0] <= (stride or max_length // 2)
+        full = 3 + len(question) + len(told[0][row])
+        assert windows.full_lengths.numpy()[row] == full
+        assert len(parts) == 1 or full > max_length
+
+
+@pytest.mark.parametrize("max_length", [4, 5, 13, 40])
+@pytest.mark.parametrize("stride", [None, 1, 7, 1000])
+def test_hostile_texts(max_length: int, stride: int | None) -> None:
+    questions = ["a b?", "", "abcdefg abc d e f g", "北京"]
+    rows = list(itertools.product(questions, HOSTILE))
+    check([question for question, _ in rows], [context for _, context in rows], max_length, stride)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(st.tuples(texts, texts), min_size=1, max_size=4),
+    st.integers(4, 40),
+    st.none() | st.integers(1, 30),
+)
+def test_any_texts(rows: list[tuple[list, list]], max_length: int, stride: int | None) -> None:
+    questions, contexts = (
+        [" ".join(text) for text in column] for column in zip(*rows, strict=True)
+    )
+    check(questions, contexts, max_length, stride)
+
+
+def test_offsets_cut_the_tokens_out_of_the_text() -> None:
+    context = "😀 北京 abc é." * 9
+    windows = window(["a"], [context], 16)
+    ids, starts, ends = (x.numpy() for x in (windows.inputs["input_ids"], *windows.tokens[1:]))
+    for w, place in zip(*np.nonzero(starts >= 0), strict=True):
+        piece = tokenizer().vocabulary[ids[w, place]]
+        stretch = context[starts[w, place] : ends[w, place]]
+        # The accent is stripped, and with it the one character that is not in the vocabulary.
+        assert piece.removeprefix("##") == stretch or (piece, stretch) == ("e", "é")
+
+
+def test_invalid_bytes_count_as_python_reads_them() -> None:
+    for context in INVALID:
+        readable = context.decode("utf-8", "replace")
+        found, expected = (window(["a"], [text], 8) for text in (context, readable))
+        for one, other in zip(tf.nest.flatten(found), tf.nest.flatten(expected), strict=True):
+            assert np.array_equal(one, other)
+
+
+def test_a_short_context_is_what_the_tokenizer_makes_of_the_pair() -> None:
+    questions, contexts = ["a b", "", "北京 😀"], ["c d e f", "abcdefg", ""]
+    windows = window(questions, contexts, 64)
+    expected = tokenizer()(questions, contexts, 64)
+    for name, tensor in windows.inputs.items():
+        assert np.array_equal(tensor, expected[name]), name
+
+
+def test_no_rows_and_graphs() -> None:
+    empty = window([], [], 16)
+    assert empty.inputs["input_ids"].shape == (0, 1) and empty.tokens.owner.shape == (0,)
+
+    strings = tf.TensorSpec([None], tf.string)
+    graph = tf.function(
+        lambda q, c: window_contexts(tokenizer(), q, c, 16), input_signature=[strings, strings]
+    )
+    questions = ["a b"] * len(HOSTILE)
+    eager = window(questions, HOSTILE, 16)
+    for one, other in zip(
+        tf.nest.flatten(graph(questions, HOSTILE)), tf.nest.flatten(eager), strict=True
+    ):
+        assert np.array_equal(one, other)

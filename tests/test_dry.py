@@ -1,0 +1,49 @@
+"""What a dry run looks at: the longest examples of every task."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.tiny import write_entities, write_messages, write_questions
+from tfpipe import train
+from tfpipe.config import TrainConfig
+from tfpipe.data.parts import read_for
+from tfpipe.data.read import Columns
+from tfpipe.model.sources import make_tiny
+from tfpipe.tasks import TASKS
+from tfpipe.training.dry import take_longest
+
+FILES = {
+    "classify": ("a.tsv", write_messages),
+    "tag": ("a.conll", write_entities),
+    "qa": ("a.json", write_questions),
+}
+CASES = [("classify", "head"), ("classify", "windows"), ("tag", "head"), ("qa", "head")]
+
+
+@pytest.mark.parametrize("name,long_text", CASES)
+def test_the_longest_examples(name: str, long_text: str, tmp_path: Path) -> None:
+    ending, write = FILES[name]
+    rules, config = TASKS[name], TrainConfig(task=name, long_text=long_text)
+    examples = read_for(str(write(tmp_path / ending, rows=40)), Columns(), rules)
+    task = rules.from_labels(examples.labels or [], config)
+    texts = [*examples.texts, *(examples.text_pairs or ())]
+    model = make_tiny(task.label_names, texts, head=task.head)
+    whole = task.label(examples, model.tokenizer, 16)
+    part = task.label(take_longest(whole, 5), model.tokenizer, 16)
+    assert part.full_lengths.tolist() == sorted(whole.full_lengths)[::-1][:5]
+    assert len(take_longest(whole, 1000)) == 40
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name,long_text", CASES[1:])
+def test_a_dry_run_of_other_inputs(
+    name: str, long_text: str, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    ending, write = FILES[name]
+    given = ["--task", name, "--train", str(write(tmp_path / ending)), "--long-text", long_text]
+    usual = ["--model", "tiny", "--batch-size", "8", "--max-length", "12", "--dry-run"]
+    assert train.main([*given, *usual]) == 0
+    assert "8 texts predicted as in training" in capsys.readouterr().err

@@ -1,0 +1,74 @@
+"""Heads: the fast graph's answers are those of the transformers class, and come back from disk."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tfpipe.model import checkpoint, sources
+from tfpipe.model.head import ARCHITECTURES, Head
+
+TEXTS = ["where is my card", "退款 please", "card", "money back now please"]
+HEADS = {
+    "sequence": Head("sequence", "regression", {"task": "regress", "mean": 2.5}),
+    "token": Head("token", None, {"task": "tag"}),
+    "span": Head("span", None, {"task": "qa"}),
+}
+LABELS = {"sequence": ["value"], "token": ["O", "B-X", "I-X"], "span": ["start", "end"]}
+
+
+@pytest.mark.parametrize("kind", ARCHITECTURES)
+def test_the_fast_graph_equals_stock_bert(kind: str, tmp_path: Path) -> None:
+    model = sources.make_tiny(LABELS[kind], TEXTS, head=HEADS[kind])
+    batch = model.tokenizer(TEXTS, max_length=10)
+    real = batch["attention_mask"].numpy() > 0
+    stock = model.stock_logits(batch).numpy()
+    columns = len(LABELS[kind])
+    shape = (4, columns) if kind == "sequence" else (*real.shape, columns)
+    assert stock.shape == shape and model.encoder is not None
+    for packed in (False, True):
+        fast = replace(model, packed=packed).logits(batch).numpy()
+        if kind != "sequence":
+            fast, wanted = fast[real], stock[real]
+        else:
+            wanted = stock
+        np.testing.assert_allclose(fast, wanted, atol=1e-5)
+    dropped = model.logits(batch, training=True).numpy()
+    assert not np.allclose(dropped[real] if kind != "sequence" else dropped, wanted)
+
+    # ---- and again from the folder
+    checkpoint.save(model, tmp_path)
+    again = checkpoint.load(tmp_path)
+    assert again.head == model.head and again.label_names == LABELS[kind]
+    np.testing.assert_array_equal(again.stock_logits(batch), stock)
+    settings = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
+    assert settings["architectures"] == [ARCHITECTURES[kind]]
+    assert settings["tfpipe"] == HEADS[kind].settings
+    checkpoint.store_settings(tmp_path, {"task": "x", "thresholds": [0.5]})
+    assert checkpoint.load(tmp_path).head.settings == {"task": "x", "thresholds": [0.5]}
+
+
+def test_transformers_loads_a_regression(tmp_path: Path) -> None:
+    from transformers import TFAutoModelForSequenceClassification
+
+    model = sources.make_tiny(["value"], TEXTS, head=HEADS["sequence"])
+    checkpoint.save(model, tmp_path)
+    theirs, notes = TFAutoModelForSequenceClassification.from_pretrained(
+        tmp_path, output_loading_info=True
+    )
+    assert not any(notes.values()), notes
+    assert theirs.config.num_labels == 1 and theirs.config.problem_type == "regression"
+    batch = model.tokenizer(TEXTS, max_length=10)
+    np.testing.assert_allclose(theirs(**batch).logits, model.logits(batch), atol=1e-5)
+
+
+def test_a_folder_of_another_head_starts_fresh(tmp_path: Path) -> None:
+    checkpoint.save(sources.make_tiny(["a", "b"], TEXTS), tmp_path)
+    model = checkpoint.load(tmp_path, LABELS["token"], HEADS["token"])
+    batch = model.tokenizer(TEXTS, max_length=10)
+    assert model.logits(batch).shape[-1] == 3
+    assert model.head.settings == {"task": "tag"}

@@ -1,0 +1,360 @@
+"""report.html: sections by what there is, hostile texts shown and not run, both languages."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from tests.test_report import HOSTILE, NAMES, Page, make_evaluation
+from tfpipe.data.read import Columns, Examples
+from tfpipe.data.spans import Span
+from tfpipe.report.curves import curves_figure
+from tfpipe.report.data_section import describe_data
+from tfpipe.report.describe import figures_of, goodness_of, sections_of
+from tfpipe.report.images import png, svg
+from tfpipe.report.matrix import draw_matrix
+from tfpipe.report.page import MOST_CHARACTERS, Report, cut, format_cost, render_page, write_page
+from tfpipe.report.scores_section import describe_abstention
+from tfpipe.report.sections import Confusion, Figures
+from tfpipe.report.slices import slices_by_length, slices_by_source
+from tfpipe.report.templates import format_number
+from tfpipe.report.wording import Wording
+from tfpipe.tasks.answering.evaluation import QAEvaluation
+from tfpipe.tasks.evaluation import Evaluation
+from tfpipe.tasks.multilabel_evaluation import MultilabelEvaluation
+from tfpipe.tasks.regress_evaluation import RegressEvaluation
+from tfpipe.tasks.scores.abstain import figures, held_out_figures, threshold_for_scope
+from tfpipe.tasks.tagging.evaluation import TagEvaluation
+
+HISTORY = [
+    {"epoch": 1, "loss": None, "dev_loss": 1.2, "dev_accuracy": 0.5, "dev_macro_f1": 0.4},
+    {"epoch": 2, "loss": 0.7, "dev_loss": 0.9, "dev_accuracy": 0.7, "best": True},
+    {"epoch": 3, "loss": 0.4, "dev_loss": 1.0, "dev_accuracy": 0.6, "best": False},
+]
+ENGLISH = Wording("en")
+SETTINGS = {"temperature": 1.3}
+
+
+def make_report(evaluation: Evaluation, language: str = "en") -> Report:
+    """A page with every section."""
+    names = evaluation.label_names
+    outside = NAMES.index("plain") if "plain" in names else None
+    evaluation = replace(evaluation, abstain_below=0.8, outside=outside)
+    labels = [names[gold] for gold in evaluation.gold]
+    columns = Columns("text", None, "label")
+    dev = Examples(evaluation.texts, None, labels, "<i>.csv", columns)
+    train = replace(dev, labels=[names[0]] * len(labels), path="train \u202e.csv")
+    goodness = goodness_of(evaluation)
+    lengths = np.arange(len(labels)) + 3
+    sources = ["<b>app</b>", "邮件"] * (len(labels) // 2)
+    return Report(
+        title="<b>run</b>",
+        task="classify",
+        language=language,
+        made="2026-11-22",
+        dev=figures_of(evaluation),
+        data=describe_data(
+            *({"train": train, "dev": dev}, [(name, 40 + n, n) for n, name in enumerate(names)]),
+            *(lengths, 128, {"dev": goodness.values}, goodness.figure),
+        ),
+        history=HISTORY,
+        best_by="accuracy",
+        slices=[
+            slices_by_length(goodness.values, lengths, "accuracy"),
+            slices_by_source(goodness.values, sources, "accuracy"),
+        ],
+        cost={"seconds": 75.0, "examples_per_second": 105.25, "parameters": 7, "model_bytes": 9e6},
+        command="python -m tfpipe.train --train 'my file.csv'",
+        settings="task: classify\ntext: <script>\n",
+        hashes={"train": "ab" * 32},
+        environment={"python": "3.11"},
+        next_commands=["python -m tfpipe.export runs/x --to exports/x"],
+        **sections_of(evaluation, None, SETTINGS),
+    )
+
+
+def make_answers(count: int, context: str = "") -> QAEvaluation:
+    """Every second answer is wrong, a quarter of the questions have none."""
+    texts = [f"which | city {n}? | {context} I like Paris a | lot." for n in range(count)]
+    begin = len(context) + 8
+    answers, starts, gold = [], [], []
+    for n in range(count):
+        wrong, silent = n % 2 == 0, n % 4 > 1
+        answers.append("" if silent != wrong else "like" if wrong and not silent else "Paris")
+        starts.append(-1 if not answers[-1] else begin - (5 if answers[-1] == "like" else 0))
+        gold.append([] if silent else ["Paris"])
+    answered = np.array(answers, object)
+    start = np.array(starts)
+    end = np.where(start < 0, -1, start + [len(answer) for answer in answers])
+    outputs = {
+        "answer": answered,
+        "start": start,
+        "end": end,
+        "score": np.linspace(0, 1, count, dtype=np.float32),
+    }
+    return QAEvaluation(texts, gold, outputs, 0.5)
+
+
+def report_interval(evaluation: Evaluation) -> float:
+    return figures_of(evaluation).intervals["accuracy"].low
+
+
+def shown(report: Report) -> Page:
+    return Page(render_page(report))
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_hostile_texts_are_shown_and_run_nothing(tmp_path, language):
+    evaluation = make_evaluation(6, 120, NAMES)
+    write_page(tmp_path / "report.html", make_report(evaluation, language))
+    assert [file.name for file in tmp_path.iterdir()] == ["report.html"]
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    page = Page(html)
+    assert page.count("script") == 1 and page.count("img") == 0
+    # The figures on top are the page's only <b>.
+    assert page.count("b") == sum(a.get("class") == "tile" for _, a in page.tags)
+    assert HOSTILE[0] in page.text and HOSTILE[2][:MOST_CHARACTERS] in page.text
+    assert all(name in page.text for name in NAMES)
+    assert "python -m tfpipe.train --train 'my file.csv'" in page.text
+    assert not any(name.startswith("on") for _, attributes in page.tags for name in attributes)
+    assert ("zh-CN" if language == "zh" else "en") == page.tags[0][1]["lang"]
+
+
+def test_every_texts_cell_keeps_its_direction_to_itself():
+    page = shown(make_report(make_evaluation(6, 120, NAMES)))
+    cells = [a for tag, a in page.tags if tag == "td" and a.get("class") == "text"]
+    assert len(cells) >= 40 and all(a["dir"] == "auto" for a in cells)
+
+
+def test_the_page_fetches_nothing():
+    page = shown(make_report(make_evaluation(6, 120, NAMES)))
+    links = [
+        attributes[name] or ""
+        for _, attributes in page.tags
+        for name in ("src", "href", "xlink:href", "action", "srcset", "data")
+        if name in attributes
+    ]
+    assert links and all(link.startswith("#") for link in links)
+    assert page.count("link") == page.count("iframe") == page.count("object") == 0
+    policies = [a["content"] for _, a in page.tags if "http-equiv" in a]
+    assert len(policies) == 1 and policies[0].startswith("default-src 'none'; img-src data:;")
+
+
+def test_links_lead_to_every_section():
+    page = shown(make_report(make_evaluation(3, 60)))
+    sections = {a["id"] for tag, a in page.tags if tag == "section"}
+    assert {a["href"][1:] for tag, a in page.tags if tag == "a"} == sections
+    assert len(sections) == 13
+
+
+def test_long_reports_are_folded_and_short_ones_open():
+    def folded(page: Page) -> int:
+        return sum(tag == "details" and "open" not in a for tag, a in page.tags)
+
+    # The settings are always folded.
+    assert folded(shown(make_report(make_evaluation(3, 60)))) == 1
+    assert folded(shown(make_report(make_evaluation(30, 60)))) == 3
+
+
+def test_the_page_stays_small_with_150_labels(tmp_path):
+    evaluation = make_evaluation(150, 3_000, [*NAMES, "long " * 500])
+    report = make_report(replace(evaluation, texts=['"' * 200_000] * 3_000))
+    write_page(tmp_path / "report.html", replace(report, test=figures_of(evaluation)))
+    assert 100_000 < (tmp_path / "report.html").stat().st_size < 2_000_000
+
+
+def test_a_perfect_run_is_doubted():
+    gold = np.array([0, 1, 0, 1])
+    scores = np.eye(2, dtype=np.float32)[gold]
+    evaluation = Evaluation(["a", "b", "c", "d"], ["no", "yes"], gold, scores, 0.0)
+    page = shown(replace(make_report(evaluation), history=[], next_commands=[]))
+    assert "No example of dev was answered wrongly." in page.text
+    assert "Learning curves" not in page.text and "Mixed up most often" not in page.text
+    assert "Every answer was right." in page.text and "up to 75.0%" in page.text
+
+
+def test_the_top_says_what_how_well_and_what_to_watch():
+    evaluation = make_evaluation(3, 300)
+    text = " ".join(shown(make_report(evaluation)).text.split())
+    accuracy = f"{evaluation.figures['accuracy']:.1%}"
+    plain = Report("x", "classify", figures_of(evaluation), label_count=3)
+    assert f"one of 3 labels, and is right for {accuracy} of the texts" in shown(plain).text
+    assert "one of 3 labels or no answer: it answers for 2.0% of the texts" in text
+    assert "Measured on 300 examples that it was not trained on. Trained on 300 examples." in text
+    low = report_interval(evaluation)
+    assert f"{low:.1%}–" in text and "percentile bootstrap" in text
+    assert "300 dev examples are in train, too: the figures flatter." in text
+    assert "1,000 times" in text
+
+
+def test_no_better_than_the_majority_is_said():
+    gold = np.array([0] * 90 + [1] * 10)
+    scores = np.tile(np.float32([0.9, 0.1]), (100, 1))
+    evaluation = Evaluation([str(n) for n in range(100)], ["no", "yes"], gold, scores, 0.3)
+    report = Report("x", "classify", figures_of(evaluation), **sections_of(evaluation))
+    text = shown(report).text
+    assert "No better than always answering “\u2068no\u2069”" in text
+    assert "“\u2068yes\u2069” is taken for “\u2068no\u2069” in 100% of its texts" in text
+
+
+def test_half_pairs_of_json_are_written(tmp_path):
+    evaluation = make_evaluation(3, 30)
+    texts = [json.loads('"half \\ud83d pair"'), *evaluation.texts[1:]]
+    write_page(tmp_path / "report.html", make_report(replace(evaluation, texts=texts)))
+    assert "half ? pair" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_figures_alone_make_a_page():
+    for task in ("classify", "regress"):
+        values = {"accuracy": 0.5, "pearson": 0.5, "mae": 1.0, "examples": 7}
+        page = shown(Report("x", task, Figures(values)))
+        assert {a["id"] for tag, a in page.tags if tag == "section"} == {"figures", "run"}
+
+
+def test_multilabel_shows_thresholds_and_calibration():
+    random = np.random.default_rng(1)
+    scores = random.random((80, 4), np.float32)
+    gold = random.random((80, 4)) < scores
+    texts = [f"text {n}" for n in range(80)]
+    evaluation = MultilabelEvaluation(
+        texts, ["a", "<b>", "公司", "d"], gold, scores, scores > 0.4, 0.5
+    )
+    sections = sections_of(evaluation, evaluation, {"thresholds": [0.4] * 4})
+    page = shown(Report("x", "multilabel", figures_of(evaluation), **sections))
+    assert {"classes", "calibration", "mistakes"} <= {a.get("id") for _, a in page.tags}
+    assert "given from score" in page.text and "<b>" in page.text and "F1 on test" in page.text
+
+
+def test_regress_shows_points_and_largest_errors():
+    random = np.random.default_rng(1)
+    gold = random.random(2000, np.float32) * 5
+    texts = [f"text {n}" for n in range(2000)]
+    evaluation = RegressEvaluation(texts, gold, gold + random.normal(size=2000), 0.5)
+    page = shown(Report("x", "regress", figures_of(evaluation), **sections_of(evaluation)))
+    assert "Largest errors" in page.text and "off by" in page.text and "1,500 of 2,000" in page.text
+
+
+def test_tag_shows_types_and_what_was_found():
+    gold = [[Span(0, 3, "person")], []] * 20
+    outputs = {
+        "entity": np.array([["person"], ["<place>"]] * 20),
+        "start": np.zeros((40, 1), np.int32),
+        "end": np.full((40, 1), 3, np.int32),
+        "score": np.full((40, 1), 0.9, np.float32),
+    }
+    evaluation = TagEvaluation(["Ann sings", "One sings"] * 20, ["person"], gold, outputs, 0.1)
+    page = shown(Report("x", "tag", figures_of(evaluation), **sections_of(evaluation)))
+    assert "entities of 2 types" in page.text and "100.0% of those that are there" in page.text
+    assert "<place>: One" in page.text and "entities of the type in dev" in page.text
+
+
+def test_qa_shows_figures_with_intervals_and_mistakes():
+    evaluation = make_answers(40)
+    page = shown(Report("x", "qa", figures_of(evaluation), **sections_of(evaluation)))
+    text = " ".join(page.text.split())
+    assert "says that it holds no answer: 50.0% of the answers are exactly right" in text
+    assert "accuracy without answer0.500" in text and "F1 with answer0.500" in text
+    assert "20 answers without a right word" in text and "word for word" in text
+    low = figures_of(evaluation).intervals["no_answer_accuracy"].low
+    assert 0.2 < low < 0.45 and f"{low:.3f}–" in text
+    marks = [a["class"] for tag, a in page.tags if tag == "mark"]
+    assert "gold " in marks and " predicted" in marks
+    assert page.count("i") == page.count("script") - 1 == 0
+
+
+def test_a_page_of_ten_thousand_long_questions_stays_small(tmp_path):
+    evaluation = make_answers(10_000, '<b onclick="x">' * 200)
+    write_page(
+        tmp_path / "report.html",
+        Report("x", "qa", figures_of(evaluation), **sections_of(evaluation)),
+    )
+    assert (tmp_path / "report.html").stat().st_size < 300_000
+
+
+def test_held_back_answers_are_told_of_as_new_texts_will_have_them():
+    random = np.random.default_rng(3)
+    gold = random.integers(4, size=400)
+    scores = random.dirichlet(np.full(4, 0.3), size=400).astype(np.float32)
+    scores[np.arange(400), gold] += 1.5 * (gold < 3)
+    scores /= scores.sum(axis=1, keepdims=True)
+    evaluation = Evaluation(
+        [f"text {n}" for n in range(400)], ["a", "b", "c", "oos"], gold, scores, 0.3
+    )
+    threshold = threshold_for_scope(replace(evaluation, outside=3).answered)
+    evaluation = replace(evaluation, abstain_below=threshold, outside=3)
+    found = describe_abstention(evaluation, evaluation)
+    expected = held_out_figures(evaluation.answered)
+    assert found.chosen == found.test == figures(evaluation.answered, threshold)
+    assert found.expected == expected and found.out_of_scope == "oos"
+    report = Report("x", "classify", figures_of(evaluation), **sections_of(evaluation))
+    text = " ".join(shown(report).text.split())
+    assert f"one of 3 labels or none: {expected.in_scope_accuracy:.1%} of the texts" in text
+    both = f"{found.chosen.in_scope_accuracy:.1%}{expected.in_scope_accuracy:.1%}"
+    assert f"texts in scope that get their label{both}" in text
+    assert "to expect" in text and "out-of-scope recall" in text
+    # Without texts out of scope there is a promise about the answers that are given, and no more.
+    plain = replace(evaluation, outside=None)
+    assert describe_abstention(plain).expected is None
+    text = shown(Report("x", "classify", figures_of(plain), **sections_of(plain))).text
+    assert "labels or no answer: it answers for" in text and "to expect" not in text
+    assert describe_abstention(replace(plain, abstain_below=None)) is None
+
+
+def test_the_matrix_parses_and_tells_each_cell():
+    evaluation = make_evaluation(6, 120, NAMES)
+    matrix = draw_matrix(Confusion(NAMES, evaluation.confusion, ()), ENGLISH)
+    root = ElementTree.fromstring(str(matrix.svg))
+    words = [node.text for node in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert "退款_查询" in words and '<script>"x"' in words
+    titles = [node.text for node in root.iter("{http://www.w3.org/2000/svg}title")]
+    assert len(titles) == matrix.cells == np.count_nonzero(evaluation.confusion)
+    assert matrix.svg == draw_matrix(Confusion(NAMES, evaluation.confusion, ()), ENGLISH).svg
+    numbers = sum(int(word) for word in words if word and re.fullmatch(r"\d+", word))
+    assert numbers == 120
+
+
+def test_a_large_matrix_keeps_the_labels_and_cells_with_most():
+    counts = np.random.default_rng(2).integers(1, 9, size=(210, 210))
+    counts[:, 7] = counts[7] = 0
+    names = [f"label_{n}" for n in range(210)]
+    matrix = draw_matrix(Confusion(names, counts, ()), ENGLISH)
+    assert matrix.large and matrix.labels == 200 and "label_7<" not in matrix.svg
+    assert matrix.cells == 4000 < matrix.all_cells and len(matrix.svg) < 1_200_000
+
+
+def test_curves_show_losses_and_shares_but_no_counts():
+    rows = [{**row, "dev_examples": 300.0} for row in HISTORY]
+    words = svg(curves_figure(rows, ENGLISH))
+    assert ">accuracy<" in words and ">macro F1<" in words and ">train<" in words
+    assert ">examples<" not in words
+    assert words.count(">kept<") == 2
+    assert len(png(curves_figure(HISTORY[:1], ENGLISH))) > 1_000
+    assert words == svg(curves_figure(rows, ENGLISH))
+    assert "准确率" in svg(curves_figure(rows, Wording("zh")))
+
+
+def test_pictures_follow_the_page_colours():
+    words = svg(curves_figure(HISTORY, ENGLISH))
+    assert "var(--line-1)" in words and "currentColor" in words
+    assert "#000000" not in words and "#2b6cb0" not in words and "<!--" not in words
+    ids = re.findall(r'\bid="([^"]*)"', words)
+    assert ids and all(name.startswith("curves-") for name in ids) and len(ids) == len(set(ids))
+
+
+def test_numbers_costs_and_long_texts():
+    numbers = [1234, 0.91537, 105.25, 22_713_216.0, None, float("nan"), "12 / 33", True]
+    assert [format_number(number) for number in numbers] == [
+        *("1,234", "0.915", "105.2", "22,713,216", "–", "–", "12 / 33", "True")
+    ]
+    costs = [("seconds", 7322.0), ("seconds", 75.0), ("seconds", 7.25), ("model_bytes", 9.14e7)]
+    assert [format_cost(value, name, ENGLISH) for name, value in costs] == [
+        *("2 h 2 min", "1 min 15 s", "7.2 s", "91.4 MB")
+    ]
+    assert cut("short", ENGLISH) == "short"
+    long = cut("x" * (MOST_CHARACTERS + 1), ENGLISH)
+    assert long.endswith(f"({MOST_CHARACTERS + 1:,} characters in all)")

@@ -1,0 +1,105 @@
+"""What TensorBoard shows of each task: at most two pictures, which no name can break."""
+
+from __future__ import annotations
+
+import gc
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.test_page import make_answers
+from tests.test_report import HOSTILE, NAMES, make_evaluation, read_events, resident_kilobytes
+from tfpipe.data.spans import Span
+from tfpipe.report.bars import MOST_BARS, Bar, bars_figure
+from tfpipe.report.board import Board
+from tfpipe.report.images import pixels, svg
+from tfpipe.report.pictures import draw_pictures
+from tfpipe.tasks.multilabel_evaluation import MultilabelEvaluation
+from tfpipe.tasks.regress_evaluation import RegressEvaluation
+from tfpipe.tasks.tagging.evaluation import TagEvaluation
+from tfpipe.tasks.task import TaskEvaluation
+
+
+def make_label_sets() -> MultilabelEvaluation:
+    random = np.random.default_rng(1)
+    scores = random.random((60, len(NAMES)), np.float32)
+    texts = [*HOSTILE, *map(str, range(60 - len(HOSTILE)))]
+    return MultilabelEvaluation(
+        texts, NAMES, random.random(scores.shape) < scores, scores, scores > 0.4, 0.5
+    )
+
+
+def make_entities() -> TagEvaluation:
+    outputs = {
+        "entity": np.array([["person"], ["$x^2$ <b>"]] * 20),
+        "start": np.zeros((40, 1), np.int32),
+        "end": np.full((40, 1), 3, np.int32),
+        "score": np.full((40, 1), 0.9, np.float32),
+    }
+    gold = [[Span(0, 3, "person")], []] * 20
+    return TagEvaluation(["Ann sings", "<i> | `x`"] * 20, ["person"], gold, outputs, 0.1)
+
+
+def make_values() -> RegressEvaluation:
+    random = np.random.default_rng(1)
+    gold = random.random(200, np.float32) * 5
+    return RegressEvaluation(
+        [str(n) for n in range(200)], gold, gold + random.normal(size=200), 0.5
+    )
+
+
+EVALUATIONS = {
+    "classify": (lambda: make_evaluation(6, 90, NAMES), ["confusion_matrix", "reliability"]),
+    "multilabel": (make_label_sets, ["label_f1", "reliability"]),
+    "regress": (make_values, ["scatter"]),
+    "tag": (make_entities, ["type_f1", "reliability"]),
+    "qa": (lambda: make_answers(80), ["length_f1", "reliability"]),
+}
+
+
+@pytest.mark.parametrize("task", EVALUATIONS)
+def test_each_task_has_its_pictures(task: str, tmp_path: Path) -> None:
+    make, names = EVALUATIONS[task]
+    evaluation: TaskEvaluation = make()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert [picture.name for picture in draw_pictures(evaluation)] == names
+        with Board(tmp_path) as board:
+            board.on_epoch({"step": 3}, evaluation)
+    events = read_events(tmp_path)
+    tags = events.Tags()["tensors"]
+    assert {f"dev/{name}" for name in names} | {"dev/mistakes"} <= set(tags)
+    for name in names:
+        width, height, picture = tf.make_ndarray(events.Tensors(f"dev/{name}")[0].tensor_proto)
+        shown = tf.io.decode_png(picture).numpy()
+        assert shown.shape == (int(height), int(width), 3) and shown.std() > 5
+
+
+def test_bars_are_as_long_as_their_values() -> None:
+    figure = bars_figure([Bar("a", 1.0, "9"), Bar("公司 $x$", 0.5, "7"), Bar("c", 0.0, "1")], "F1")
+    red, green, blue = np.moveaxis(pixels(figure).astype(int), -1, 0)
+    rows = ((blue > red + 60) & (blue > green + 30)).sum(axis=1)
+    lengths = sorted(set(rows[rows > 50].tolist()))
+    assert len(lengths) == 2 and abs(lengths[1] - 2 * lengths[0]) <= 4
+    assert "$x$" in svg(figure)
+    many = svg(bars_figure([Bar(f"n{n}", 0.5, "") for n in range(99)], "F1 by label"))
+    assert f">n{MOST_BARS - 1}<" in many and f">n{MOST_BARS}<" not in many
+    assert "the first 60 of 99" in many
+    assert len(pixels(bars_figure([], "F1")))
+
+
+@pytest.mark.slow
+def test_many_epochs_take_no_memory(tmp_path: Path) -> None:
+    evaluation = make_evaluation(2, 60)
+    with Board(tmp_path) as board:
+        for epoch in range(2):
+            board.on_epoch({"step": epoch}, evaluation)
+        gc.collect()
+        before = resident_kilobytes()
+        for epoch in range(2, 10):
+            board.on_epoch({"step": epoch}, evaluation)
+        # A picture that stays takes two megabytes.
+        assert resident_kilobytes() - before < 16_000

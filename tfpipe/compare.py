@@ -1,0 +1,167 @@
+"""`python -m tfpipe.compare RUN_A RUN_B --data FILE`: is B really better?"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tfpipe.cli import parse, parser_for, run, say
+from tfpipe.config import FIGURES, CompareConfig, EvaluateConfig
+from tfpipe.errors import UserError
+
+if TYPE_CHECKING:
+    from tfpipe.comparing.verdict import Comparison
+    from tfpipe.data.read import Examples
+    from tfpipe.predicting.labelled import Model
+    from tfpipe.tasks.task import TaskEvaluation
+
+ABOUT = """Hold two models, each a run or an export, against each other on labelled texts: is B
+really better than A, or would other texts say otherwise? Paired bootstrap of every figure, exact
+McNemar test, the labels and texts that change."""
+EXAMPLE = "python -m tfpipe.compare runs/support runs/support-2 --data test.tsv --out changed.tsv"
+
+
+def compare(config: CompareConfig) -> Comparison:
+    """Compare as configured.
+
+    Raises UserError for what the user can mend: folders that hold no models, models of different
+    tasks, labels that one of them does not know, no data to compare on.
+    """
+    from tfpipe.comparing.bootstrap import paired_bootstrap
+    from tfpipe.comparing.changes import find_changes, label_changes, write_changes
+    from tfpipe.comparing.figures import HELD_BACK, PAIRS
+    from tfpipe.comparing.labels import note_other_labels, refuse_unknown_labels
+    from tfpipe.comparing.seen import what_they_saw
+    from tfpipe.comparing.verdict import Comparison
+    from tfpipe.predicting.labelled import find_model
+
+    # ---- what can be refused before a model answers
+    if config.out is not None:
+        _refuse_out(config.out)
+    models = {"A": find_model(config.run_a), "B": find_model(config.run_b)}
+    _refuse_unlike(models)
+    task = models["A"].task_name
+    examples = _read_data(config, models)
+    tasks = {name: model.task for name, model in models.items()}
+    refuse_unknown_labels(examples, tasks)
+
+    # ---- what they saw of the data, and what they answer
+    seen = what_they_saw(
+        examples,
+        {name: model.run for name, model in models.items()},
+        {name: model.train_sha256 for name, model in models.items()},
+    )
+    notes, answers = note_other_labels(tasks), {}
+    if models["A"].folder.resolve() == models["B"].folder.resolve():
+        notes = ["A and B are the same model", *notes]
+    for name, model in models.items():
+        notes += seen[name].sentences(name, len(examples))
+        say(f"{name}: {len(examples):,} texts, {model.folder}")
+        answers[name] = _ask(model, examples, config)
+
+    # ---- what that tells
+    pair = PAIRS[task](answers["A"], answers["B"])
+    say(f"paired bootstrap: {config.resamples:,} drawings")
+    differences = paired_bootstrap(
+        *(pair.sizes, pair.a.figures, pair.b.figures, FIGURES[task] | HELD_BACK),
+        *(config.resamples, config.confidence, config.seed),
+    )
+    changes = find_changes(answers["A"].texts, pair)
+    if config.out is not None:
+        write_changes(Path(config.out), changes)
+        say(f"{len(changes):,} texts are in {config.out}")
+    return Comparison(
+        a=str(models["A"].folder),
+        b=str(models["B"].folder),
+        data=examples.path,
+        texts=len(examples),
+        confidence=config.confidence,
+        differences=differences,
+        agreement=pair.agreement,
+        changes=changes,
+        labels=label_changes(pair),
+        notes=[*notes, *pair.notes],
+        quality=pair.quality,
+        graded=pair.graded,
+        trained_on={name: one.trained_on for name, one in seen.items()},
+    )
+
+
+def _refuse_out(out: str) -> None:
+    from tfpipe.predicting.part import refuse_taken
+
+    if not out.endswith(".tsv"):
+        raise UserError("--out is written as .tsv alone", out, "name it NAME.tsv")
+    refuse_taken(Path(out))
+
+
+def _refuse_unlike(models: Mapping[str, Model]) -> None:
+    """Raise UserError for models of different tasks."""
+    a, b = models["A"], models["B"]
+    if a.task_name != b.task_name:
+        raise UserError(
+            "models of different tasks cannot be compared",
+            f"A is for the task {a.task_name}, B for {b.task_name}",
+            "give two runs or exports of one task",
+        )
+
+
+def _read_data(config: CompareConfig, models: Mapping[str, Model]) -> Examples:
+    """The file, or the dev examples that both runs have; raises UserError."""
+    from tfpipe.data.parts import read_for
+    from tfpipe.data.read import Columns
+    from tfpipe.tasks import TASKS
+
+    if config.data is not None:
+        columns = Columns(config.text, config.text_pair, config.label)
+        return read_for(config.data, columns, TASKS[models["A"].task_name])
+    a, b = models["A"].run, models["B"].run
+    if a is None or b is None:
+        raise UserError(
+            "there is no data to compare on",
+            "an export has no dev examples with it",
+            "give labelled texts that neither model was trained on with --data",
+        )
+    if a.data.get("dev_sha256") != b.data.get("dev_sha256"):
+        raise UserError(
+            "there is no data to compare on",
+            "the runs have different dev examples, of which each may have trained on the other's",
+            "give labelled texts that neither run was trained on with --data",
+        )
+    return a.read_dev()
+
+
+def _ask(model: Model, examples: Examples, config: CompareConfig) -> TaskEvaluation:
+    """What a model says about the examples: a run here, an export as its users load it."""
+    from tfpipe.evaluate import evaluate
+    from tfpipe.predicting.labelled import ask_export
+
+    if model.run is None:
+        return ask_export(model, examples)
+    names = ("data", "text", "text_pair", "label", "batch_size")
+    same = {name: getattr(config, name) for name in names}
+    return evaluate(EvaluateConfig(run=str(model.folder), **same))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    arguments = sys.argv[1:] if arguments is None else arguments
+    parser = parser_for(CompareConfig, "tfpipe.compare", ABOUT, EXAMPLE)
+
+    def command() -> None:
+        config = parse(parser, CompareConfig, arguments)
+        from tfpipe.comparing.table import render_table
+
+        found = compare(config)
+        if config.json:
+            print(json.dumps(found.as_json(config.show)))
+        else:
+            print("\n".join(render_table(found, config.show)))
+
+    return run(command)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,48 @@
+"""What two models said of the same examples, in the form that every comparison takes up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tfpipe.comparing.bootstrap import Figures
+from tfpipe.comparing.mcnemar import Agreement
+
+
+@dataclass(frozen=True)
+class Side:
+    """One model's answers to N examples.
+
+    figures: over drawings of the groups; said: each answer as predictions.tsv writes it; score:
+    float [N], each answer's; quality: float [N], how good it is; right: bool [N], whether it is
+    wholly right; by_label: label, recall, f1 and support of each label, empty without labels.
+    """
+
+    figures: Figures
+    said: Sequence[str]
+    score: Sequence[float]
+    quality: np.ndarray
+    right: np.ndarray
+    by_label: Sequence[Mapping[str, Any]] = ()
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two models' answers to the same N examples, in M groups that no figure tells apart.
+
+    sizes: int [M], examples in each group; gold: as predictions.tsv writes it; quality: what that
+    of the answers is; graded: whether wrong answers can be more or less so; notes: what the reader
+    must know of the figures.
+    """
+
+    sizes: np.ndarray
+    gold: Sequence[str]
+    a: Side
+    b: Side
+    agreement: Agreement
+    quality: str
+    graded: bool = True
+    notes: Sequence[str] = ()

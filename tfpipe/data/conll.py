@@ -1,0 +1,209 @@
+"""Two-column CoNLL files, a token and its tag a line, to texts with marked entities."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tfpipe.data.lines import DataFile
+from tfpipe.data.read import Columns, Examples
+from tfpipe.data.schemes import Tag, find_breaks, find_entities, recognise_scheme, split_tag
+from tfpipe.data.spans import Span, format_spans
+from tfpipe.errors import UserError
+
+DOCUMENT_START = "-DOCSTART-"
+# Han characters, which BERT's tokenizer takes one by one.
+HAN = re.compile(
+    r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002a6df\U0002a700-\U0002b81f"
+    r"\U0002b920-\U0002ceaf\U0002f800-\U0002fa1f]"
+)
+# Blocks of Chinese and Japanese writing; Korean is written with spaces.
+CJK = re.compile(r"[\u3001-\u303f\u3040-\u30ff\u31f0-\u31ff\ufe30-\ufe4f\uff01-\uff9f]")
+
+
+@dataclass
+class Sentence:
+    """Tokens, their tags, and the line in the file where each stands."""
+
+    tokens: list[str]
+    tags: list[str]
+    lines: list[int]
+
+
+def read_conll(path: str | Path, labelled: bool = True) -> Examples:
+    """A file's sentences as texts, with their entities as labels (see data/spans.py).
+
+    Its scheme is found by its tags. labelled: without it tags are not looked at, and need not be
+    there. Raises UserError for what cannot be read, lines without token or tag, tags without type
+    and sequences that break their scheme.
+    """
+    path = Path(path)
+    file = DataFile(path, path.suffix.lower() == ".gz")
+    sentences = list(_refuse_none(path, read_sentences(file, labelled)))
+    joined = [join_tokens(sentence.tokens) for sentence in sentences]
+    labels = _label(path, sentences, [starts for _, starts in joined]) if labelled else None
+    columns = Columns("text", None, "label" if labelled else None)
+    return Examples([text for text, _ in joined], None, labels, str(path), columns)
+
+
+def read_texts(file: DataFile) -> Iterator[list[str]]:
+    """The sentences of a file that may be larger than memory as rows of one column, the text.
+
+    Raises UserError for a file without any.
+    """
+    sentences = _refuse_none(file.path, read_sentences(file, False))
+    return ([join_tokens(sentence.tokens)[0]] for sentence in sentences)
+
+
+def tells_tags(path: Path) -> bool:
+    """Whether its first sentence has tags, not tokens alone; raises UserError."""
+    sentence = next(read_sentences(DataFile(path, path.suffix.lower() == ".gz"), False), None)
+    return sentence is not None and sentence.tags != sentence.tokens
+
+
+def _refuse_none(path: Path, sentences: Iterator[Sentence]) -> Iterator[Sentence]:
+    """The sentences, once one was seen; raises UserError where there is none."""
+    for first in sentences:
+        return itertools.chain([first], sentences)
+    raise UserError(
+        "the data file has no sentences",
+        str(path),
+        "write a token and its tag a line, and a blank line between sentences",
+    )
+
+
+def read_sentences(file: DataFile, labelled: bool = True) -> Iterator[Sentence]:
+    """The sentences of a file, as they are read; without `labelled`, a token is all they need."""
+    sentence, width = Sentence([], [], []), 0
+    for number, line in enumerate(file.lines(), start=1):
+        line = line.rstrip("\r\n\t ")
+        # Between tabs a token may hold spaces, and be one that is no space in ASCII.
+        fields = [field.strip(" ") for field in line.split("\t")]
+        if len(fields) == 1:
+            fields = fields[0].split(" ") if fields[0] else []
+            fields = [field for field in fields if field]
+        if not any(fields) or fields[0] == DOCUMENT_START:
+            if sentence.tokens:
+                yield sentence
+                sentence = Sentence([], [], [])
+            continue
+        if _is_comment(fields, width):
+            continue
+        _refuse_line(f"{file.path}, line {number}", line, fields, width, labelled)
+        width = width or len(fields)
+        sentence.tokens.append(fields[0])
+        sentence.tags.append(fields[-1])
+        sentence.lines.append(number)
+    if sentence.tokens:
+        yield sentence
+
+
+def join_tokens(tokens: Sequence[str]) -> tuple[str, list[int]]:
+    """The text of the tokens, and where each of them begins in it.
+
+    Between them is a space, as in most scripts, and none between characters of Chinese and
+    Japanese where BERT's tokenizer divides them all the same: its words are always those of the
+    tokens one by one, so that no boundary is lost.
+    """
+    parts: list[str] = []
+    starts: list[int] = []
+    length = 0
+    for token in tokens:
+        if parts and not _runs_on(parts[-1][-1], token[0]):
+            parts.append(" ")
+            length += 1
+        starts.append(length)
+        parts.append(token)
+        length += len(token)
+    return "".join(parts), starts
+
+
+def _runs_on(left: str, right: str) -> bool:
+    """Whether two characters stand side by side without a space, and are yet of two words."""
+    both_cjk = all(HAN.match(c) or CJK.match(c) for c in (left, right))
+    return both_cjk and any(HAN.match(c) or _is_punctuation(c) for c in (left, right))
+
+
+def _is_punctuation(character: str) -> bool:
+    return unicodedata.category(character).startswith("P")
+
+
+def _is_comment(fields: list[str], width: int) -> bool:
+    """Whether a line that begins with # is none of a token, such as the # of a hashtag."""
+    if not fields[0].startswith("#"):
+        return False
+    return len(fields) != (width or 2) or (len(fields) > 1 and split_tag(fields[-1]) is None)
+
+
+def _refuse_line(where: str, line: str, fields: list[str], width: int, labelled: bool) -> None:
+    """Raise UserError for a line that is not a token and its tag."""
+    shown = repr(line if len(line) <= 60 else f"{line[:57]}...")
+    if "\r" in line:
+        raise UserError(
+            "the lines end with carriage returns alone",
+            where,
+            "save the file with the line ends of Unix or Windows",
+        )
+    if not fields[0]:
+        raise UserError(
+            "a line has a tag and no token", f"{where}: {shown}", "add the token, or remove it"
+        )
+    if width and len(fields) != width:
+        raise UserError(
+            "a line has more or fewer columns than those before it",
+            f"{where}: {shown}, {len(fields)} instead of {width}",
+            "write a token and its tag, with a tab or a space between",
+        )
+    if labelled and len(fields) == 1:
+        raise UserError(
+            "a line has one column, and a token and its tag are needed",
+            f"{where}: {shown}",
+            "write the token, a tab, and its tag, such as O or B-person",
+        )
+    if labelled and split_tag(fields[-1]) is None:
+        bare = fields[-1].rstrip("-") in (*"BIESLUM",)
+        raise UserError(
+            "a tag has no type" if bare else "a tag is not of BIO, IOB1 or BIOES",
+            f"{where}: {fields[-1]!r} in {shown}",
+            "write O outside of entities, and B-person, I-person and so on in them",
+        )
+
+
+def _label(path: Path, sentences: list[Sentence], starts: list[list[int]]) -> list[str]:
+    """The entities of each sentence as its label; raises UserError where a scheme is broken."""
+    # Millions of tokens share a few tags.
+    known: dict[str, Tag] = {}
+    for sentence in sentences:
+        for written in sentence.tags:
+            if written not in known:
+                tag = split_tag(written)
+                assert tag is not None
+                known[written] = tag
+    tagged = [[known[written] for written in sentence.tags] for sentence in sentences]
+    scheme = recognise_scheme(tagged)
+    broken = [
+        (sentence, one)
+        for sentence, tags in zip(sentences, tagged, strict=True)
+        for one in find_breaks(tags, scheme)
+    ]
+    if broken:
+        sentence, (place, fix) = broken[0]
+        before = f"after {sentence.tags[place - 1]}" if place else "at the start of a sentence"
+        more = f", and {len(broken) - 1} more such tags" if len(broken) > 1 else ""
+        raise UserError(
+            f"a tag sequence breaks {scheme}, as which the file was read",
+            f"{path}, line {sentence.lines[place]}: {sentence.tags[place]} {before}"
+            f" ({sentence.tokens[place]!r}){more}",
+            f"write {fix}",
+        )
+    return [
+        format_spans(
+            Span(begins[first], begins[limit - 1] + len(sentence.tokens[limit - 1]), kind)
+            for first, limit, kind in find_entities(tags)
+        )
+        for sentence, tags, begins in zip(sentences, tagged, starts, strict=True)
+    ]

@@ -1,0 +1,110 @@
+"""How files write entities as one tag a token: BIO, IOB1 and BIOES, told apart and read.
+
+tokens   Ann   Lee   met   Bob   Ray
+BIO      B-per I-per O     B-per B-per
+IOB1     I-per I-per O     I-per B-per      B only behind an entity of the same type
+BIOES    B-per E-per O     S-per S-per      the last token and a single one are marked
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+BIO, IOB1, BIOES = "BIO", "IOB1", "BIOES"
+OUTSIDE = "O"
+# The same marks by other names: BILOU has L and U, BMES has M.
+OTHER_LETTERS = {"L": "E", "U": "S", "M": "I"}
+
+
+class Tag(NamedTuple):
+    """A tag's letter (O, B, I, E or S) and type; that of O is empty."""
+
+    letter: str
+    type: str
+
+
+class Break(NamedTuple):
+    """A tag that its scheme does not allow: its place in the sentence, and what to write there."""
+
+    place: int
+    fix: str
+
+
+def split_tag(written: str) -> Tag | None:
+    """The tag of a string such as `B-person`; None where it is none, or has no type."""
+    if written == OUTSIDE:
+        return Tag(OUTSIDE, "")
+    letter, dash, kind = written.partition("-")
+    letter = OTHER_LETTERS.get(letter, letter)
+    if letter not in ("B", "I", "E", "S") or not dash or not kind:
+        return None
+    return Tag(letter, kind)
+
+
+def recognise_scheme(sentences: Iterable[Sequence[Tag]]) -> str:
+    """BIO, IOB1 or BIOES: the one that the sentences break least, BIO where both will do."""
+    in_bio = in_iob1 = 0
+    for tags in sentences:
+        if any(tag.letter in "ES" for tag in tags):
+            return BIOES
+        in_bio += sum(1 for _ in _breaks_of_bio(tags))
+        in_iob1 += sum(1 for _ in _breaks_of_iob1(tags))
+    return IOB1 if in_iob1 < in_bio else BIO
+
+
+def find_breaks(tags: Sequence[Tag], scheme: str) -> Iterator[Break]:
+    """The tags of a sentence that its scheme does not allow, in order."""
+    return BREAKS[scheme](tags)
+
+
+def find_entities(tags: Sequence[Tag]) -> list[tuple[int, int, str]]:
+    """(first token, token after the last, type) of a sentence's entities, in any of the schemes."""
+    entities: list[tuple[int, int, str]] = []
+    first: int | None = None
+    for place, (tag, before) in enumerate(_with_before([*tags, Tag(OUTSIDE, "")])):
+        if first is not None and (tag.letter in "OBS" or not _goes_on(before, tag)):
+            entities.append((first, place, before.type))
+            first = None
+        if first is None and tag.letter != OUTSIDE:
+            first = place
+    return entities
+
+
+def _goes_on(before: Tag, tag: Tag) -> bool:
+    """Whether the entity of the token before is open, and of the type of this one."""
+    return before.letter in "BI" and before.type == tag.type
+
+
+def _with_before(tags: Sequence[Tag]) -> Iterator[tuple[Tag, Tag]]:
+    return zip(tags, [Tag(OUTSIDE, ""), *tags], strict=False)
+
+
+def _breaks_of_bio(tags: Sequence[Tag]) -> Iterator[Break]:
+    for place, (tag, before) in enumerate(_with_before(tags)):
+        if tag.letter == "I" and not _goes_on(before, tag):
+            yield Break(place, f"B-{tag.type}, for an entity begins with B")
+
+
+def _breaks_of_iob1(tags: Sequence[Tag]) -> Iterator[Break]:
+    for place, (tag, before) in enumerate(_with_before(tags)):
+        if tag.letter == "B" and not _goes_on(before, tag):
+            yield Break(place, f"I-{tag.type}, for B is only for the second of two that touch")
+
+
+def _breaks_of_bioes(tags: Sequence[Tag]) -> Iterator[Break]:
+    for place, (tag, before) in enumerate(_with_before([*tags, Tag(OUTSIDE, "")])):
+        goes_on = tag.letter in "IE" and _goes_on(before, tag)
+        if before.letter in "BI" and not goes_on:
+            last = "S" if before.letter == "B" else "E"
+            yield Break(place - 1, f"{last}-{before.type}, for the entity ends there")
+        if tag.letter in "IE" and not goes_on:
+            first = "B" if tag.letter == "I" else "S"
+            yield Break(place, f"{first}-{tag.type}, for an entity begins there")
+
+
+BREAKS: dict[str, Callable[[Sequence[Tag]], Iterator[Break]]] = {
+    BIO: _breaks_of_bio,
+    IOB1: _breaks_of_iob1,
+    BIOES: _breaks_of_bioes,
+}

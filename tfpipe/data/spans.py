@@ -1,0 +1,77 @@
+"""Marked stretches of a text, and how a label writes them: `[[0, 6, "person"], ...]` in JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from tfpipe.errors import UserError
+
+
+class Span(NamedTuple):
+    """`text[start:end]`, counted in code points, and what it is."""
+
+    start: int
+    end: int
+    type: str
+
+
+def format_spans(spans: Iterable[Span]) -> str:
+    """The label that `parse_spans` reads back."""
+    return json.dumps([list(span) for span in spans], ensure_ascii=False)
+
+
+def parse_spans(label: str, text: str | None = None, where: str = "a label") -> list[Span]:
+    """The spans of a label, which must be sorted and apart from each other.
+
+    text: what they lie in; None leaves their ends unchecked. where: what an error names, such as
+    a file and row. Raises UserError.
+    """
+    try:
+        values = json.loads(label)
+    except (ValueError, RecursionError):
+        values = None
+    if not isinstance(values, list):
+        raise _refuse("a label is no list of entities", where, label)
+    spans: list[Span] = []
+    for value in values:
+        if not _is_span(value):
+            raise _refuse("an entity is no [start, end, type]", where, json.dumps(value))
+        span = Span(*value)
+        if not 0 <= span.start < span.end or (text is not None and span.end > len(text)):
+            room = "" if text is None else f" in a text of {len(text)} characters"
+            raise UserError(
+                "an entity lies outside of its text, or is empty",
+                f"{where}: {json.dumps(value, ensure_ascii=False)}{room}",
+                "count characters from 0, the end exclusive: text[start:end] is the entity",
+            )
+        if spans and span.start < spans[-1].end:
+            before, this = (json.dumps([*s], ensure_ascii=False) for s in (spans[-1], span))
+            apart = span.end <= spans[-1].start
+            raise UserError(
+                "entities are not in the order of the text" if apart else "two entities overlap",
+                f"{where}: {before}, then {this}",
+                "sort them by start" if apart else "keep one of them: entities cannot be nested",
+            )
+        spans.append(span)
+    return spans
+
+
+def _is_span(value: Any) -> bool:
+    # A bool is an int to Python, and no place in a text.
+    return (
+        isinstance(value, list)
+        and [*map(type, value)] == [int, int, str]
+        and bool(value[2].strip())
+        and value[2] == value[2].strip()
+    )
+
+
+def _refuse(wrong: str, where: str, found: str) -> UserError:
+    shown = found if len(found) <= 80 else f"{found[:77]}..."
+    return UserError(
+        wrong,
+        f"{where}: {shown}",
+        'write [[0, 6, "person"]]: start and end (exclusive) in characters; [] where none is',
+    )

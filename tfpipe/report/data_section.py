@@ -1,0 +1,153 @@
+"""The data as the report tells of it: parts, balance, repeats, texts in two parts, lengths."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from tfpipe.data.check import LONGEST_INPUT
+from tfpipe.data.read import Examples
+from tfpipe.data.spans import parse_spans
+from tfpipe.data.split import example_keys
+from tfpipe.data.squad import load_answers
+from tfpipe.report.sections import Data, Lengths, Overlap, Part, Twin
+
+POINTS = (50, 90, 95, 99, 100)
+MOST_TWINS = 20
+
+
+def describe_data(
+    parts: Mapping[str, Examples],
+    label_counts: Sequence[tuple[str, int, int]],
+    train_lengths: np.ndarray,
+    max_length: int,
+    right: Mapping[str, np.ndarray] | None = None,
+    figure: str | None = None,
+    in_windows: bool = False,
+    tell: Callable[[str, str], str] = lambda text, label: label,
+) -> Data:
+    """The data section.
+
+    parts: examples of `train`, `dev` and perhaps `test`; train_lengths: int [N], tokens with
+    specials before truncation; right: float [N] of a part, what `figure` is the mean of;
+    in_windows: whether inputs over the limit are read in several windows; tell: a label as people
+    read it, from a text and its label.
+    """
+    train = parts["train"]
+    repeated, contradictions = _find_repeats(train)
+    several = {text: labels for text, labels in contradictions.items() if len(labels) > 1}
+    first = next(iter(several), None)
+    return Data(
+        parts=[
+            Part(name, len(part), part.path, _count_empty(part)) for name, part in parts.items()
+        ],
+        columns=[name for name in vars(train.columns).values() if isinstance(name, str)],
+        label_counts=sorted(label_counts, key=lambda row: -row[1]),
+        repeated=repeated,
+        contradictions=len(several),
+        contradiction=None
+        if first is None
+        else (first, sorted({tell(first, label) for label in several[first]})),
+        lengths=describe_lengths(train_lengths, max_length, in_windows),
+        overlaps=_find_overlaps(parts, right or {}, figure, tell),
+    )
+
+
+def describe_lengths(lengths: np.ndarray, limit: int, in_windows: bool = False) -> Lengths:
+    """The lengths int [N] of the train inputs against the longest input that is read whole."""
+    values = np.percentile(lengths, POINTS, method="higher").astype(int).tolist()
+    proposed = min(LONGEST_INPUT, max(8, -(-values[3] // 8) * 8))
+    percentiles = list(zip(POINTS, values, strict=True))
+    return Lengths(percentiles, limit, float((lengths > limit).mean()), proposed, in_windows)
+
+
+def tell_entities(text: str, label: str) -> str:
+    """The entities of a label: `person: Ann Lee, place: Rome`."""
+    spans = parse_spans(label, text)
+    return ", ".join(f"{span.type}: {text[span.start : span.end]}" for span in spans)
+
+
+def tell_answers(text: str, label: str) -> str:
+    """The answers of a label, each once."""
+    return " | ".join(dict.fromkeys(answer.text for answer in load_answers(label)))
+
+
+def _count_empty(part: Examples) -> int:
+    return sum(
+        not text.strip() for column in (part.texts, part.text_pairs or ()) for text in column
+    )
+
+
+def _find_repeats(train: Examples) -> tuple[int, dict[str, set[str]]]:
+    """How many rows repeat a text, and the labels of each text that has several."""
+    label_of: dict[str, str] = {}
+    several: dict[str, set[str]] = {}
+    texts = train.joined()
+    for text, label in zip(texts, train.labels or (), strict=True):
+        first = label_of.setdefault(text, label)
+        if label != first:
+            several.setdefault(text, {first}).add(label)
+    return len(texts) - len(label_of), several
+
+
+def _find_overlaps(
+    parts: Mapping[str, Examples],
+    right: Mapping[str, np.ndarray],
+    figure: str | None,
+    tell: Callable[[str, str], str],
+) -> list[Overlap]:
+    overlaps = []
+    keys = {name: list(example_keys(part)) for name, part in parts.items() if name != "train"}
+    for name, other in (("dev", "train"), ("test", "train"), ("test", "dev")):
+        if name in parts and other in parts:
+            others = keys[other] if other in keys else example_keys(parts[other])
+            wanted = set(keys[name])
+            found: dict[str, int] = {}
+            for row, key in enumerate(others):
+                if key in wanted:
+                    found.setdefault(key, row)
+            overlaps.append(
+                _describe_overlap(
+                    (name, parts[name], keys[name]),
+                    (other, parts[other]),
+                    found,
+                    right.get(name),
+                    figure,
+                    tell,
+                )
+            )
+    return overlaps
+
+
+def _describe_overlap(
+    one: tuple[str, Examples, Sequence[str]],
+    other: tuple[str, Examples],
+    found: Mapping[str, int],
+    right: np.ndarray | None,
+    figure: str | None,
+    tell: Callable[[str, str], str],
+) -> Overlap:
+    """found: of each key in both, the first row of the other part."""
+    name, part, keys = one
+    other_name, other_part = other
+    alike = np.array([key in found for key in keys], bool)
+    texts = part.joined()
+    wanted = {texts[row] for row in np.flatnonzero(alike).tolist()}
+    other_texts = other_part.joined()
+    same = wanted.intersection(other_texts) if wanted else set()
+    twins = []
+    for row in np.flatnonzero(alike).tolist():
+        twin = found[keys[row]]
+        label = tell(texts[row], part.labels[row]) if part.labels else ""
+        other_label = tell(other_texts[twin], other_part.labels[twin]) if other_part.labels else ""
+        twins.append(Twin(texts[row], label, other_label, texts[row] in same))
+    differing = sum(twin.label != twin.other_label for twin in twins)
+    twins.sort(key=lambda twin: (twin.label == twin.other_label, not twin.exact))
+    without = None
+    if right is not None and alike.any() and not alike.all():
+        without = float(right[~alike].mean())
+    exact = sum(twin.exact for twin in twins)
+    return Overlap(
+        *(name, other_name, exact, len(twins), differing, twins[:MOST_TWINS], figure, without)
+    )

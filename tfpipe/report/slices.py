@@ -1,0 +1,83 @@
+"""The same figure over parts of dev: by length, and by where the texts come from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tfpipe.data.formats import read_rows
+from tfpipe.data.read import Examples
+from tfpipe.errors import UserError
+from tfpipe.report.intervals import interval_of_mean
+from tfpipe.report.sections import SliceRow, Slices
+
+SLICES = 5
+MOST_SOURCES = 20
+FEWEST_TEXTS = 5
+SOURCE_COLUMNS = ("source", "channel", "来源")
+
+
+def slices_by_length(
+    values: np.ndarray,
+    lengths: np.ndarray,
+    figure: str,
+    rising: bool = True,
+    kind: str = "length",
+) -> Slices | None:
+    """At most five slices of about equally many texts; None where all are of one length.
+
+    values: float [N], what the figure is the mean of; lengths: int [N], tokens,
+    or characters where `kind` says so. A slice is named
+    by its shortest and longest text, `12–17`.
+    """
+    cuts = np.unique(np.quantile(lengths, np.arange(1, SLICES) / SLICES, method="higher"))
+    place = np.digitize(lengths, cuts)
+    rows = []
+    for slice_ in np.unique(place):
+        inside = place == slice_
+        low, high = int(lengths[inside].min()), int(lengths[inside].max())
+        name = f"{low:,}" if low == high else f"{low:,}–{high:,}"
+        rows.append(_row(name, values[inside]))
+    if len(rows) < 2:
+        return None
+    return Slices(kind, figure, float(np.mean(values)), rows, rising)
+
+
+def read_sources(examples: Examples, path: str) -> list[str]:
+    """Where each example comes from, by the column `source` of its file; empty without one.
+
+    path: the file that holds the examples, of which they may be a part: they are found by text.
+    """
+    try:
+        header, rows = read_rows(Path(path))
+        place = next((header.index(name) for name in SOURCE_COLUMNS if name in header), None)
+        text = header.index(examples.columns.text or "")
+        if place is None:
+            return []
+        source_of = {str(row[text]): str(row[place]) for row in rows}
+    except (UserError, OSError, ValueError, IndexError):
+        # A file of another kind, or one that is gone, has no such column: the slices are a gift.
+        return []
+    return [source_of.get(one, "") for one in examples.texts]
+
+
+def slices_by_source(
+    values: np.ndarray, sources: Sequence[str], figure: str, rising: bool = True
+) -> Slices | None:
+    """A slice a source, the largest first, at most 20; None where there is one source."""
+    names, place, counts = np.unique(
+        np.asarray(sources, dtype=object).astype(str), return_inverse=True, return_counts=True
+    )
+    if len(names) < 2:
+        return None
+    largest = np.argsort(-counts, kind="stable")[:MOST_SOURCES]
+    rows = [_row(str(names[one]), values[place == one]) for one in largest]
+    return Slices("source", figure, float(np.mean(values)), rows, rising)
+
+
+def _row(name: str, values: np.ndarray) -> SliceRow:
+    # An interval of a handful of texts would be taken for more than it is.
+    interval = interval_of_mean(values) if len(values) >= FEWEST_TEXTS else None
+    return SliceRow(name, len(values), float(np.mean(values)), interval)

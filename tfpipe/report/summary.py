@@ -1,0 +1,248 @@
+"""The top of the report: what the model does, how well, and what to watch out for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tfpipe.report.intervals import Interval
+from tfpipe.report.sections import Abstention, Calibration, Data, Figures
+from tfpipe.report.templates import format_number
+from tfpipe.report.wording import Wording
+
+if TYPE_CHECKING:
+    from tfpipe.report.page import Report
+
+# Figures that are shares, which people read as percentages.
+SHARES = {"accuracy", "exact_match", "precision", "recall", "coverage", "out_of_scope_recall"}
+MOST_NOTES = 6
+NAMES = 5
+FEW_EXAMPLES = 200
+RARE_ROWS = 10
+WEAK_F1 = 0.5
+NOTABLE_GAP = 0.05
+# Of a pair's gold texts: below that, mixing them up is no news.
+NOTABLE_SHARE = 0.15
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A figure at the top: its name, value and a remark."""
+
+    name: str
+    value: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """headline: one sentence; measured: on what; tiles; notes: what to watch out for; confidence,
+    accuracy: mean score and share of right answers, NaN where neither is known."""
+
+    headline: str
+    measured: str
+    tiles: list[Tile]
+    notes: list[str]
+    confidence: float
+    accuracy: float
+
+
+def format_figure(name: str, value: float | None) -> str:
+    """A figure for the top of the page: shares as percentages, all else as a number."""
+    if value is None or value != value:
+        return "–"
+    share = name in SHARES or name.endswith(("accuracy", "exact_match"))
+    return f"{value:.1%}" if share else format_number(value)
+
+
+def summarise(report: Report, wording: Wording) -> Summary:
+    """What a reader takes home in ten seconds."""
+    part, promised = ("test", report.test) if report.test else ("dev", report.dev)
+    shown = {name: format_figure(name, value) for name, value in promised.values.items()}
+    headline = wording(f"headline.{report.task}", labels=report.label_count, **shown)
+    if report.abstention:
+        headline = _headline_with_abstention(report, report.abstention, wording)
+    elif "no_answer_accuracy" in promised.values:
+        headline = wording("headline.qa_silent", **shown)
+    measured = [wording(f"measured.{part}", count=int(promised.values["examples"]))]
+    trained = _rows_of(report.data, "train")
+    if trained is not None:
+        measured.append(wording("trained_on", count=trained))
+    nothing = float("nan"), float("nan")
+    return Summary(
+        headline,
+        ("" if wording.language == "zh" else " ").join(measured),
+        list(_tiles(report, promised, wording)),
+        list(_notes(report, promised, wording))[:MOST_NOTES],
+        *(means_of(report.calibration) if report.calibration else nothing),
+    )
+
+
+def _headline_with_abstention(report: Report, abstention: Abstention, wording: Wording) -> str:
+    held_out = abstention.test or abstention.expected or abstention.chosen
+    # What was measured where the threshold was not chosen, where that is known.
+    values = {name: format_figure("accuracy", value) for name, value in vars(held_out).items()}
+    if held_out.out_of_scope_recall is None:
+        return wording("headline.classify_coverage", labels=report.label_count, **values)
+    return wording("headline.classify_scope", labels=report.label_count - 1, **values)
+
+
+def _rows_of(data: Data | None, name: str) -> int | None:
+    return next((part.rows for part in data.parts if part.name == name), None) if data else None
+
+
+def _tiles(report: Report, promised: Figures, wording: Wording) -> Iterator[Tile]:
+    for name in _leading(promised)[:3]:
+        interval = promised.intervals.get(name)
+        note = wording("tile.interval", **_ends(name, interval)) if interval else ""
+        value = format_figure(name, promised.values[name])
+        yield Tile(wording.term("figure", name), value, note)
+    if report.baseline:
+        yield Tile(
+            wording("tile.baseline"),
+            format_figure(report.baseline.figure, report.baseline.value),
+            wording("tile.baseline_note", answer=wording.quote(report.baseline.answer, 30)),
+        )
+    if "model_bytes" in report.cost and "parameters" in report.cost:
+        size = wording("value.megabytes", megabytes=f"{report.cost['model_bytes'] / 1e6:,.0f}")
+        millions = f"{report.cost['parameters'] / 1e6:,.1f}"
+        yield Tile(
+            wording("tile.parameters"), size, wording("tile.parameters_note", parameters=millions)
+        )
+
+
+def _leading(figures: Figures) -> list[str]:
+    """The names of what a model is judged by, the task's own first."""
+    return [name for name in figures.values if name not in ("loss", "examples")]
+
+
+def _ends(name: str, interval: Interval) -> dict[str, str]:
+    return {"low": format_figure(name, interval.low), "high": format_figure(name, interval.high)}
+
+
+def _notes(report: Report, promised: Figures, wording: Wording) -> Iterator[str]:
+    """What to watch out for, the gravest first."""
+    yield from _leaks(report, wording)
+    yield from _doubts(report, promised, wording)
+    yield from _weak_labels(report, wording)
+    if report.suspects and report.suspects.count:
+        yield wording("watch.suspects", count=report.suspects.count)
+    if report.calibration:
+        yield from _calibration(report.calibration, report.task, wording)
+    for slices in report.slices:
+        weak = [row for row in slices.rows if slices.is_weak(row)]
+        for row in sorted(weak, key=lambda row: row.value, reverse=not slices.rising)[:1]:
+            yield wording(
+                f"watch.slice.{slices.kind}",
+                name=wording.quote(row.name) if slices.kind == "source" else row.name,
+                figure=wording.term("figure", slices.figure),
+                value=format_figure(slices.figure, row.value),
+                overall=format_figure(slices.figure, slices.overall),
+            )
+    if report.data:
+        yield from _data(report.data, wording)
+
+
+def _leaks(report: Report, wording: Wording) -> Iterator[str]:
+    for overlap in report.data.overlaps if report.data else ():
+        if overlap.other == "train" and overlap.alike:
+            values = {"count": overlap.alike, "part": wording(overlap.part)}
+            if overlap.figure is None or overlap.without is None:
+                yield wording("watch.leaks_bare", **values)
+            else:
+                yield wording(
+                    "watch.leaks",
+                    figure=wording.term("figure", overlap.figure),
+                    without=format_figure(overlap.figure, overlap.without),
+                    **values,
+                )
+
+
+def _doubts(report: Report, promised: Figures, wording: Wording) -> Iterator[str]:
+    """Whether the figures say anything at all."""
+    count, first = int(promised.values["examples"]), _leading(promised)[0]
+    baseline, interval = report.baseline, promised.intervals.get(first)
+    if baseline and interval and baseline.figure == first and interval.low <= baseline.value:
+        yield wording(
+            "watch.no_better",
+            answer=wording.quote(baseline.answer),
+            value=format_figure(first, baseline.value),
+        )
+    if first in ("accuracy", "exact_match") and promised.values.get(first) == 1 and count:
+        # The rule of three: with no error in n texts, 95 % sure that the rate is below 3 / n.
+        yield wording("watch.perfect", count=count, bound=f"{min(1.0, 3 / count):.1%}")
+    elif count < FEW_EXAMPLES:
+        yield wording("watch.few", count=count)
+
+
+def _weak_labels(report: Report, wording: Wording) -> Iterator[str]:
+    measured = [row for row in report.classes if row.support]
+    weak = [row.label for row in measured if row.f1 < WEAK_F1]
+    if weak:
+        names = name_some(weak, wording)
+        yield wording("watch.weak", count=len(weak), labels=len(measured), names=names)
+    pairs = report.confusion.pairs if report.confusion else ()
+    for pair in pairs[:1]:
+        if pair.share >= NOTABLE_SHARE and pair.count > 1:
+            yield wording(
+                "watch.pair",
+                gold=wording.quote(pair.gold),
+                predicted=wording.quote(pair.predicted),
+                share=f"{pair.share:.0%}",
+                count=pair.count,
+            )
+
+
+def _calibration(calibration: Calibration, task: str, wording: Wording) -> Iterator[str]:
+    confidence, accuracy = means_of(calibration)
+    if abs(confidence - accuracy) > NOTABLE_GAP:
+        sure = "watch.too_sure" if confidence > accuracy else "watch.too_unsure"
+        yield wording.of(task, sure, confidence=f"{confidence:.1%}", accuracy=f"{accuracy:.1%}")
+
+
+def means_of(calibration: Calibration) -> tuple[float, float]:
+    """Mean score and share of right answers, over all answers; NaN of none."""
+    answers = calibration.answers
+    filled, total = answers.counts > 0, answers.counts.sum()
+    if not total:
+        return float("nan"), float("nan")
+    weights = answers.counts[filled] / total
+    return float(weights @ answers.confidence[filled]), float(weights @ answers.accuracy[filled])
+
+
+def _data(data: Data, wording: Wording) -> Iterator[str]:
+    if data.contradictions and data.contradiction:
+        text, labels = data.contradiction
+        yield wording(
+            "watch.contradictions",
+            count=data.contradictions,
+            text=wording.quote(text),
+            labels=name_some(list(labels), wording),
+        )
+    if data.lengths and data.lengths.truncated > 0.01 and not data.lengths.in_windows:
+        # Where the model can read no more, there is nothing to propose.
+        name = "watch.truncated" if data.lengths.proposed > data.lengths.limit else "watch.cut_off"
+        yield wording(
+            name,
+            share=f"{data.lengths.truncated:.1%}",
+            limit=data.lengths.limit,
+            proposed=str(data.lengths.proposed),
+        )
+    unseen = [label for label, train, dev in data.label_counts if train and not dev]
+    if unseen:
+        yield wording("watch.unseen", count=len(unseen), names=name_some(unseen, wording))
+    rare = [label for label, train, _ in data.label_counts if 0 < train < RARE_ROWS]
+    if rare:
+        yield wording("watch.rare", count=len(rare), names=name_some(rare, wording))
+    for part in data.parts:
+        if part.empty:
+            yield wording("watch.empty", count=part.empty, part=wording(part.name))
+
+
+def name_some(names: list[str], wording: Wording) -> str:
+    """The first five names, and how many more there are."""
+    shown = wording.listing([wording.quote(name, 40) for name in names[:NAMES]])
+    if len(names) <= NAMES:
+        return shown
+    return wording("listing.more", names=shown, count=len(names) - NAMES)

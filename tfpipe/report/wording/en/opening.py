@@ -1,0 +1,312 @@
+"""What the page opens with: the summary, the data, curves and figures."""
+
+OPENING: dict[str, str | tuple[str, str]] = {
+    # ---- small words
+    "quoted": "“{text}”",
+    "between": ", ",
+    "interval": "{low} to {high}",
+    "range": "95 % interval {low} to {high}",
+    "dash": "–",
+    "listing.more": "{names} and {count} more",
+    "dev": "dev",
+    "test": "test",
+    "train": "train",
+    "cut_text": "{text} … ({characters} characters in all)",
+    # ---- the top
+    "kicker.classify": "Text classification",
+    "kicker.multilabel": "Text classification, several labels a text",
+    "kicker.regress": "Scoring of texts",
+    "kicker.tag": "Finding entities in texts",
+    "kicker.qa": "Answering questions from texts",
+    "made": "Training report, {when}",
+    "headline.classify": (
+        "Gives a text one of {labels} labels, and is right for {accuracy} of the texts."
+    ),
+    "headline.classify_scope": (
+        "Gives a text one of {labels} labels or none: {in_scope_accuracy} of the texts that a label"
+        " fits get it, and {out_of_scope_recall} of the others get none."
+    ),
+    "headline.classify_coverage": (
+        "Gives a text one of {labels} labels or no answer: it answers for {coverage} of the texts,"
+        " and {selective_accuracy} of these answers are right."
+    ),
+    "headline.multilabel": (
+        "Marks which of {labels} labels a text has: F1 is {micro_f1} over all marks, and for"
+        " {exact_match} of the texts every mark is right."
+    ),
+    "headline.regress": (
+        "Gives a text a value; it goes with the gold values at a Pearson correlation of"
+        " {pearson}, and is off by {mae} on average."
+    ),
+    "headline.tag": (
+        "Finds entities of {labels} types in texts: {recall} of those that are there, and"
+        " {precision} of what it finds is right."
+    ),
+    "headline.qa": (
+        "Answers questions from a text: {exact_match} of the answers are exactly right, and the"
+        " overlap with the right answer (F1) is {f1}."
+    ),
+    "headline.qa_silent": (
+        "Answers questions from a text, or says that it holds no answer: {exact_match} of the"
+        " answers are exactly right, and the overlap with the right answer (F1) is {f1}."
+    ),
+    "measured.dev": (
+        "Measured on {count} example that it was not trained on.",
+        "Measured on {count} examples that it was not trained on.",
+    ),
+    "measured.test": (
+        "Measured on {count} test example, looked at once, after training.",
+        "Measured on {count} test examples, looked at once, after training.",
+    ),
+    "trained_on": (
+        "Trained on {count} example.",
+        "Trained on {count} examples.",
+    ),
+    "tile.interval": "{low}–{high} (95 %)",
+    "tile.baseline": "Without a model",
+    "tile.baseline_note": "always answering {answer}",
+    "tile.examples": "Examples",
+    "tile.examples_note": "{train} trained on, {measured} measured on",
+    "tile.parameters": "Size",
+    "tile.parameters_note": "{parameters} million parameters",
+    "watch": "What to watch out for",
+    "watch.none": "Nothing in the data or the figures stood out.",
+    # ---- what to watch out for
+    "watch.leaks": (
+        "{count} {part} example is in train, too: the figures flatter. Without it, {figure} is"
+        " {without}.",
+        "{count} {part} examples are in train, too: the figures flatter. Without them, {figure}"
+        " is {without}.",
+    ),
+    "watch.leaks_bare": (
+        "{count} {part} example is in train, too: the figures flatter.",
+        "{count} {part} examples are in train, too: the figures flatter.",
+    ),
+    "watch.no_better": (
+        "No better than always answering {answer}, which would be right for {value} of the texts."
+    ),
+    "watch.few": (
+        "{count} example is few to measure on: the true figures may differ by as much as the"
+        " intervals say.",
+        "{count} examples are few to measure on: the true figures may differ by as much as the"
+        " intervals say.",
+    ),
+    "watch.perfect": (
+        "Every answer was right. That is rare: check that dev is not too easy. With {count}"
+        " example, up to {bound} of new texts may still be answered wrongly.",
+        "Every answer was right. That is rare: check that dev is not too easy. With {count}"
+        " examples, up to {bound} of new texts may still be answered wrongly.",
+    ),
+    "watch.weak": (
+        "{count} label of {labels} is weak, with an F1 below 0.5: {names}.",
+        "{count} labels of {labels} are weak, with an F1 below 0.5: {names}.",
+    ),
+    "watch.pair": "{gold} is taken for {predicted} in {share} of its texts ({count} times).",
+    "watch.too_sure": (
+        "It is surer than it should be: its mean score is {confidence}, and {accuracy} of its"
+        " answers are right."
+    ),
+    "watch.too_unsure": (
+        "It is less sure than it could be: its mean score is {confidence}, and {accuracy} of its"
+        " answers are right."
+    ),
+    "watch.too_sure_multilabel": (
+        "Its scores are too high: the mean is {confidence}, and {accuracy} of the labels apply."
+    ),
+    "watch.too_unsure_multilabel": (
+        "Its scores are too low: the mean is {confidence}, and {accuracy} of the labels apply."
+    ),
+    "watch.suspects": (
+        "{count} gold label of dev may be wrong; a person should look at it.",
+        "{count} gold labels of dev may be wrong; a person should look at them.",
+    ),
+    "watch.slice.length": (
+        "Texts of {name} tokens do worse than the rest: {figure} {value}, {overall} over all."
+    ),
+    "watch.slice.context": (
+        "Questions of {name} tokens with their context do worse than the rest: {figure} {value},"
+        " {overall} over all."
+    ),
+    "watch.slice.characters": (
+        "Texts of {name} characters do worse than the rest: {figure} {value}, {overall} over all."
+    ),
+    "watch.slice.source": (
+        "Texts from {name} do worse than the rest: {figure} {value}, {overall} over all."
+    ),
+    "watch.truncated": (
+        "{share} of the train texts are longer than {limit} tokens, and what follows is not read;"
+        " --max-length {proposed} reads more."
+    ),
+    "watch.cut_off": (
+        "{share} of the train texts are longer than the {limit} tokens that the model can read; the"
+        " rest of them is not read."
+    ),
+    "watch.contradictions": (
+        "{count} train text has more than one label, such as {text}: {labels}.",
+        "{count} train texts have more than one label, such as {text}: {labels}.",
+    ),
+    "watch.rare": (
+        "{count} label has fewer than 10 rows in train: {names}.",
+        "{count} labels have fewer than 10 rows in train: {names}.",
+    ),
+    "watch.unseen": (
+        "{count} label has no example in dev, so nothing is known about it: {names}.",
+        "{count} labels have no example in dev, so nothing is known about them: {names}.",
+    ),
+    "watch.empty": (
+        "{count} text of {part} is empty.",
+        "{count} texts of {part} are empty.",
+    ),
+    # ---- sections
+    "nav": "Sections",
+    "section.data": "Data",
+    "section.curves": "Learning curves",
+    "section.figures": "Figures",
+    "section.classes": "Labels",
+    "section.classes_tag": "Entity types",
+    "section.confusion": "What is mixed up",
+    "section.calibration": "Can the scores be trusted?",
+    "section.abstention": "When it should not answer",
+    "section.scatter": "Predicted against gold",
+    "section.slices": "Where it does better and worse",
+    "section.mistakes.confident": "Most confident mistakes",
+    "section.mistakes.decisions": "Most confident mistakes",
+    "section.mistakes.answers": "Most confident mistakes",
+    "section.mistakes.entities": "Most confident mistakes",
+    "section.mistakes.furthest": "Largest errors",
+    "section.mistakes.worst": "Mistakes",
+    "section.suspects": "Gold labels that may be wrong",
+    "section.duplicates": "Examples in two parts",
+    "section.cost": "Speed and size",
+    "section.run": "How to make this again",
+    # ---- data
+    "column.part": "part",
+    "column.rows": "examples",
+    "column.source": "from",
+    "fact.columns": "columns",
+    "fact.labels": "labels",
+    "fact.labels_tag": "entity types",
+    "fact.balance": "balance",
+    "fact.balance_value": (
+        "{most} rows of the most frequent label, {fewest} of the rarest: {ratio} to 1"
+    ),
+    "fact.repeated": "repeated in train",
+    "fact.repeated_value": (
+        "{count} row whose text stood before",
+        "{count} rows whose text stood before",
+    ),
+    "fact.contradictions": "several labels for one text",
+    "fact.contradictions_value": ("{count} train text", "{count} train texts"),
+    "fact.overlap": "{part} examples in {other}, too",
+    "fact.overlap_value": "{exact} equal, {alike} but for case and punctuation",
+    "fact.tokens": "tokens a text",
+    "fact.tokens_value": "{percent} % have at most {tokens}",
+    "fact.tokens_longest": "the longest {tokens}",
+    "fact.truncated": "cut off",
+    "fact.truncated_value": "{share} of train is longer than the limit of {limit} tokens",
+    "fact.windows": "read in windows",
+    "fact.windows_value": (
+        "{share} of train is longer than {limit} tokens and read in several windows; nothing is"
+        " cut off"
+    ),
+    "heading.checked": "What was checked",
+    "heading.label_counts": "Rows per label",
+    "heading.label_counts_tag": "Texts with entities of each type",
+    "heading.label_counts_qa": "Questions with and without answer",
+    "label.answer": "answer",
+    "label.no answer": "no answer",
+    "column.label": "label",
+    "column.label_tag": "type",
+    "column.label_qa": "answer",
+    "column.train": "train",
+    "column.dev": "dev",
+    # ---- curves
+    "curves.note": (
+        "Train loss is the mean over each epoch's steps; all else is measured on dev after the"
+        " epoch. The dotted line marks the epoch that was kept."
+    ),
+    "curves.note_best": (
+        "Train loss is the mean over each epoch's steps; all else is measured on dev after the"
+        " epoch. The dotted line marks the epoch that was kept, the best by {figure} on dev."
+    ),
+    "axis.epoch": "epoch",
+    "axis.loss": "Loss",
+    "axis.figures": "Figures on dev",
+    "axis.kept": "kept",
+    "axis.confidence": "score",
+    "axis.accuracy": "share that is right",
+    "axis.perfect": "as it should be",
+    "axis.measured": "measured, with 95 % interval",
+    "axis.counts": "answers",
+    "axis.coverage": "share of the texts that are answered",
+    "axis.risk": "share of wrong answers",
+    "axis.chosen": "chosen",
+    "axis.gold": "gold value",
+    "axis.predicted": "predicted value",
+    # ---- figures
+    "figures.method": (
+        "Intervals: 95 % percentile bootstrap. The examples were drawn anew with replacement"
+        " {replicates} times (seed 1), and the figure of the middle 95 % of the draws is given:"
+        " how far it would move with other examples of the same kind. It says nothing of texts"
+        " of another kind, or of another run's luck."
+    ),
+    "figures.chosen": (
+        "The epoch was chosen on dev, which flatters the dev figures a little; a test file"
+        " (--test) gives the figure to promise."
+    ),
+    "figures.baseline": (
+        "For comparison: always answering {answer}, the most frequent label, would reach"
+        " {figure} {value}."
+    ),
+    "column.figure": "figure",
+    "column.interval": "95 % interval",
+    "column.meaning": "meaning",
+    "figure.accuracy": "accuracy",
+    "figure.macro_f1": "macro F1",
+    "figure.weighted_f1": "weighted F1",
+    "figure.micro_f1": "micro F1",
+    "figure.exact_match": "exact match",
+    "figure.precision": "precision",
+    "figure.recall": "recall",
+    "figure.f1": "F1",
+    "figure.pearson": "Pearson correlation",
+    "figure.spearman": "Spearman correlation",
+    "figure.mae": "mean absolute error",
+    "figure.rmse": "root mean squared error",
+    "figure.coverage": "coverage",
+    "figure.selective_accuracy": "accuracy where it answers",
+    "figure.in_scope_accuracy": "in-scope accuracy",
+    "figure.out_of_scope_recall": "out-of-scope recall",
+    "figure.no_answer_accuracy": "accuracy without answer",
+    "figure.answerable_exact_match": "exact match with answer",
+    "figure.answerable_f1": "F1 with answer",
+    "figure.loss": "loss",
+    "figure.examples": "examples",
+    "meaning.accuracy": "Share of the texts whose predicted label is their gold label.",
+    "meaning.macro_f1": "Mean F1 of the labels, rare ones counting as much as frequent ones.",
+    "meaning.weighted_f1": "Mean F1 of the labels, each counting as often as it occurs.",
+    "meaning.micro_f1": "F1 over all marks of all labels together.",
+    "meaning.exact_match": "Share of the examples whose whole answer is right.",
+    "meaning.precision": "Share of what was found that is right, in place and in kind.",
+    "meaning.recall": "Share of what is there that was found, in place and in kind.",
+    "meaning.f1": "Harmonic mean of precision and recall.",
+    "meaning.exact_match_qa": "Share of the answers that are a gold answer, word for word.",
+    "meaning.f1_qa": "Mean overlap of the answer with the best gold answer, as harmonic mean.",
+    "meaning.no_answer_accuracy": (
+        "Of the questions without an answer, the share for which none was given."
+    ),
+    "meaning.answerable_exact_match": "The same share of the questions that have an answer.",
+    "meaning.answerable_f1": "The same overlap for the questions that have an answer.",
+    "meaning.coverage": "Share of the texts whose score is high enough for an answer.",
+    "meaning.selective_accuracy": "Share of these answers that are right.",
+    "meaning.in_scope_accuracy": "Of the texts that a label fits, the share that got it.",
+    "meaning.out_of_scope_recall": (
+        "Of the texts that no label fits, the share that was held back or told apart."
+    ),
+    "meaning.pearson": "How well gold and predicted values lie on one line; 1 is best.",
+    "meaning.spearman": "How well the order of the gold values is kept; 1 is best.",
+    "meaning.mae": "By how much a value is off on average.",
+    "meaning.rmse": "By how much a value is off, large errors counting more.",
+    "meaning.loss": "What training minimises; lower is better, 0 is perfect.",
+    "meaning.examples": "Labelled examples that these figures rest on.",
+}

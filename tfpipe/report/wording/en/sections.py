@@ -1,0 +1,212 @@
+"""What the sections below say, from the labels to the environment."""
+
+SECTIONS: dict[str, str | tuple[str, str]] = {
+    # ---- labels
+    "classes.note": (
+        "Worst first; a click on a heading sorts. Precision: of the texts given this label, the"
+        " share that has it. Recall: of those that have it, the share that was given it. F1:"
+        " their harmonic mean. Support: texts that have it."
+    ),
+    "classes.note_tag": (
+        "Worst first; a click on a heading sorts. Precision: of what was found, the share that is"
+        " right in place and type. Recall: of what is there, the share that was found so. F1: their"
+        " harmonic mean. Support: entities of the type in dev."
+    ),
+    "classes.note_thresholds": (
+        "A label is given from its own score on, which gave the best F1 on dev; that flatters F1 on"
+        " dev a little."
+    ),
+    "classes.brief": ("{count} label, F1 {worst}", "{count} labels, from F1 {worst} to {best}"),
+    "classes.brief_tag": ("{count} type, F1 {worst}", "{count} types, from F1 {worst} to {best}"),
+    "column.f1": "F1",
+    "column.precision": "precision",
+    "column.recall": "recall",
+    "column.support": "support",
+    "column.threshold": "given from score",
+    "column.test_f1": "F1 on test",
+    "column.taken_for": "most often taken for",
+    "taken_for": "{label} ({count})",
+    # ---- confusion
+    "confusion.pairs": "Mixed up most often",
+    "confusion.pairs_note": (
+        "The example is the text that was so mixed up with the highest score."
+    ),
+    "confusion.none": "No text of dev was answered wrongly.",
+    "confusion.whole": "The whole matrix",
+    "confusion.whole_note": (
+        "Rows are gold labels, columns predicted ones; the colour is the share of the row. Blue"
+        " is right, orange is wrong. Point at a cell to read it."
+    ),
+    "confusion.cut": "Of {labels} labels, the {shown} with the most errors are shown.",
+    "confusion.cut_cells": "Of {cells} cells with texts, the {shown} largest are shown.",
+    "confusion.marks": "Rings carry the numbers of the first pairs above.",
+    "confusion.zoom": "size",
+    "confusion.fit": "whole",
+    "confusion.cell": "{gold} → {predicted}: {count} of {support} ({share})",
+    "column.gold": "gold",
+    "column.predicted": "predicted",
+    "column.count": "texts",
+    "column.of_gold": "of gold",
+    "column.example": "for example",
+    # ---- calibration
+    "calibration.note": (
+        "Answers are sorted by their score. In a well calibrated model, of the answers with a"
+        " score near 0.8, 80\u00a0% are right: the points lie on the dotted line. Below it the"
+        " model is too sure, above it too unsure."
+    ),
+    "calibration.note_multilabel": (
+        "Every label's score counts by itself. In a well calibrated model, of the labels with a"
+        " score near 0.8, 80\u00a0% apply: the points lie on the dotted line. Below it scores are"
+        " too high, above it too low."
+    ),
+    "calibration.note_tag": (
+        "Entities that were found are sorted by their score. In a well calibrated model, of those"
+        " with a score near 0.8, 80\u00a0% are right: the points lie on the dotted line. Below it"
+        " the model is too sure, above it too unsure."
+    ),
+    "calibration.note_qa": (
+        "Answers are sorted by their score; right is a gold answer, word for word. In a well"
+        " calibrated model, of the answers with a score near 0.8, 80\u00a0% are right: the points"
+        " lie on the dotted line. Below it the model is too sure, above it too unsure."
+    ),
+    "calibration.accuracy_multilabel": "share of labels that apply",
+    "calibration.fitted": (
+        "Each score was calibrated with a temperature that was fitted on other texts."
+    ),
+    "calibration.error": "expected calibration error",
+    "calibration.error_value": (
+        "{value}: score and share of right answers differ by that on average"
+    ),
+    "calibration.raw_error": "before calibration",
+    "calibration.temperature": "temperature",
+    "calibration.confidence": "mean score",
+    "calibration.accuracy": "share that is right",
+    "calibration.brief": "expected calibration error {value}",
+    # ---- abstention
+    "abstention.note": (
+        "The model may say nothing where its score is low. From right to left it answers fewer of"
+        " the texts, and fewer of its answers are wrong. All other sections look at the label with"
+        " the highest score, held back or not."
+    ),
+    "abstention.note_expected": (
+        "On the texts that it was chosen on, a threshold looks better than it is. To expect of new"
+        " texts: each fifth of dev, held back by the threshold that the other four fifths choose."
+    ),
+    "abstention.brief": "{share} of the answers are held back",
+    "abstention.threshold": "It answers from a score of {value} on.",
+    "abstention.coverage": "texts answered",
+    "abstention.accuracy": "of these right",
+    "abstention.in_scope": "texts in scope that get their label",
+    "abstention.out_of_scope": "texts out of scope ({label}) that get no other label",
+    "column.chosen": "dev",
+    "column.expected": "to expect",
+    "column.test": "test",
+    # ---- scatter
+    "scatter.note": "A point is an example; on the dotted line the value is exactly right.",
+    "scatter.sampled": "A point is an example, {shown} of {count}; on the line it is right.",
+    # ---- slices
+    "slices.length": "By length in tokens",
+    "slices.context": "By length of question and context in tokens",
+    "slices.characters": "By length in characters",
+    "slices.source": "By source",
+    "slices.note": (
+        "▼ marks slices whose whole interval is worse than the figure over all of dev, {overall}."
+        " One of many slices may be so by chance."
+    ),
+    "column.length": "tokens",
+    "column.context": "tokens",
+    "column.characters": "characters",
+    "column.where": "source",
+    # ---- mistakes
+    "mistakes.confident": (
+        "The wrong answers on dev that were given with the highest scores. Look here first for"
+        " wrong gold labels and for labels that overlap."
+    ),
+    "mistakes.decisions": (
+        "The texts with the surest wrong decisions about a label; the score is how sure it was."
+        " Look here first for labels that are missing in the gold ones."
+    ),
+    "mistakes.answers": (
+        "Answers that share no word with a gold one, the highest scores first. Of the context, what"
+        " surrounds the answers is shown: words of a gold answer on a ground of blue, the given"
+        " answer above a broken line."
+    ),
+    "mistakes.entities": (
+        "Entities that are wrong, the surest first, and then some that were missed. In the text,"
+        " gold entities are on a ground of blue, found ones above a broken line."
+    ),
+    "mistakes.brief_qa": (
+        "{count} answer without a right word",
+        "{count} answers without a right word",
+    ),
+    "mistakes.brief_tag": (
+        "{count} entity wrong or missed",
+        "{count} entities wrong or missed",
+    ),
+    "cause.limits": "wrong boundaries, right type",
+    "cause.type": "right boundaries, wrong type",
+    "cause.both": "overlapping, wrong boundaries and type",
+    "cause.invented": "found where there is none",
+    "cause.missed": "missed",
+    "mistakes.furthest": "The answers on dev that are furthest off, the furthest first.",
+    "mistakes.worst": "Wrong answers on dev, the worst first.",
+    "mistakes.none": "No example of dev was answered wrongly.",
+    "mistakes.brief": ("{count} wrong answer in all", "{count} wrong answers in all"),
+    "mistakes.nothing": "nothing",
+    "column.score": "score",
+    "column.error": "off by",
+    "column.text": "text",
+    # ---- suspects
+    "suspects.confident_learning": (
+        "Method: confident learning (Northcutt et al. 2021) on the {examined} dev texts, which the"
+        " model was not trained on. A text is suspected when it reaches the mean score of another"
+        " label's own texts; the most contradicted come first. The model may be wrong: a person"
+        " decides."
+    ),
+    "suspects.count": "{count} of {examined} texts",
+    "suspects.none": "No gold label of dev looks wrong.",
+    "column.proposed": "model proposes",
+    "column.gold_score": "score of gold",
+    "column.proposed_score": "score of proposal",
+    # ---- duplicates
+    "duplicates.note": (
+        "Equal after normalising (Unicode NFKC, case, punctuation). Such examples measure memory,"
+        " not skill; those with two different labels come first."
+    ),
+    "duplicates.brief": ("{count} example", "{count} examples"),
+    "duplicates.pair": "{part} examples that are in {other}, too",
+    "duplicates.shown": "{shown} of {count} are shown; {differing} have differing labels.",
+    "duplicates.none": "No dev or test example is in another part.",
+    "column.label_in": "label in {part}",
+    "column.equal": "equal",
+    "equal.exact": "exactly",
+    "equal.alike": "after normalising",
+    # ---- speed, size, environment
+    "fact.seconds": "time of the whole run",
+    "fact.epochs": "epochs",
+    "fact.steps": "steps",
+    "fact.examples_per_second": "examples a second in training",
+    "fact.tokens_per_second": "tokens a second in training, without padding",
+    "fact.padding_share": "share of padding",
+    "fact.parameters": "parameters",
+    "fact.trainable_parameters": "parameters trained",
+    "fact.model_bytes": "size on disk",
+    "fact.answers_per_second": "answers a second on dev",
+    "value.seconds": "{seconds} s",
+    "value.minutes": "{minutes} min {seconds} s",
+    "value.hours": "{hours} h {minutes} min",
+    "value.megabytes": "{megabytes} MB",
+    "run.note": "The same data, settings and seed, on the same versions:",
+    "run.settings": "All settings (config.yaml)",
+    "run.hashes": "Fingerprints of the data (SHA-256)",
+    "run.environment": "Environment",
+    "run.next": "What to type next",
+    "fact.system": "system",
+    "fact.devices": "devices",
+    "fact.strategy": "strategy",
+    "fact.python": "Python",
+    "fact.tensorflow": "TensorFlow",
+    "fact.numpy": "NumPy",
+    "fact.train_sha256": "train",
+    "fact.dev_sha256": "dev",
+}

@@ -1,0 +1,120 @@
+"""Questions with their contexts as overlapping windows, inside the graph.
+
+    [CLS] question [SEP] a stretch of the context [SEP]
+
+The same function prepares training data and stands in the served graph.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from tfpipe.data.tokenizer import Tokenizer
+
+
+class ContextTokens(NamedTuple):
+    """Where the context's tokens stand, in W windows of B questions.
+
+    owner: int32 [W], the question of each window, in order; each has a window or more. starts,
+    ends: int32 [W, L], code points into the context, end exclusive; -1 at every other token.
+    """
+
+    owner: Any
+    starts: Any
+    ends: Any
+
+
+class ContextWindows(NamedTuple):
+    """W windows over the contexts of B questions.
+
+    inputs: input_ids, token_type_ids, attention_mask int32 [W, L]; tokens: those of the contexts;
+    numbers: int32 [W, L], a context token's number in its whole context, -1 at every other token;
+    full_lengths: int32 [B], tokens of question and context with specials before they were cut.
+    """
+
+    inputs: dict[str, Any]
+    tokens: ContextTokens
+    numbers: Any
+    full_lengths: Any
+
+
+def window_contexts(
+    tokenizer: Tokenizer,
+    questions: tf.Tensor,
+    contexts: tf.Tensor,
+    max_length: int,
+    stride: int | None = None,
+) -> ContextWindows:
+    """The windows of questions and contexts, string [B], at most `max_length` tokens each.
+
+    stride: tokens from the start of one window to that of the next, by default half of
+    `max_length`; fewer where the question leaves so little room that neighbours would share less
+    than a quarter of it. A question loses its end only where both do not fit, and keeps half of
+    the room. Every token of a context is in a window.
+    """
+    with tf.device("CPU:0"):
+        question = tokenizer.tokenize(questions)
+        context, starts, ends = tokenizer.tokenize_with_offsets(contexts)
+        asked, told = question.row_lengths(), context.row_lengths()
+        total = tf.constant(max_length - 3, tf.int64)
+        kept = tf.minimum(asked, tf.maximum(total // 2, total - told))
+        room = total - kept
+        step = tf.minimum(tf.cast(stride or max_length // 2, tf.int64), room - room // 4)
+        step = tf.maximum(step, 1)
+
+        owner, number = number_windows(told, room, step)
+        begin = number * tf.gather(step, owner)
+        length = tf.minimum(tf.gather(room, owner), tf.gather(told, owner) - begin)
+        kept = tf.gather(kept, owner)
+
+        # Every cell is drawn from one pool: the special tokens, all questions, all contexts.
+        columns = (kept + length + 3)[:, None]
+        column = tf.range(tf.maximum(tf.reduce_max(columns), 1))[None, :]
+        in_question = (column > 0) & (column <= kept[:, None])
+        in_context = (column > kept[:, None] + 1) & (column < columns - 1)
+        token = column - kept[:, None] - 2 + begin[:, None]
+        context_place = tf.gather(context.row_splits, owner)[:, None] + token
+        special = [tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id]
+        pool = tf.concat([special, question.values, context.values], 0)
+        cls_place, sep_place, pad_place, texts_place = (tf.constant(i, tf.int64) for i in range(4))
+        place = tf.where(column < columns, sep_place, pad_place)
+        question_place = texts_place + tf.gather(question.row_splits, owner)[:, None] + column - 1
+        place = tf.where(in_question, question_place, place)
+        contexts_place = texts_place + tf.size(question.values, tf.int64)
+        place = tf.where(in_context, contexts_place + context_place, place)
+        place = tf.where(column == 0, cls_place, place)
+
+        def spread(values: tf.Tensor) -> tf.Tensor:
+            # The pool's first value answers for all that is not context.
+            values = tf.concat([[-1], values], 0)
+            return tf.gather(values, tf.where(in_context, context_place + 1, 0))
+
+        is_second = (column > kept[:, None] + 1) & (column < columns)
+        inputs = {
+            "input_ids": tf.gather(pool, place),
+            "token_type_ids": tf.cast(is_second, tf.int32),
+            "attention_mask": tf.cast(column < columns, tf.int32),
+        }
+        return ContextWindows(
+            inputs,
+            ContextTokens(owner, spread(starts.values), spread(ends.values)),
+            tf.where(in_context, tf.cast(token, tf.int32), -1),
+            tf.cast(asked + told + 3, tf.int32),
+        )
+
+
+def number_windows(
+    lengths: tf.Tensor, room: tf.Tensor, step: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """The row of each window, int32 [W], in order, and its number in that row, int64 [W], from 0.
+
+    lengths: int64 [B], tokens of each row, which gets the fewest windows of `room` tokens, each
+    `step` behind the one before, that hold all of them, and one even of none. room, step: int64,
+    [B] or of all rows.
+    """
+    count = 1 + (tf.maximum(lengths - room, 0) + step - 1) // step
+    owner = tf.repeat(tf.range(tf.size(count)), count)
+    first_window = tf.cumsum(count, exclusive=True)
+    return owner, tf.range(tf.size(owner, tf.int64)) - tf.gather(first_window, owner)

@@ -1,0 +1,85 @@
+"""What a model answered to questions, and what follows from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from tfpipe.tasks.answering.squad_figures import score_answers, written_in_chinese
+from tfpipe.tasks.evaluation import Mistake
+from tfpipe.tasks.task import Outputs
+
+
+@dataclass(frozen=True)
+class QAEvaluation:
+    """Answers to N questions.
+
+    texts: questions with their contexts; gold: the right answers, none where there is none;
+    outputs: what is served; loss: mean over windows in nats, None where only answers are known.
+    """
+
+    texts: Sequence[str]
+    gold: Sequence[Sequence[str]]
+    outputs: Outputs
+    loss: float | None = None
+
+    @cached_property
+    def predicted(self) -> list[str]:
+        """The answers; an empty one says that there is none."""
+        answers = self.outputs["answer"].tolist()
+        return [a.decode("utf-8", "replace") if isinstance(a, bytes) else a for a in answers]
+
+    @cached_property
+    def chinese(self) -> bool:
+        """Whether the figures are those of CMRC 2018, by the right answers' characters."""
+        return written_in_chinese(answer for several in self.gold for answer in several)
+
+    @cached_property
+    def _scores(self) -> tuple[np.ndarray, np.ndarray]:
+        return score_answers(self.predicted, self.gold, self.chinese)
+
+    @property
+    def exact(self) -> np.ndarray:
+        """float [N]: 1 for an exact match, else 0."""
+        return self._scores[0]
+
+    @property
+    def f1(self) -> np.ndarray:
+        """float [N]: each answer's overlap with the right one."""
+        return self._scores[1]
+
+    @cached_property
+    def figures(self) -> dict[str, float]:
+        """The figures of metrics.json; those of questions with and without answer apart."""
+        figures: dict[str, float] = {
+            "exact_match": float(self.exact.mean()),
+            "f1": float(self.f1.mean()),
+            "examples": len(self.gold),
+        }
+        answerable = np.array([any(several) for several in self.gold])
+        if not answerable.all():
+            figures["no_answer_accuracy"] = float(self.exact[~answerable].mean())
+            if answerable.any():
+                figures["answerable_exact_match"] = float(self.exact[answerable].mean())
+                figures["answerable_f1"] = float(self.f1[answerable].mean())
+        if self.loss is not None:
+            figures["loss"] = self.loss
+        return figures
+
+    def mistakes(self, most: int) -> list[Mistake]:
+        """The answers with no word right, those with the highest scores first."""
+        score = self.outputs["score"]
+        wrong = np.flatnonzero(self.f1 == 0.0)
+        wrong = wrong[np.argsort(-score[wrong], kind="stable")][:most]
+        rows = list(self.rows())
+        return [Mistake(*rows[i]) for i in wrong.tolist()]
+
+    def rows(self) -> Iterator[tuple[str, str, str, float]]:
+        """text, gold answers, predicted answer and score of each question."""
+        for text, gold, predicted, score in zip(
+            self.texts, self.gold, self.predicted, self.outputs["score"].tolist(), strict=True
+        ):
+            yield text, " | ".join(dict.fromkeys(gold)), predicted, score

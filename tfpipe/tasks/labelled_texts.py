@@ -1,0 +1,83 @@
+"""Labelled long texts as the inputs that a model reads of them."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+from tfpipe.data.encode import Chunk, Encoded, Labelled, flatten, hash_inputs, keep
+from tfpipe.data.read import Examples
+from tfpipe.data.tokenizer import Tokenizer
+from tfpipe.tasks.long_text import CUTS
+
+CHUNK = 256
+
+
+@dataclass(frozen=True)
+class EncodedTexts(Encoded):
+    """N texts as W inputs, end to end.
+
+    owner: int32 [W], the text of each input, in order; text_lengths: int32 [N], tokens of each
+    text with specials before anything was cut off.
+    """
+
+    owner: np.ndarray
+    text_lengths: np.ndarray
+
+
+@dataclass(frozen=True)
+class LabelledTexts(Labelled):
+    """N examples as W inputs; gold: [W, ...], of an input that of its text."""
+
+    encoded: EncodedTexts
+
+    @property
+    def example_of(self) -> np.ndarray:
+        """int32 [W]: the example of each input, in order."""
+        return self.encoded.owner
+
+    @property
+    def full_lengths(self) -> np.ndarray:
+        """int32 [N]: tokens of each example with specials, before anything is cut off."""
+        return self.encoded.text_lengths
+
+    @property
+    def example_gold(self) -> np.ndarray:
+        """[N, ...]: the gold of each example."""
+        return self.gold[np.unique(self.example_of, return_index=True)[1]]
+
+
+def label_texts(
+    examples: Examples, gold: np.ndarray, tokenizer: Tokenizer, max_length: int, long_text: str
+) -> LabelledTexts:
+    """The inputs of single texts, read from the cache when the same texts were cut so before.
+
+    gold: [N, ...], of each example; long_text: one of CUTS.
+    """
+    key = hash_inputs(examples, tokenizer, max_length, long_text)
+    encoded = keep(key, EncodedTexts, lambda: _cut(examples, tokenizer, max_length, long_text))
+    return LabelledTexts(examples, encoded, gold[encoded.owner])
+
+
+def _cut(examples: Examples, tokenizer: Tokenizer, max_length: int, long_text: str) -> EncodedTexts:
+    owner, text_lengths = array("i"), array("i")
+
+    def chunks() -> Iterator[Chunk]:
+        for start in range(0, len(examples), CHUNK):
+            texts = tf.constant(list(examples.texts[start : start + CHUNK]), tf.string)
+            cut = CUTS[long_text](tokenizer, texts, max_length)
+            owner.frombytes((cut.owner.numpy() + start).astype(np.int32).tobytes())
+            text_lengths.frombytes(cut.full_lengths.numpy().tobytes())
+            # An input is a text's one head and tail, or a window, of which nothing is missing.
+            yield cut.inputs, tf.reduce_sum(cut.inputs["attention_mask"], 1).numpy()
+
+    inputs = flatten(chunks())
+    return EncodedTexts(
+        **vars(inputs),
+        owner=np.frombuffer(owner, np.int32),
+        text_lengths=np.frombuffer(text_lengths, np.int32),
+    )

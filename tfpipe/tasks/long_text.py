@@ -1,0 +1,143 @@
+"""What a model reads of texts that are longer than its room, inside the graph.
+
+    head        [CLS] the first tokens [SEP]                        the tokenizer's own way
+    head_tail   [CLS] the first quarter, the last three [SEP]       cut_head_tail
+    windows     [CLS] a stretch [SEP], as many as there need be     cut_windows
+
+The same functions prepare training data and stand in the served graph. A text that is not longer
+than the room is the same input in all three.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from tfpipe.data.packing import SpecialIds, pack
+from tfpipe.data.tokenizer import Tokenizer
+from tfpipe.tasks.answering.context_windows import number_windows
+from tfpipe.tasks.task import Forward, Tensors
+
+# 32 inputs of 512: a request with a book in it takes time, not memory.
+TOKENS_AT_ONCE = 16_384
+
+
+class TextInputs(NamedTuple):
+    """W inputs of a model for N texts.
+
+    inputs: input_ids, token_type_ids, attention_mask int32 [W, L]; owner: int32 [W], the text of
+    each input, in order; each has one or more. full_lengths: int32 [N], tokens of each text with
+    specials before anything was cut off.
+    """
+
+    inputs: Tensors
+    owner: Any
+    full_lengths: Any
+
+
+def cut_head_tail(tokenizer: Tokenizer, texts: tf.Tensor, max_length: int) -> TextInputs:
+    """One input a text: where it is too long, the first quarter of the room and the last three.
+
+    texts: string [N]; max_length: tokens, specials included. Sun et al., "How to Fine-Tune BERT
+    for Text Classification?" (2019), section 5.3.1, who read 128 and 382 of 510 tokens.
+    """
+    with tf.device("CPU:0"):
+        tokens = tokenizer.tokenize(texts)
+        room = max_length - 2
+        head = room // 4
+        starts, limits = tokens.row_splits[:-1], tokens.row_splits[1:]
+        is_long = limits - starts > room
+        head_limits = tf.where(is_long, starts + head, limits)
+        tail_starts = tf.where(is_long, limits - (room - head), limits)
+        # Head and tail of a text lie side by side, so that they join of themselves.
+        values = _take(
+            tokens.values,
+            tf.reshape(tf.stack([starts, tail_starts], 1), [-1]),
+            tf.reshape(tf.stack([head_limits, limits], 1), [-1]),
+        )
+        kept = tf.minimum(limits - starts, room)
+        owner = tf.range(tf.size(kept))
+        return TextInputs(_frame(values, kept, tokenizer, max_length), owner, _count(tokens))
+
+
+def cut_windows(tokenizer: Tokenizer, texts: tf.Tensor, max_length: int) -> TextInputs:
+    """Every text whole, in windows that begin half a room apart; the last one ends with the text.
+
+    texts: string [N]; max_length: tokens, specials included. All windows of a text that has
+    several are full: the last one shares more than half with the one before it. There is no bound
+    on the windows of a text.
+    """
+    with tf.device("CPU:0"):
+        tokens = tokenizer.tokenize(texts)
+        lengths = tokens.row_lengths()
+        room = tf.constant(max_length - 2, tf.int64)
+        step = tf.maximum(room // 2, 1)
+        owner, number = number_windows(lengths, room, step)
+        length = tf.gather(lengths, owner)
+        begin = tf.minimum(number * step, tf.maximum(length - room, 0))
+        kept = tf.minimum(length, room)
+        starts = tf.gather(tokens.row_splits, owner) + begin
+        values = _take(tokens.values, starts, starts + kept)
+        return TextInputs(_frame(values, kept, tokenizer, max_length), owner, _count(tokens))
+
+
+# By the values of --long-text, but for the tokenizer's own way.
+CUTS: dict[str, Callable[[Tokenizer, tf.Tensor, int], TextInputs]] = {
+    "head_tail": cut_head_tail,
+    "windows": cut_windows,
+}
+
+
+def forward_in_groups(forward: Forward, inputs: Tensors, shape: Sequence[int | None]) -> tf.Tensor:
+    """float32 [W, ...]: what `forward` makes of W inputs, a bounded number of them at a time.
+
+    shape: of what it makes of one.
+
+    However long the texts of a request are, they need no more memory than `TOKENS_AT_ONCE`.
+    """
+    count, width = tf.unstack(tf.shape(inputs["input_ids"]))
+    group = tf.maximum(TOKENS_AT_ONCE // width, 1)
+    # Even of no input at all the logits have a shape.
+    groups = tf.maximum((count + group - 1) // group, 1)
+    found = tf.TensorArray(tf.float32, groups, infer_shape=False, element_shape=[None, *shape])
+
+    def add(number: tf.Tensor, found: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
+        rows = slice(number * group, (number + 1) * group)
+        logits = forward({name: values[rows] for name, values in inputs.items()})
+        return number + 1, found.write(number, tf.cast(logits, tf.float32))
+
+    # One after the other: side by side they would need the memory of all.
+    _, found = tf.while_loop(
+        lambda number, _: number < groups, add, (tf.constant(0), found), parallel_iterations=1
+    )
+    return found.concat()
+
+
+def mean_by_owner(logits: tf.Tensor, owner: tf.Tensor) -> tf.Tensor:
+    """float32 [N, K]: the mean of the logits [W, K] of each text's inputs; owner: int32 [W].
+
+    In training each window was asked for the label of its text, so that all windows estimate the
+    same thing: their mean is steadier than any one, is a number in the label's unit where the task
+    is to tell one, and of one window is that window's answer. A maximum would let one odd window
+    decide, the more surely the longer the text is.
+    """
+    return tf.math.segment_mean(logits, owner)
+
+
+def _take(values: tf.Tensor, starts: tf.Tensor, limits: tf.Tensor) -> tf.Tensor:
+    """The values of ranges, end to end."""
+    one = tf.ones([], starts.dtype)
+    ranges = tf.raw_ops.RaggedRange(starts=starts, limits=limits, deltas=one)
+    return tf.gather(values, ranges.rt_dense_values)
+
+
+def _frame(values: tf.Tensor, lengths: tf.Tensor, tokenizer: Tokenizer, max_length: int) -> Tensors:
+    rows = tf.RaggedTensor.from_row_lengths(values, lengths, validate=False)
+    special = SpecialIds(tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id)
+    return pack(rows, None, special, max_length)
+
+
+def _count(tokens: tf.RaggedTensor) -> tf.Tensor:
+    return tf.cast(tokens.row_lengths() + 2, tf.int32)

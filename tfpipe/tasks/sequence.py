@@ -1,0 +1,105 @@
+"""What tasks share whose answer is about the whole text, or pair of texts."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import tensorflow as tf
+
+from tfpipe.data.encode import Labelled, encode
+from tfpipe.data.read import Examples
+from tfpipe.data.tokenizer import Tokenizer
+from tfpipe.errors import UserError
+from tfpipe.tasks.labelled_texts import LabelledTexts, label_texts
+from tfpipe.tasks.long_text import CUTS, forward_in_groups, mean_by_owner
+from tfpipe.tasks.task import Forward, Tensors
+
+
+class SequenceTask(abc.ABC):
+    """One row of logits [K] an example: of its one input, or the mean of its inputs' rows.
+
+    long_text: what is read of a text that is longer than the room: its `head`, its `head_tail`, or
+    all of it in `windows`.
+    """
+
+    long_text: str = "head"
+
+    if TYPE_CHECKING:
+        # At run time a dataclass would take the property for the default of its field.
+        @property
+        def label_names(self) -> Sequence[str]: ...
+
+    @abc.abstractmethod
+    def gold(self, examples: Examples) -> np.ndarray:
+        """[N] or [N, K]: what the head should say; raises UserError for an unknown label."""
+
+    @abc.abstractmethod
+    def decode(self, logits: tf.Tensor) -> Tensors:
+        """What is served, of logits [B, K]."""
+
+    @classmethod
+    def inputs(cls, pairs: bool) -> Sequence[str]:
+        """`text`, and where rows are pairs `text_pair`."""
+        return ("text", "text_pair") if pairs else ("text",)
+
+    def notes(self, labelled: Labelled) -> Sequence[str]:
+        """Nothing beyond the data report."""
+        return ()
+
+    @property
+    def choices(self) -> Sequence[str]:
+        """Nothing is chosen on dev."""
+        return ()
+
+    def refuse_unknown(self, examples: Examples) -> None:
+        """Raise UserError for labels that the head has no place for, and for pairs of texts where
+        only single ones can be read."""
+        self.gold(examples)
+        self._refuse_pairs(examples)
+
+    def label(self, examples: Examples, tokenizer: Tokenizer, max_length: int) -> Labelled:
+        """The examples as the model reads them, with their gold; raises UserError like
+        `refuse_unknown`."""
+        gold = self.gold(examples)
+        if self.long_text == "head":
+            return Labelled(examples, encode(examples, tokenizer, max_length), gold)
+        self._refuse_pairs(examples)
+        return label_texts(examples, gold, tokenizer, max_length, self.long_text)
+
+    def _refuse_pairs(self, examples: Examples) -> None:
+        if self.long_text != "head" and examples.text_pairs is not None:
+            columns = examples.columns
+            raise UserError(
+                "of pairs of texts only the head can be read",
+                f"--long-text {self.long_text} with the columns {columns.text!r} and"
+                f" {columns.text_pair!r} of {examples.path}",
+                "leave out --long-text, or give a file of single texts",
+            )
+
+    def pooled(self, labelled: Labelled, logits: np.ndarray) -> np.ndarray:
+        """float32 [N, K]: the logits of each example, of those of each input."""
+        if not isinstance(labelled, LabelledTexts):
+            return logits
+        return mean_by_owner(tf.constant(logits), tf.constant(labelled.example_of)).numpy()
+
+    def example_gold(self, labelled: Labelled) -> np.ndarray:
+        """[N, ...]: the gold of each example, of that of each input."""
+        return labelled.example_gold if isinstance(labelled, LabelledTexts) else labelled.gold
+
+    def answer(
+        self,
+        columns: Sequence[tf.Tensor],
+        tokenizer: Tokenizer,
+        max_length: int,
+        forward: Forward,
+    ) -> Tensors:
+        """What serving_default answers to texts, string [B], and their second halves."""
+        text, *pair = columns
+        if self.long_text == "head":
+            return self.decode(forward(tokenizer(text, pair[0] if pair else None, max_length)))
+        cut = CUTS[self.long_text](tokenizer, text, max_length)
+        logits = forward_in_groups(forward, cut.inputs, [len(self.label_names)])
+        return self.decode(mean_by_owner(logits, cut.owner))

@@ -20,6 +20,7 @@ from tfpipe.exporting.stranger import batches_of, join, open_as_stranger
 from tfpipe.exporting.verify import Parity
 from tfpipe.run import Run
 from tfpipe.tasks import TASKS
+from tfpipe.tasks.classify import Classify
 from tfpipe.tasks.evaluation import Evaluation
 
 
@@ -182,6 +183,7 @@ def test_answers_come_in_the_order_of_the_texts(published: tuple[Run, Export]) -
     run, done = published
     dev = run.read_dev()
     many = dataclasses.replace(dev, texts=[*dev.texts] * 4, labels=[*(dev.labels or ())] * 4)
-    assert len(batches_of(many)) == 2
-    answers = join(open_as_stranger(done.folder, batches_of(many)).answered())
+    batches = batches_of(many, Classify)
+    assert len(batches) == 2
+    answers = join(open_as_stranger(done.folder, batches).answered())
     assert (answers["label"] == np.array(many.labels)).mean() > 0.9

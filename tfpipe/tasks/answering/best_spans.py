@@ -10,6 +10,8 @@ from tfpipe.tasks.answering.context_windows import ContextTokens
 
 # Instead of -inf, of which sums and softmaxes would make NaN.
 NEVER = -1e30
+# In nats: far more than rounding moves a score by, far less than means anything.
+AS_GOOD = 1e-5
 
 
 class BestSpans(NamedTuple):
@@ -24,6 +26,16 @@ class BestSpans(NamedTuple):
     ends: tf.Tensor
     scores: tf.Tensor
     no_answer: tf.Tensor
+
+
+def _level(scores: tf.Tensor) -> tf.Tensor:
+    """Scores [N, any], where those as good as a row's best are equal to it.
+
+    Of equal ones the first is taken. A text that repeats itself has many, which no rounding is to
+    choose among: another batch rounds otherwise.
+    """
+    best = tf.reduce_max(scores, axis=1, keepdims=True)
+    return tf.where(scores >= best - AS_GOOD, best, scores)
 
 
 def mask_logits(logits: tf.Tensor, context: tf.Tensor) -> tf.Tensor:
@@ -55,7 +67,7 @@ def find_best_spans(
     end = tf.range(width)[:, tf.newaxis] + tf.range(longest)
     ends = tf.pad(scores[:, :, 1], [[0, 0], [0, longest]], constant_values=NEVER)
     pairs = scores[:, :, 0, tf.newaxis] + tf.gather(ends, end, axis=1)
-    pairs = tf.reshape(pairs, [tf.shape(pairs)[0], width * longest])
+    pairs = _level(tf.reshape(pairs, [tf.shape(pairs)[0], width * longest]))
     best, pair = tf.math.top_k(pairs, tf.minimum(count, width * longest))
     start = pair // longest
     end = tf.minimum(start + pair % longest, width - 1)
@@ -73,7 +85,7 @@ def find_best_spans(
         rows = tf.reshape(rows, [shape[0], shape[1] * shape[2]])
         return tf.pad(rows, [[0, 0], [0, count]], constant_values=filling)
 
-    best = join_windows(tf.maximum(best, NEVER), NEVER)
+    best = _level(join_windows(tf.maximum(best, NEVER), NEVER))
     best, place = tf.math.top_k(best, count)
     starts = tf.gather(join_windows(starts, -1), place, batch_dims=1)
     ends = tf.gather(join_windows(ends, -1), place, batch_dims=1)

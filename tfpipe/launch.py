@@ -88,10 +88,13 @@ class Member:
 
 
 class Signals:
-    """Passes SIGINT and SIGTERM on to members; the third one kills them."""
+    """Passes SIGINT and SIGTERM on to members; the third one kills them.
 
-    def __init__(self, members: Sequence[Member]):
-        self._members, self._count = members, 0
+    members: a list that may grow; chief_alone: whether only the first of them is told.
+    """
+
+    def __init__(self, members: Sequence[Member], chief_alone: bool):
+        self._members, self._chief_alone, self._count = members, chief_alone, 0
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Signals:
@@ -110,7 +113,7 @@ class Signals:
 
     def _pass_on(self, number: int, _: FrameType | None) -> None:
         self._count += 1
-        for member in self._members:
+        for member in self._members[:1] if self._chief_alone else self._members:
             member.send(number if self._count < 3 else signal.SIGKILL)
 
 
@@ -130,11 +133,14 @@ def run_members(config: LaunchConfig, command: list[str]) -> int:
     shares = share_gpus([name for name, _ in places], count_gpus())
     members: list[Member] = []
     try:
-        for (name, place), share in zip(places, shares, strict=True):
-            environment = {"TF_CONFIG": json.dumps(place)} | share
-            members.append(Member(name, not members, command, environment))
-        # Servers and their workers take no steps: the chief ends its step, and they end with it.
-        with Signals(members[:1] if config.servers else members) as signals:
+        # Before the first one starts: a signal that comes meanwhile is theirs, too. Servers and
+        # their workers take no steps: the chief ends its step, and they end with it.
+        with Signals(members, chief_alone=config.servers > 0) as signals:
+            for (name, place), share in zip(places, shares, strict=True):
+                environment = {"TF_CONFIG": json.dumps(place)} | share
+                members.append(Member(name, not members, command, environment))
+                if signals.came:
+                    members[-1].send(signal.SIGTERM)
             return _watch(members, signals, config)
     finally:
         for member in members:

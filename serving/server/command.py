@@ -64,7 +64,10 @@ def serve(flags: ServerFlags) -> None:
         logger.info("stopped before every model answered")
         return
     print(describe(application), flush=True)
-    stopping.wait()
+    # Not without end: a signal that comes in the moment in which the thread falls asleep is heard
+    # when it wakes.
+    while not stopping.wait(1):
+        pass
     logger.info("draining: running requests have %g s to finish", flags.drain_seconds)
     application.stop()
     logger.info("stopped")

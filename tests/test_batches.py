@@ -126,7 +126,7 @@ def test_batches_hold_what_the_plan_says(strategy: tf.distribute.Strategy, rows:
     gold = np.arange(rows, dtype=np.int32) % 7
     weights = np.linspace(0.5, 2, rows)
     plan = plan_training(lengths, 8, strategy.num_replicas_in_sync, 2, (1, 0))
-    steps = list(read(strategy, read_batches(encoded, plan, strategy, gold, weights)))
+    steps = list(read(strategy, read_batches(encoded, plan, strategy, {"label": gold}, weights)))
     assert len(steps) == len(plan)
     for step, replicas in enumerate(steps):
         for planned, batch in zip(plan.rows[step], replicas, strict=True):
@@ -145,7 +145,7 @@ def test_batches_hold_what_the_plan_says(strategy: tf.distribute.Strategy, rows:
                     ("attention_mask", np.ones(end - start, np.int32)),
                 ):
                     np.testing.assert_array_equal(batch[name][place], np.append(values, fill))
-                assert batch["gold"][place] == gold[row]
+                assert batch["label"][place] == gold[row]
                 assert batch["weight"][place] == np.float32(weights[row])
 
 

@@ -20,7 +20,7 @@ from tfpipe.export import export
 from tfpipe.exporting.info import read_info
 from tfpipe.exporting.stranger import batches_of, join, open_as_stranger
 from tfpipe.tasks.classify import Classify
-from tfpipe.tasks.losses import Objective
+from tfpipe.tasks.losses import LossSettings
 from tfpipe.tasks.scores.abstain import ABSTAIN, Wish, read_wish, threshold_for_scope
 from tfpipe.tasks.scores.calibration import reliability
 from tfpipe.tasks.scores.thresholds import CLEAR
@@ -36,7 +36,9 @@ def examples_of(*labels: str) -> Examples:
 
 def labelled_of(task: Classify, *labels: str) -> Labelled:
     nothing, examples = np.zeros(0, np.int32), examples_of(*labels)
-    return Labelled(examples, Encoded(nothing, nothing, nothing, nothing), task.gold(examples))
+    return Labelled(
+        examples, Encoded(nothing, nothing, nothing, nothing), {"label": task.gold(examples)}
+    )
 
 
 def logits_of(*scores: list[float]) -> np.ndarray:
@@ -75,16 +77,17 @@ def test_scores_are_those_of_divided_logits() -> None:
     assert decoded(warm, logits) == decoded(plain, logits)
 
     expected = -log_softmax(logits.astype(float) / 2.5, axis=1)[np.arange(50), gold]
-    np.testing.assert_allclose(warm.loss(tf.constant(logits), gold), expected, rtol=1e-4)
+    np.testing.assert_allclose(warm.loss(tf.constant(logits), {"label": gold}), expected, rtol=1e-4)
     evaluation = warm.evaluate(labelled_of(warm, *labels), logits)
     assert evaluation.figures["loss"] == pytest.approx(expected.mean(), rel=1e-5)
     np.testing.assert_array_equal(evaluation.scores, found["scores"])
     judged = warm.judge(examples_of(*labels), evaluation.outputs)
     assert judged.figures == pytest.approx(evaluation.figures, rel=1e-5)
     # What is learnt is learnt before there is a temperature.
-    for objective in (Objective(), Objective(focal_gamma=2.0), Objective(label_smoothing=0.1)):
+    for settings in (LossSettings(), LossSettings(2.0), LossSettings(label_smoothing=0.1)):
         ours, theirs = (
-            task.training_loss(tf.constant(logits), gold, objective) for task in (warm, plain)
+            task.training_loss(tf.constant(logits), {"label": gold}, settings)
+            for task in (warm, plain)
         )
         np.testing.assert_array_equal(ours, theirs)
 

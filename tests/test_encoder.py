@@ -106,7 +106,7 @@ BATCHES = {
 def test_equal_to_stock_forward_and_backward(lengths: str, packed: bool) -> None:
     bert = build(TINY)
     batch = make_batch(TINY, *BATCHES[lengths])
-    encoder = Encoder(bert, packed=packed)
+    encoder = Encoder(bert, packed=packed, head=bert.classifier)
     expected, slopes = value_and_gradients(bert, lambda: stock_logits(bert, batch))
     found, gradients = value_and_gradients(bert, lambda: encoder.logits(batch))
     np.testing.assert_allclose(found, expected, atol=1e-5)
@@ -119,7 +119,7 @@ def test_equal_to_stock_forward_and_backward(lengths: str, packed: bool) -> None
 def test_six_layers_equal_stock(packed: bool) -> None:
     bert = build(SIX_LAYERS, identity_pooler=True)
     batch = make_batch(SIX_LAYERS, [17, 5, 40])
-    encoder = Encoder(bert, packed=packed)
+    encoder = Encoder(bert, packed=packed, head=bert.classifier)
     expected, slopes = value_and_gradients(bert, lambda: stock_logits(bert, batch))
     found, gradients = value_and_gradients(bert, lambda: encoder.logits(batch))
     np.testing.assert_allclose(found, expected, atol=1e-5)
@@ -133,7 +133,7 @@ def test_tokens_and_pooled_equal_the_bare_model() -> None:
     expected = bert.bert(**batch)
     mask = tf.cast(batch["attention_mask"], tf.float32)[..., tf.newaxis]
     for packed in (False, True):
-        encoder = Encoder(bert, packed=packed)
+        encoder = Encoder(bert, packed=packed, head=bert.classifier)
         found = encoder.tokens(batch)
         np.testing.assert_allclose(found * mask, expected.last_hidden_state * mask, atol=1e-5)
         np.testing.assert_allclose(encoder.pooled(batch), expected.pooler_output, atol=1e-5)
@@ -145,8 +145,10 @@ def test_holes_and_empty_rows_in_the_mask() -> None:
     mask = [[1, 0, 1, 1, 0, 1], [0, 1, 1, 0, 0, 1], [0, 0, 0, 0, 0, 0]]
     batch["attention_mask"] = tf.constant(mask, tf.int32)
     expected = stock_logits(bert, batch)
-    np.testing.assert_allclose(Encoder(bert).logits(batch), expected, atol=1e-5)
-    packed = Encoder(bert, packed=True).logits(batch)
+    np.testing.assert_allclose(
+        Encoder(bert, head=bert.classifier).logits(batch), expected, atol=1e-5
+    )
+    packed = Encoder(bert, packed=True, head=bert.classifier).logits(batch)
     # A row without any token has no answer; stock takes the mean over its padding.
     np.testing.assert_allclose(packed[:2], expected[:2], atol=1e-5)
 
@@ -155,7 +157,9 @@ def test_holes_and_empty_rows_in_the_mask() -> None:
 def test_activations_equal_stock(name: str) -> None:
     bert = build(TINY, hidden_act=name)
     batch = make_batch(TINY, [6, 2, 9])
-    np.testing.assert_allclose(Encoder(bert).logits(batch), stock_logits(bert, batch), atol=1e-5)
+    np.testing.assert_allclose(
+        Encoder(bert, head=bert.classifier).logits(batch), stock_logits(bert, batch), atol=1e-5
+    )
 
 
 @pytest.mark.parametrize(
@@ -171,14 +175,14 @@ def test_relative_positions_are_refused() -> None:
     bert = build(TINY)
     bert.config.position_embedding_type = "relative_key"
     with pytest.raises(UnsupportedBert, match="relative_key"):
-        Encoder(bert)
+        Encoder(bert, head=bert.classifier)
 
 
 @pytest.mark.parametrize("dtype, bound", [("bfloat16", 0.02), ("float16", 0.005)])
 def test_narrow_products_stay_close(dtype: str, bound: float) -> None:
     bert = build(SIX_LAYERS)
     batch = make_batch(SIX_LAYERS, [17, 5, 9])
-    encoder = Encoder(bert, dtype)
+    encoder = Encoder(bert, dtype, head=bert.classifier)
     expected, slopes = value_and_gradients(bert, lambda: stock_logits(bert, batch))
     found, gradients = value_and_gradients(bert, lambda: encoder.logits(batch))
     assert found.dtype == tf.float32
@@ -210,7 +214,7 @@ def count_up() -> Callable[[], tf.Tensor]:
 
 def test_dropout_in_training_alone_and_by_seed() -> None:
     bert = build(TINY, dropout=0.1)
-    encoder = Encoder(bert)
+    encoder = Encoder(bert, head=bert.classifier)
     batch = make_batch(TINY, [6, 2, 9])
     calm = encoder.logits(batch)
     np.testing.assert_allclose(calm, stock_logits(bert, batch), atol=1e-5)
@@ -222,7 +226,7 @@ def test_dropout_in_training_alone_and_by_seed() -> None:
 
 def test_dropout_scatters_the_logits_as_stock_does() -> None:
     bert = build(TINY, dropout=0.1)
-    encoder = Encoder(bert)
+    encoder = Encoder(bert, head=bert.classifier)
     batch = make_batch(TINY, [7] * 500)
     batch = {name: tf.repeat(value[:1], 500, axis=0) for name, value in batch.items()}
     expected = np.array(stock_logits(bert, batch, training=True))
@@ -237,7 +241,7 @@ def test_replicas_see_their_own_variables() -> None:
     strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
     with strategy.scope():
         bert = build(TINY)
-        encoder = Encoder(bert)
+        encoder = Encoder(bert, head=bert.classifier)
     batch = make_batch(TINY, [6, 2, 9])
 
     def gradient():

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from tfpipe.model import checkpoint, sources
-from tfpipe.model.head import ARCHITECTURES, Head
+from tfpipe.model.head import HEADS, Head
 
 TEXTS = ["where is my card", "退款 please", "card", "money back now please"]
-HEADS = {
+MODELS = {
     "sequence": Head("sequence", "regression", {"task": "regress", "mean": 2.5}),
     "token": Head("token", None, {"task": "tag"}),
     "span": Head("span", None, {"task": "qa"}),
@@ -21,9 +21,9 @@ HEADS = {
 LABELS = {"sequence": ["value"], "token": ["O", "B-X", "I-X"], "span": ["start", "end"]}
 
 
-@pytest.mark.parametrize("kind", ARCHITECTURES)
+@pytest.mark.parametrize("kind", HEADS)
 def test_the_fast_graph_equals_stock_bert(kind: str, tmp_path: Path) -> None:
-    model = sources.make_tiny(LABELS[kind], TEXTS, head=HEADS[kind])
+    model = sources.make_tiny(LABELS[kind], TEXTS, head=MODELS[kind])
     batch = model.tokenizer(TEXTS, max_length=10)
     real = batch["attention_mask"].numpy() > 0
     stock = model.stock_logits(batch).numpy()
@@ -46,8 +46,8 @@ def test_the_fast_graph_equals_stock_bert(kind: str, tmp_path: Path) -> None:
     assert again.head == model.head and again.label_names == LABELS[kind]
     np.testing.assert_array_equal(again.stock_logits(batch), stock)
     settings = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
-    assert settings["architectures"] == [ARCHITECTURES[kind]]
-    assert settings["tfpipe"] == HEADS[kind].settings
+    assert settings["architectures"] == [HEADS[kind].architecture]
+    assert settings["tfpipe"] == MODELS[kind].settings
     checkpoint.store_settings(tmp_path, {"task": "x", "thresholds": [0.5]})
     assert checkpoint.load(tmp_path).head.settings == {"task": "x", "thresholds": [0.5]}
 
@@ -55,7 +55,7 @@ def test_the_fast_graph_equals_stock_bert(kind: str, tmp_path: Path) -> None:
 def test_transformers_loads_a_regression(tmp_path: Path) -> None:
     from transformers import TFAutoModelForSequenceClassification
 
-    model = sources.make_tiny(["value"], TEXTS, head=HEADS["sequence"])
+    model = sources.make_tiny(["value"], TEXTS, head=MODELS["sequence"])
     checkpoint.save(model, tmp_path)
     theirs, notes = TFAutoModelForSequenceClassification.from_pretrained(
         tmp_path, output_loading_info=True
@@ -68,7 +68,7 @@ def test_transformers_loads_a_regression(tmp_path: Path) -> None:
 
 def test_a_folder_of_another_head_starts_fresh(tmp_path: Path) -> None:
     checkpoint.save(sources.make_tiny(["a", "b"], TEXTS), tmp_path)
-    model = checkpoint.load(tmp_path, LABELS["token"], HEADS["token"])
+    model = checkpoint.load(tmp_path, LABELS["token"], MODELS["token"])
     batch = model.tokenizer(TEXTS, max_length=10)
     assert model.logits(batch).shape[-1] == 3
     assert model.head.settings == {"task": "tag"}

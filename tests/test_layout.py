@@ -15,7 +15,7 @@ from tfpipe.model.layout import Stored, lay_out
 
 
 def store(bert: object, dtype: tf.DType = tf.float32) -> Stored:
-    return Stored(lay_out(bert, dtype), dtype)
+    return Stored(lay_out(bert, dtype, bert.classifier), dtype)
 
 
 def batch_of(settings: dict, rows: int = 5, length: int = 11) -> dict[str, tf.Tensor]:
@@ -36,7 +36,10 @@ def batch_of(settings: dict, rows: int = 5, length: int = 11) -> dict[str, tf.Te
 def test_stored_weights_answer_as_live_ones(settings: dict, packed: bool) -> None:
     bert, batch = build(settings), batch_of(settings)
     stored = store(bert)
-    live, kept = Encoder(bert, packed=packed), Encoder(bert, packed=packed, stored=stored)
+    live, kept = (
+        Encoder(bert, packed=packed, head=bert.classifier),
+        Encoder(bert, packed=packed, stored=stored),
+    )
     real = tf.cast(batch["attention_mask"], tf.bool)
     for ask in (
         lambda encoder: encoder.logits(batch),
@@ -54,7 +57,7 @@ def test_stored_weights_do_not_follow_the_model() -> None:
     for weight in bert.weights:
         weight.assign(weight * 0)
     np.testing.assert_array_equal(kept.logits(batch).numpy(), before)
-    assert not np.allclose(Encoder(bert).logits(batch), before)
+    assert not np.allclose(Encoder(bert, head=bert.classifier).logits(batch), before)
 
 
 def test_a_narrow_type_halves_what_is_large_and_stays_close(tmp_path: Path) -> None:
@@ -80,8 +83,8 @@ def test_a_narrow_type_halves_what_is_large_and_stays_close(tmp_path: Path) -> N
     kept = [name for name, one in narrow().items() if one.dtype == np.float32]
     assert all(n.startswith(("pooler", "head")) or n.endswith(("gamma", "beta")) for n in kept)
     close = Encoder(bert, tf.bfloat16, stored=narrow).logits(batch)
-    np.testing.assert_allclose(close, Encoder(bert).logits(batch), atol=0.15)
-    assert not np.array_equal(close, Encoder(bert).logits(batch))
+    np.testing.assert_allclose(close, Encoder(bert, head=bert.classifier).logits(batch), atol=0.15)
+    assert not np.array_equal(close, Encoder(bert, head=bert.classifier).logits(batch))
 
 
 @pytest.mark.parametrize("dtype", [tf.float32, tf.bfloat16], ids=lambda dtype: dtype.name)
@@ -104,7 +107,8 @@ def test_a_stored_graph_casts_and_joins_no_weights(dtype: tf.DType) -> None:
 
 @pytest.mark.parametrize("packed", [False, True], ids=["padded", "packed"])
 def test_the_shape_of_the_answer_is_known_before_it_runs(packed: bool) -> None:
-    encoder = Encoder(build(TINY), packed=packed)
+    bert = build(TINY)
+    encoder = Encoder(bert, packed=packed, head=bert.classifier)
     spec = {name: tf.TensorSpec([None, None], tf.int32) for name in batch_of(TINY)}
     ask = tf.function(lambda batch: encoder.logits(batch), input_signature=[spec])
     assert ask.get_concrete_function().structured_outputs.shape.as_list() == [None, 5]

@@ -277,12 +277,14 @@ def test_labelled_inputs_are_those_of_the_graph(mode: str) -> None:
     assert rows_of(labelled) == [[2, *part, 3] for of_text in expected for part in of_text]
     assert labelled.example_of.tolist() == [i for i, parts in enumerate(expected) for _ in parts]
     assert (np.diff(labelled.example_of) >= 0).all()
-    assert len(labelled.encoded) == len(labelled.gold) == len(labelled.example_of)
+    assert len(labelled.encoded) == len(labelled.targets["value"]) == len(labelled.example_of)
     assert len(labelled.examples) == len(texts)
     assert labelled.full_lengths.tolist() == [len(of_text) + 2 for of_text in tokens]
     np.testing.assert_array_equal(labelled.encoded.full_lengths, labelled.encoded.lengths)
-    np.testing.assert_array_equal(labelled.gold, labelled.example_of + 0.5)
-    np.testing.assert_array_equal(task.example_gold(labelled), np.arange(len(texts)) + 0.5)
+    np.testing.assert_array_equal(labelled.targets["value"], labelled.example_of + 0.5)
+    np.testing.assert_array_equal(
+        task.example_targets(labelled)["value"], np.arange(len(texts)) + 0.5
+    )
     assert {a.dtype for a in (labelled.example_of, labelled.full_lengths)} == {np.dtype(np.int32)}
 
 
@@ -293,7 +295,7 @@ def test_examples_that_are_inputs_stay_as_they_are() -> None:
     np.testing.assert_array_equal(labelled.encoded.ids, encode(examples, tokenizer(), 5).ids)
     logits = np.array([[1.0, 2.0], [3.0, 4.0]], np.float32)
     assert task.pooled(labelled, logits) is logits
-    assert task.example_gold(labelled) is labelled.gold
+    assert task.example_targets(labelled) is labelled.targets
 
 
 def test_gold_with_columns() -> None:
@@ -301,8 +303,8 @@ def test_gold_with_columns() -> None:
     labelled = task.label(examples_of(["a " * 9, "", "b " * 5], ["x|y", "", "y"]), tokenizer(), 6)
     assert isinstance(labelled, LabelledTexts)
     gold = [[1, 1], [0, 0], [0, 1]]
-    assert labelled.gold.tolist() == [gold[row] for row in labelled.example_of]
-    assert task.example_gold(labelled).tolist() == gold
+    assert labelled.targets["active"].tolist() == [gold[row] for row in labelled.example_of]
+    assert task.example_targets(labelled)["active"].tolist() == gold
     logits = np.arange(2 * len(labelled.example_of), dtype=np.float32).reshape(-1, 2)
     means = [logits[labelled.example_of == row].mean(axis=0).tolist() for row in range(3)]
     np.testing.assert_allclose(task.pooled(labelled, logits), means)
@@ -347,7 +349,7 @@ def test_pairs_are_refused(mode: str) -> None:
             f"--long-text {mode} with the columns 'text' and 'text_pair' of train.tsv"
         )
         assert "leave out --long-text" in caught.value.fix
-    assert Classify(["x", "y"]).label(examples, tokenizer(), 8).gold.tolist() == [0, 1]
+    assert Classify(["x", "y"]).label(examples, tokenizer(), 8).targets["label"].tolist() == [0, 1]
 
 
 def test_windows_from_text_to_served_answer(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ import tensorflow as tf
 
 from tfpipe.config import TrainConfig
 from tfpipe.tasks.classify import Classify
-from tfpipe.tasks.losses import Objective, cross_entropy, focal, symmetric_divergence
+from tfpipe.tasks.losses import LossSettings, cross_entropy, focal, symmetric_divergence
+from tfpipe.training.objective import RDropLoss, TaskLoss, make_loss
 
 RANDOM = np.random.default_rng(3)
 LOGITS = RANDOM.normal(size=(7, 5), scale=3)
@@ -93,11 +94,19 @@ def test_losses_of_small_types_are_float32(dtype: tf.DType) -> None:
 def test_the_objective_reaches_the_task() -> None:
     task = Classify(list("abcde"))
     logits, gold = tf.constant(LOGITS, tf.float32), tf.constant(GOLD)
+    batch = {"label": gold, "weight": tf.ones(len(GOLD))}
 
     def trained(config: TrainConfig) -> np.ndarray:
-        return task.training_loss(logits, gold, Objective.of(config)).numpy()
+        loss = make_loss(config, task)
+        assert isinstance(loss, TaskLoss)
+        np.testing.assert_allclose(
+            loss(lambda _: logits, batch),
+            tf.reduce_sum(task.training_loss(logits, batch, loss.settings)),
+            rtol=1e-6,
+        )
+        return task.training_loss(logits, batch, loss.settings).numpy()
 
-    plain = task.loss(logits, gold)
+    plain = task.loss(logits, batch)
     np.testing.assert_array_equal(trained(TrainConfig()), plain)
     np.testing.assert_array_equal(
         trained(TrainConfig(loss="focal", focal_gamma=3.0)), focal(logits, gold, 3.0)
@@ -105,13 +114,14 @@ def test_the_objective_reaches_the_task() -> None:
     np.testing.assert_array_equal(
         trained(TrainConfig(label_smoothing=0.2)), cross_entropy(logits, gold, 0.2)
     )
-    assert Objective.of(TrainConfig(r_drop=0.5, l2=0.01)) == Objective(r_drop=0.5, l2=0.01)
+    r_drop = make_loss(TrainConfig(r_drop=0.5, label_smoothing=0.1), task)
+    assert r_drop == RDropLoss(task, LossSettings(label_smoothing=0.1), 0.5)
 
 
 def test_class_weights_are_those_of_scikit_learn() -> None:
     from sklearn.utils.class_weight import compute_sample_weight
 
     gold = np.array([0, 0, 0, 1, 1, 2], np.int32)
-    weights = Classify(["a", "b", "c"]).balanced_weights(gold)
+    weights = Classify(["a", "b", "c"]).balanced_weights({"label": gold})
     np.testing.assert_allclose(weights, compute_sample_weight("balanced", gold), rtol=1e-6)
     assert weights.dtype == np.float32

@@ -12,7 +12,7 @@ from tfpipe.data.read import Columns, Examples
 from tfpipe.data.split import cut_dev
 from tfpipe.errors import UserError, UserErrors
 from tfpipe.tasks import TASKS
-from tfpipe.tasks.losses import Objective, binary_focal
+from tfpipe.tasks.losses import LossSettings, binary_focal
 from tfpipe.tasks.multilabel import Multilabel
 from tfpipe.tasks.scores.thresholds import CLEAR, keep_clear
 
@@ -24,7 +24,9 @@ def examples_of(*labels: str) -> Examples:
 
 def labelled_of(task: Multilabel, examples: Examples) -> Labelled:
     nothing = np.zeros(0, np.int32)
-    return Labelled(examples, Encoded(nothing, nothing, nothing, nothing), task.gold(examples))
+    return Labelled(
+        examples, Encoded(nothing, nothing, nothing, nothing), {"active": task.gold(examples)}
+    )
 
 
 # ---- what is read ---------------------------------------------------------------------------
@@ -97,14 +99,15 @@ def test_losses_are_those_of_keras() -> None:
         theirs = tf_keras.losses.BinaryCrossentropy(
             from_logits=True, label_smoothing=smoothing, reduction="none"
         )(gold, logits)
-        ours = task.training_loss(logits, tf.constant(gold), Objective(label_smoothing=smoothing))
+        settings = LossSettings(label_smoothing=smoothing)
+        ours = task.training_loss(logits, {"active": tf.constant(gold)}, settings)
         np.testing.assert_allclose(ours, theirs, rtol=1e-5)
     focal = tf_keras.losses.BinaryFocalCrossentropy(from_logits=True, gamma=2.0, reduction="none")(
         gold, logits
     )
     np.testing.assert_allclose(binary_focal(logits, gold, 2.0), focal, rtol=1e-4)
     np.testing.assert_allclose(
-        binary_focal(logits, gold, 0.0), task.loss(logits, tf.constant(gold)), rtol=1e-6
+        binary_focal(logits, gold, 0.0), task.loss(logits, {"active": tf.constant(gold)}), rtol=1e-6
     )
 
 
@@ -116,7 +119,7 @@ def test_divergence_is_that_of_bernoulli_choices() -> None:
         return a * np.log(a / b) + (1 - a) * np.log((1 - a) / (1 - b))
 
     expected = 0.5 * (kl(p, q) + kl(q, p)).mean(axis=1)
-    found = Multilabel(["a", "b"]).divergence(*map(tf.constant, (one, other, one)))
+    found = Multilabel(["a", "b"]).divergence(tf.constant(one), tf.constant(other), {})
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 

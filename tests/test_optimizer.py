@@ -9,8 +9,8 @@ import pytest
 import tensorflow as tf
 from transformers import AdamWeightDecay
 
-from tfpipe.model.checkpoint import Classifier
 from tfpipe.model.sources import make_tiny
+from tfpipe.model.text_model import TextModel
 from tfpipe.training.adam import LayerwiseAdam
 from tfpipe.training.optimizer import NO_DECAY, is_decayed, make_optimizer, rate_factors
 from tfpipe.training.schedules import LinearWarmupDecay
@@ -24,7 +24,7 @@ SETTINGS = {
 }
 
 
-def tiny() -> Classifier:
+def tiny() -> TextModel:
     return make_tiny(["a", "b"], ["some words", "and more"])
 
 

@@ -11,18 +11,19 @@ import tensorflow as tf
 import tf_keras
 
 from tfpipe.errors import UserError
-from tfpipe.model.checkpoint import Classifier
 from tfpipe.model.sources import make_tiny
+from tfpipe.model.text_model import TextModel
 from tfpipe.tasks.classify import Classify
+from tfpipe.training.objective import TaskLoss
 from tfpipe.training.optimizer import make_optimizer
 from tfpipe.training.precision import LossScale, choose_precision
 from tfpipe.training.schedules import LinearWarmupDecay
-from tfpipe.training.step import make_train_step
+from tfpipe.training.step import TrainStep
 
 TEXTS = ["one two three four", "five six seven eight"]
 
 
-def make_model(precision: str) -> Classifier:
+def make_model(precision: str) -> TextModel:
     tf_keras.utils.set_random_seed(3)
     return replace(make_tiny(["a", "b"], TEXTS, dropout=0.0), precision=precision)
 
@@ -35,12 +36,12 @@ def make_batch(width: int) -> dict[str, tf.Tensor]:
         "input_ids": tf.constant(ids),
         "token_type_ids": tf.zeros_like(ids),
         "attention_mask": tf.sequence_mask([5, 5], width, tf.int32),
-        "gold": tf.constant([0, 1]),
+        "label": tf.constant([0, 1]),
         "weight": tf.ones(2),
     }
 
 
-def types_of(model: Classifier, kind: str) -> list[tf.DType]:
+def types_of(model: TextModel, kind: str) -> list[tf.DType]:
     """What the operations of a kind give, in the graph of a forward pass."""
     graph = tf.function(lambda: model.logits(make_batch(5))).get_concrete_function().graph
     return [op.outputs[0].dtype for op in graph.get_operations() if op.type == kind]
@@ -78,7 +79,7 @@ def test_training_learns(precision: str) -> None:
     scale = LossScale() if precision == "float16" else None
     strategy = tf.distribute.get_strategy()
     task = Classify(["a", "b"])
-    step = tf.function(make_train_step(strategy, model, task, optimizer, 1.0, 1, loss_scale=scale))
+    step = tf.function(TrainStep(strategy, model, optimizer, TaskLoss(task), loss_scale=scale))
     losses = [float(step(make_batch(8))["loss"]) for _ in range(10)]
     assert losses[-1] < 0.5 * losses[0]
     assert all(np.isfinite(weight.numpy()).all() for weight in model.bert.weights)

@@ -20,7 +20,7 @@ from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.errors import UserError
 from tfpipe.tasks.answering.best_spans import NEVER, find_best_spans
 from tfpipe.tasks.answering.context_windows import window_contexts
-from tfpipe.tasks.losses import Objective
+from tfpipe.tasks.losses import LossSettings
 from tfpipe.tasks.qa import QA
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "who", "where", "paid", "at", "noon", "zoe", "in"]
@@ -47,13 +47,13 @@ def told(answer: str, context: str = CONTEXT, place: int = 0) -> list[Answer]:
 
 def dense(labelled) -> np.ndarray:  # type: ignore[no-untyped-def]
     """Logits of the right shape, all 0."""
-    return np.zeros([len(labelled.gold), labelled.encoded.lengths.max(), 2], np.float32)
+    return np.zeros([len(labelled.encoded), labelled.encoded.lengths.max(), 2], np.float32)
 
 
 def oracle(labelled) -> np.ndarray:  # type: ignore[no-untyped-def]
     """Logits of a model that knows the gold."""
     logits = dense(labelled)
-    for window, (start, end, *_) in enumerate(labelled.gold.tolist()):
+    for window, (start, end) in enumerate(labelled.targets["answer"].tolist()):
         logits[window, start, 0] = logits[window, end, 1] = 20.0
     return logits
 
@@ -144,13 +144,13 @@ def test_a_long_answer_is_not_given() -> None:
 def test_gold_is_what_decoding_gives_back(answer: str, max_length: int) -> None:
     rows = [(QUESTION, CONTEXT, told(answer)), (QUESTION, "tea. " * 9, told("tea", "tea. " * 9, 6))]
     labelled = QA().label(make_examples(*rows), tokenizer(), max_length)
-    assert len(labelled.owner) == len(labelled.gold) == len(labelled.encoded)
-    found = labelled.gold[:, 0] > 0
+    assert len(labelled.owner) == len(labelled.targets["answer"]) == len(labelled.encoded)
+    found = labelled.targets["answer"][:, 0] > 0
     whole_tokens = len(tokenizer().tokenize([answer]).to_list()[0])
     if whole_tokens <= max_length // 8:
         assert set(labelled.owner[found].tolist()) == {0, 1}
     for window in np.flatnonzero(found):
-        start, end, first, last = labelled.gold[window]
+        (start, end), (first, last) = (labelled.targets[n][window] for n in ("answer", "context"))
         assert first <= start <= end <= last
     first_found = {row: (labelled.owner[found] == row).any() for row in (0, 1)}
     evaluation = QA().evaluate(labelled, oracle(labelled))
@@ -170,15 +170,16 @@ def test_gold_where_the_window_cuts_the_answer() -> None:
     for window, (a, b) in enumerate(itertools.pairwise(labelled.encoded.splits)):
         starts, ends = labelled.starts[a:b], labelled.ends[a:b]
         held = context[starts[starts >= 0][0] : ends.max()]
-        assert (labelled.gold[window, 0] > 0) == ("in 北 京 tea" in held), held
-    assert (labelled.gold[:, 0] > 0).any() and (labelled.gold[:, 0] == 0).any()
+        assert (labelled.targets["answer"][window, 0] > 0) == ("in 北 京 tea" in held), held
+    starts = labelled.targets["answer"][:, 0]
+    assert (starts > 0).any() and (starts == 0).any()
 
 
 def test_no_answer_and_no_context_tokens() -> None:
     rows = [(QUESTION, CONTEXT, []), (QUESTION, "\u200b", [])]
     labelled = QA(may_be_silent=True).label(make_examples(*rows), tokenizer(), 64)
-    assert labelled.gold[:, :2].tolist() == [[0, 0], [0, 0]]
-    assert labelled.gold[1, 2:].tolist() == [1, 0]
+    assert labelled.targets["answer"].tolist() == [[0, 0], [0, 0]]
+    assert labelled.targets["context"][1].tolist() == [1, 0]
     evaluation = QA(may_be_silent=True).evaluate(labelled, oracle(labelled))
     assert evaluation.figures["exact_match"] == 1.0
     # Where all questions have answers one is always given, if there is a word.
@@ -190,31 +191,44 @@ def test_no_answer_and_no_context_tokens() -> None:
 # ---- loss
 
 
+def targets_of(answer: list[list[int]], context: list[list[int]]) -> dict[str, np.ndarray]:
+    return {"answer": np.array(answer, np.int32), "context": np.array(context, np.int32)}
+
+
 def test_loss_is_cross_entropy_over_possible_places() -> None:
     random = np.random.default_rng(3)
     logits = random.normal(size=[2, 9, 2]).astype(np.float32)
-    gold = np.array([[4, 5, 3, 6], [0, 0, 2, 7]], np.int32)
+    gold = {
+        "answer": np.array([[4, 5], [0, 0]], np.int32),
+        "context": np.array([[3, 6], [2, 7]], np.int32),
+    }
     expected = []
-    for window, (start, end, first, last) in enumerate(gold.tolist()):
+    for window in range(2):
+        (start, end), (first, last) = gold["answer"][window], gold["context"][window]
         possible = [0, *range(first, last + 1)]
         shares = np.exp(logits[window][possible])
         shares /= shares.sum(axis=0)
         right = shares[possible.index(start), 0], shares[possible.index(end), 1]
         expected.append(-np.log(right).mean())
     assert QA().loss(logits, gold).numpy() == pytest.approx(expected, rel=1e-5)
-    assert QA().training_loss(logits, gold, Objective()).numpy() == pytest.approx(expected)
+    assert QA().training_loss(logits, gold, LossSettings()).numpy() == pytest.approx(expected)
     # What stands at padding and in the question does not matter.
     other = logits.copy()
     other[0, [1, 2, 7, 8]], other[1, [1, 8]] = 50.0, -50.0
     assert QA().loss(other, gold).numpy() == pytest.approx(expected, rel=1e-5)
 
 
-@pytest.mark.parametrize("objective", [Objective(focal_gamma=2.0), Objective(label_smoothing=0.1)])
-def test_other_losses_are_finite_and_have_gradients(objective: Objective) -> None:
+@pytest.mark.parametrize(
+    "settings", [LossSettings(focal_gamma=2.0), LossSettings(label_smoothing=0.1)]
+)
+def test_other_losses_are_finite_and_have_gradients(settings: LossSettings) -> None:
     logits = tf.Variable(np.random.default_rng(4).normal(size=[2, 9, 2]).astype(np.float32))
-    gold = np.array([[4, 5, 3, 6], [0, 0, 1, 0]], np.int32)
+    gold = {
+        "answer": np.array([[4, 5], [0, 0]], np.int32),
+        "context": np.array([[3, 6], [1, 0]], np.int32),
+    }
     with tf.GradientTape() as tape:
-        loss = QA().training_loss(logits, gold, objective)
+        loss = QA().training_loss(logits, gold, settings)
     assert np.isfinite(loss).all() and loss.numpy()[0] > 0
     gradient = tape.gradient(loss, logits).numpy()
     assert np.isfinite(gradient).all() and gradient[0, 4, 0] < 0
@@ -224,7 +238,10 @@ def test_other_losses_are_finite_and_have_gradients(objective: Objective) -> Non
 def test_divergence_is_that_of_the_possible_places() -> None:
     random = np.random.default_rng(5)
     one, two = (random.normal(size=[2, 9, 2]).astype(np.float32) for _ in range(2))
-    gold = np.array([[4, 5, 3, 6], [0, 0, 1, 0]], np.int32)
+    gold = {
+        "answer": np.array([[4, 5], [0, 0]], np.int32),
+        "context": np.array([[3, 6], [1, 0]], np.int32),
+    }
     possible = [0, 3, 4, 5, 6]
     p, q = (np.exp(logits[0, possible]) for logits in (one, two))
     p, q = p / p.sum(axis=0), q / q.sum(axis=0)
@@ -241,9 +258,10 @@ def test_divergence_is_that_of_the_possible_places() -> None:
 
 
 def test_balanced_weights() -> None:
-    gold = np.array([[3, 4, 2, 9], [0, 0, 2, 9], [0, 0, 2, 9], [0, 0, 1, 0]])
-    assert QA().balanced_weights(gold).tolist() == pytest.approx([2, 2 / 3, 2 / 3, 2 / 3])
-    assert QA().balanced_weights(gold[1:]).tolist() == [0.5] * 3
+    answer = np.array([[3, 4], [0, 0], [0, 0], [0, 0]])
+    weights = QA().balanced_weights({"answer": answer})
+    assert weights.tolist() == pytest.approx([2, 2 / 3, 2 / 3, 2 / 3])
+    assert QA().balanced_weights({"answer": answer[1:]}).tolist() == [0.5] * 3
 
 
 # ---- no answer
@@ -257,7 +275,7 @@ def test_the_threshold_is_tuned_for_f1() -> None:
         make_examples(*[(QUESTION, CONTEXT, several) for several in answers]), tokenizer(), 64
     )
     logits = dense(labelled)
-    noon = labelled.gold[0, 0]
+    noon = labelled.targets["answer"][0, 0]
     logits[:, noon] = 10.0
     # No answer is overrated by all; by those without one the most.
     logits[:, 0] = [[12.0], [13.0], [15.0], [16.0]]

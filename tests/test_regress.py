@@ -25,7 +25,9 @@ def examples_of(*labels: str) -> Examples:
 
 def labelled_of(task: Regress, examples: Examples) -> Labelled:
     nothing = np.zeros(0, np.int32)
-    return Labelled(examples, Encoded(nothing, nothing, nothing, nothing), task.gold(examples))
+    return Labelled(
+        examples, Encoded(nothing, nothing, nothing, nothing), {"value": task.gold(examples)}
+    )
 
 
 @pytest.mark.parametrize("label", ["high", "1,5", "inf", "nan", "1_000", "3.5 kg", "٣x", "0x10"])
@@ -54,7 +56,7 @@ def test_targets_are_standardised_and_values_are_not() -> None:
     gold = task.gold(examples_of("2000", "2100"))
     np.testing.assert_array_equal(gold, np.float32([2000, 2100]))
     logits = tf.constant([[0.0], [0.0]])
-    np.testing.assert_allclose(task.loss(logits, gold), [0.0, 1.5], rtol=1e-6)
+    np.testing.assert_allclose(task.loss(logits, {"value": gold}), [0.0, 1.5], rtol=1e-6)
     np.testing.assert_allclose(task.decode(tf.constant([[0.5]]))["value"], [2040.8248])
     again = TASKS["regress"].restore(["value"], task.head.settings)
     np.testing.assert_array_equal(again.decode(logits)["value"], [2000, 2000])

@@ -21,6 +21,7 @@ from tfpipe.training.precision import LossScale
 from tfpipe.training.rescue import FAILED_BATCH, EasedRate, Rescue, has_blown_up
 from tfpipe.training.schedules import LinearWarmupDecay
 from tfpipe.training.state import Progress, State
+from tfpipe.training.step import TrainStep
 
 
 def step_of(loss: float, norm: float = 1.0) -> Step:
@@ -100,24 +101,19 @@ def test_one_bad_moment_costs_half_the_rate_and_no_more(
     The seventh step's loss is still finite: its gradient tells, or the loss of the eighth.
     """
     taken = tf.Variable(0)
-    plain = engine.make_train_step
 
-    def once_bad(strategy, classifier, *rest, **named):  # type: ignore[no-untyped-def]
-        step = plain(strategy, classifier, *rest, **named)
-
-        def bad_step(batch):  # type: ignore[no-untyped-def]
-            results = step(batch)
+    class OnceBad(TrainStep):
+        def __call__(self, batch):  # type: ignore[no-untyped-def]
+            results = super().__call__(batch)
             bad = tf.equal(taken.assign_add(1), 7)
-            variable = classifier.bert.trainable_variables[0]
+            variable = self.model.trainable_variables[0]
             variable.assign(tf.where(bad, variable * float("nan"), variable))
             if where == "gradient":
                 norm = tf.where(bad, float("inf"), results["gradient_norm"])
                 return results | {"gradient_norm": norm}
             return results
 
-        return bad_step
-
-    monkeypatch.setattr(engine, "make_train_step", once_bad)
+    monkeypatch.setattr(engine, "TrainStep", OnceBad)
     run = train.train(tiny_config(tmp_path, checkpoint_steps=5, epochs=2, early_stopping=0))
     told = capsys.readouterr().err
     alarm = "gradient norm inf at step 7" if where == "gradient" else "at step 8"

@@ -17,15 +17,16 @@ from tfpipe.data.batches import plan_training, read_batches
 from tfpipe.data.encode import encode
 from tfpipe.data.read import Columns, read_examples
 from tfpipe.data.replicas import compile_for
-from tfpipe.model.checkpoint import Classifier
 from tfpipe.model.sources import make_tiny
+from tfpipe.model.text_model import TextModel
 from tfpipe.tasks.classify import Classify
-from tfpipe.tasks.losses import Objective
+from tfpipe.tasks.losses import LossSettings
 from tfpipe.training.defaults import default_epochs, default_rate
+from tfpipe.training.objective import RDropLoss, TaskLoss
 from tfpipe.training.optimizer import make_optimizer
 from tfpipe.training.precision import LossScale
 from tfpipe.training.schedules import LinearWarmupDecay
-from tfpipe.training.step import make_train_step
+from tfpipe.training.step import TrainStep
 from tfpipe.training.strategy import make_strategy
 from tfpipe.training.weights import AveragedWeights, prepare_weights
 
@@ -56,10 +57,10 @@ def train_steps(folder: Path, strategy_name: str, parts: int, weight: float = 3.
         plan_training(encoded.lengths, 15, strategy.num_replicas_in_sync, parts, (1, epoch))
         for epoch in range(2)
     ]
-    step = make_train_step(strategy, model, task, optimizer, clip_norm=1.0, parts=parts)
+    step = TrainStep(strategy, model, optimizer, TaskLoss(task), parts=parts)
     compiled = None
     for plan in plans:
-        batches = read_batches(encoded, plan, strategy, gold, weights)
+        batches = read_batches(encoded, plan, strategy, {"label": gold}, weights)
         compiled = compiled or compile_for(batches, step)
         for batch in batches:
             results = compiled(batch)
@@ -96,7 +97,7 @@ TASK = Classify(["a", "b", "c"])
 UNEVEN = [5.0, 0.5, 3.0, 0.0, 0.0, 0.0, 0.25, 1.0, 9.0, 0.0, 2.0, 1.0]
 
 
-def make_model(dropout: float = 0.0) -> Classifier:
+def make_model(dropout: float = 0.0) -> TextModel:
     tf_keras.utils.set_random_seed(11)
     return make_tiny(TASK.label_names, ["some words and more"], dropout=dropout)
 
@@ -109,28 +110,28 @@ def make_batch(weights: list[float]) -> dict[str, tf.Tensor]:
         "input_ids": tf.constant(random.integers(0, 8, shape), tf.int32),
         "token_type_ids": tf.zeros(shape, tf.int32),
         "attention_mask": tf.sequence_mask(lengths, 6, tf.int32),
-        "gold": tf.constant(random.integers(0, 3, len(weights)), tf.int32),
+        "label": tf.constant(random.integers(0, 3, len(weights)), tf.int32),
         "weight": tf.constant(weights),
     }
 
 
-def one_step(model: Classifier, batch: Any, parts: int = 1, clip: float = 1e9, **more: Any):
+def one_step(model: TextModel, batch: Any, loss: Any = TaskLoss(TASK), **more: Any):  # noqa: B008
     """Loss, gradient norm, and the step's gradient: what SGD at a rate of 1 took away."""
     before = [v.numpy() for v in model.bert.trainable_variables]
     strategy = tf.distribute.get_strategy()
     sgd = tf_keras.optimizers.legacy.SGD(1.0)
-    step = make_train_step(strategy, model, TASK, sgd, clip, parts, **more)
+    step = TrainStep(strategy, model, sgd, loss, **({"clip_norm": 1e9} | more))
     results = step(batch)
     after = [v.numpy() for v in model.bert.trainable_variables]
     moved = [old - new for old, new in zip(before, after, strict=True)]
     return float(results["loss"]), float(results["gradient_norm"]), moved
 
 
-def mean_gradient(model: Classifier, batch: Any, l2: float = 0.0) -> tuple[float, list[np.ndarray]]:
+def mean_gradient(model: TextModel, batch: Any, l2: float = 0.0) -> tuple[float, list[np.ndarray]]:
     """The weighted mean loss, and its gradient with the penalty's, taken at once."""
     variables = model.bert.trainable_variables
     with tf.GradientTape() as tape:
-        losses = TASK.loss(model.logits(batch), batch["gold"])
+        losses = TASK.loss(model.logits(batch), batch)
         loss = tf.reduce_sum(losses * batch["weight"]) / tf.reduce_sum(batch["weight"])
         names = ("kernel", "embeddings/weight", "embeddings/embeddings")
         squares = [
@@ -147,7 +148,7 @@ def test_uneven_weights_are_divided_by_once(parts: int) -> None:
     # In four parts one of them weighs nothing at all: a mean of means would be far off.
     batch = make_batch(UNEVEN)
     expected_loss, expected = mean_gradient(make_model(), batch)
-    loss, norm, found = one_step(make_model(), batch, parts)
+    loss, norm, found = one_step(make_model(), batch, parts=parts)
     assert loss == pytest.approx(expected_loss, rel=1e-5)
     assert norm == pytest.approx(np.sqrt(sum((g**2).sum() for g in expected)), rel=1e-4)
     for one, other in zip(found, expected, strict=True):
@@ -158,7 +159,7 @@ def test_uneven_weights_are_divided_by_once(parts: int) -> None:
 def test_clipped_once_by_the_norm_of_the_whole(parts: int) -> None:
     batch = make_batch(UNEVEN)
     _, expected = mean_gradient(make_model(), batch)
-    _, norm, found = one_step(make_model(), batch, parts, clip=0.01)
+    _, norm, found = one_step(make_model(), batch, parts=parts, clip_norm=0.01)
     assert norm > 0.1
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(one, other * 0.01 / norm, atol=1e-7)
@@ -168,7 +169,7 @@ def test_clipped_once_by_the_norm_of_the_whole(parts: int) -> None:
 def test_l2_is_in_the_gradient_and_not_in_the_loss(parts: int) -> None:
     batch = make_batch(UNEVEN)
     expected_loss, expected = mean_gradient(make_model(), batch, l2=0.3)
-    loss, norm, found = one_step(make_model(), batch, parts, objective=Objective(l2=0.3))
+    loss, norm, found = one_step(make_model(), batch, parts=parts, l2=0.3)
     assert loss == pytest.approx(expected_loss, rel=1e-5)
     assert norm == pytest.approx(np.sqrt(sum((g**2).sum() for g in expected)), rel=1e-4)
     for one, other in zip(found, expected, strict=True):
@@ -179,7 +180,7 @@ def test_r_drop_without_dropout_is_the_plain_loss() -> None:
     batch = make_batch(UNEVEN)
     plain = one_step(make_model(), batch)
     for parts in (1, 3):
-        twice = one_step(make_model(), batch, parts, objective=Objective(r_drop=5.0))
+        twice = one_step(make_model(), batch, RDropLoss(TASK, LossSettings(), 5.0), parts=parts)
         assert twice[:2] == pytest.approx(plain[:2], rel=1e-4)
         for one, other in zip(twice[2], plain[2], strict=True):
             np.testing.assert_allclose(one, other, atol=1e-6)
@@ -190,7 +191,7 @@ def test_r_drop_weighs_the_divergence_of_two_passes() -> None:
     losses = []
     for weight in (1e-9, 1.0, 2.0):
         # Equal seeds and equal graphs: equal dropout.
-        losses.append(one_step(make_model(0.3), batch, objective=Objective(r_drop=weight))[0])
+        losses.append(one_step(make_model(0.3), batch, RDropLoss(TASK, LossSettings(), weight))[0])
     assert losses[1] > losses[0] + 1e-3
     assert losses[2] - losses[1] == pytest.approx(losses[1] - losses[0], rel=1e-2)
 
@@ -198,18 +199,18 @@ def test_r_drop_weighs_the_divergence_of_two_passes() -> None:
 def test_focal_and_smoothing_reach_the_gradient() -> None:
     batch = make_batch(UNEVEN)
     plain = one_step(make_model(), batch)[0]
-    gold, weight = batch["gold"], batch["weight"]
+    weight = batch["weight"]
     logits = make_model().logits(batch)
-    for objective in (Objective(focal_gamma=2.0), Objective(label_smoothing=0.3)):
-        expected = tf.reduce_sum(TASK.training_loss(logits, gold, objective) * weight)
-        found = one_step(make_model(), batch, parts=3, objective=objective)[0]
+    for settings in (LossSettings(focal_gamma=2.0), LossSettings(label_smoothing=0.3)):
+        expected = tf.reduce_sum(TASK.training_loss(logits, batch, settings) * weight)
+        found = one_step(make_model(), batch, TaskLoss(TASK, settings), parts=3)[0]
         assert found == pytest.approx(float(expected / tf.reduce_sum(weight)), rel=1e-5)
         assert abs(found - plain) > 1e-3
 
 
 def test_frozen_layers_stay_to_the_bit() -> None:
     model = make_model()
-    prepare_weights(model.bert, TrainConfig(freeze_layers=1))
+    prepare_weights(model, TrainConfig(freeze_layers=1))
     before = {v.name: v.numpy() for v in model.bert.weights}
     one_step(model, make_batch(UNEVEN))
     for variable in model.bert.weights:
@@ -224,9 +225,9 @@ def test_frozen_layers_stay_to_the_bit() -> None:
 
 def test_a_loss_scale_changes_no_bit_and_skips_what_overflows() -> None:
     batch = make_batch(UNEVEN)
-    plain = one_step(make_model(), batch, clip=0.5)
+    plain = one_step(make_model(), batch, clip_norm=0.5)
     scale = LossScale(start=2.0**15, patience=2)
-    scaled = one_step(make_model(), batch, clip=0.5, loss_scale=scale)
+    scaled = one_step(make_model(), batch, clip_norm=0.5, loss_scale=scale)
     assert scaled[:2] == plain[:2]
     for one, other in zip(scaled[2], plain[2], strict=True):
         np.testing.assert_array_equal(one, other)
@@ -253,7 +254,7 @@ def test_scale_and_average_under_a_strategy(name: str) -> None:
         variables = model.bert.trainable_variables
         average = AveragedWeights(variables, 0.9)
     step = tf.function(
-        make_train_step(strategy, model, TASK, optimizer, 1.0, 1, loss_scale=scale, average=average)
+        TrainStep(strategy, model, optimizer, TaskLoss(TASK), loss_scale=scale, average=average)
     )
     # The end of a tuned iterator waits for its tuning thread, up to a minute.
     options = tf.data.Options()

@@ -14,25 +14,21 @@ from tfpipe import train
 from tfpipe.errors import UserError
 from tfpipe.run import Run
 from tfpipe.training import engine, steps
+from tfpipe.training.step import TrainStep
 
 
 def small_device(monkeypatch: pytest.MonkeyPatch, places: int) -> None:
     """A device that holds so many examples at a time and raises what a full GPU raises."""
-    plain = engine.make_train_step
 
-    def step_for(strategy, classifier, task, optimizer, clip, parts, *rest):  # type: ignore[no-untyped-def]
-        step = plain(strategy, classifier, task, optimizer, clip, parts, *rest)
-
-        def bounded(batch):  # type: ignore[no-untyped-def]
-            if batch["gold"].shape[0] // parts > places:
+    class Bounded(TrainStep):
+        def __call__(self, batch):  # type: ignore[no-untyped-def]
+            if batch["label"].shape[0] // self.parts > places:
                 # More than any machine has: TensorFlow's allocator refuses it.
-                far_too_much = tf.fill([2**45 + tf.cast(batch["gold"][0], tf.int64)], 0.0)
+                far_too_much = tf.fill([2**45 + tf.cast(batch["label"][0], tf.int64)], 0.0)
                 return dict.fromkeys(("loss", "gradient_norm"), far_too_much[-1])
-            return step(batch)
+            return super().__call__(batch)
 
-        return bounded
-
-    monkeypatch.setattr(engine, "make_train_step", step_for)
+    monkeypatch.setattr(engine, "TrainStep", Bounded)
 
 
 def weights(run: Run) -> dict[str, np.ndarray]:

@@ -18,7 +18,7 @@ from tfpipe.data.spans import Span, format_spans, parse_spans
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.errors import UserError
 from tfpipe.exporting.hostile import strings
-from tfpipe.tasks.losses import Objective
+from tfpipe.tasks.losses import LossSettings
 from tfpipe.tasks.tag import Tag
 from tfpipe.tasks.tagging.labelled_words import LabelledWords
 from tfpipe.tasks.tagging.words import trim_span
@@ -45,7 +45,7 @@ def label(examples: Examples, max_length: int = 64, task: Tag = TASK) -> Labelle
 
 def perfect_logits(labelled: LabelledWords, task: Tag = TASK) -> np.ndarray:
     """Logits that say the gold tags, and at other tokens nonsense."""
-    gold = np.where(labelled.gold < 0, 2, labelled.gold)
+    gold = np.where(labelled.targets["tags"] < 0, 2, labelled.targets["tags"])
     return 20 * np.eye(len(task.label_names), dtype=np.float32)[gold]
 
 
@@ -105,11 +105,11 @@ def test_what_cannot_be_learnt_is_refused() -> None:
 def test_gold_stands_at_the_first_token_of_each_word() -> None:
     labelled = label(examples_of(("Ann bob met", [[0, 7, "per"]]), ("去中国", [[1, 3, "loc"]])))
     # [CLS] ann b ##o ##b met [SEP] and [CLS] 去 中 国 [SEP]
-    assert labelled.gold.tolist() == [
+    assert labelled.targets["tags"].tolist() == [
         [-100, 3, 4, -100, -100, 0, -100],
         [-100, 0, 1, 2, -100, -100, -100],
     ]
-    assert labelled.gold.dtype == np.int32
+    assert labelled.targets["tags"].dtype == np.int32
     assert (labelled.cut, labelled.torn, TASK.notes(labelled)) == (0, 0, [])
 
 
@@ -134,34 +134,34 @@ def test_loss_is_the_mean_over_first_tokens() -> None:
     logits = np.random.default_rng(1).normal(size=(2, 7, 5)).astype(np.float32)
     shares = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
     expected = -np.log([shares[0, 1, 3], shares[0, 2, 0], shares[0, 5, 0]]).mean()
-    loss = TASK.loss(tf.constant(logits), tf.constant(labelled.gold)).numpy()
+    loss = TASK.loss(tf.constant(logits), labelled.targets).numpy()
     np.testing.assert_allclose(loss, [expected, 0.0], rtol=1e-5)
     # A batch is as wide as its longest text, or as wide as its device likes.
     for width in (6, 16):
         wide = np.zeros((2, width, 5), np.float32)
         wide[:, : min(width, 7)] = logits[:, :width]
-        again = TASK.loss(tf.constant(wide), tf.constant(labelled.gold)).numpy()
+        again = TASK.loss(tf.constant(wide), labelled.targets).numpy()
         np.testing.assert_allclose(again, loss, rtol=1e-6)
 
 
 def test_training_loss_knows_focal_and_smoothing() -> None:
     labelled = label(examples_of(("ann met", [[0, 3, "per"]])))
-    logits, gold = tf.constant(perfect_logits(labelled) / 10), tf.constant(labelled.gold)
-    plain = TASK.loss(logits, gold).numpy()
-    assert TASK.training_loss(logits, gold, Objective()).numpy() == plain
-    assert TASK.training_loss(logits, gold, Objective(label_smoothing=0.1)).numpy() > plain
-    assert TASK.training_loss(logits, gold, Objective(focal_gamma=2.0)).numpy() < plain
-    assert TASK.divergence(logits, logits, gold).numpy() == [0.0]
-    assert TASK.divergence(logits, logits * 2, gold).numpy() > 0
+    logits, batch = tf.constant(perfect_logits(labelled) / 10), labelled.targets
+    plain = TASK.loss(logits, batch).numpy()
+    assert TASK.training_loss(logits, batch, LossSettings()).numpy() == plain
+    assert TASK.training_loss(logits, batch, LossSettings(label_smoothing=0.1)).numpy() > plain
+    assert TASK.training_loss(logits, batch, LossSettings(focal_gamma=2.0)).numpy() < plain
+    assert TASK.divergence(logits, logits, batch).numpy() == [0.0]
+    assert TASK.divergence(logits, logits * 2, batch).numpy() > 0
     # Only where a word begins does an answer count.
-    elsewhere = tf.where(gold[..., tf.newaxis] < 0, 7.0, logits)
-    assert TASK.divergence(logits, elsewhere, gold).numpy() == [0.0]
+    elsewhere = tf.where(batch["tags"][..., tf.newaxis] < 0, 7.0, logits)
+    assert TASK.divergence(logits, elsewhere, batch).numpy() == [0.0]
 
 
 def test_balanced_weights_lift_texts_with_rare_tags() -> None:
     labelled = label(examples_of(("a b c", []), ("a b", [[0, 1, "per"]]), ("", [])))
     # 5 words, 5 tags: O four times, B-per once.
-    np.testing.assert_allclose(TASK.balanced_weights(labelled.gold), [0.25, 0.625, 0.0])
+    np.testing.assert_allclose(TASK.balanced_weights(labelled.targets), [0.25, 0.625, 0.0])
 
 
 # ---- decoding -------------------------------------------------------------------------------
@@ -196,7 +196,7 @@ def test_the_order_of_the_label_names_does_not_matter() -> None:
 def test_scores_are_the_probability_of_just_these_words() -> None:
     text = "ann bob met"
     labelled = label(examples_of((text, [])))
-    logits = np.zeros((1, labelled.gold.shape[1], 5), np.float32)
+    logits = np.zeros((1, labelled.targets["tags"].shape[1], 5), np.float32)
     logits[0, 1, 3], logits[0, 2, 4], logits[0, 5, 0] = 2.0, 1.0, 3.0
     shares = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
     evaluation = TASK.evaluate(labelled, logits)
@@ -291,7 +291,7 @@ def test_figures_are_those_of_seqeval() -> None:
     from seqeval.scheme import IOB2
 
     labelled = label(random_examples(23, 120), 512)
-    noise = np.random.default_rng(2).normal(scale=9, size=(*labelled.gold.shape, 5))
+    noise = np.random.default_rng(2).normal(scale=9, size=(*labelled.targets["tags"].shape, 5))
     evaluation = TASK.evaluate(labelled, (perfect_logits(labelled) + noise).astype(np.float32))
     rows = range(len(labelled.examples))
     gold = [word_tags(labelled, row, list(evaluation.gold[row])) for row in rows]
@@ -360,7 +360,7 @@ def test_missed_entities_are_the_last_of_the_mistakes() -> None:
 
 def test_nothing_found_and_nothing_to_find() -> None:
     labelled = label(examples_of(("a", []), ("", [])))
-    logits = np.zeros((2, labelled.gold.shape[1], 5), np.float32)
+    logits = np.zeros((2, labelled.targets["tags"].shape[1], 5), np.float32)
     logits[..., 0] = 9
     evaluation = TASK.evaluate(labelled, logits)
     assert [evaluation.figures[name] for name in ("precision", "recall", "f1")] == [0.0] * 3

@@ -17,9 +17,9 @@ from tfpipe.training.weights import AveragedWeights, prepare_weights
 
 
 def prepared(**values: object):
-    bert = make_tiny(["a", "b"], ["some words", "and more"]).bert
-    prepare_weights(bert, TrainConfig(**values))  # type: ignore[arg-type]
-    return bert
+    model = make_tiny(["a", "b"], ["some words", "and more"])
+    prepare_weights(model, TrainConfig(**values))  # type: ignore[arg-type]
+    return model.bert
 
 
 def test_freezing() -> None:

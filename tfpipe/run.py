@@ -19,7 +19,7 @@ from tfpipe.errors import UserError, did_you_mean
 from tfpipe.files import write_text
 
 if TYPE_CHECKING:
-    from tfpipe.model.checkpoint import Classifier
+    from tfpipe.model.text_model import TextModel
 
 # Settings that change nothing about the result: a resumed run may have others.
 FREE = (
@@ -175,7 +175,7 @@ def resumed_config(run: Run, given: TrainConfig) -> TrainConfig:
     return dataclasses.replace(stored, **{**free, "resume": True})
 
 
-def begin_run(run: Run, config: TrainConfig, parts: Parts, model: Classifier) -> None:
+def begin_run(run: Run, config: TrainConfig, parts: Parts, model: TextModel) -> None:
     """Write the run's first files, or check that a resumed run goes on with the same data.
 
     Raises UserError where the folder cannot be written and where data or model are not the same.
@@ -186,7 +186,7 @@ def begin_run(run: Run, config: TrainConfig, parts: Parts, model: Classifier) ->
         "dev_rows": len(parts.dev),
         "dev_sha256": hash_texts(parts.dev.joined(), parts.dev.labels or ()),
         "pairs": parts.train.text_pairs is not None,
-        "model": {name: getattr(model.bert.config, name) for name in SHAPES}
+        "model": {name: getattr(model.config, name) for name in SHAPES}
         | {"labels": list(model.label_names), "tokenizer": model.tokenizer.fingerprint},
     }
     if config.resume:

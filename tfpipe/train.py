@@ -100,8 +100,8 @@ def train(config: TrainConfig) -> Run:
         model = sources.open_model(
             config.model, task.label_names, texts, config.max_length, task.head
         )
-        prepare_weights(model.bert, config)
-    rate = config.learning_rate or default_rate(model.bert.config.hidden_size)
+        prepare_weights(model, config)
+    rate = config.learning_rate or default_rate(model.config.hidden_size)
     epochs = config.epochs or default_epochs(-(-len(parts.train) // config.batch_size))
     config = replace(
         config,
@@ -110,7 +110,7 @@ def train(config: TrainConfig) -> Run:
         precision=choose_precision(config.precision, model),
     )
     tell(
-        f"model: {config.model}, {model.bert.count_params():,} parameters,"
+        f"model: {config.model}, {model.parameters:,} parameters,"
         f" {len(task.label_names)} labels, products in {config.precision}"
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,20 +105,20 @@ def read_batches(
     encoded: Encoded,
     plan: Plan,
     strategy: tf.distribute.Strategy,
-    gold: np.ndarray | None = None,
+    columns: Mapping[str, np.ndarray] | None = None,
     weights: np.ndarray | None = None,
     first: int = 0,
 ) -> Any:
     """The batches of a plan from step `first`, one element a replica of this process.
 
-    Each holds input_ids, token_type_ids, attention_mask: int32 [places, width]; gold
-    [places, ...]; weight: float32 [places], 0 where the place is empty. Every worker makes the same
-    plan and reads its own replicas' part of each step. Under a parameter server strategy they are
-    plain batches, which the chief hands out.
+    Each holds input_ids, token_type_ids, attention_mask: int32 [places, width]; the rows of
+    `columns`, [places, ...], such as the task's targets; weight: float32 [places], 0 where the
+    place is empty. Every worker makes the same plan and reads its own replicas' part of each step.
+    Under a parameter server strategy they are plain batches, which the chief hands out.
     """
     ids = tf.RaggedTensor.from_row_splits(encoded.ids, encoded.splits, validate=False)
     types = tf.RaggedTensor.from_row_splits(encoded.token_types, encoded.splits, validate=False)
-    gold_of = tf.constant(np.zeros(len(encoded), np.int32) if gold is None else gold)
+    tables = {name: tf.constant(column) for name, column in (columns or {}).items()}
     weight_of = tf.constant(np.ones(len(encoded)) if weights is None else weights, tf.float32)
     replicas = plan.rows.shape[1]
     places = plan.rows.shape[2]
@@ -137,7 +137,7 @@ def read_batches(
             "input_ids": input_ids.to_tensor(shape=[places, width]),
             "token_type_ids": tf.cast(token_types.to_tensor(shape=[places, width]), tf.int32),
             "attention_mask": mask,
-            "gold": tf.gather(gold_of, filled),
+            **{name: tf.gather(table, filled) for name, table in tables.items()},
             "weight": tf.where(rows < 0, 0.0, tf.gather(weight_of, filled)),
         }
 

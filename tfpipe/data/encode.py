@@ -51,11 +51,14 @@ Chunk: TypeAlias = tuple[Mapping[str, Any], np.ndarray]
 
 @dataclass(frozen=True)
 class Labelled:
-    """Examples, their token ids, and the gold of each input, [inputs, ...], as the task has it."""
+    """Examples, the token ids of their inputs, and what the model should answer to each input.
+
+    targets: columns [inputs, ...] by name, which a batch takes along; the task defines them.
+    """
 
     examples: Examples
     encoded: Encoded
-    gold: np.ndarray
+    targets: Mapping[str, np.ndarray]
 
     @property
     def example_of(self) -> np.ndarray:

@@ -9,9 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfpipe.model.checkpoint import Classifier
-from tfpipe.model.encoder import Encoder
-from tfpipe.model.layout import Stored, lay_out
+from tfpipe.model.text_model import TextModel
 from tfpipe.tasks.task import Task
 
 Tensors = dict[str, tf.Tensor]
@@ -33,7 +31,7 @@ class Servable(tf.Module):
 
     def __init__(
         self,
-        classifier: Classifier,
+        model: TextModel,
         task: Task,
         max_length: int,
         pairs: bool,
@@ -41,19 +39,16 @@ class Servable(tf.Module):
         precision: str = "float32",
     ):
         super().__init__()
-        self.tokenizer = classifier.tokenizer
-        dtype, encoder = tf.as_dtype(precision), None
-        if classifier.encoder is None:
-            # The variables alone are tracked: a Keras model would store every layer's calls too.
-            self.weights: Any = list(classifier.bert.weights)
-        else:
-            self.weights = Stored(lay_out(classifier.bert, dtype), dtype)
-            encoder = Encoder(classifier.bert, dtype, packed=True, stored=self.weights)
+        self.tokenizer = model.tokenizer
+        encoder = model.frozen_encoder(tf.as_dtype(precision)) if model.encoder else None
+        # Without the fast graph the variables alone are tracked: a Keras model would store every
+        # layer's calls too.
+        self.weights: Any = encoder.stored if encoder else list(model.weights)
         self._source = tempfile.TemporaryDirectory()
         self._info = info_table(Path(self._source.name), info)
         inputs = [tf.TensorSpec([None], tf.string, name=name) for name in task.inputs(pairs)]
 
-        forward = classifier.head.of_encoder(encoder) if encoder else classifier.logits
+        forward = model.head.of_encoder(encoder) if encoder else model.logits
         tokenizer = self.tokenizer
 
         def embed(batch: Tensors) -> Tensors:

@@ -15,7 +15,7 @@ from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.exporting.hostile import strings
 from tfpipe.exporting.stranger import Answers, as_answers, join
 from tfpipe.exporting.verify import Parity, hold_against
-from tfpipe.model.checkpoint import Classifier
+from tfpipe.model.text_model import TextModel
 from tfpipe.tasks.task import Forward, Task
 
 HOSTILE_STRINGS = 2000
@@ -80,9 +80,7 @@ def find_mismatches(
     return sorted(wrong)
 
 
-def compare_graphs(
-    classifier: Classifier, task: Task, examples: Examples, max_length: int
-) -> Parity:
+def compare_graphs(model: TextModel, task: Task, examples: Examples, max_length: int) -> Parity:
     """The graph that is exported against stock TFBert over the same weights and texts.
 
     Up to 256 of the examples are compared, spread over all of them.
@@ -90,7 +88,7 @@ def compare_graphs(
     count = min(COMPARED_TEXTS, len(examples))
     rows = np.linspace(0, len(examples) - 1, count, dtype=int).tolist()
     some = examples.take(rows)
-    fast = replace(classifier, packed=True).logits
+    fast = replace(model, packed=True).logits
 
     def answer(forward: Forward) -> Answers:
         parts = []
@@ -98,8 +96,8 @@ def compare_graphs(
             part = some.take(range(start, min(start + 32, len(some))))
             columns = [part.texts, *([part.text_pairs] if part.text_pairs else [])]
             texts = [tf.constant(list(column), tf.string) for column in columns]
-            found = task.answer(texts, classifier.tokenizer, max_length, forward)
+            found = task.answer(texts, model.tokenizer, max_length, forward)
             parts.append(as_answers(found))
         return join(parts)
 
-    return hold_against(answer(fast), answer(classifier.stock_logits), task.unit)
+    return hold_against(answer(fast), answer(model.stock_logits), task.unit)

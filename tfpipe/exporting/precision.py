@@ -16,7 +16,7 @@ from tfpipe.exporting.graph import Servable
 from tfpipe.exporting.probes import probe_batches
 from tfpipe.exporting.stranger import Answers, Columns, as_answers, batches_of, join
 from tfpipe.exporting.verify import NARROW, NARROW_EDGES, hold_against, hold_batches
-from tfpipe.model.checkpoint import Classifier
+from tfpipe.model.text_model import TextModel
 from tfpipe.tasks.task import Task
 from tfpipe.training.precision import computes_in_bfloat16
 
@@ -34,7 +34,7 @@ class Choice:
 
 
 def choose_served(
-    name: str, model: Classifier, task: Task, dev: Examples, max_length: int
+    name: str, model: TextModel, task: Task, dev: Examples, max_length: int
 ) -> Choice:
     """The type that an export is to have, on the evidence of the dev texts and of this machine.
 

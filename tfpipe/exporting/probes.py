@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfpipe.exporting.stranger import Answers, Columns, as_answers
-from tfpipe.model.checkpoint import Classifier
+from tfpipe.model.text_model import TextModel
 from tfpipe.tasks.task import Task
 
 BATCH_SIZES = (0, 1, 2, 33)
@@ -43,7 +43,7 @@ def probe_batches(names: Sequence[str], max_length: int) -> list[Columns]:
 
 
 def answer_here(
-    classifier: Classifier, task: Task, max_length: int, batches: list[Columns]
+    model: TextModel, task: Task, max_length: int, batches: list[Columns]
 ) -> list[Answers]:
     """What the training process answers to these batches, with all their texts in one batch."""
     rows = [list(zip(*batch.values(), strict=True)) for batch in batches]
@@ -53,6 +53,6 @@ def answer_here(
         tf.constant([content.decode("utf-8", "replace") for content in column])
         for column in zip(*place, strict=True)
     ]
-    answers = as_answers(task.answer(columns, classifier.tokenizer, max_length, classifier.logits))
+    answers = as_answers(task.answer(columns, model.tokenizer, max_length, model.logits))
     chosen = [np.array([place[row] for row in batch], int) for batch in rows]
     return [{name: values[wanted] for name, values in answers.items()} for wanted in chosen]

@@ -24,7 +24,7 @@ from tfpipe.exporting.verify import (
     hold_against,
     hold_batches,
 )
-from tfpipe.model.checkpoint import Classifier
+from tfpipe.model.text_model import TextModel
 from tfpipe.run import Run
 from tfpipe.tasks.task import Task, TaskEvaluation
 from tfpipe.training.evaluator import Evaluator
@@ -50,7 +50,7 @@ class Proof:
 def prove(
     export: Path,
     run: Run,
-    model: Classifier,
+    model: TextModel,
     task: Task,
     dev: Examples,
     tell: Callable[[str], None],

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +12,6 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as as_bytes
 from transformers import (
     BertConfig,
-    TFBertForQuestionAnswering,
-    TFBertForSequenceClassification,
-    TFBertForTokenClassification,
 )
 from transformers.modeling_tf_pytorch_utils import (
     apply_transpose,
@@ -26,67 +21,17 @@ from transformers.modeling_tf_pytorch_utils import (
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.errors import UserError
 from tfpipe.files import write_text
-from tfpipe.model.encoder import Encoder, Seeds, UnsupportedBert
 from tfpipe.model.head import Head
+from tfpipe.model.text_model import TextModel
 
-CLASSES: dict[str, Any] = {
-    "sequence": TFBertForSequenceClassification,
-    "token": TFBertForTokenClassification,
-    "span": TFBertForQuestionAnswering,
-}
 WEIGHTS = ("model.safetensors", "tf_model.h5")
 PICKLES = ("pytorch_model.bin", "*.pkl", "*.pickle", "*.pt", "*.ckpt")
 WORD_EMBEDDINGS = ("bert.embeddings.word_embeddings.weight", "embeddings.word_embeddings.weight")
 
 
-@dataclass(frozen=True)
-class Classifier:
-    """A TFBert with a task's head, its tokenizer and its label names in column order.
-
-    precision: the type of the matrix products; packed: whether they leave out padding.
-    """
-
-    bert: Any
-    tokenizer: Tokenizer
-    label_names: Sequence[str]
-    precision: str = "float32"
-    packed: bool = False
-    head: Head = Head()
-
-    @functools.cached_property
-    def encoder(self) -> Encoder | None:
-        """The fast graph over the same variables; None where only stock TFBert will do."""
-        try:
-            return Encoder(self.bert, self.precision, self.packed)
-        except UnsupportedBert:
-            return None
-
-    def logits(
-        self, batch: dict[str, Any], training: bool = False, seeds: Seeds | None = None
-    ) -> Any:
-        """What the head says, float32 [B, K] or [B, L, K].
-
-        batch: input_ids, token_type_ids, attention_mask int32 [B, L]; seeds: of the dropout, heard
-        by the fast graph alone.
-        """
-        if self.encoder is not None:
-            return self.head.of_encoder(self.encoder)(batch, training, seeds)
-        return self.stock_logits(batch, training)
-
-    def stock_logits(self, batch: dict[str, Any], training: bool = False) -> Any:
-        """The same as TFBert itself computes it."""
-        answer = self.bert(
-            input_ids=batch["input_ids"],
-            token_type_ids=batch["token_type_ids"],
-            attention_mask=batch["attention_mask"],
-            training=training,
-        )
-        return self.head.of_stock(answer)
-
-
 def load(
     folder: Path, label_names: Sequence[str] | None = None, head: Head | None = None
-) -> Classifier:
+) -> TextModel:
     """The model of a folder.
 
     label_names: the labels to learn, K of them, with `head` or one for a label a text; None takes
@@ -105,14 +50,14 @@ def load(
     head = head or Head()
     _describe(config, label_names, head)
     try:
-        bert = CLASSES[head.kind].from_pretrained(
+        bert = head.tf_class.from_pretrained(
             folder, config=config, ignore_mismatched_sizes=True, local_files_only=True
         )
     except (OSError, ValueError, SafetensorError) as error:
         raise UserError(
             "the model's weights cannot be loaded", f"{folder}: {error}", "download it again"
         ) from None
-    return Classifier(bert, tokenizer, list(label_names), head=head)
+    return TextModel(bert, tokenizer, list(label_names), head=head)
 
 
 def build(
@@ -120,13 +65,13 @@ def build(
     tokenizer: Tokenizer,
     label_names: Sequence[str],
     head: Head | None = None,
-) -> Classifier:
+) -> TextModel:
     """A model with random weights; head: None for one label a text."""
     head = head or Head()
     _describe(config, label_names, head)
-    bert = CLASSES[head.kind](config)
+    bert = head.tf_class(config)
     bert(bert.dummy_inputs)
-    return Classifier(bert, tokenizer, list(label_names), head=head)
+    return TextModel(bert, tokenizer, list(label_names), head=head)
 
 
 def _describe(config: BertConfig, label_names: Sequence[str], head: Head) -> None:
@@ -135,7 +80,7 @@ def _describe(config: BertConfig, label_names: Sequence[str], head: Head) -> Non
     head.write(config)
 
 
-def save(classifier: Classifier, folder: Path) -> None:
+def save(model: TextModel, folder: Path) -> None:
     """Write what transformers' from_pretrained reads, in TF and in PyTorch.
 
     The weights are stored under PyTorch's names and layout: TF classes read that format too,
@@ -143,7 +88,7 @@ def save(classifier: Classifier, folder: Path) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     state = {}
-    for weight in classifier.bert.weights:
+    for weight in model.weights:
         name, transpose = convert_tf_weight_name_to_pt_weight_name(
             weight.name, tf_weight_shape=weight.shape
         )
@@ -153,9 +98,9 @@ def save(classifier: Classifier, folder: Path) -> None:
     content = as_bytes(state, metadata={"format": "pt"})
     (folder / "model.safetensors").write_bytes(content)
     # TF classes write their own name; both sides read that of PyTorch.
-    classifier.head.write(classifier.bert.config)
-    classifier.bert.config.save_pretrained(folder)
-    classifier.tokenizer.save(folder)
+    model.head.write(model.config)
+    model.config.save_pretrained(folder)
+    model.tokenizer.save(folder)
 
 
 def store_settings(folder: Path, settings: Mapping[str, Any]) -> None:

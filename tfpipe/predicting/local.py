@@ -27,11 +27,11 @@ def open_run_model(folder: Path) -> Answerer:
 
     run = open_run(str(folder))
     max_length = run.config.max_length
-    classifier = replace(checkpoint.load(run.model), packed=True)
-    task = task_of(run.config.task, classifier)
+    model = replace(checkpoint.load(run.model), packed=True)
+    task = task_of(run.config.task, model)
 
     def decode(*columns: tf.Tensor) -> dict[str, tf.Tensor]:
-        return task.answer(columns, classifier.tokenizer, max_length, classifier.logits)
+        return task.answer(columns, model.tokenizer, max_length, model.logits)
 
     inputs = task.inputs(run.data["pairs"])
     texts = [tf.TensorSpec([None], tf.string)] * len(inputs)
@@ -52,10 +52,10 @@ def open_run_model(folder: Path) -> Answerer:
         f"run {hash_files(files)}, {max_length} tokens",
         inputs,
         kind,
-        classifier.label_names,
+        model.label_names,
         max_length,
         PARALLEL,
-        _answer_with(ask, inputs, kind, classifier.label_names),
+        _answer_with(ask, inputs, kind, model.label_names),
     )
 
 

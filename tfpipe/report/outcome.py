@@ -15,7 +15,7 @@ from tfpipe.data.check import DataReport
 from tfpipe.data.encode import Labelled
 from tfpipe.data.parts import is_share
 from tfpipe.files import write_text
-from tfpipe.model.checkpoint import Classifier
+from tfpipe.model.text_model import TextModel
 from tfpipe.report.card import write_card
 from tfpipe.report.data_section import describe_data, tell_answers, tell_entities
 from tfpipe.report.describe import figures_of, goodness_of, sections_of
@@ -34,7 +34,7 @@ TELL = {"tag": tell_entities, "qa": tell_answers}
 
 def write_outcome(
     run: Run,
-    classifier: Classifier,
+    model: TextModel,
     strategy: tf.distribute.Strategy,
     data: DataReport,
     history: Sequence[dict[str, Any]],
@@ -50,9 +50,8 @@ def write_outcome(
     """
     environment = describe_environment(strategy)
     figures = {"dev": dev.figures, **({"test": test.figures} if test else {})}
-    trainable = sum(v.shape.num_elements() for v in classifier.bert.trainable_variables)
     training = {"steps": history[-1]["step"], "epochs": history[-1]["epoch"], **speed}
-    model = {"parameters": classifier.bert.count_params(), "trainable_parameters": trainable}
+    sizes = {"parameters": model.parameters, "trainable_parameters": model.trainable_parameters}
     write_predictions(run, dev)
     size = sum(file.stat().st_size for file in run.model.iterdir() if file.is_file())
     report = Report(
@@ -66,7 +65,7 @@ def write_outcome(
         history=history,
         best_by=run.config.best_figure,
         slices=_describe_slices(run, sets, dev),
-        cost=training | model | {"model_bytes": size},
+        cost=training | sizes | {"model_bytes": size},
         command=_command_again(run),
         settings=(run.folder / "config.yaml").read_text(encoding="utf-8"),
         hashes={name: run.data[f"{name}_sha256"] for name in PARTS if f"{name}_sha256" in run.data},
@@ -75,7 +74,7 @@ def write_outcome(
         **sections_of(dev, test, _chosen_on_dev(run.model)),
     )
     write_page(run.folder / "report.html", report)
-    metrics = {"task": run.config.task, **figures, "train": training, "model": model}
+    metrics = {"task": run.config.task, **figures, "train": training, "model": sizes}
     write_card(run, metrics | {"environment": environment}, data)
     run.write_json("metrics.json", metrics | {"environment": environment})
 

@@ -1,6 +1,6 @@
 """The tasks, one file each: label coding, loss, figures, decoding, the served outputs."""
 
-from tfpipe.model.checkpoint import Classifier
+from tfpipe.model.text_model import TextModel
 from tfpipe.tasks.classify import Classify
 from tfpipe.tasks.multilabel import Multilabel
 from tfpipe.tasks.qa import QA
@@ -17,6 +17,6 @@ TASKS: dict[str, type[Task]] = {
 }
 
 
-def task_of(name: str, model: Classifier) -> Task:
+def task_of(name: str, model: TextModel) -> Task:
     """The task that a loaded model was trained for, with what its folder keeps of it."""
     return TASKS[name].restore(model.label_names, model.head.settings)

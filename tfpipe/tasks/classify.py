@@ -17,11 +17,11 @@ from tfpipe.data.read import Examples
 from tfpipe.errors import UserError
 from tfpipe.model.head import Head
 from tfpipe.tasks.evaluation import Evaluation
-from tfpipe.tasks.losses import Objective, cross_entropy, focal, symmetric_divergence
+from tfpipe.tasks.losses import LossSettings, cross_entropy, focal, symmetric_divergence
 from tfpipe.tasks.scores.abstain import ABSTAIN, Wish, abstain, choose_threshold, read_wish
 from tfpipe.tasks.scores.calibration import fit_temperature
 from tfpipe.tasks.sequence import SequenceTask
-from tfpipe.tasks.task import Outputs
+from tfpipe.tasks.task import Batch, Outputs
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ class Classify(OneLabel, SequenceTask):
     refusal: str | None = None
 
     name: ClassVar[str] = "classify"
+    target: ClassVar[str] = "label"
     unit: ClassVar[float] = 1.0
 
     @classmethod
@@ -83,22 +84,23 @@ class Classify(OneLabel, SequenceTask):
             )
         return np.array([column[label] for label in labels], np.int32)
 
-    def loss(self, logits: tf.Tensor, gold: tf.Tensor) -> tf.Tensor:
-        """Cross-entropy in nats, float32 [B], of logits [B, K] and gold int32 [B]."""
-        return cross_entropy(tf.cast(logits, tf.float32) / self.temperature, gold)
+    def loss(self, logits: tf.Tensor, batch: Batch) -> tf.Tensor:
+        """Cross-entropy in nats, float32 [B], of logits [B, K] and `label` int32 [B]."""
+        return cross_entropy(tf.cast(logits, tf.float32) / self.temperature, batch["label"])
 
-    def training_loss(self, logits: tf.Tensor, gold: tf.Tensor, objective: Objective) -> tf.Tensor:
+    def training_loss(self, logits: tf.Tensor, batch: Batch, settings: LossSettings) -> tf.Tensor:
         """What training minimises, float32 [B]; dev is looked at with the plain loss."""
-        if objective.focal_gamma is not None:
-            return focal(logits, gold, objective.focal_gamma)
-        return cross_entropy(logits, gold, objective.label_smoothing)
+        if settings.focal_gamma is not None:
+            return focal(logits, batch["label"], settings.focal_gamma)
+        return cross_entropy(logits, batch["label"], settings.label_smoothing)
 
-    def divergence(self, logits: tf.Tensor, other: tf.Tensor, gold: tf.Tensor) -> tf.Tensor:
+    def divergence(self, logits: tf.Tensor, other: tf.Tensor, batch: Batch) -> tf.Tensor:
         """How far two answers to the same texts lie apart, float32 [B], for R-Drop."""
         return symmetric_divergence(logits, other)
 
-    def balanced_weights(self, gold: np.ndarray) -> np.ndarray:
+    def balanced_weights(self, targets: Mapping[str, np.ndarray]) -> np.ndarray:
         """float32 [N]: N / (K * count of the label), as scikit-learn's `balanced`."""
+        gold = targets["label"]
         counts = np.bincount(gold, minlength=len(self.label_names))
         return (len(gold) / (len(self.label_names) * counts[gold])).astype(np.float32)
 
@@ -114,7 +116,7 @@ class Classify(OneLabel, SequenceTask):
 
     def tuned_on(self, labelled: Labelled, logits: np.ndarray) -> Classify:
         """With the temperature, and where it is wished for the threshold, that suit these best."""
-        logits, gold = self.pooled(labelled, logits), self.example_gold(labelled)
+        logits, gold = self.pooled(labelled, logits), self.example_targets(labelled)["label"]
         fitted = dataclasses.replace(self, temperature=fit_temperature(logits, gold).value)
         if self.wish is None:
             return fitted
@@ -142,13 +144,12 @@ class Classify(OneLabel, SequenceTask):
 
     def evaluate(self, labelled: Labelled, logits: np.ndarray) -> Evaluation:
         """What logits float32 say about labelled examples."""
-        return self._evaluation(
-            labelled.examples, self.example_gold(labelled), self.pooled(labelled, logits)
-        )
+        gold = self.example_targets(labelled)["label"]
+        return self._evaluation(labelled.examples, gold, self.pooled(labelled, logits))
 
     def _evaluation(self, examples: Examples, gold: np.ndarray, logits: np.ndarray) -> Evaluation:
         scores = self.decode(tf.constant(logits))["scores"].numpy()
-        loss = float(tf.reduce_mean(self.loss(tf.constant(logits), tf.constant(gold))))
+        loss = float(tf.reduce_mean(self.loss(tf.constant(logits), {"label": tf.constant(gold)})))
         return self._said(examples, gold, scores, loss)
 
     def judge(self, examples: Examples, outputs: Outputs) -> Evaluation:

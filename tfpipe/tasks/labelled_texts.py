@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,7 +31,7 @@ class EncodedTexts(Encoded):
 
 @dataclass(frozen=True)
 class LabelledTexts(Labelled):
-    """N examples as W inputs; gold: [W, ...], of an input that of its text."""
+    """N examples as W inputs, each with the targets of its text."""
 
     encoded: EncodedTexts
 
@@ -45,22 +45,22 @@ class LabelledTexts(Labelled):
         """int32 [N]: tokens of each example with specials, before anything is cut off."""
         return self.encoded.text_lengths
 
-    @property
-    def example_gold(self) -> np.ndarray:
-        """[N, ...]: the gold of each example."""
-        return self.gold[np.unique(self.example_of, return_index=True)[1]]
-
 
 def label_texts(
-    examples: Examples, gold: np.ndarray, tokenizer: Tokenizer, max_length: int, long_text: str
+    examples: Examples,
+    targets: Mapping[str, np.ndarray],
+    tokenizer: Tokenizer,
+    max_length: int,
+    long_text: str,
 ) -> LabelledTexts:
     """The inputs of single texts, read from the cache when the same texts were cut so before.
 
-    gold: [N, ...], of each example; long_text: one of CUTS.
+    targets: columns [N, ...], a row for each example; long_text: one of CUTS.
     """
     key = hash_inputs(examples, tokenizer, max_length, long_text)
     encoded = keep(key, EncodedTexts, lambda: _cut(examples, tokenizer, max_length, long_text))
-    return LabelledTexts(examples, encoded, gold[encoded.owner])
+    owned = {name: column[encoded.owner] for name, column in targets.items()}
+    return LabelledTexts(examples, encoded, owned)
 
 
 def _cut(examples: Examples, tokenizer: Tokenizer, max_length: int, long_text: str) -> EncodedTexts:

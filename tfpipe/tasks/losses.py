@@ -6,28 +6,18 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from tfpipe.config import TrainConfig
-
 
 @dataclass(frozen=True)
-class Objective:
-    """What training minimises beyond the task's plain loss.
+class LossSettings:
+    """How a task's training loss differs from its plain one.
 
-    focal_gamma: exponent of focal loss, None for cross-entropy; label_smoothing: share of the
-    target spread over all labels; r_drop: weight of the divergence of two dropout passes; l2:
-    strength of the penalty on the weights.
+    Attributes:
+        focal_gamma: Exponent of focal loss; None for cross-entropy.
+        label_smoothing: Share of the target that is spread over all labels.
     """
 
     focal_gamma: float | None = None
     label_smoothing: float = 0.0
-    r_drop: float = 0.0
-    l2: float = 0.0
-
-    @classmethod
-    def of(cls, config: TrainConfig) -> Objective:
-        """The objective that a configuration asks for."""
-        gamma = config.focal_gamma if config.loss == "focal" else None
-        return cls(gamma, config.label_smoothing, config.r_drop, config.l2)
 
 
 def cross_entropy(logits: tf.Tensor, gold: tf.Tensor, smoothing: float = 0.0) -> tf.Tensor:

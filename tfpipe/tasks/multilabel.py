@@ -17,7 +17,7 @@ from tfpipe.data.read import Examples, show_few
 from tfpipe.errors import UserError, raise_all
 from tfpipe.model.head import Head
 from tfpipe.tasks.losses import (
-    Objective,
+    LossSettings,
     binary_cross_entropy,
     binary_focal,
     symmetric_binary_divergence,
@@ -25,7 +25,7 @@ from tfpipe.tasks.losses import (
 from tfpipe.tasks.multilabel_evaluation import MultilabelEvaluation
 from tfpipe.tasks.scores.thresholds import keep_clear, tune_thresholds
 from tfpipe.tasks.sequence import SequenceTask
-from tfpipe.tasks.task import Outputs
+from tfpipe.tasks.task import Batch, Outputs
 
 SEPARATOR = "|"
 UNTUNED = 0.5
@@ -49,6 +49,7 @@ class Multilabel(SequenceTask):
     long_text: str = "head"
 
     name: ClassVar[str] = "multilabel"
+    target: ClassVar[str] = "active"
     optional_label: ClassVar[bool] = True
     unit: ClassVar[float] = 1.0
 
@@ -126,21 +127,21 @@ class Multilabel(SequenceTask):
             row[[column[name] for name in names]] = 1.0
         return gold
 
-    def loss(self, logits: tf.Tensor, gold: tf.Tensor) -> tf.Tensor:
+    def loss(self, logits: tf.Tensor, batch: Batch) -> tf.Tensor:
         """Binary cross-entropy in nats, the mean over labels, float32 [B]."""
-        return binary_cross_entropy(logits, gold)
+        return binary_cross_entropy(logits, batch["active"])
 
-    def training_loss(self, logits: tf.Tensor, gold: tf.Tensor, objective: Objective) -> tf.Tensor:
+    def training_loss(self, logits: tf.Tensor, batch: Batch, settings: LossSettings) -> tf.Tensor:
         """What training minimises, float32 [B]; dev is looked at with the plain loss."""
-        if objective.focal_gamma is not None:
-            return binary_focal(logits, gold, objective.focal_gamma)
-        return binary_cross_entropy(logits, gold, objective.label_smoothing)
+        if settings.focal_gamma is not None:
+            return binary_focal(logits, batch["active"], settings.focal_gamma)
+        return binary_cross_entropy(logits, batch["active"], settings.label_smoothing)
 
-    def divergence(self, logits: tf.Tensor, other: tf.Tensor, gold: tf.Tensor) -> tf.Tensor:
+    def divergence(self, logits: tf.Tensor, other: tf.Tensor, batch: Batch) -> tf.Tensor:
         """How far two answers to the same texts lie apart, float32 [B], for R-Drop."""
         return symmetric_binary_divergence(logits, other)
 
-    def balanced_weights(self, gold: np.ndarray) -> np.ndarray:
+    def balanced_weights(self, targets: Mapping[str, np.ndarray]) -> np.ndarray:
         """Refused by the configuration: a text has no one label to weigh it by."""
         raise ValueError("texts with several labels have no balanced weight")
 
@@ -157,7 +158,7 @@ class Multilabel(SequenceTask):
         if not np.isfinite(logits).all():
             return self
         scores = self.decode(tf.constant(self.pooled(labelled, logits)))["scores"].numpy()
-        best = tune_thresholds(scores, self.example_gold(labelled) > 0.5)
+        best = tune_thresholds(scores, self.example_targets(labelled)["active"] > 0.5)
         return dataclasses.replace(self, thresholds=keep_clear(best, scores).tolist())
 
     def decode(self, logits: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -167,13 +168,13 @@ class Multilabel(SequenceTask):
 
     def evaluate(self, labelled: Labelled, logits: np.ndarray) -> MultilabelEvaluation:
         """What logits float32 say about labelled examples."""
-        gold, pooled = self.example_gold(labelled), tf.constant(self.pooled(labelled, logits))
+        targets, pooled = self.example_targets(labelled), tf.constant(self.pooled(labelled, logits))
         found = self.decode(pooled)
-        loss = tf.reduce_mean(self.loss(pooled, tf.constant(gold)))
+        loss = tf.reduce_mean(self.loss(pooled, targets))
         return MultilabelEvaluation(
             texts=labelled.examples.joined(),
             label_names=self.label_names,
-            gold=gold > 0.5,
+            gold=targets["active"] > 0.5,
             scores=found["scores"].numpy(),
             active=found["active"].numpy(),
             loss=float(loss),

@@ -23,8 +23,8 @@ from tfpipe.tasks.answering.evaluation import QAEvaluation
 from tfpipe.tasks.answering.labelled_windows import LabelledWindows, label_windows
 from tfpipe.tasks.answering.squad_figures import find_threshold
 from tfpipe.tasks.long_text import forward_in_groups
-from tfpipe.tasks.losses import Objective, cross_entropy, focal, symmetric_divergence
-from tfpipe.tasks.task import Forward, Outputs, Tensors
+from tfpipe.tasks.losses import LossSettings, cross_entropy, focal, symmetric_divergence
+from tfpipe.tasks.task import Batch, Forward, Outputs, Tensors
 
 # Questions whose windows are decoded together.
 CHUNK = 128
@@ -130,44 +130,49 @@ class QA:
     def notes(self, labelled: Labelled) -> Sequence[str]:
         """Answers that no window holds, which cannot be learnt."""
         assert isinstance(labelled, LabelledWindows)
-        held = np.bincount(labelled.owner, labelled.gold[:, 0] > 0, len(labelled.examples)) > 0
+        held = (
+            np.bincount(
+                labelled.owner, labelled.targets["answer"][:, 0] > 0, len(labelled.examples)
+            )
+            > 0
+        )
         lost = sum(label != NO_ANSWER for label in labelled.examples.labels or ()) - int(held.sum())
         if not lost:
             return ()
         return [f"{lost:,} answers are longer than what windows of --max-length share"]
 
-    def loss(self, logits: tf.Tensor, gold: tf.Tensor) -> tf.Tensor:
+    def loss(self, logits: tf.Tensor, batch: Batch) -> tf.Tensor:
         """float32 [W]: the mean of the cross-entropies of the answer's first and last token.
 
-        logits: [W, L, 2]; gold: int32 [W, 4] of LabelledWindows. [CLS] is right where the answer
+        logits: [W, L, 2]; batch: the targets of LabelledWindows. [CLS] is right where the answer
         is not in the window; the question's tokens and padding cannot be an answer.
         """
-        return tf.reduce_mean(cross_entropy(*_columns(logits, gold)), axis=1)
+        return tf.reduce_mean(cross_entropy(*_columns(logits, batch)), axis=1)
 
-    def training_loss(self, logits: tf.Tensor, gold: tf.Tensor, objective: Objective) -> tf.Tensor:
+    def training_loss(self, logits: tf.Tensor, batch: Batch, settings: LossSettings) -> tf.Tensor:
         """What training minimises, float32 [W]; smoothing spreads over possible places."""
-        columns, right = _columns(logits, gold)
-        if objective.focal_gamma is not None:
-            return tf.reduce_mean(focal(columns, right, objective.focal_gamma), axis=1)
+        columns, right = _columns(logits, batch)
+        if settings.focal_gamma is not None:
+            return tf.reduce_mean(focal(columns, right, settings.focal_gamma), axis=1)
         cost = cross_entropy(columns, right)
-        if objective.label_smoothing:
+        if settings.label_smoothing:
             possible = tf.cast(columns > NEVER / 2, tf.float32)
             uniform = -tf.reduce_sum(tf.nn.log_softmax(columns) * possible, -1)
             uniform /= tf.reduce_sum(possible, -1)
-            smoothing = objective.label_smoothing
+            smoothing = settings.label_smoothing
             cost = (1.0 - smoothing) * cost + smoothing * uniform
         return tf.reduce_mean(cost, axis=1)
 
-    def divergence(self, logits: tf.Tensor, other: tf.Tensor, gold: tf.Tensor) -> tf.Tensor:
+    def divergence(self, logits: tf.Tensor, other: tf.Tensor, batch: Batch) -> tf.Tensor:
         """How far two answers lie apart, float32 [W], over the possible places of both columns."""
-        one, two = (_columns(values, gold)[0] for values in (logits, other))
+        one, two = (_columns(values, batch)[0] for values in (logits, other))
         return tf.reduce_mean(symmetric_divergence(one, two), axis=1)
 
-    def balanced_weights(self, gold: np.ndarray) -> np.ndarray:
+    def balanced_weights(self, targets: Mapping[str, np.ndarray]) -> np.ndarray:
         """float32 [W]: windows with and without their answer count as much in all."""
-        answered = (gold[:, 0] > 0).astype(int)
+        answered = (targets["answer"][:, 0] > 0).astype(int)
         counts = np.bincount(answered, minlength=2)
-        return (len(gold) / (2 * counts[answered])).astype(np.float32)
+        return (len(answered) / (2 * counts[answered])).astype(np.float32)
 
     @property
     def choices(self) -> Sequence[str]:
@@ -192,7 +197,10 @@ class QA:
         """What logits float32 [W, L, 2] say; the loss is the mean over windows."""
         outputs, _ = self._answer_all(labelled, logits)
         losses = [
-            self.loss(logits[i : i + CHUNK], labelled.gold[i : i + CHUNK]).numpy()
+            self.loss(
+                logits[i : i + CHUNK],
+                {name: column[i : i + CHUNK] for name, column in labelled.targets.items()},
+            ).numpy()
             for i in range(0, len(logits), CHUNK)
         ]
         loss = float(np.concatenate(losses).mean())
@@ -295,8 +303,9 @@ def read_answers(examples: Examples) -> list[list[Answer]]:
     return answers
 
 
-def _columns(logits: tf.Tensor, gold: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Logits [W, 2, L], NEVER where no answer can be, and the right places [W, 2]."""
+def _columns(logits: tf.Tensor, batch: Batch) -> tuple[tf.Tensor, tf.Tensor]:
+    """Logits [W, 2, L], NEVER where no answer can be, and the answer's tokens [W, 2]."""
+    first, last = tf.unstack(batch["context"], axis=1)
     column = tf.range(tf.shape(logits)[1])
-    context = (column >= gold[:, 2, tf.newaxis]) & (column <= gold[:, 3, tf.newaxis])
-    return tf.transpose(mask_logits(logits, context), [0, 2, 1]), gold[:, :2]
+    context = (column >= first[:, tf.newaxis]) & (column <= last[:, tf.newaxis])
+    return tf.transpose(mask_logits(logits, context), [0, 2, 1]), batch["answer"]

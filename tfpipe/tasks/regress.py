@@ -16,10 +16,10 @@ from tfpipe.data.encode import Labelled
 from tfpipe.data.read import Examples, show_few
 from tfpipe.errors import UserError
 from tfpipe.model.head import Head
-from tfpipe.tasks.losses import Objective
+from tfpipe.tasks.losses import LossSettings
 from tfpipe.tasks.regress_evaluation import RegressEvaluation
 from tfpipe.tasks.sequence import SequenceTask
-from tfpipe.tasks.task import Outputs
+from tfpipe.tasks.task import Batch, Outputs
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class Regress(SequenceTask):
     long_text: str = "head"
 
     name: ClassVar[str] = "regress"
+    target: ClassVar[str] = "value"
     optional_label: ClassVar[bool] = False
     label_names: ClassVar[Sequence[str]] = ("value",)
 
@@ -89,20 +90,20 @@ class Regress(SequenceTask):
         self.check(examples, to_learn=False)
         return np.array([*map(float, examples.labels or [])], np.float32)
 
-    def loss(self, logits: tf.Tensor, gold: tf.Tensor) -> tf.Tensor:
+    def loss(self, logits: tf.Tensor, batch: Batch) -> tf.Tensor:
         """Squared error in squared deviations of the training labels, float32 [B]."""
-        target = (tf.cast(gold, tf.float32) - self.mean) / self.deviation
+        target = (tf.cast(batch["value"], tf.float32) - self.mean) / self.deviation
         return tf.square(tf.cast(logits, tf.float32)[:, 0] - target)
 
-    def training_loss(self, logits: tf.Tensor, gold: tf.Tensor, objective: Objective) -> tf.Tensor:
+    def training_loss(self, logits: tf.Tensor, batch: Batch, settings: LossSettings) -> tf.Tensor:
         """The same; the configuration refuses other losses."""
-        return self.loss(logits, gold)
+        return self.loss(logits, batch)
 
-    def divergence(self, logits: tf.Tensor, other: tf.Tensor, gold: tf.Tensor) -> tf.Tensor:
+    def divergence(self, logits: tf.Tensor, other: tf.Tensor, batch: Batch) -> tf.Tensor:
         """Refused by the configuration: one number is no distribution."""
         raise ValueError("numbers have no divergence")
 
-    def balanced_weights(self, gold: np.ndarray) -> np.ndarray:
+    def balanced_weights(self, targets: Mapping[str, np.ndarray]) -> np.ndarray:
         """Refused by the configuration: numbers are no classes."""
         raise ValueError("numbers have no balanced weights")
 
@@ -116,9 +117,10 @@ class Regress(SequenceTask):
 
     def evaluate(self, labelled: Labelled, logits: np.ndarray) -> RegressEvaluation:
         """What logits float32 say about labelled examples."""
-        gold, pooled = self.example_gold(labelled), tf.constant(self.pooled(labelled, logits))
+        targets, pooled = self.example_targets(labelled), tf.constant(self.pooled(labelled, logits))
         value = self.decode(pooled)["value"].numpy()
-        loss = tf.reduce_mean(self.loss(pooled, tf.constant(gold)))
+        loss = tf.reduce_mean(self.loss(pooled, targets))
+        gold = targets["value"]
         return RegressEvaluation(labelled.examples.joined(), gold, value, float(loss))
 
     def judge(self, examples: Examples, outputs: Outputs) -> RegressEvaluation:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import tensorflow as tf
@@ -21,10 +21,11 @@ from tfpipe.tasks.task import Forward, Tensors
 class SequenceTask(abc.ABC):
     """One row of logits [K] an example: of its one input, or the mean of its inputs' rows.
 
-    long_text: what is read of a text that is longer than the room: its `head`, its `head_tail`, or
-    all of it in `windows`.
+    target: the name of the one target column; long_text: what is read of a text that is longer
+    than the room: its `head`, its `head_tail`, or all of it in `windows`.
     """
 
+    target: ClassVar[str]
     long_text: str = "head"
 
     if TYPE_CHECKING:
@@ -61,13 +62,13 @@ class SequenceTask(abc.ABC):
         self._refuse_pairs(examples)
 
     def label(self, examples: Examples, tokenizer: Tokenizer, max_length: int) -> Labelled:
-        """The examples as the model reads them, with their gold; raises UserError like
+        """The examples as the model reads them, with their targets; raises UserError like
         `refuse_unknown`."""
-        gold = self.gold(examples)
+        targets = {self.target: self.gold(examples)}
         if self.long_text == "head":
-            return Labelled(examples, encode(examples, tokenizer, max_length), gold)
+            return Labelled(examples, encode(examples, tokenizer, max_length), targets)
         self._refuse_pairs(examples)
-        return label_texts(examples, gold, tokenizer, max_length, self.long_text)
+        return label_texts(examples, targets, tokenizer, max_length, self.long_text)
 
     def _refuse_pairs(self, examples: Examples) -> None:
         if self.long_text != "head" and examples.text_pairs is not None:
@@ -85,9 +86,13 @@ class SequenceTask(abc.ABC):
             return logits
         return mean_by_owner(tf.constant(logits), tf.constant(labelled.example_of)).numpy()
 
-    def example_gold(self, labelled: Labelled) -> np.ndarray:
-        """[N, ...]: the gold of each example, of that of each input."""
-        return labelled.example_gold if isinstance(labelled, LabelledTexts) else labelled.gold
+    def example_targets(self, labelled: Labelled) -> Mapping[str, np.ndarray]:
+        """The target columns with a row for each example, [N, ...], not for each input."""
+        targets = labelled.targets
+        if not isinstance(labelled, LabelledTexts):
+            return targets
+        first = np.unique(labelled.example_of, return_index=True)[1]
+        return {name: column[first] for name, column in targets.items()}
 
     def answer(
         self,

@@ -17,12 +17,12 @@ from tfpipe.data.spans import Span, parse_spans
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.errors import UserError
 from tfpipe.model.head import Head
-from tfpipe.tasks.losses import Objective, cross_entropy, focal, symmetric_divergence
+from tfpipe.tasks.losses import LossSettings, cross_entropy, focal, symmetric_divergence
 from tfpipe.tasks.tagging.entities import decode_entities
 from tfpipe.tasks.tagging.evaluation import TagEvaluation
 from tfpipe.tasks.tagging.labelled_words import NO_WORD, LabelledWords, label_words
 from tfpipe.tasks.tagging.words import Words, find_words
-from tfpipe.tasks.task import Forward, Outputs, Tensors
+from tfpipe.tasks.task import Batch, Forward, Outputs, Tensors
 
 # Rows that are decoded at once.
 ROWS = 256
@@ -139,28 +139,29 @@ class Tag:
             )
         return notes
 
-    def loss(self, logits: tf.Tensor, gold: tf.Tensor) -> tf.Tensor:
+    def loss(self, logits: tf.Tensor, batch: Batch) -> tf.Tensor:
         """The mean over its words of cross-entropy in nats, float32 [B]; 0 for a text of none.
 
-        logits: [B, L, K]; gold: int32 [B, any], cut or filled up to the batch's L.
+        logits: [B, L, K]; `tags`: int32 [B, any], cut or filled up to the batch's L.
         """
-        gold, is_word = _fit(gold, logits)
+        gold, is_word = _fit(batch["tags"], logits)
         return _mean_of_words(cross_entropy(logits, gold), is_word)
 
-    def training_loss(self, logits: tf.Tensor, gold: tf.Tensor, objective: Objective) -> tf.Tensor:
+    def training_loss(self, logits: tf.Tensor, batch: Batch, settings: LossSettings) -> tf.Tensor:
         """What training minimises, float32 [B]; dev is looked at with the plain loss."""
-        gold, is_word = _fit(gold, logits)
-        if objective.focal_gamma is not None:
-            return _mean_of_words(focal(logits, gold, objective.focal_gamma), is_word)
-        return _mean_of_words(cross_entropy(logits, gold, objective.label_smoothing), is_word)
+        gold, is_word = _fit(batch["tags"], logits)
+        if settings.focal_gamma is not None:
+            return _mean_of_words(focal(logits, gold, settings.focal_gamma), is_word)
+        return _mean_of_words(cross_entropy(logits, gold, settings.label_smoothing), is_word)
 
-    def divergence(self, logits: tf.Tensor, other: tf.Tensor, gold: tf.Tensor) -> tf.Tensor:
+    def divergence(self, logits: tf.Tensor, other: tf.Tensor, batch: Batch) -> tf.Tensor:
         """How far two answers to the same texts lie apart, float32 [B]: the mean over words."""
-        _, is_word = _fit(gold, logits)
+        _, is_word = _fit(batch["tags"], logits)
         return _mean_of_words(symmetric_divergence(logits, other), is_word)
 
-    def balanced_weights(self, gold: np.ndarray) -> np.ndarray:
+    def balanced_weights(self, targets: Mapping[str, np.ndarray]) -> np.ndarray:
         """float32 [N]: the mean over a text's words of words / (K * count of the word's tag)."""
+        gold = targets["tags"]
         is_word = gold != NO_WORD
         counts = np.bincount(gold[is_word], minlength=len(self.label_names))
         balanced = is_word.sum() / (len(self.label_names) * np.maximum(counts, 1))
@@ -187,7 +188,8 @@ class Tag:
             limit = min(first + ROWS, len(labelled.encoded))
             width = int(labelled.encoded.lengths[first:limit].max(initial=1))
             part = tf.constant(logits[first:limit, :width])
-            losses.append(self.loss(part, tf.constant(labelled.gold[first:limit])).numpy())
+            tags = tf.constant(labelled.targets["tags"][first:limit])
+            losses.append(self.loss(part, {"tags": tags}).numpy())
             found = self._compiled(part, labelled.words(first, limit))
             parts.append({name: values.numpy() for name, values in found.items()})
         outputs = {name: _stack([part[name] for part in parts], name) for name in parts[0]}

@@ -14,9 +14,12 @@ from tfpipe.data.read import Examples
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.model.head import Head
 from tfpipe.tasks.evaluation import Mistake
-from tfpipe.tasks.losses import Objective
+from tfpipe.tasks.losses import LossSettings
 
 Tensors = dict[str, tf.Tensor]
+# input_ids, token_type_ids, attention_mask int32 [B, L], the task's targets and what else the loss
+# asks for, [B, ...], and `weight` float32 [B].
+Batch = dict[str, tf.Tensor]
 # What serving_default answers to N rows, by name; the first axis of each array is N.
 Outputs = Mapping[str, np.ndarray]
 # From input_ids, token_type_ids, attention_mask int32 [B, L] to what the head makes of them.
@@ -101,19 +104,16 @@ class Task(Protocol):
     def label(self, examples: Examples, tokenizer: Tokenizer, max_length: int) -> Labelled:
         """What the model reads and what it should say; raises UserError for an unknown label."""
 
-    def loss(self, logits: tf.Tensor, gold: tf.Tensor) -> tf.Tensor:
-        """float32 [B], of the head's output and the gold of a batch."""
+    def loss(self, logits: tf.Tensor, batch: Batch) -> tf.Tensor:
+        """float32 [B], of the head's output for a batch that holds the task's targets."""
 
-    def training_loss(self, logits: tf.Tensor, gold: tf.Tensor, objective: Objective) -> tf.Tensor:
-        """What training minimises, float32 [B]; dev is looked at with the plain loss."""
+    def training_loss(self, logits: tf.Tensor, batch: Batch, settings: LossSettings) -> tf.Tensor:
+        """What training minimises, float32 [B]; dev is evaluated with the plain loss."""
 
-    def divergence(self, logits: tf.Tensor, other: tf.Tensor, gold: tf.Tensor) -> tf.Tensor:
-        """How far two answers to the same texts lie apart, float32 [B], for R-Drop.
+    def divergence(self, logits: tf.Tensor, other: tf.Tensor, batch: Batch) -> tf.Tensor:
+        """The divergence of two outputs for the same batch, float32 [B], for R-Drop."""
 
-        gold: tells which tokens count, where the head answers for each.
-        """
-
-    def balanced_weights(self, gold: np.ndarray) -> np.ndarray:
+    def balanced_weights(self, targets: Mapping[str, np.ndarray]) -> np.ndarray:
         """float32 [N]: the weight of each example where rare labels are to count as much."""
 
     def tuned_on(self, labelled: Labelled, logits: np.ndarray) -> Task:

@@ -12,18 +12,18 @@ import tensorflow as tf
 
 from tfpipe.config import TrainConfig
 from tfpipe.data.encode import Labelled
-from tfpipe.model.checkpoint import Classifier
-from tfpipe.tasks.losses import Objective
+from tfpipe.model.text_model import TextModel
 from tfpipe.tasks.task import Task, TaskEvaluation
 from tfpipe.training.evaluator import Evaluator
+from tfpipe.training.objective import make_loss
 from tfpipe.training.optimizer import make_optimizer
 from tfpipe.training.precision import LossScale
 from tfpipe.training.randomness import seed_dropout
 from tfpipe.training.rescue import EasedRate, Rescue
 from tfpipe.training.schedules import make_schedule
 from tfpipe.training.state import State
-from tfpipe.training.step import make_train_step
-from tfpipe.training.steps import Steps, TrainStep
+from tfpipe.training.step import TrainStep
+from tfpipe.training.steps import Steps
 from tfpipe.training.together import checkpoint_options
 from tfpipe.training.weights import AveragedWeights
 
@@ -63,7 +63,7 @@ class Engine:
 def make_engine(
     config: TrainConfig,
     strategy: tf.distribute.Strategy,
-    classifier: Classifier,
+    model: TextModel,
     task: Task,
     train: Labelled,
     folder: Path,
@@ -73,8 +73,7 @@ def make_engine(
     """The engine of a run in `folder`, at its first step. Parameters are those of `fit`."""
     assert config.epochs is not None
     total = -(-len(train.encoded) // config.batch_size) * config.epochs
-    weights = task.balanced_weights(train.gold) if config.class_weights == "balanced" else None
-    model = classifier.bert
+    weights = task.balanced_weights(train.targets) if config.class_weights == "balanced" else None
     with strategy.scope():
         rate = EasedRate(make_schedule(config, total))
         optimizer = make_optimizer(
@@ -82,9 +81,9 @@ def make_engine(
         )
         loss_scale = LossScale() if config.precision == "float16" else None
         average = AveragedWeights(model.trainable_variables, config.ema) if config.ema else None
-    learner = replace(classifier, precision=config.precision)
-    seeds = seed_dropout(learner, config.seed, optimizer.iterations)
-    saved: dict[str, Any] = {"model": model, "optimizer": optimizer}
+    training_model = replace(model, precision=config.precision)
+    seeds = seed_dropout(training_model, config.seed, optimizer.iterations)
+    saved: dict[str, Any] = {"model": model.trackable, "optimizer": optimizer}
     saved |= {"loss_scale": loss_scale} if loss_scale else {}
     saved |= {"average": average} if average else {}
     state = State(
@@ -96,26 +95,20 @@ def make_engine(
     )
     state.progress.parts = config.accumulate
 
-    def make_step(parts: int) -> TrainStep:
-        return make_train_step(
-            strategy,
-            learner,
-            task,
-            optimizer,
-            config.clip_norm,
-            parts,
-            Objective.of(config),
-            loss_scale,
-            average,
-            seeds,
-        )
-
+    step = TrainStep(
+        *(strategy, training_model, optimizer, make_loss(config, task)),
+        clip_norm=config.clip_norm,
+        l2=config.l2,
+        loss_scale=loss_scale,
+        average=average,
+        seeds=seeds,
+    )
     return Engine(
-        steps=Steps(config, strategy, train, weights, make_step, rate, state.progress, tell),
+        steps=Steps(config, train, weights, step, rate, state.progress, tell),
         state=state,
         rescue=Rescue(state, rate, folder, tell, chief, scaled=loss_scale is not None),
         rate=rate,
-        evaluator=Evaluator(strategy, classifier, task, config.batch_size),
+        evaluator=Evaluator(strategy, model, task, config.batch_size),
         average=average,
         tell=tell,
     )

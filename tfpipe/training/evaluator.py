@@ -10,7 +10,7 @@ import tensorflow as tf
 from tfpipe.data.batches import plan_reading, read_batches
 from tfpipe.data.encode import Encoded, Labelled
 from tfpipe.data.replicas import compile_for, local_replicas, needs_few_widths
-from tfpipe.model.checkpoint import Classifier
+from tfpipe.model.text_model import TextModel
 from tfpipe.tasks.task import Task, TaskEvaluation
 from tfpipe.training.together import run_batches, sum_over_workers
 
@@ -21,16 +21,16 @@ class Evaluator:
     def __init__(
         self,
         strategy: tf.distribute.Strategy,
-        classifier: Classifier,
+        model: TextModel,
         task: Task,
         batch_size: int,
     ):
         self._strategy, self._task, self._batch_size = strategy, task, batch_size
-        self._of_tokens = classifier.head.kind != "sequence"
+        self._of_tokens = model.head.per_token
 
         def forward(batch: dict[str, tf.Tensor]) -> tuple[tf.Tensor, ...]:
             logits = strategy.run(
-                lambda part: tf.cast(classifier.logits(part), tf.float32), args=(batch,)
+                lambda part: tf.cast(model.logits(part), tf.float32), args=(batch,)
             )
             return strategy.experimental_local_results(logits)
 

@@ -12,7 +12,7 @@ from tfpipe.config import FIGURES, TrainConfig, is_better
 from tfpipe.data.encode import Labelled
 from tfpipe.files import folder_aside
 from tfpipe.model import checkpoint
-from tfpipe.model.checkpoint import Classifier
+from tfpipe.model.text_model import TextModel
 from tfpipe.tasks.task import Task, TaskEvaluation
 from tfpipe.training.determinism import price_determinism
 from tfpipe.training.disk import clear_leftovers
@@ -25,7 +25,7 @@ from tfpipe.training.together import check_agreement, largest_over_workers, sett
 def fit(
     config: TrainConfig,
     strategy: tf.distribute.Strategy,
-    classifier: Classifier,
+    model: TextModel,
     task: Task,
     train: Labelled,
     dev: Labelled,
@@ -43,7 +43,7 @@ def fit(
     """
     # ---- where the run stands: at its first step, or at its last checkpoint
     assert config.epochs is not None
-    engine = make_engine(config, strategy, classifier, task, train, folder, tell, chief)
+    engine = make_engine(config, strategy, model, task, train, folder, tell, chief)
     steps, state, progress = engine.steps, engine.state, engine.state.progress
     if chief:
         clear_leftovers(folder, "model")
@@ -87,7 +87,7 @@ def fit(
             evaluation = engine.look_at(dev)
             record = make_record(engine, epoch, evaluation, config)
             if record["best"] and chief:
-                save_model(engine, classifier, folder / "model")
+                save_model(engine, model, folder / "model")
             progress.close_epoch(record)
             state.save()
             for observer in observers:
@@ -119,7 +119,7 @@ def make_record(
     }
 
 
-def save_model(engine: Engine, classifier: Classifier, place: Path) -> None:
+def save_model(engine: Engine, model: TextModel, place: Path) -> None:
     """Write the model folder, whole, in the place of the one before."""
     with folder_aside(place) as aside, engine.evaluated_weights():
-        checkpoint.save(classifier, aside)
+        checkpoint.save(model, aside)

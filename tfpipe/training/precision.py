@@ -8,19 +8,19 @@ from typing import Any
 import tensorflow as tf
 
 from tfpipe.errors import UserError
-from tfpipe.model.checkpoint import Classifier
+from tfpipe.model.text_model import TextModel
 
 LARGEST_SCALE = 2.0**24
 AMPERE = (8, 0)
 
 
-def choose_precision(name: str, classifier: Classifier) -> str:
+def choose_precision(name: str, model: TextModel) -> str:
     """`float32`, `bfloat16` or `float16`: as asked, or for `auto` the fastest that is as good.
 
     Products take this type; weights, layer norm, softmax, head and loss are float32. Raises
     UserError where the model is one that only stock TFBert computes, which is float32.
     """
-    if classifier.encoder is None:
+    if model.encoder is None:
         if name not in ("auto", "float32"):
             raise UserError(
                 "this model trains in float32 alone",

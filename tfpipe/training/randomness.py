@@ -7,10 +7,9 @@ from collections import Counter
 
 import numpy as np
 import tensorflow as tf
-import tf_keras
 
-from tfpipe.model.checkpoint import Classifier
 from tfpipe.model.encoder import Seeds
+from tfpipe.model.text_model import TextModel
 
 
 class DropoutSeeds:
@@ -49,13 +48,12 @@ class DropoutSeeds:
         )
 
 
-def seed_dropout(classifier: Classifier, seed: int, step: tf.Variable) -> Seeds:
-    """Let the dropout of a classifier follow the seed; returns what its fast graph draws from.
+def seed_dropout(model: TextModel, seed: int, step: tf.Variable) -> Seeds:
+    """Let the dropout of a model follow the seed; returns what its fast graph draws from.
 
     Must come before the training step is traced.
     """
-    layers = [m for m in classifier.bert.submodules if isinstance(m, tf_keras.layers.Dropout)]
-    for number, layer in enumerate(layers, start=1):
+    for number, layer in enumerate(model.dropout_layers(), start=1):
         # The layer's own generator is stateful: its state is nowhere to be saved, and its order
         # depends on how often the graph was built.
         layer._random_generator.dropout = DropoutSeeds(seed, number, step).dropout

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,12 @@ from tfpipe.data.batches import Plan, plan_training, read_batches
 from tfpipe.data.encode import Labelled
 from tfpipe.data.replicas import compile_for, needs_few_widths, workers_of
 from tfpipe.errors import UserError
+from tfpipe.tasks.task import Batch
 from tfpipe.training.observer import Step
 from tfpipe.training.state import Progress
+from tfpipe.training.step import TrainStep
 from tfpipe.training.together import run_batches, takes_steps_ahead
 
-Batch = dict[str, tf.Tensor]
-TrainStep = Callable[[Batch], dict[str, tf.Tensor]]
 # Rows that are planned ahead: a new iterator takes seconds to begin and to end, so that small
 # files get one for the whole run; a plan of many millions of rows takes memory.
 ROWS_AHEAD = 2_000_000
@@ -28,17 +29,16 @@ ROWS_AHEAD = 2_000_000
 class Steps:
     """Takes the training steps of a run, each from where `progress` stands.
 
-    make_step: the step, to be compiled, for a number of parts of a batch; rate: the learning rate
-    of a step; tell: hears what the user should know.
+    step: to be compiled, in as many parts as the device's memory needs; rate: the learning rate of
+    a step; tell: hears what the user should know.
     """
 
     def __init__(
         self,
         config: TrainConfig,
-        strategy: tf.distribute.Strategy,
         train: Labelled,
         weights: np.ndarray | None,
-        make_step: Callable[[int], TrainStep],
+        step: TrainStep,
         rate: Callable[[Any], Any],
         progress: Progress,
         tell: Callable[[str], None],
@@ -46,10 +46,10 @@ class Steps:
         assert config.epochs is not None
         self.per_epoch = -(-len(train.encoded) // config.batch_size)
         self.total = self.per_epoch * config.epochs
-        self._config, self._strategy = config, strategy
+        self._config, self._strategy = config, step.strategy
         self._train, self._weights = train, weights
-        self._make_step, self._rate, self._progress, self._tell = make_step, rate, progress, tell
-        self._compiled: dict[int, TrainStep] = {}
+        self._step, self._rate, self._progress, self._tell = step, rate, progress, tell
+        self._compiled: dict[int, Callable[[Batch], dict[str, tf.Tensor]]] = {}
         self._results: Iterator[dict[str, tf.Tensor]] = iter(())
         self._waited = 0.0
         self._plan: Plan | None = None
@@ -82,7 +82,7 @@ class Steps:
         """Median seconds of a step compiled now; changes the weights and counts nothing."""
         self.rewind()
         batches, seconds = self._read(), []
-        step = compile_for(batches, self._make_step(self._progress.parts))
+        step = compile_for(batches, replace(self._step, parts=self._progress.parts))
         batch = next(iter(batches))
         # The first run builds the graph.
         for _ in range(repeats + 1):
@@ -99,7 +99,7 @@ class Steps:
             batches = self._read()
             parts = progress.parts
             if parts not in self._compiled:
-                self._compiled[parts] = compile_for(batches, self._make_step(parts))
+                self._compiled[parts] = compile_for(batches, replace(self._step, parts=parts))
             self._results = run_batches(self._strategy, self._compiled[parts], self._timed(batches))
         assert self._plan is not None
         plan, position = self._plan, progress.step - self._first
@@ -151,7 +151,7 @@ class Steps:
             self._train.encoded,
             self._plan,
             self._strategy,
-            self._train.gold,
+            self._train.targets,
             self._weights,
             progress.step - self._first,
         )

@@ -4,43 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import tensorflow as tf
-import tf_keras
 
 from tfpipe.config import TrainConfig
 from tfpipe.errors import UserError
+from tfpipe.model.text_model import TextModel
 
 
-def prepare_weights(bert: Any, config: TrainConfig) -> None:
-    """Freeze layers and set dropout of a TFBert as configured; raises UserError.
-
-    The dropout rates are stored in bert.config, too, for those who build a graph from it.
-    """
-    layers = bert.bert.encoder.layer
-    if config.freeze_layers > len(layers):
+def prepare_weights(model: TextModel, config: TrainConfig) -> None:
+    """Freeze layers and set dropout as configured; raises UserError for missing layers."""
+    if config.freeze_layers > len(model.layers):
         raise UserError(
             "there are fewer layers than are to be frozen",
-            f"--freeze-layers {config.freeze_layers}, the model has {len(layers)}",
-            f"give a number up to {len(layers)}",
+            f"--freeze-layers {config.freeze_layers}, the model has {len(model.layers)}",
+            f"give a number up to {len(model.layers)}",
         )
-    for layer in layers[: config.freeze_layers]:
-        layer.trainable = False
-    # What lies below a frozen layer could learn only by passing through it.
-    if config.freeze_layers or config.freeze_embeddings:
-        bert.bert.embeddings.trainable = False
-    if config.hidden_dropout is not None:
-        bert.config.hidden_dropout_prob = config.hidden_dropout
-        bert.config.classifier_dropout = config.hidden_dropout
-    if config.attention_dropout is not None:
-        bert.config.attention_probs_dropout_prob = config.attention_dropout
-    in_attention = {id(layer.attention.self_attention.dropout) for layer in layers}
-    for module in bert.submodules:
-        if isinstance(module, tf_keras.layers.Dropout):
-            attention = id(module) in in_attention
-            rate = config.attention_dropout if attention else config.hidden_dropout
-            module.rate = module.rate if rate is None else rate
+    model.freeze(config.freeze_layers, config.freeze_embeddings)
+    model.set_dropout(config.hidden_dropout, config.attention_dropout)
 
 
 class AveragedWeights(tf.Module):

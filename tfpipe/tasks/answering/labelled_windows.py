@@ -21,11 +21,11 @@ CHUNK = 256
 class LabelledWindows(Labelled):
     """N questions as W windows, T tokens end to end.
 
-    encoded: of the W windows; gold: int32 [W, 4], the answer's first and last token, both 0 where
-    it is not wholly in the window, and the first and last token of the context, 1 and 0 where
-    there is none; owner: int32 [W], the question of each window, in order; starts, ends: int32
-    [T], the code points of context tokens, -1 at others; question_lengths: int32 [N], tokens of
-    each question with its whole context and specials.
+    encoded: of the W windows; targets: `answer` int32 [W, 2], the answer's first and last token,
+    both 0 where it is not wholly in the window, and `context` int32 [W, 2], the first and last
+    token of the context, 1 and 0 where there is none; owner: int32 [W], the question of each
+    window, in order; starts, ends: int32 [T], the code points of context tokens, -1 at others;
+    question_lengths: int32 [N], tokens of each question with its whole context and specials.
     """
 
     owner: np.ndarray
@@ -98,31 +98,32 @@ def label_windows(
     firsts = [several[0] if several else Answer(-1, "") for several in answers]
     begins = np.array([answer.start for answer in firsts])[whole["owner"]]
     limits = np.array([answer.start + len(answer.text) for answer in firsts])[whole["owner"]]
-    gold = _find_gold(splits, whole["starts"], whole["ends"], numbers, begins, limits)
-    return LabelledWindows(examples, encoded, gold, **whole)
+    targets = _find_targets(splits, whole["starts"], whole["ends"], numbers, begins, limits)
+    return LabelledWindows(examples, encoded, targets, **whole)
 
 
-def _find_gold(
+def _find_targets(
     splits: np.ndarray,
     starts: np.ndarray,
     ends: np.ndarray,
     numbers: np.ndarray,
     begins: np.ndarray,
     limits: np.ndarray,
-) -> np.ndarray:
-    """int32 [W, 4]; begins, limits: int [W], the code points of each window's answer, -1 for none.
+) -> dict[str, np.ndarray]:
+    """The targets of LabelledWindows.
 
+    begins, limits: int [W], the code points of each window's answer, -1 for none.
     An answer that begins or ends inside a token takes the whole token.
     """
     window = np.repeat(np.arange(len(begins)), np.diff(splits))
     column = np.arange(len(starts)) - splits[window]
-    gold = np.zeros([len(begins), 4], np.int32)
-    gold[:, 2] = 1
+    answer, context = np.zeros([2, len(begins), 2], np.int32)
+    context[:, 0] = 1
 
     in_context = np.flatnonzero(starts >= 0)
     with_context, first, last = _ends_of_runs(window[in_context])
-    gold[with_context, 2] = column[in_context[first]]
-    gold[with_context, 3] = column[in_context[last]]
+    context[with_context, 0] = column[in_context[first]]
+    context[with_context, 1] = column[in_context[last]]
 
     hit = in_context[
         (ends[in_context] > begins[window[in_context]])
@@ -132,11 +133,11 @@ def _find_gold(
     first, last = hit[first], hit[last]
     # The window may begin or end in the midst of the answer.
     whole = (starts[first] <= begins[answered]) | (numbers[first] == 0)
-    whole |= column[first] > gold[answered, 2]
-    whole &= (ends[last] >= limits[answered]) | (column[last] < gold[answered, 3])
-    gold[answered[whole], 0] = column[first[whole]]
-    gold[answered[whole], 1] = column[last[whole]]
-    return gold
+    whole |= column[first] > context[answered, 0]
+    whole &= (ends[last] >= limits[answered]) | (column[last] < context[answered, 1])
+    answer[answered[whole], 0] = column[first[whole]]
+    answer[answered[whole], 1] = column[last[whole]]
+    return {"answer": answer, "context": context}
 
 
 def _ends_of_runs(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

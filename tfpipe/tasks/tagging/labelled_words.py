@@ -23,10 +23,10 @@ NO_WORD = -100
 class LabelledWords(Labelled):
     """N texts of T tokens end to end.
 
-    gold: int32 [N, L] of the longest text's L tokens, the column of each word's tag at its first
-    token, NO_WORD elsewhere; starts, ends: int32 [T], the code points of the word that begins at a
-    token, -1 elsewhere; cut: entities that truncation left without all their words; torn: other
-    entities that are not just whole words, such as half a compound.
+    targets: `tags` int32 [N, L] of the longest text's L tokens, the column of each word's tag at
+    its first token, NO_WORD elsewhere; starts, ends: int32 [T], the code points of the word that
+    begins at a token, -1 elsewhere; cut: entities that truncation left without all their words;
+    torn: other entities that are not just whole words, such as half a compound.
     """
 
     starts: np.ndarray
@@ -89,4 +89,4 @@ def label_words(
                 tokens = token[i, cover.first : cover.limit]
                 gold[begin + i, tokens[1:]] = column[f"I-{span.type}"]
                 gold[begin + i, tokens[:1]] = column[f"B-{span.type}"]
-    return LabelledWords(examples, encoded, gold, starts, ends, cut, torn)
+    return LabelledWords(examples, encoded, {"tags": gold}, starts, ends, cut, torn)

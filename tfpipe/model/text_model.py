@@ -1,0 +1,165 @@
+"""A BERT with a task's head, its tokenizer and its label names."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import tensorflow as tf
+import tf_keras
+
+from tfpipe.data.tokenizer import Tokenizer
+from tfpipe.model.encoder import Encoder, Seeds, UnsupportedBert
+from tfpipe.model.head import Head
+from tfpipe.model.layout import KernelTransform, Stored, lay_out
+
+
+@dataclass(frozen=True)
+class TextModel:
+    """The model seam: weights, forward pass and layer structure of one BERT with one head.
+
+    No other package reads `bert`, the transformers TFBert model: what it needs of the weights it
+    asks here.
+
+    Attributes:
+        bert: The transformers TFBert model, built.
+        tokenizer: The tokenizer of training, evaluation and export.
+        label_names: Names of the head's columns, in order.
+        precision: Type of the matrix products of the fast graph.
+        packed: Whether the fast graph leaves padding out of its dense products.
+        head: The output layer.
+        transform: Applied to every kernel before the fast graph uses it; see `lay_out`.
+    """
+
+    bert: Any
+    tokenizer: Tokenizer
+    label_names: Sequence[str]
+    precision: str = "float32"
+    packed: bool = False
+    head: Head = Head()
+    transform: KernelTransform | None = None
+
+    # ---- weights
+    @property
+    def config(self) -> Any:
+        """The transformers BertConfig."""
+        return self.bert.config
+
+    @property
+    def backbone(self) -> Any:
+        """The Keras layer of the BERT below the head: embeddings, encoder, pooler."""
+        return self.bert.bert
+
+    @property
+    def weights(self) -> Sequence[tf.Variable]:
+        """All variables."""
+        return self.bert.weights
+
+    @property
+    def trainable_variables(self) -> Sequence[tf.Variable]:
+        """The variables that training changes."""
+        return self.bert.trainable_variables
+
+    @property
+    def trackable(self) -> Any:
+        """What a tf.train.Checkpoint saves of the model."""
+        return self.bert
+
+    @property
+    def parameters(self) -> int:
+        """Number of parameters."""
+        return self.bert.count_params()
+
+    @property
+    def trainable_parameters(self) -> int:
+        """Number of parameters that training changes."""
+        return sum(v.shape.num_elements() for v in self.trainable_variables)
+
+    # ---- structure
+    @property
+    def layers(self) -> Sequence[Any]:
+        """The transformer layers, the lowest first."""
+        return self.backbone.encoder.layer
+
+    def dropout_layers(self) -> Iterator[Any]:
+        """Yield the Keras dropout layers, in an order that is equal for equal architectures."""
+        return (m for m in self.bert.submodules if isinstance(m, tf_keras.layers.Dropout))
+
+    def freeze(self, layers: int, embeddings: bool) -> None:
+        """Exclude the lowest `layers` layers, and the embeddings, from training.
+
+        Frozen layers freeze the embeddings, too: their gradient would pass through those layers.
+        """
+        for layer in self.layers[:layers]:
+            layer.trainable = False
+        if layers or embeddings:
+            self.backbone.embeddings.trainable = False
+
+    def set_dropout(self, hidden: float | None, attention: float | None) -> None:
+        """Set dropout rates, in the Keras layers and in `config`; None leaves a rate as it is."""
+        if hidden is not None:
+            self.config.hidden_dropout_prob = hidden
+            self.config.classifier_dropout = hidden
+        if attention is not None:
+            self.config.attention_probs_dropout_prob = attention
+        in_attention = {id(layer.attention.self_attention.dropout) for layer in self.layers}
+        for layer in self.dropout_layers():
+            rate = attention if id(layer) in in_attention else hidden
+            layer.rate = layer.rate if rate is None else rate
+
+    # ---- forward pass
+    @functools.cached_property
+    def encoder(self) -> Encoder | None:
+        """The fast graph over the model's variables; None where only stock TFBert computes it."""
+        try:
+            return Encoder(
+                self.bert, self.precision, self.packed, head=self._dense, transform=self.transform
+            )
+        except UnsupportedBert:
+            return None
+
+    def frozen_encoder(self, dtype: tf.DType) -> Encoder:
+        """The fast graph, without padding in its products, over copies of the weights.
+
+        Args:
+            dtype: Type of the copies and of the matrix products.
+
+        Raises:
+            UnsupportedBert: Only stock TFBert computes this configuration.
+        """
+        weights = lay_out(self.bert, dtype, self._dense, self.transform)
+        return Encoder(self.bert, dtype, packed=True, stored=Stored(weights, dtype))
+
+    def logits(
+        self, batch: dict[str, Any], training: bool = False, seeds: Seeds | None = None
+    ) -> tf.Tensor:
+        """Compute the head's output.
+
+        Args:
+            batch: input_ids, token_type_ids, attention_mask int32 [B, L]; of the fast graph also
+                `embedding_delta`, see Encoder.
+            training: Whether dropout is applied.
+            seeds: Seeds of the dropout; the fast graph alone takes them.
+
+        Returns:
+            float32 [B, K], or [B, L, K] of a head with an output for each token.
+        """
+        if self.encoder is not None:
+            return self.head.of_encoder(self.encoder)(batch, training, seeds)
+        return self.stock_logits(batch, training)
+
+    def stock_logits(self, batch: dict[str, Any], training: bool = False) -> tf.Tensor:
+        """Compute the head's output with transformers' own TFBert."""
+        output = self.bert(
+            input_ids=batch["input_ids"],
+            token_type_ids=batch["token_type_ids"],
+            attention_mask=batch["attention_mask"],
+            training=training,
+        )
+        return self.head.of_stock(output)
+
+    @property
+    def _dense(self) -> Any:
+        return self.head.dense(self.bert)

@@ -1,0 +1,138 @@
+"""What a training step minimises, and how it finds the gradient: losses and gradient rules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import tensorflow as tf
+
+from tfpipe.config import TrainConfig
+from tfpipe.tasks.losses import LossSettings
+from tfpipe.tasks.task import Batch, Task
+from tfpipe.training.gradients import Gradient
+
+# From a batch to the head's output float32 [B, ...], with the dropout of training.
+ForwardPass = Callable[[Batch], tf.Tensor]
+
+
+class Loss(Protocol):
+    """The loss of a batch. It may run the forward pass several times, on changed batches."""
+
+    def __call__(self, forward: ForwardPass, batch: Batch) -> tf.Tensor:
+        """Compute the loss.
+
+        Args:
+            forward: The model's forward pass.
+            batch: Inputs, the task's targets and `weight` float32 [B], 0 for an empty place.
+
+        Returns:
+            float32, the sum over the batch of each example's loss times its weight; the step
+            divides by the sum of all weights.
+        """
+
+
+@dataclass(frozen=True)
+class TaskLoss:
+    """The task's own training loss."""
+
+    task: Task
+    settings: LossSettings = LossSettings()
+
+    def __call__(self, forward: ForwardPass, batch: Batch) -> tf.Tensor:
+        """Compute the weighted sum of the task's losses."""
+        losses = self.task.training_loss(forward(batch), batch, self.settings)
+        return tf.reduce_sum(losses * batch["weight"])
+
+
+@dataclass(frozen=True)
+class RDropLoss:
+    """The mean loss of two dropout passes, plus `strength` times their divergence.
+
+    The authors' own code halves the sum of both losses, too, so that the scale is that of a plain
+    step. Source: Liang et al. 2021 (https://arxiv.org/abs/2106.14448).
+    """
+
+    task: Task
+    settings: LossSettings
+    strength: float
+
+    def __call__(self, forward: ForwardPass, batch: Batch) -> tf.Tensor:
+        """Compute the loss from one forward pass over the batch repeated twice."""
+        twice = {name: tf.concat([value, value], 0) for name, value in batch.items()}
+        logits = forward(twice)
+        losses = self.task.training_loss(logits, twice, self.settings)
+        one, other = tf.split(logits, 2)
+        divergence = self.task.divergence(one, other, batch) * batch["weight"]
+        mean = 0.5 * tf.reduce_sum(losses * twice["weight"])
+        return mean + self.strength * tf.reduce_sum(divergence)
+
+
+def make_loss(config: TrainConfig, task: Task) -> Loss:
+    """The loss that a configuration asks for."""
+    gamma = config.focal_gamma if config.loss == "focal" else None
+    settings = LossSettings(gamma, config.label_smoothing)
+    if config.r_drop:
+        return RDropLoss(task, settings, config.r_drop)
+    return TaskLoss(task, settings)
+
+
+@dataclass(frozen=True)
+class Differentiable:
+    """A loss as a function of the batch alone, with its gradients.
+
+    Attributes:
+        function: From a batch to the loss, float32.
+        scale: The loss scale of float16 training, by which gradients are multiplied; None for 1.
+    """
+
+    function: Callable[[Batch], tf.Tensor]
+    scale: tf.Tensor | None = None
+
+    def gradients(
+        self, batch: Batch, sources: Sequence[Any]
+    ) -> tuple[tf.Tensor, list[Gradient | None]]:
+        """Run one forward and one backward pass.
+
+        Args:
+            batch: What the loss is computed of.
+            sources: Variables, or tensors that `batch` holds.
+
+        Returns:
+            The loss, and its gradients by `sources` times `scale`.
+        """
+        with tf.GradientTape() as tape:
+            for source in sources:
+                if not isinstance(source, tf.Variable):
+                    tape.watch(source)
+            loss = self.function(batch)
+            target = loss if self.scale is None else loss * self.scale
+        return loss, tape.gradient(target, sources)
+
+
+class GradientRule(Protocol):
+    """How the gradient of a batch is found; it may run the passes several times."""
+
+    def __call__(
+        self, loss: Differentiable, batch: Batch, variables: Sequence[tf.Variable]
+    ) -> tuple[tf.Tensor, list[Gradient]]:
+        """Find the gradient.
+
+        Args:
+            loss: The loss of a batch.
+            batch: The batch of one replica, or a part of it.
+            variables: The trainable variables.
+
+        Returns:
+            The loss to report, float32, and for every variable the gradient of the summed loss
+            times `loss.scale`. The step adds both up over parts and replicas.
+        """
+
+
+def backpropagate(
+    loss: Differentiable, batch: Batch, variables: Sequence[tf.Variable]
+) -> tuple[tf.Tensor, list[Gradient]]:
+    """Take the plain gradient: one forward and one backward pass."""
+    value, gradients = loss.gradients(batch, variables)
+    return value, gradients

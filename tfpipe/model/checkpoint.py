@@ -25,7 +25,7 @@ from transformers.modeling_tf_pytorch_utils import (
 
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.errors import UserError
-from tfpipe.files import write_text
+from tfpipe.io.atomic import write_text
 from tfpipe.model.encoder import Encoder, Seeds, UnsupportedBert
 from tfpipe.model.head import Head
 

@@ -16,6 +16,7 @@ ROOMS = [
     "errors",
     "io",
     "locations",
+    "stats",
     "processes",
     "config",
     "data",

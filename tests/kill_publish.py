@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from tfpipe.exporting.publish import folder_for_export, publish, remove_old
+from tfpipe.exporting.local_versions import LocalVersions
 
 FILES = ("saved_model.pb", "variables/variables.index", "assets.extra/parity.json")
 TOUCHES = ("open", "os.mkdir", "os.rename", "os.rmdir", "os.remove", "os.scandir", "os.listdir")
@@ -30,10 +30,11 @@ def write_version(folder: Path, content: str) -> None:
 
 
 def publish_one(base: Path) -> None:
-    with folder_for_export(base) as folder:
+    versions = LocalVersions(base)
+    with versions.folder_for_export() as folder:
         write_version(folder, "new")
-        place = publish(folder, base, None)
-    remove_old(base, 2, frozenset(), int(place.name))
+        place = versions.publish(folder, None)
+    versions.remove_old(2, frozenset(), int(place.name))
 
 
 def killed_at(base: Path, moment: int) -> bool:

@@ -7,17 +7,17 @@ import pytest
 import scipy.stats
 from sklearn.metrics import accuracy_score, f1_score
 
-from tfpipe.comparing.bootstrap import (
+from tfpipe.comparing.figures import HELD_BACK, PAIRS, compare_classify, compare_regress
+from tfpipe.comparing.sides import Pair
+from tfpipe.config import FIGURES
+from tfpipe.data.spans import Span
+from tfpipe.stats.bootstrap import (
     Difference,
     paired_bootstrap,
     percentile_interval,
     two_sided_p,
 )
-from tfpipe.comparing.figures import HELD_BACK, PAIRS, compare_classify, compare_regress
-from tfpipe.comparing.mcnemar import Agreement, count_right
-from tfpipe.comparing.sides import Pair
-from tfpipe.config import FIGURES
-from tfpipe.data.spans import Span
+from tfpipe.stats.mcnemar import Agreement, count_agreement
 from tfpipe.tasks.answering.evaluation import QAEvaluation
 from tfpipe.tasks.evaluation import Evaluation
 from tfpipe.tasks.multilabel_evaluation import MultilabelEvaluation
@@ -373,7 +373,7 @@ def test_nothing_given_has_no_accuracy() -> None:
 def test_the_exact_test(only_a: int, only_b: int, p: float) -> None:
     right_a = np.array([True] * (9 + only_a) + [False] * (only_b + 2))
     right_b = np.array([True] * 9 + [False] * only_a + [True] * only_b + [False] * 2)
-    counts = count_right(right_a, right_b)
+    counts = count_agreement(right_a, right_b)
     assert (counts.both, counts.only_a, counts.only_b, counts.neither) == (9, only_a, only_b, 2)
     assert counts.p_value == pytest.approx(p)
     assert counts.least_p_value == pytest.approx(min(1, 2 * 0.5 ** (only_a + only_b)))

@@ -14,6 +14,8 @@ from scipy.special import log_softmax, softmax
 from scipy.stats import binom, binomtest
 from sklearn.metrics import log_loss
 
+from tfpipe.stats.cross_fitting import folds
+from tfpipe.stats.proportions import clopper_pearson_upper, wilson_interval
 from tfpipe.tasks.scores.calibration import (
     adaptive_reliability,
     brier_score,
@@ -21,8 +23,6 @@ from tfpipe.tasks.scores.calibration import (
     fit_temperature,
     reliability,
 )
-from tfpipe.tasks.scores.cross_fitting import folds
-from tfpipe.tasks.scores.proportions import upper_bound, wilson
 
 
 def draw(rows: int, labels: int, temperature: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -203,10 +203,10 @@ def test_brier(seed: int, labels: int) -> None:
 
 
 def test_bounds_of_shares() -> None:
-    assert wilson(8, 10) == pytest.approx((0.4901625, 0.9433178), abs=1e-6)
-    assert all(math.isnan(end) for end in wilson(0, 0))
+    assert wilson_interval(8, 10) == pytest.approx((0.4901625, 0.9433178), abs=1e-6)
+    assert all(math.isnan(end) for end in wilson_interval(0, 0))
     hits, trials = np.array([0, 3, 50, 10, 0]), np.array([20, 40, 100, 10, 0])
-    bounds = upper_bound(hits, trials, 0.05)
+    bounds = clopper_pearson_upper(hits, trials, 0.05)
     for h, n, bound in zip(hits[:3], trials[:3], bounds[:3], strict=True):
         # At the bound, so few wrong ones or fewer come with a chance of 5 %.
         assert binom.cdf(h, n, bound) == pytest.approx(0.05)

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tfpipe.comparing.bootstrap import Difference
 from tfpipe.comparing.changes import (
     LabelChange,
     count_kinds,
@@ -17,11 +16,12 @@ from tfpipe.comparing.changes import (
     label_changes,
     write_changes,
 )
-from tfpipe.comparing.mcnemar import Agreement
 from tfpipe.comparing.sides import Pair, Side
 from tfpipe.comparing.table import render_table
 from tfpipe.comparing.verdict import Comparison
 from tfpipe.errors import UserError
+from tfpipe.stats.bootstrap import Difference
+from tfpipe.stats.mcnemar import Agreement
 
 
 def pair(

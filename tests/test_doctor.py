@@ -34,6 +34,7 @@ from tfpipe.doctoring.findings import Finding, in_units
 from tfpipe.errors import UserError
 from tfpipe.export import Export
 from tfpipe.exporting.asking import client_command
+from tfpipe.io.locks import held_alone
 from tfpipe.model import sources
 from tfpipe.run import Run
 
@@ -285,6 +286,9 @@ def test_broken_runs(run: Run, tmp_path: Path) -> None:
     assert [c.line for c in diagnosis.commands] == [
         f"python -m tfpipe.train --resume --output {copy}"
     ]
+    (copy / "checkpoints").mkdir(exist_ok=True)
+    with held_alone(copy / "checkpoints"):
+        assert "being trained at this moment" in examine(copy)["finished"].sentence
     (copy / "config.yaml").write_text("epochs: [")
     assert marks(examine(copy), "problem") == {"config"}
 

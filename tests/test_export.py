@@ -20,9 +20,9 @@ from tests.tiny import write_messages
 from tfpipe.doctoring.serving_lines import read_flags
 from tfpipe.export import Export, main
 from tfpipe.exporting.info import read_info
-from tfpipe.exporting.publish import list_versions
 from tfpipe.exporting.server_flags import BATCHING_FILE, FLAGS_FILE
 from tfpipe.exporting.tuned import LEAST_ROUNDS
+from tfpipe.locations import list_versions
 from tfpipe.run import Run
 
 ROOT = Path(__file__).parents[1]

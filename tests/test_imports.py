@@ -12,8 +12,20 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 # Every room imports from itself and from rooms before it.
-ROOMS = ["errors", "files", "processes", "config", "data", "model", "tasks", "run", "training"]
-ROOMS += ["report", "comparing", "exporting", "predicting", "doctoring", "cli"]
+ROOMS = [
+    "errors",
+    "io",
+    "locations",
+    "stats",
+    "processes",
+    "config",
+    "data",
+    "model",
+    "tasks",
+    "run",
+    "training",
+]
+ROOMS += ["training", "report", "comparing", "exporting", "predicting", "doctoring", "cli"]
 ROOMS += ["train", "launch", "evaluate", "compare", "predict", "export", "doctor"]
 
 

@@ -13,6 +13,7 @@ from tfpipe.errors import UserError
 from tfpipe.export import Export
 from tfpipe.exporting.info import read_info
 from tfpipe.exporting.labels import refuse_new_labels
+from tfpipe.exporting.local_versions import LocalVersions
 from tfpipe.run import Run
 
 LABELS = ["card", "refund", "weather"]
@@ -20,20 +21,20 @@ LABELS = ["card", "refund", "weather"]
 
 def refused(base: Path, labels: list[str]) -> str:
     with pytest.raises(UserError) as caught:
-        refuse_new_labels(base, labels)
+        refuse_new_labels(LocalVersions(base), labels)
     assert "--allow-new-labels" in caught.value.fix
     return f"{caught.value.wrong}: {caught.value.found}"
 
 
 def test_the_first_version_may_have_any(tmp_path: Path) -> None:
-    refuse_new_labels(tmp_path / "none", LABELS)
+    refuse_new_labels(LocalVersions(tmp_path / "none"), LABELS)
     (tmp_path / "latest").mkdir()
-    refuse_new_labels(tmp_path, LABELS)
+    refuse_new_labels(LocalVersions(tmp_path), LABELS)
 
 
 def test_the_same_labels_pass_and_others_are_told(published: tuple[Run, Export]) -> None:
     base = published[1].folder.parent
-    refuse_new_labels(base, LABELS)
+    refuse_new_labels(LocalVersions(base), LABELS)
     assert "column 1 was 'refund' and is 'weather'" in refused(base, [*LABELS[:1], *LABELS[:0:-1]])
     told = refused(base, ["card", "money", "weather", "x"])
     assert "3 labels before, 4 now; new 'money', 'x'; gone 'refund'" in told
@@ -45,7 +46,7 @@ def test_the_highest_version_counts(tmp_path: Path) -> None:
         folder = tmp_path / str(number) / "assets"
         folder.mkdir(parents=True)
         (folder / "info.json").write_text(json.dumps({"labels": labels}))
-    refuse_new_labels(tmp_path, ["a", "c"])
+    refuse_new_labels(LocalVersions(tmp_path), ["a", "c"])
     assert "gone 'c'" in refused(tmp_path, ["a", "b"])
 
 
@@ -54,7 +55,7 @@ def test_an_info_signature_with_a_constant_is_read_without_weights(tmp_path: Pat
     for weights in (tmp_path / "1" / "variables").iterdir():
         weights.unlink()
     assert read_info(tmp_path / "1") == {"labels": ["好", "b"]}
-    refuse_new_labels(tmp_path, ["好", "b"])
+    refuse_new_labels(LocalVersions(tmp_path), ["好", "b"])
 
 
 def test_a_version_without_label_names_is_refused(tmp_path: Path) -> None:

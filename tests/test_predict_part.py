@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import random
 import subprocess
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tfpipe.errors import UserError
+from tfpipe.io.locks import exclusive_lock
 from tfpipe.predicting.part import Part
 
 MODEL = {"model": "run abc", "scores": False}
@@ -140,8 +140,7 @@ def test_a_file_that_appears_meanwhile_is_not_written_over(tmp_path: Path) -> No
 
 def test_two_processes_do_not_write_one_file(tmp_path: Path) -> None:
     part = begin(tmp_path / "out.tsv", 1)
-    with part.path.open("ab") as other:
-        fcntl.flock(other, fcntl.LOCK_EX)
+    with exclusive_lock(part.path):
         assert refused(tmp_path / "out.tsv").wrong == "another process writes this file"
     assert part.path.read_bytes() == WINDOWS[0]
 
@@ -170,6 +169,8 @@ def test_a_full_disk_leaves_what_was_done(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", script, str(out)], capture_output=True, text=True)
     assert done.returncode and "File too large" in done.stderr
     assert "UserError: the output file cannot be written" in done.stderr
+    # No other error in its place when the file is closed.
+    assert done.stderr.count("Traceback") == 1
     assert not out.exists()
     subprocess.run([sys.executable, "-c", WRITER, str(out)], check=True, capture_output=True)
     assert out.read_bytes() == b"".join(WINDOWS)

@@ -13,7 +13,7 @@ import pytest
 from tests.studies import make_plan, make_study
 from tfpipe.config import TrainConfig, build, read_values
 from tfpipe.errors import UserError
-from tfpipe.files import write_text
+from tfpipe.io.atomic import write_text
 from tuning.outcome import COMPLETED, FAILED, RUNNING, STOPPED, Outcome, best_of
 from tuning.space import Parameter, Space
 from tuning.study import Study, repeated_error

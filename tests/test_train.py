@@ -19,9 +19,9 @@ from tests.tiny import tiny_config, tiny_run, write_messages
 from tfpipe import evaluate, export, train
 from tfpipe.cli import Interrupted
 from tfpipe.config import EvaluateConfig, TrainConfig, build, read_values
+from tfpipe.io.locks import held_alone
 from tfpipe.run import Run
 from tfpipe.training import loop
-from tfpipe.training.disk import held_alone
 from tfpipe.training.state import read_progress
 
 HEADER = "text\tlabel\n"

@@ -30,13 +30,13 @@ def compare(config: CompareConfig) -> Comparison:
     Raises UserError for what the user can mend: folders that hold no models, models of different
     tasks, labels that one of them does not know, no data to compare on.
     """
-    from tfpipe.comparing.bootstrap import paired_bootstrap
     from tfpipe.comparing.changes import find_changes, label_changes, write_changes
     from tfpipe.comparing.figures import HELD_BACK, PAIRS
     from tfpipe.comparing.labels import note_other_labels, refuse_unknown_labels
     from tfpipe.comparing.seen import what_they_saw
     from tfpipe.comparing.verdict import Comparison
     from tfpipe.predicting.labelled import find_model
+    from tfpipe.stats.bootstrap import paired_bootstrap
 
     # ---- what can be refused before a model answers
     if config.out is not None:

@@ -54,9 +54,9 @@ def export(config: ExportConfig) -> Export:
     from tfpipe.exporting.labels import refuse_new_labels
     from tfpipe.exporting.precision import choose_served
     from tfpipe.exporting.proof import PARITY_FILE, prove, write_beside
+    from tfpipe.exporting.remote_versions import open_target
     from tfpipe.exporting.served import read_named_versions
     from tfpipe.exporting.server_flags import recommend_flags
-    from tfpipe.exporting.store import open_target
     from tfpipe.exporting.warmup import write_warm_up
     from tfpipe.model import checkpoint
     from tfpipe.run import open_run
@@ -69,14 +69,17 @@ def export(config: ExportConfig) -> Export:
 
     # ---- what can be refused before any work
     finished, target = open_run(config.run), open_target(config.to)
-    base = target.base
     target.refuse_taken(config.version)
-    named = read_named_versions(config.model_config, base) if config.model_config else frozenset()
+    named = (
+        read_named_versions(config.model_config, target.base)
+        if config.model_config
+        else frozenset()
+    )
     model = checkpoint.load(finished.model)
     task = task_of(finished.config.task, model)
     gate = read_gate(config, finished, task)
     if not config.allow_new_labels:
-        refuse_new_labels(base, task.label_names)
+        refuse_new_labels(target, task.label_names)
     dev, max_length = finished.read_dev(), finished.config.max_length
 
     with target.folder_for_export() as folder:
@@ -109,7 +112,7 @@ def export(config: ExportConfig) -> Export:
         write_info(folder, facts | {"parity": proof.tables, "gate": passed})
         if not config.allow_new_labels:
             # Another export may have been published meanwhile.
-            refuse_new_labels(base, task.label_names)
+            refuse_new_labels(target, task.label_names)
         place = target.publish(folder, config.version)
     tell(f"published as {place}")
 

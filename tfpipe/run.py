@@ -16,7 +16,7 @@ from tfpipe.data.encode import hash_texts
 from tfpipe.data.parts import Parts
 from tfpipe.data.read import Columns, Examples, read_examples
 from tfpipe.errors import UserError, did_you_mean
-from tfpipe.files import write_text
+from tfpipe.io.atomic import write_text
 
 if TYPE_CHECKING:
     from tfpipe.model.text_model import TextModel

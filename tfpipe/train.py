@@ -40,6 +40,7 @@ def train(config: TrainConfig) -> Run:
     from tfpipe.data.encode import hash_texts
     from tfpipe.data.parts import read_parts
     from tfpipe.data.read import Columns
+    from tfpipe.io.locks import held_alone
     from tfpipe.model import checkpoint, sources
     from tfpipe.report.board import Board
     from tfpipe.report.outcome import write_outcome
@@ -47,7 +48,6 @@ def train(config: TrainConfig) -> Run:
     from tfpipe.tasks import TASKS
     from tfpipe.training.allocator import keep_freed_memory
     from tfpipe.training.defaults import default_epochs, default_rate
-    from tfpipe.training.disk import held_alone
     from tfpipe.training.dry import take_longest
     from tfpipe.training.evaluator import Evaluator
     from tfpipe.training.loop import fit

@@ -17,7 +17,7 @@ from tfpipe.cli import print_figures
 from tfpipe.config import TrainConfig, to_yaml
 from tfpipe.data.parts import Parts
 from tfpipe.errors import UserError
-from tfpipe.files import write_text
+from tfpipe.io.atomic import write_text
 from tfpipe.processes import bound
 from tfpipe.training.defaults import default_epochs
 from tuning.config import SearchConfig

@@ -17,7 +17,7 @@ from keras_tuner.engine.oracle import Oracle
 from keras_tuner.engine.trial import Trial
 
 from tfpipe.errors import UserError
-from tfpipe.files import write_text
+from tfpipe.io.atomic import write_text
 from tuning.stopping import Curve, median_to_beat
 
 EPOCH = "epoch_figure"  # the metric of an epoch's report; `epochs` beside it counts all of them

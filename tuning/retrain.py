@@ -11,7 +11,7 @@ from dataclasses import replace
 from tfpipe.cli import Interrupted, say
 from tfpipe.config import TrainConfig, to_yaml
 from tfpipe.errors import UserError
-from tfpipe.files import write_text
+from tfpipe.io.atomic import write_text
 from tfpipe.processes import bound
 from tfpipe.run import Run
 from tfpipe.training.stop import StopRequest

@@ -14,8 +14,8 @@ import tensorflow as tf
 
 from tfpipe.cli import Interrupted, say
 from tfpipe.errors import UserError
-from tfpipe.files import ASIDE, remove_files, write_text
-from tfpipe.training.disk import held_alone
+from tfpipe.io.atomic import ASIDE, remove_files, write_text
+from tfpipe.io.locks import held_alone
 from tfpipe.training.environment import describe_environment
 from tfpipe.training.stop import StopRequest
 from tuning import chief

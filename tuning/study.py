@@ -12,7 +12,7 @@ from typing import Any
 from tfpipe import run
 from tfpipe.config import TrainConfig, to_yaml
 from tfpipe.errors import UserError
-from tfpipe.files import ASIDE, remove_files, write_text
+from tfpipe.io.atomic import ASIDE, remove_files, write_text
 from tuning.outcome import FAILED, Outcome, best_of
 from tuning.space import Space, differences
 

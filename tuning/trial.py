@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tfpipe.config import TrainConfig, to_yaml
-from tfpipe.files import write_text
+from tfpipe.io.atomic import write_text
 from tfpipe.processes import bound
 from tfpipe.run import Run
 from tfpipe.training.state import read_progress

@@ -11,7 +11,7 @@ import numpy as np
 
 from tfpipe.comparing.sides import Pair
 from tfpipe.errors import UserError
-from tfpipe.files import write_text
+from tfpipe.io.atomic import write_text
 
 FIXED, BROKEN, BOTH_RIGHT = "wrong to right", "right to wrong", "both right"
 NEARER, FURTHER, OTHER = "wrong, but nearer", "wrong, and further off", "wrong otherwise"

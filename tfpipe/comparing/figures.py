@@ -11,20 +11,20 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_array
 
-from tfpipe.comparing.bootstrap import Figures
-from tfpipe.comparing.drawings import (
-    entity_figures,
-    group,
-    joined,
-    label_figures,
-    means_of,
-    number_figures,
-    one_label,
-    ratios_of,
-    share,
-)
-from tfpipe.comparing.mcnemar import count_right
 from tfpipe.comparing.sides import Pair, Side
+from tfpipe.stats.bootstrap import Statistics
+from tfpipe.stats.mcnemar import count_agreement
+from tfpipe.stats.weighted_metrics import (
+    group_rows,
+    joined,
+    label_metrics,
+    means_of,
+    one_hot,
+    precision_recall_f1,
+    ratio,
+    ratios_of,
+    regression_metrics,
+)
 from tfpipe.tasks.scores.abstain import ABSTAIN
 
 # The figures of what is served, beside those of FIGURES, where a model holds answers back.
@@ -53,12 +53,12 @@ def compare_classify(a: Any, b: Any) -> Pair:
     said = [np.where(np.isin(one.labels, outside), ABSTAIN, one.labels) for one in (a, b)]
 
     names, columns = np.unique(np.concatenate([gold, *best, *said]), return_inverse=True)
-    groups, sizes = group(columns.reshape(5, len(gold)).T)
-    indicators = [one_label(column, len(names)) for column in groups.T]
+    groups, sizes = group_rows(columns.reshape(5, len(gold)).T)
+    indicators = [one_hot(column, len(names)) for column in groups.T]
     is_outside = np.isin(names[groups[:, 0]], outside)
 
     def side(which: int, of: Any) -> Side:
-        figures = label_figures(indicators[0], indicators[1 + which])
+        figures = label_metrics(indicators[0], indicators[1 + which])
         if holds_back:
             drawn_gold, drawn_said = names[groups[:, 0]], names[groups[:, 3 + which]]
             figures = joined(figures, _held_back(drawn_gold, drawn_said, is_outside))
@@ -72,14 +72,14 @@ def compare_classify(a: Any, b: Any) -> Pair:
         gold.tolist(),
         side(0, a),
         side(1, b),
-        count_right(best[0] == gold, best[1] == gold),
+        count_agreement(best[0] == gold, best[1] == gold),
         "score of the gold label",
         graded=False,
         notes=[f"{told} not; the changes are those of the answers"] if holds_back else [],
     )
 
 
-def _held_back(gold: np.ndarray, said: np.ndarray, outside: np.ndarray) -> Figures:
+def _held_back(gold: np.ndarray, said: np.ndarray, outside: np.ndarray) -> Statistics:
     """The figures of `tasks.abstain.Figures` of answers str [M]; outside: bool [M]."""
     given, right = said != ABSTAIN, said == gold
     figures = {"coverage": (given, np.ones(len(gold), bool)), "selective_accuracy": (right, given)}
@@ -94,11 +94,11 @@ def compare_multilabel(a: Any, b: Any) -> Pair:
     names = sorted({*a.label_names, *b.label_names})
     gold = _in_table(a.gold, a.label_names, names)
     said = [_in_table(one.active, one.label_names, names) for one in (a, b)]
-    groups, sizes = group(np.concatenate([gold, *said], axis=1))
+    groups, sizes = group_rows(np.concatenate([gold, *said], axis=1))
     indicators = [csr_array(part.T, dtype=float) for part in np.split(groups, 3, axis=1)]
 
     def side(which: int, of: Any) -> Side:
-        figures = label_figures(indicators[0], indicators[1 + which])
+        figures = label_metrics(indicators[0], indicators[1 + which])
         quality = (said[which] == gold).mean(axis=1)
         return _side(of, figures, quality, quality == 1, of.per_class)
 
@@ -115,7 +115,9 @@ def compare_regress(a: Any, b: Any) -> Pair:
     def side(which: int) -> Side:
         error = np.abs(values[which] - gold)
         said = [f"{value:.6g}" for value in values[which].tolist()]
-        return Side(number_figures(gold, values[which]), said, error.tolist(), -error, error == 0)
+        return Side(
+            regression_metrics(gold, values[which]), said, error.tolist(), -error, error == 0
+        )
 
     quality = "distance from the gold number, below zero"
     return _pair(np.ones(len(gold), np.int64), a, side(0), side(1), quality)
@@ -123,13 +125,13 @@ def compare_regress(a: Any, b: Any) -> Pair:
 
 def compare_tag(a: Any, b: Any) -> Pair:
     """f1, precision and recall, over the entities of all texts, of what `TagEvaluation` holds."""
-    groups, sizes = group(np.concatenate([a.counts, b.counts], axis=1))
+    groups, sizes = group_rows(np.concatenate([a.counts, b.counts], axis=1))
 
     def side(of: Any, columns: np.ndarray) -> Side:
         right, found, gold = of.counts.T
         # A text without entities, in which none was found, has nothing wrong.
-        f1 = np.where(found + gold == 0, 1.0, share(2.0 * right, found + gold))
-        return _side(of, entity_figures(columns), f1, f1 == 1, of.per_class)
+        f1 = np.where(found + gold == 0, 1.0, ratio(2.0 * right, found + gold))
+        return _side(of, precision_recall_f1(columns), f1, f1 == 1, of.per_class)
 
     sides = side(a, groups[:, :3]), side(b, groups[:, 3:])
     return _pair(sizes, a, *sides, "F1 of the text's entities")
@@ -137,7 +139,7 @@ def compare_tag(a: Any, b: Any) -> Pair:
 
 def compare_qa(a: Any, b: Any) -> Pair:
     """f1 and exact_match of what `QAEvaluation` holds."""
-    groups, sizes = group(np.stack([a.exact, a.f1, b.exact, b.f1], axis=1))
+    groups, sizes = group_rows(np.stack([a.exact, a.f1, b.exact, b.f1], axis=1))
 
     def side(of: Any, exact: np.ndarray, f1: np.ndarray) -> Side:
         return _side(of, means_of(f1=f1, exact_match=exact), of.f1, of.exact == 1)
@@ -147,7 +149,7 @@ def compare_qa(a: Any, b: Any) -> Pair:
 
 
 def _side(
-    of: Any, figures: Figures, quality: np.ndarray, right: np.ndarray, by_label: Any = ()
+    of: Any, figures: Statistics, quality: np.ndarray, right: np.ndarray, by_label: Any = ()
 ) -> Side:
     """A side whose answers are written as predictions.tsv does."""
     _, _, said, score = zip(*of.rows(), strict=True)
@@ -156,7 +158,9 @@ def _side(
 
 def _pair(sizes: np.ndarray, of: Any, a: Side, b: Side, quality: str) -> Pair:
     """A pair whose wrong answers can be more or less so: the better one of two is the right one."""
-    agreement = count_right(a.right | (a.quality > b.quality), b.right | (b.quality > a.quality))
+    agreement = count_agreement(
+        a.right | (a.quality > b.quality), b.right | (b.quality > a.quality)
+    )
     return Pair(sizes, [row[1] for row in of.rows()], a, b, agreement, quality)
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from tfpipe.comparing.bootstrap import Figures
-from tfpipe.comparing.mcnemar import Agreement
+from tfpipe.stats.bootstrap import Statistics
+from tfpipe.stats.mcnemar import Agreement
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Side:
     wholly right; by_label: label, recall, f1 and support of each label, empty without labels.
     """
 
-    figures: Figures
+    figures: Statistics
     said: Sequence[str]
     score: Sequence[float]
     quality: np.ndarray

@@ -5,9 +5,9 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterator, Sequence
 
-from tfpipe.comparing.bootstrap import Difference
 from tfpipe.comparing.changes import Change, LabelChange, count_kinds
 from tfpipe.comparing.verdict import Comparison, in_words
+from tfpipe.stats.bootstrap import Difference
 
 WIDEST_TEXT, WIDEST_LABEL = 80, 40
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from tfpipe.comparing.bootstrap import Difference
 from tfpipe.comparing.changes import Change, LabelChange, count_kinds
-from tfpipe.comparing.mcnemar import Agreement
+from tfpipe.stats.bootstrap import Difference
+from tfpipe.stats.mcnemar import Agreement
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import numpy as np
 
 from tfpipe.data.read import Examples
 from tfpipe.data.tokenizer import Tokenizer
-from tfpipe.files import cache_folder
+from tfpipe.locations import cache_folder
 
 CHUNK = 1024
 CACHE_FILES = 32

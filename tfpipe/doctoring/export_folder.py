@@ -19,8 +19,8 @@ from tfpipe.doctoring.run_folder import size_of
 from tfpipe.doctoring.serving_lines import FLAGS_FILE, read_flags, serving_commands
 from tfpipe.errors import UserError
 from tfpipe.exporting.info import read_info
-from tfpipe.exporting.publish import list_versions
 from tfpipe.exporting.warmup import REQUESTS_FILE, read_warm_up
+from tfpipe.locations import list_versions
 from tfpipe.processes import bound
 
 OPENS = Path(__file__).with_name("open_export.py")

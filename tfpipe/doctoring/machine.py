@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tfpipe.doctoring.findings import Finding, in_units, note, ok, problem
-from tfpipe.files import cache_folder
+from tfpipe.locations import cache_folder
 
 GIB = 2**30
 # What the processor's flags mean for the products of matrices.

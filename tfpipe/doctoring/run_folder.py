@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import shlex
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from tfpipe.doctoring.findings import (
     problems_of,
 )
 from tfpipe.errors import UserError
+from tfpipe.io.locks import LOCK_FILE, is_locked
 from tfpipe.run import Run
 from tfpipe.training.state import list_checkpoints
 
@@ -60,22 +60,10 @@ def check_run(folder: str) -> Diagnosis:
 def _describe_end(run: Run) -> Finding:
     if run.finished:
         return ok("finished", "The run is finished.", True)
-    if _is_training(run.folder):
+    if is_locked(run.folder / "checkpoints" / LOCK_FILE):
         return note("finished", "The run is being trained at this moment.", False)
     told = "The run is not finished, so it can be neither evaluated nor exported."
     return problem("finished", told, False)
-
-
-def _is_training(folder: Path) -> bool:
-    """Whether a process holds the lock that training holds on its folder."""
-    try:
-        with (folder / ".lock").open() as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False
 
 
 def _describe_outcome(run: Run) -> Iterator[Finding]:

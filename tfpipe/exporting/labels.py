@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 from tfpipe.errors import UserError
 from tfpipe.exporting.graph import INFO
 from tfpipe.exporting.info import read_info
+from tfpipe.exporting.local_versions import PublishTarget
 from tfpipe.exporting.objects import local_copy
-from tfpipe.exporting.publish import list_versions
-from tfpipe.exporting.store import MODEL, Store
+from tfpipe.exporting.remote_versions import MODEL
 
 MEND = (
     "clients that count columns would read wrong labels: train with the old labels, export under"
@@ -18,14 +17,12 @@ MEND = (
 )
 
 
-def refuse_new_labels(base: Path | str, labels: Sequence[str]) -> None:
-    """Raise UserError unless FOLDER/NAME's highest version has the same labels in the same order.
+def refuse_new_labels(target: PublishTarget, labels: Sequence[str]) -> None:
+    """Raise UserError unless the target's highest version has the same labels in the same order.
 
-    base: FOLDER/NAME, or its URL in a store. Nothing is refused where there is no version yet.
+    Nothing is refused where there is no version yet.
     """
-    versions: Mapping[int, Path | str] = (
-        Store(base).list_versions() if isinstance(base, str) else list_versions(base)
-    )
+    versions = target.list_versions()
     if not versions:
         return
     before = versions[max(versions)]

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfpipe.comparing.mcnemar import count_right
 from tfpipe.data.read import Examples
 from tfpipe.errors import UserError, did_you_mean
 from tfpipe.exporting.claims import MODEL
 from tfpipe.exporting.objects import answering, is_url, local_copy, refuse_unknown
 from tfpipe.exporting.stranger import Answers, batches_of, join, open_as_stranger
+from tfpipe.stats.mcnemar import count_agreement
 from tfpipe.tasks.task import Task
 
 SIGNIFICANT = 0.05
@@ -112,7 +112,7 @@ def judge(against: str, data: str, new: np.ndarray, old: np.ndarray) -> Duel:
 
     An answer is right where its cost is 0 or less than that of the other version.
     """
-    counts = count_right((old == 0) | (old < new), (new == 0) | (new < old))
+    counts = count_agreement((old == 0) | (old < new), (new == 0) | (new < old))
     return Duel(
         against=against,
         data=data,

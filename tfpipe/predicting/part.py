@@ -9,17 +9,17 @@ speaks of bytes that are there; what follows them is cut off.
 
 from __future__ import annotations
 
-import fcntl
 import glob
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from tfpipe.errors import UserError
-from tfpipe.files import sync, write_text
+from tfpipe.io.atomic import sync, write_text
+from tfpipe.io.locks import exclusive_lock
 
 
 class Part:
@@ -38,16 +38,14 @@ class Part:
 
     def __enter__(self) -> Part:
         refuse_taken(self.out)
-        with self._telling("give an --out that you may write"):
-            # Not truncated: it may be another process's.
-            self._file: BinaryIO = open(self.path, "ab")
-        try:
-            self._lock()
+        with ExitStack() as opened:
+            with self._telling("give an --out that you may write"):
+                # Not truncated: it may be another process's.
+                self._file: BinaryIO = opened.enter_context(open(self.path, "ab"))
+                self._lock(opened)
             with self._telling("make room, or give an --out elsewhere"):
                 self._resume()
-        except BaseException:
-            self._file.close()
-            raise
+            self._opened = opened.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -55,7 +53,9 @@ class Part:
             # There is nothing to go on with.
             self.path.unlink(missing_ok=True)
             self.note.unlink(missing_ok=True)
-        self._file.close()
+        # What the disk refused is not in the note, so it may be lost.
+        with suppress(OSError):
+            self._opened.close()
 
     def append(self, content: bytes, rows: int, rows_sha256: str) -> None:
         """Add a window and note that the first `rows` rows are answered.
@@ -82,16 +82,13 @@ class Part:
         write_text(self.note, json.dumps(done | self._settings, indent=2) + "\n")
         self.rows, self.rows_sha256, self.size = rows, rows_sha256, size
 
-    def _lock(self) -> None:
+    def _lock(self, opened: ExitStack) -> None:
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            opened.enter_context(exclusive_lock(self.path))
         except BlockingIOError:
             raise UserError(
                 "another process writes this file", str(self.path), "wait for it, or stop it"
             ) from None
-        except OSError:
-            # A file system without locks: the user must take care.
-            return
 
     def _resume(self) -> None:
         # What a process leaves that is killed while it writes a note.

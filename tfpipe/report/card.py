@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tfpipe.data.check import DataReport
-from tfpipe.files import write_text
+from tfpipe.io.atomic import write_text
 from tfpipe.report.card_body import HUB_NAME, KINDS, card_body, one_line, slug, source_of
 from tfpipe.run import Run
 

@@ -8,14 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from tfpipe.report.intervals import (
-    Interval,
-    class_intervals,
-    correlation_intervals,
-    count_intervals,
-    interval_of_mean,
-    label_set_intervals,
-)
 from tfpipe.report.mistakes_section import describe_mistakes
 from tfpipe.report.plots import worst_pairs
 from tfpipe.report.scores_section import describe_abstention, describe_calibration
@@ -29,6 +21,14 @@ from tfpipe.report.sections import (
     Suspects,
 )
 from tfpipe.report.suspects import find_suspects
+from tfpipe.stats.bootstrap import Interval
+from tfpipe.stats.metric_intervals import (
+    class_intervals,
+    count_intervals,
+    interval_of_mean,
+    label_set_intervals,
+    regression_intervals,
+)
 from tfpipe.tasks.answering.evaluation import QAEvaluation
 from tfpipe.tasks.evaluation import Evaluation
 from tfpipe.tasks.multilabel_evaluation import MultilabelEvaluation
@@ -84,7 +84,7 @@ def _intervals(evaluation: TaskEvaluation) -> dict[str, Interval]:
     if isinstance(evaluation, MultilabelEvaluation):
         return label_set_intervals(evaluation.gold, evaluation.active)
     if isinstance(evaluation, RegressEvaluation):
-        return correlation_intervals(evaluation.gold, evaluation.value)
+        return regression_intervals(evaluation.gold, evaluation.value)
     if isinstance(evaluation, QAEvaluation):
         return _answer_intervals(evaluation)
     if isinstance(evaluation, TagEvaluation):

@@ -14,7 +14,7 @@ import tensorflow as tf
 from tfpipe.data.check import DataReport
 from tfpipe.data.encode import Labelled
 from tfpipe.data.parts import is_share
-from tfpipe.files import write_text
+from tfpipe.io.atomic import write_text
 from tfpipe.model.text_model import TextModel
 from tfpipe.report.card import write_card
 from tfpipe.report.data_section import describe_data, tell_answers, tell_entities

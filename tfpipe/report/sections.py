@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tfpipe.report.excerpts import Piece
-from tfpipe.report.intervals import Interval
+from tfpipe.stats.bootstrap import Interval
 from tfpipe.tasks.scores.abstain import Figures as HeldBack
 from tfpipe.tasks.scores.calibration import Reliability
 

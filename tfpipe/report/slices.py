@@ -10,8 +10,8 @@ import numpy as np
 from tfpipe.data.formats import read_rows
 from tfpipe.data.read import Examples
 from tfpipe.errors import UserError
-from tfpipe.report.intervals import interval_of_mean
 from tfpipe.report.sections import SliceRow, Slices
+from tfpipe.stats.metric_intervals import interval_of_mean
 
 SLICES = 5
 MOST_SOURCES = 20

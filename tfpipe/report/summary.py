@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tfpipe.report.intervals import Interval
 from tfpipe.report.sections import Abstention, Calibration, Data, Figures
 from tfpipe.report.templates import format_number
 from tfpipe.report.wording import Wording
+from tfpipe.stats.bootstrap import Interval
 
 if TYPE_CHECKING:
     from tfpipe.report.page import Report

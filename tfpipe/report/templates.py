@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
-from tfpipe.files import write_text
+from tfpipe.io.atomic import write_text
 from tfpipe.report.names import shorten
 
 

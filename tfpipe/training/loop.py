@@ -10,12 +10,11 @@ import tensorflow as tf
 
 from tfpipe.config import FIGURES, TrainConfig, is_better
 from tfpipe.data.encode import Labelled
-from tfpipe.files import folder_aside
+from tfpipe.io.atomic import clear_leftovers, folder_aside
 from tfpipe.model import checkpoint
 from tfpipe.model.text_model import TextModel
 from tfpipe.tasks.task import Task, TaskEvaluation
 from tfpipe.training.determinism import price_determinism
-from tfpipe.training.disk import clear_leftovers
 from tfpipe.training.engine import Engine, make_engine
 from tfpipe.training.observer import Observer
 from tfpipe.training.stop import Stopped, StopRequest

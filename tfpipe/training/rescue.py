@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from tfpipe.data.encode import Labelled
 from tfpipe.errors import UserError
-from tfpipe.files import write_text
+from tfpipe.io.atomic import write_text
 from tfpipe.training.observer import Step
 from tfpipe.training.schedules import Schedule
 from tfpipe.training.state import Progress, State

@@ -15,8 +15,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfpipe.errors import UserError
-from tfpipe.files import folder_aside, write_text
-from tfpipe.training.disk import clear_leftovers
+from tfpipe.io.atomic import clear_leftovers, folder_aside, write_text
 
 SMOOTH = 0.9  # how much of the recent loss a step leaves
 

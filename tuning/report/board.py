@@ -17,7 +17,7 @@ from tensorboard.plugins.hparams.summary import session_end_pb
 from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 from tensorboard.summary.writer.record_writer import RecordWriter
 
-from tfpipe.files import sync
+from tfpipe.io.atomic import sync
 from tuning.outcome import FAILED, Outcome
 from tuning.space import Parameter
 

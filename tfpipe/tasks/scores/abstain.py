@@ -10,8 +10,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfpipe.errors import UserError, did_you_mean
-from tfpipe.tasks.scores.cross_fitting import PARTS, folds
-from tfpipe.tasks.scores.proportions import upper_bound
+from tfpipe.stats.cross_fitting import PARTS, folds
+from tfpipe.stats.proportions import clopper_pearson_upper
 from tfpipe.tasks.scores.risk_coverage import Answered, sort_by_score
 from tfpipe.tasks.scores.thresholds import keep_clear
 
@@ -155,7 +155,7 @@ def threshold_for_risk(answered: Answered, risk: float, doubt: float = 0.05) -> 
     while least <= most:
         # Upwards, so that answering everything is among the tried where all goes well.
         middle = (least + most + 1) // 2
-        bound = float(upper_bound(wrong[middle], ends[middle], doubt / tries))
+        bound = float(clopper_pearson_upper(wrong[middle], ends[middle], doubt / tries))
         lowest = min(lowest, bound)
         if bound <= risk:
             found, least = middle, middle + 1

@@ -9,8 +9,8 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import softmax
 
-from tfpipe.tasks.scores.cross_fitting import folds
-from tfpipe.tasks.scores.proportions import wilson
+from tfpipe.stats.cross_fitting import folds
+from tfpipe.stats.proportions import wilson_interval
 
 BINS = 15
 # What holds the temperature in place is wrong answers, not texts: without one, the sharper the
@@ -138,7 +138,7 @@ def _tabulate(confidence: np.ndarray, right: np.ndarray, edges: np.ndarray) -> R
     with np.errstate(invalid="ignore"):
         mean = np.bincount(place, confidence, minlength=bins) / counts
         accuracy = hits / counts
-    ends = np.array([wilson(h, n) for h, n in zip(hits, counts, strict=True)])
+    ends = np.array([wilson_interval(h, n) for h, n in zip(hits, counts, strict=True)])
     return Reliability(edges, counts, mean, accuracy, ends[:, 0], ends[:, 1])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import expit, logit
 
-from tfpipe.tasks.scores.cross_fitting import folds
+from tfpipe.stats.cross_fitting import folds
 
 # So many positives of its own weigh as much for a label as all labels together do. Tried on real
 # (finnl, 16 labels) and drawn scores (100 labels) with 0 to 80: greater numbers lose up to 5 points

@@ -1,4 +1,4 @@
-"""Files that a later step reads are written aside and renamed: whole, or not there."""
+"""Atomic writes of files and folders: written under a temporary name, synced, then renamed."""
 
 from __future__ import annotations
 
@@ -11,22 +11,12 @@ from pathlib import Path
 
 from tfpipe.errors import UserError
 
-
-def cache_folder() -> Path:
-    """The folder TFPIPE_CACHE, by default ~/.cache/tfpipe; it may not exist."""
-    try:
-        return Path(os.environ.get("TFPIPE_CACHE") or Path.home() / ".cache" / "tfpipe")
-    except RuntimeError:
-        # A user without a home: no folder can be made below this one, so nothing is kept.
-        return Path(os.devnull) / "tfpipe"
-
-
-# The names of files that are being written.
+# Pattern of the temporary names of files.
 ASIDE = ".*.tmp"
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a UTF-8 file aside, sync it and rename it into place; raises OSError."""
+    """Write a UTF-8 file, sync it and rename it into place; raises OSError."""
     aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with aside.open("w", encoding="utf-8", newline="") as file:
@@ -41,19 +31,19 @@ def write_text(path: Path, text: str) -> None:
 
 
 def remove_files(paths: Iterable[Path]) -> None:
-    """Remove files that may be gone already, and no folders; raises OSError."""
+    """Remove files, skipping folders and what is missing already; raises OSError."""
     for path in paths:
         if path.is_file():
             path.unlink(missing_ok=True)
 
 
 def sync(path: Path) -> None:
-    """Have the disk hold a file, or the names in a folder; raises OSError."""
+    """Flush a file, or the names in a folder, to the disk; raises OSError."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     except OSError as error:
-        # Some network file systems know no syncing of folders.
+        # Some network file systems cannot sync folders.
         if not (path.is_dir() and error.errno in (errno.EINVAL, errno.ENOTSUP)):
             raise
     finally:
@@ -62,11 +52,12 @@ def sync(path: Path) -> None:
 
 @contextmanager
 def folder_aside(path: Path) -> Iterator[Path]:
-    """A fresh folder beside `path` that takes its place when the block ends well.
+    """Yield a new folder beside `path`, synced and renamed to `path` when the block succeeds.
 
-    An old folder at `path` is replaced; when the block raises, it stays and nothing new does.
-    The disk holds all of it before it takes its place. Raises UserError where folders cannot be
-    made.
+    An old folder at `path` is replaced; when the block raises, it stays and the new one goes.
+
+    Raises:
+        UserError: The folder cannot be made.
     """
     aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     old = path.with_name(f".{path.name}.{os.getpid()}.old")
@@ -100,3 +91,21 @@ def folder_aside(path: Path) -> Iterator[Path]:
         raise
     sync(path.parent)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def clear_leftovers(folder: Path, name: str = "*") -> None:
+    """Remove what killed processes left of `folder_aside`; restore a folder that was replaced.
+
+    Args:
+        folder: The parent of the folders that were written.
+        name: Name, or glob pattern, of the folders that were written.
+    """
+    for left in folder.glob(f".{name}.*.old"):
+        place = folder / left.name[1:].rsplit(".", 2)[0]
+        if place.exists():
+            shutil.rmtree(left, ignore_errors=True)
+        else:
+            left.rename(place)
+    for left in folder.glob(f".{name}.*.tmp"):
+        if left.is_dir():
+            shutil.rmtree(left, ignore_errors=True)

@@ -14,15 +14,9 @@ import pytest
 from serving.server.lifecycle import versions as server
 from tests.kill_publish import FILES, publish_one, write_version
 from tfpipe.errors import UserError
-from tfpipe.exporting.publish import (
-    clear_leftovers,
-    folder_for_export,
-    list_versions,
-    publish,
-    refuse_taken,
-    remove_old,
-)
+from tfpipe.exporting.local_versions import LocalVersions
 from tfpipe.exporting.served import read_named_versions
+from tfpipe.locations import list_versions
 
 ROOT = Path(__file__).parents[1]
 
@@ -41,11 +35,11 @@ def is_whole(version: Path, content: str) -> bool:
 def test_versions_follow_each_other_and_no_server_sees_what_lies_aside(tmp_path: Path) -> None:
     base = tmp_path / "models" / "tiny"
     for number in (1, 2):
-        with folder_for_export(base) as folder:
+        with LocalVersions(base).folder_for_export() as folder:
             write_version(folder, "new")
             assert folder.parent == base
             assert set(server.list_versions(base)[0]) == set(range(1, number))
-            place = publish(folder, base, None)
+            place = LocalVersions(base).publish(folder, None)
         assert place == base / str(number) and is_whole(place, "new")
     assert names(base) == ["1", "2"]
     # A server runs as another user.
@@ -56,18 +50,18 @@ def test_versions_follow_each_other_and_no_server_sees_what_lies_aside(tmp_path:
 
 def test_a_number_can_be_asked_for_once(tmp_path: Path) -> None:
     write_version(tmp_path / "7", "old")
-    refuse_taken(tmp_path, 8)
+    LocalVersions(tmp_path).refuse_taken(8)
     with pytest.raises(UserError, match="this version exists"):
-        refuse_taken(tmp_path, 7)
-    with folder_for_export(tmp_path) as folder:
+        LocalVersions(tmp_path).refuse_taken(7)
+    with LocalVersions(tmp_path).folder_for_export() as folder:
         write_version(folder, "new")
-        assert publish(folder, tmp_path, None).name == "8"
+        assert LocalVersions(tmp_path).publish(folder, None).name == "8"
     with (
         pytest.raises(UserError, match="this version exists"),
-        folder_for_export(tmp_path) as folder,
+        LocalVersions(tmp_path).folder_for_export() as folder,
     ):
         write_version(folder, "newer")
-        publish(folder, tmp_path, 8)
+        LocalVersions(tmp_path).publish(folder, 8)
     assert names(tmp_path) == ["7", "8"] and is_whole(tmp_path / "8", "new")
 
 
@@ -81,7 +75,10 @@ def test_names_that_servers_read_as_numbers_are_taken(tmp_path: Path) -> None:
 
 
 def test_what_fails_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), folder_for_export(tmp_path / "a" / "b") as folder:
+    with (
+        pytest.raises(KeyboardInterrupt),
+        LocalVersions(tmp_path / "a" / "b").folder_for_export() as folder,
+    ):
         write_version(folder, "half")
         raise KeyboardInterrupt
     assert names(tmp_path) == []
@@ -98,9 +95,9 @@ def test_the_disk_holds_it_before_it_is_a_version(
         sync(handle)
 
     monkeypatch.setattr(os, "fsync", note)
-    with folder_for_export(tmp_path) as folder:
+    with LocalVersions(tmp_path).folder_for_export() as folder:
         write_version(folder, "new")
-        publish(folder, tmp_path, None)
+        LocalVersions(tmp_path).publish(folder, None)
     assert {Path(name) for name in FILES} | {Path()} <= set(done[:-1])
     assert done[-1] is None and None not in done[:-1]
 
@@ -110,7 +107,7 @@ def test_a_target_that_cannot_be_written(tmp_path: Path, below: str) -> None:
     (tmp_path / "file").write_text("")
     with (
         pytest.raises(UserError, match="the target folder cannot be written"),
-        folder_for_export(tmp_path / below),
+        LocalVersions(tmp_path / below).folder_for_export(),
     ):
         pytest.fail("the block must not run")
     assert names(tmp_path) == ["file"]
@@ -121,12 +118,12 @@ import os, sys
 sys.path.insert(0, sys.argv[2])
 from pathlib import Path
 from tfpipe.errors import UserError
-from tfpipe.exporting.publish import folder_for_export
+from tfpipe.exporting.local_versions import LocalVersions
 if not os.getuid():
     os.setgroups([])
     os.setuid(65534)
 try:
-    with folder_for_export(Path(sys.argv[1])):
+    with LocalVersions(Path(sys.argv[1])).folder_for_export():
         print("written")
 except UserError as error:
     print(error)
@@ -147,7 +144,7 @@ def test_a_target_without_the_right_to_write() -> None:
 
 def test_a_disk_that_fills_half_way(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="the disk is full, nothing was published") as caught:  # noqa: SIM117
-        with folder_for_export(tmp_path / "tiny") as folder:
+        with LocalVersions(tmp_path / "tiny").folder_for_export() as folder:
             (folder / "half").write_text("")
             # The one device that is always full.
             with open("/dev/full", "w") as full:
@@ -160,7 +157,10 @@ def test_another_limit_is_not_called_a_full_disk(tmp_path: Path) -> None:
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10, before[1]))
     try:
-        with pytest.raises(OSError, match="File too large"), folder_for_export(tmp_path) as folder:
+        with (
+            pytest.raises(OSError, match="File too large"),
+            LocalVersions(tmp_path).folder_for_export() as folder,
+        ):
             (folder / "half").write_text("x" * 100)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
@@ -195,9 +195,9 @@ def test_exports_at_once_each_get_a_number(tmp_path: Path) -> None:
         "import sys; sys.path.insert(0, sys.argv[2]); from pathlib import Path\n"
         "from tests.kill_publish import *\n"
         "for round in range(8):\n"
-        "    with folder_for_export(Path(sys.argv[1])) as folder:\n"
+        "    with LocalVersions(Path(sys.argv[1])).folder_for_export() as folder:\n"
         "        write_version(folder, 'new')\n"
-        "        print(publish(folder, Path(sys.argv[1]), None).name)\n"
+        "        print(LocalVersions(Path(sys.argv[1])).publish(folder, None).name)\n"
     )
     command = [sys.executable, "-c", script, str(tmp_path / "tiny"), str(ROOT)]
 
@@ -214,15 +214,15 @@ def test_exports_at_once_each_get_a_number(tmp_path: Path) -> None:
 
 
 def test_a_live_export_is_not_taken_for_a_leftover(tmp_path: Path) -> None:
-    with folder_for_export(tmp_path) as first:
+    with LocalVersions(tmp_path).folder_for_export() as first:
         dead = tmp_path / f"{first.name.rsplit('-', 1)[0]}-00000000.tmp"
         dead.mkdir()
-        with folder_for_export(tmp_path) as second:
+        with LocalVersions(tmp_path).folder_for_export() as second:
             assert not dead.exists() and first.is_dir()
             write_version(second, "new")
-            assert publish(second, tmp_path, None).name == "1"
+            assert LocalVersions(tmp_path).publish(second, None).name == "1"
         write_version(first, "new")
-        assert publish(first, tmp_path, None).name == "2"
+        assert LocalVersions(tmp_path).publish(first, None).name == "2"
     assert names(tmp_path) == ["1", "2"]
 
 
@@ -230,7 +230,7 @@ def test_a_folder_of_somebody_else_stays(tmp_path: Path) -> None:
     for name in (".cache.tmp", ".export-notes", "export-1.tmp"):
         (tmp_path / name).mkdir()
     before = names(tmp_path)
-    clear_leftovers(tmp_path)
+    LocalVersions(tmp_path).clear_leftovers()
     assert names(tmp_path) == before
 
 
@@ -253,7 +253,7 @@ def test_the_highest_the_named_and_the_new_stay(
     for number in (1, 2, 9, 12):
         write_version(tmp_path / str(number), "old")
     (tmp_path / "notes").mkdir()
-    removed = remove_old(tmp_path, keep, frozenset(named), new)
+    removed = LocalVersions(tmp_path).remove_old(keep, frozenset(named), new)
     assert sorted([*removed, *left]) == [1, 2, 9, 12]
     assert names(tmp_path) == [*sorted(map(str, left)), "notes"]
 

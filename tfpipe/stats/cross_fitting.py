@@ -1,4 +1,4 @@
-"""Rows to fit on and others to look at, so that no figure is one of the texts it was tuned on."""
+"""Cross-fitting: no metric is computed on the rows that its parameters were fitted on."""
 
 from __future__ import annotations
 
@@ -6,17 +6,19 @@ from collections.abc import Iterator
 
 import numpy as np
 
-# A fit on four fifths is close to the fit on all that is kept; on half it would look worse.
+# A fit on four fifths is close to the fit on all that is kept; a fit on half would be worse.
 PARTS = 5
 
 
 def folds(
     rows: int, strata: np.ndarray | None = None, seed: int = 0
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """(fit, look) row numbers, int [.] each: `look` goes through all rows once, in PARTS parts.
+    """Yield row numbers to fit on and to predict, int [.] each; every row is predicted once.
 
-    strata: [N], values of which every part gets its even share. Fewer rows than parts make as many
-    parts as rows; a single row is looked at after a fit on nothing.
+    Args:
+        rows: N; of fewer than PARTS, each is a fold, and of a single one nothing is to fit on.
+        strata: [N], values that are spread evenly over the folds.
+        seed: Of the shuffling.
     """
     order = np.random.default_rng(seed).permutation(rows)
     if strata is not None:

@@ -1,16 +1,19 @@
-"""Files and folders that are whole or not there."""
+"""Atomic writes and exclusive locks."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tfpipe.errors import UserError
-from tfpipe.files import folder_aside, write_text
+from tfpipe.io.atomic import clear_leftovers, folder_aside, write_text
+from tfpipe.io.locks import exclusive_lock, held_alone, is_locked
 
 
 def names(folder: Path) -> list[str]:
@@ -116,3 +119,56 @@ def test_the_disk_holds_a_folder_before_it_takes_its_place(
     name = Path(aside.name)
     assert set(synced[:-1]) == {name, name / "inner", name / "inner" / "weights"}
     assert synced[-1] == Path()
+
+
+def test_leftovers_go_and_a_replaced_folder_comes_back(tmp_path: Path) -> None:
+    for name in (".model.7.old", ".model.7.tmp", ".best.7.old", "best", ".other.7.tmp"):
+        (tmp_path / name).mkdir()
+    clear_leftovers(tmp_path, "model")
+    clear_leftovers(tmp_path, "best")
+    assert names(tmp_path) == [".other.7.tmp", "best", "model"]
+
+
+# ---- locks ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("folder", [True, False])
+def test_a_lock_is_held_until_the_block_ends(tmp_path: Path, folder: bool) -> None:
+    path = tmp_path / "locked"
+    assert not is_locked(path) and not path.exists()
+    path.mkdir() if folder else path.write_text("content")
+    with exclusive_lock(path):
+        assert is_locked(path)
+        with pytest.raises(BlockingIOError), exclusive_lock(path):
+            pytest.fail("the block must not run")
+    assert not is_locked(path)
+    assert folder or path.read_text() == "content"
+
+
+HOLDS = """
+import sys, time
+from pathlib import Path
+from tfpipe.io.locks import held_alone
+with held_alone(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_killed_process_holds_no_lock(tmp_path: Path) -> None:
+    folder = tmp_path / "checkpoints"
+    process = subprocess.Popen([sys.executable, "-c", HOLDS, folder], stdout=subprocess.PIPE)
+    assert process.stdout is not None and process.stdout.readline() == b"held\n"
+    assert is_locked(folder / ".lock")
+    with pytest.raises(UserError, match="another process trains"), held_alone(folder):
+        pytest.fail("the block must not run")
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    with held_alone(folder):
+        assert is_locked(folder / ".lock")
+
+
+def test_an_error_of_the_block_is_not_taken_for_a_lock(tmp_path: Path) -> None:
+    with pytest.raises(BlockingIOError), held_alone(tmp_path):
+        raise BlockingIOError

@@ -7,17 +7,20 @@ import pytest
 from scipy.stats import spearmanr
 from sklearn.metrics import confusion_matrix, f1_score
 
-from tfpipe.report import intervals
-from tfpipe.report.intervals import (
+from tfpipe.stats import bootstrap as bootstrapping
+from tfpipe.stats.bootstrap import (
+    CONFIDENCE,
     Interval,
     bootstrap,
+    percentile_interval,
+    resample_weights,
+)
+from tfpipe.stats.metric_intervals import (
     class_intervals,
-    correlation_intervals,
     count_intervals,
-    draw_weights,
     interval_of_mean,
-    intervals_of,
     label_set_intervals,
+    regression_intervals,
 )
 
 
@@ -34,7 +37,7 @@ def draws_of(statistic, *columns, draws=150):
     random = np.random.default_rng(0)
     rows = (random.integers(len(columns[0]), size=len(columns[0])) for _ in range(draws))
     values = np.array([statistic(*(column[one] for column in columns)) for one in rows])
-    return intervals_of({"it": values})["it"]
+    return Interval(*percentile_interval(values, CONFIDENCE))
 
 
 def assert_near(found: Interval, expected: Interval, share: float = 0.2) -> None:
@@ -69,12 +72,12 @@ def test_correlations_agree_with_drawing_rows_for_scipy_with_ties():
     random = np.random.default_rng(5)
     gold = random.integers(6, size=150).astype(float)
     predicted = gold + random.normal(scale=2, size=150)
-    found = correlation_intervals(gold, predicted)
+    found = regression_intervals(gold, predicted)
     rank = draws_of(lambda x, y: spearmanr(x, y).statistic, gold, predicted)
     assert_near(found["spearman"], rank)
     assert_near(found["pearson"], draws_of(lambda x, y: np.corrcoef(x, y)[0, 1], gold, predicted))
     assert_near(found["mae"], draws_of(lambda x, y: np.abs(x - y).mean(), gold, predicted))
-    assert "pearson" not in correlation_intervals(np.ones(9), np.arange(9))
+    assert "pearson" not in regression_intervals(np.ones(9), np.arange(9))
 
 
 def test_label_sets_agree_with_drawing_rows_for_scikit_learn():
@@ -93,9 +96,9 @@ def test_counted_things_have_precision_recall_and_f1():
     wanted = random.integers(4, size=300)
     right = random.binomial(wanted, 0.6)
     given = right + random.integers(2, size=300)
-    found = count_intervals(right, given, wanted, prefix="micro_")
+    found = count_intervals(right, given, wanted)
     expected = draws_of(lambda r, w: r.sum() / w.sum(), right, wanted)
-    assert_near(found["micro_recall"], expected)
+    assert_near(found["recall"], expected)
     nothing = count_intervals(*np.zeros((3, 9), int))
     assert nothing["f1"] == Interval(0.0, 0.0)
 
@@ -122,14 +125,13 @@ def test_interval_holds_the_truth_about_as_often_as_it_says():
 
 def test_every_draw_has_as_many_examples():
     for counts in (None, np.array([4, 1, 7])):
-        weights = np.concatenate(list(draw_weights(3, counts, replicates=50)))
+        weights = np.concatenate(list(resample_weights(3, counts, replicates=50)))
         assert weights.shape == (50, 3)
         assert (weights.sum(axis=1) == (3 if counts is None else 12)).all()
-    assert list(draw_weights(0)) == []
+    assert list(resample_weights(0)) == []
 
 
 def test_many_examples_are_drawn_less_often_and_the_number_is_told(monkeypatch):
-    monkeypatch.setattr(intervals, "MOST_DRAWS", 60_000)
-    columns = np.ones((300, 1))
-    found = bootstrap(columns, {"mean": lambda sums: sums[:, 0] / len(columns)})
+    monkeypatch.setattr(bootstrapping, "MOST_DRAWS", 60_000)
+    found = bootstrap(lambda weights: {"mean": weights.mean(axis=1)}, 300)
     assert found["mean"].replicates == 200

@@ -1,4 +1,4 @@
-"""Versions of a served model in an object store: uploaded aside, moved into place file by file.
+"""Versions of a served model in an object store: uploaded aside, moved into place by file.
 
 No store renames folders, and a model server gives up a version that it cannot load for minutes. So
 the files are uploaded under a name that is no number and then renamed within the store to BASE/N/,
@@ -34,6 +34,7 @@ from tfpipe.exporting.claims import (
     stamp,
     write_claim,
 )
+from tfpipe.exporting.local_versions import LocalVersions, PublishTarget, choose_old
 from tfpipe.exporting.objects import (
     answering,
     copy,
@@ -45,17 +46,16 @@ from tfpipe.exporting.objects import (
     remove_tree,
     write,
 )
-from tfpipe.exporting.publish import Folder, choose_old
 
 READABLE = "the store cannot be read", "see that it is there and that you may read it"
 WRITABLE = "the store cannot be written", "see that it is there and that you may write it"
 
 
-def open_target(to: str) -> Folder | Store:
-    """Where versions go; raises UserError for a store that cannot be written."""
+def open_target(to: str) -> PublishTarget:
+    """Open FOLDER/NAME or its URL; raises UserError for a store that cannot be written."""
     if not is_url(to):
-        return Folder(Path(to))
-    store = Store(to.rstrip("/"))
+        return LocalVersions(Path(to))
+    store = RemoteVersions(to.rstrip("/"))
     refuse_unknown(store.base)
     with answering(store.base, *WRITABLE):
         store.clear_leftovers()
@@ -63,8 +63,12 @@ def open_target(to: str) -> Folder | Store:
 
 
 @dataclass(frozen=True)
-class Store:
-    """BASE, a URL without a slash at its end; its versions are BASE/N. As publish.Folder."""
+class RemoteVersions:
+    """A PublishTarget in an object store.
+
+    Args:
+        base: URL of BASE without a slash at its end; its versions are BASE/N.
+    """
 
     base: str
 
@@ -109,7 +113,7 @@ class Store:
         raise UserError("other exports keep taking the number", self.base, "export again")
 
     def remove_old(self, keep: int, named: frozenset[int], new: int) -> list[int]:
-        """As publish.remove_old, saved_model.pb first; raises OSError."""
+        """As PublishTarget.remove_old; saved_model.pb is removed first."""
         try:
             versions = self.list_versions()
             removed = choose_old(versions, keep, named, new)

@@ -17,11 +17,11 @@ from tfpipe.errors import UserError
 from tfpipe.export import Export, main
 from tfpipe.exporting import claims
 from tfpipe.exporting.labels import refuse_new_labels
+from tfpipe.exporting.local_versions import LocalVersions
 from tfpipe.exporting.objects import copy, list_files, list_names, local_copy, remove_tree, write
-from tfpipe.exporting.publish import Folder
+from tfpipe.exporting.remote_versions import RemoteVersions, open_target
 from tfpipe.exporting.rival import find_rival
 from tfpipe.exporting.served import read_named_versions
-from tfpipe.exporting.store import Store, open_target
 from tfpipe.run import Run
 
 gfile = tf.io.gfile
@@ -133,7 +133,7 @@ def test_the_highest_the_named_and_the_new_stay(
     for name in ("1", "2", "009", "12"):
         add(f"{base}/{name}")
     write(f"{base}/13/half", "of somebody else")
-    removed = Store(base).remove_old(keep, frozenset(named), new)
+    removed = RemoteVersions(base).remove_old(keep, frozenset(named), new)
     assert sorted([*removed, *left]) == [1, 2, 9, 12]
     assert sorted(served(base)) == left
     assert sorted(map(int, list_names(base))) == [*left, 13]
@@ -289,7 +289,7 @@ def test_half_a_version_of_somebody_else_is_no_version_and_stays(base: str) -> N
     write(f"{base}/7/model.keras", "theirs")
     write(f"{base}/.export-notes/a", "theirs")
     write(f"{base}/.claim-notes", "theirs")
-    assert sorted(open_target(base).list_versions()) == [1, 2, 3]  # type: ignore[union-attr]
+    assert sorted(open_target(base).list_versions()) == [1, 2, 3]
     assert publish_one(base, keep=3) == f"{base}/8"
     assert sorted(served(base)) == [2, 3, 8]
     assert {"7", ".export-notes", ".claim-notes"} <= {*list_names(base)}
@@ -334,7 +334,7 @@ def test_a_store_that_does_not_answer(base: str, monkeypatch: pytest.MonkeyPatch
         find_rival(f"{base}/3")
     # A listing alone would tell it as an empty store, and the version 1 as free.
     with pytest.raises(UserError, match="cannot be read"):
-        Store("ram://bucket/models/none").refuse_taken(1)
+        RemoteVersions("ram://bucket/models/none").refuse_taken(1)
     monkeypatch.setattr(gfile, "GFile", refuse)
     with pytest.raises(UserError, match="cannot be written\n.*not allowed"):
         open_target(base)
@@ -342,7 +342,7 @@ def test_a_store_that_does_not_answer(base: str, monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize("path", ["models/tiny", "/mnt/share/models/tiny", "gs:/models", "//x/y"])
 def test_a_path_is_no_store(path: str) -> None:
-    assert open_target(path) == Folder(Path(path))
+    assert open_target(path) == LocalVersions(Path(path))
 
 
 # ---- what looks at versions -----------------------------------------------------------------
@@ -352,10 +352,10 @@ def test_labels_are_held_against_the_highest_version(base: str) -> None:
     add(f"{base}/10", files=("saved_model.pb",))
     write(f"{base}/10/assets/info.json", json.dumps({"labels": ["a", "b"]}))
     write(f"{base}/11/assets/info.json", json.dumps({"labels": ["half"]}))
-    refuse_new_labels(base, ["a", "b"])
+    refuse_new_labels(RemoteVersions(base), ["a", "b"])
     with pytest.raises(UserError, match=f"those of {base}/10\n.*another order"):
-        refuse_new_labels(base, ["b", "a"])
-    refuse_new_labels("ram://bucket/models/none", ["b", "a"])
+        refuse_new_labels(RemoteVersions(base), ["b", "a"])
+    refuse_new_labels(RemoteVersions("ram://bucket/models/none"), ["b", "a"])
 
 
 def test_versions_that_the_server_s_config_names(base: str, tmp_path: Path) -> None:

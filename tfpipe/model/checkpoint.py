@@ -20,12 +20,7 @@ from transformers.modeling_tf_pytorch_utils import (
 
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.errors import UserError
-<<<<<<< HEAD
-from tfpipe.files import write_text
-=======
 from tfpipe.io.atomic import write_text
-from tfpipe.model.encoder import Encoder, Seeds, UnsupportedBert
->>>>>>> r7
 from tfpipe.model.head import Head
 from tfpipe.model.text_model import TextModel
 

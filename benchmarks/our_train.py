@@ -23,7 +23,7 @@ import tf_keras
 from tfpipe.data.encode import Labelled, encode
 from tfpipe.data.read import Columns, read_examples
 from tfpipe.model.sources import open_model
-from tfpipe.tasks.classify import Classify
+from tfpipe.tasks.classify.task import Classify
 from tfpipe.training.allocator import keep_freed_memory
 from tfpipe.training.engine import make_engine
 from tfpipe.training.precision import choose_precision
@@ -64,7 +64,7 @@ class OurTrainer:
             Labelled(
                 part,
                 encode(part, model.tokenizer, self.config.max_length),
-                self.task.gold(part),
+                {self.task.target: self.task.gold(part)},
             )
             for part in self.parts
         )

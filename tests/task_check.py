@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 
 from serving.client import Client
-from tfpipe.config import FIGURES, EvaluateConfig, ExportConfig, TrainConfig
+from tfpipe.config import EvaluateConfig, ExportConfig, TrainConfig
 from tfpipe.data.read import Examples
 from tfpipe.evaluate import evaluate
 from tfpipe.export import export
 from tfpipe.exporting.info import read_info
+from tfpipe.tasks import TASKS
 from tfpipe.tasks.task import Outputs
 from tfpipe.train import train
 
@@ -36,7 +37,7 @@ def check_task(config: TrainConfig, folder: Path, at_least: float = 0.8) -> None
     evaluation = evaluate(EvaluateConfig(run=str(run.folder)))
     # The last digits of the loss depend on which texts share a batch.
     assert evaluation.figures == pytest.approx(run.metrics["dev"], rel=1e-5)
-    assert set(evaluation.figures) >= {*FIGURES[config.task], "examples"}
+    assert set(evaluation.figures) >= {*TASKS[config.task].metrics, "examples"}
     assert evaluation.figures[config.best_figure] > at_least
     dev = run.read_dev()
     lines = (run.folder / "predictions.tsv").read_text(encoding="utf-8").splitlines()
@@ -76,8 +77,7 @@ def check_task(config: TrainConfig, folder: Path, at_least: float = 0.8) -> None
 def ask(client: Client, task: str, dev: Examples) -> Sequence[Any]:
     """The answers of the client's verb for the task, one an example."""
     columns = [list(dev.texts), *([list(dev.text_pairs)] if dev.text_pairs else [])]
-    verbs = {"qa": client.answer}
-    return verbs.get(task, getattr(client, task, None))(*columns)
+    return getattr(client, TASKS[task].verb)(*columns)
 
 
 def assert_equal(answers: Sequence[Any], outputs: Outputs) -> None:

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tfpipe.errors import UserError
-from tfpipe.tasks.scores.abstain import (
+from tfpipe.tasks.calibration.risk_coverage import Answered, risk_coverage, sort_by_score
+from tfpipe.tasks.calibration.selective import (
     ABSTAIN,
     Wish,
     abstain,
@@ -21,8 +22,7 @@ from tfpipe.tasks.scores.abstain import (
     threshold_for_risk,
     threshold_for_scope,
 )
-from tfpipe.tasks.scores.risk_coverage import Answered, risk_coverage, sort_by_score
-from tfpipe.tasks.scores.thresholds import CLEAR
+from tfpipe.tasks.calibration.thresholds import CLEAR
 
 
 def answered_with(score: np.ndarray, right: np.ndarray) -> Answered:

@@ -7,9 +7,6 @@ import pytest
 import scipy.stats
 from sklearn.metrics import accuracy_score, f1_score
 
-from tfpipe.comparing.figures import HELD_BACK, PAIRS, compare_classify, compare_regress
-from tfpipe.comparing.sides import Pair
-from tfpipe.config import FIGURES
 from tfpipe.data.spans import Span
 from tfpipe.stats.bootstrap import (
     Difference,
@@ -18,14 +15,19 @@ from tfpipe.stats.bootstrap import (
     two_sided_p,
 )
 from tfpipe.stats.mcnemar import Agreement, count_agreement
-from tfpipe.tasks.answering.evaluation import QAEvaluation
-from tfpipe.tasks.evaluation import Evaluation
-from tfpipe.tasks.multilabel_evaluation import MultilabelEvaluation
-from tfpipe.tasks.regress_evaluation import RegressEvaluation
-from tfpipe.tasks.scores.abstain import ABSTAIN
-from tfpipe.tasks.tagging.evaluation import TagEvaluation
+from tfpipe.tasks import TASKS
+from tfpipe.tasks.calibration.selective import ABSTAIN
+from tfpipe.tasks.classify.comparison import compare as compare_classify
+from tfpipe.tasks.classify.evaluation import ClassificationEvaluation as Evaluation
+from tfpipe.tasks.multilabel.evaluation import MultilabelEvaluation
+from tfpipe.tasks.paired import Pair
+from tfpipe.tasks.qa.evaluation import QAEvaluation
+from tfpipe.tasks.regress.comparison import compare as compare_regress
+from tfpipe.tasks.regress.evaluation import RegressEvaluation
+from tfpipe.tasks.tag.evaluation import TagEvaluation
 
-DIRECTIONS = FIGURES["classify"]
+DIRECTIONS = TASKS["classify"].metrics
+HELD_BACK = TASKS["classify"].optional_metrics
 FIGURE_OF = {
     "accuracy": accuracy_score,
     "macro_f1": lambda gold, said: f1_score(gold, said, average="macro", zero_division=0),
@@ -251,8 +253,7 @@ MAKERS = {
 
 
 def test_every_task_can_be_compared() -> None:
-    assert set(PAIRS) == {"classify", *MAKERS}
-    assert set(FIGURES) <= set(PAIRS)
+    assert set(TASKS) == {"classify", *MAKERS}
 
 
 @pytest.mark.parametrize("task", MAKERS)
@@ -264,7 +265,7 @@ def test_figures_of_drawings_are_those_of_the_drawn_examples(task: str) -> None:
         return [make(np.random.default_rng(seed), gold, rows) for seed in (2, 3)]
 
     every = np.arange(50)
-    whole = PAIRS[task](*sides(every))
+    whole = TASKS[task].compare.load()(*sides(every))
     assert whole.sizes.sum() == 50
     assert whole.a.quality.shape == whole.b.right.shape == (50,)
     assert (whole.a.quality[whole.a.right] >= whole.a.quality.max() - 1e-12).all()
@@ -272,12 +273,12 @@ def test_figures_of_drawings_are_those_of_the_drawn_examples(task: str) -> None:
     # Drawn one by one: a subset of the examples has groups of its own.
     rng = np.random.default_rng(4)
     for rows in (every, *rng.integers(50, size=(10, 50))):
-        drawn = PAIRS[task](*sides(rows))
+        drawn = TASKS[task].compare.load()(*sides(rows))
         for side, figures in zip(sides(rows), (drawn.a.figures, drawn.b.figures), strict=True):
             found = figures(drawn.sizes[None])
             for name in set(found) & set(side.figures):
                 assert found[name][0] == pytest.approx(side.figures[name]), name
-            assert set(FIGURES.get(task, {})) - {"loss"} <= set(found)
+            assert set(TASKS[task].metrics) - {"loss"} <= set(found)
 
 
 @pytest.mark.parametrize("task", MAKERS)
@@ -285,7 +286,7 @@ def test_groups_are_drawn_as_their_examples(task: str) -> None:
     make, draw_gold = MAKERS[task]
     gold = draw_gold(np.random.default_rng(1))
     sides = [make(np.random.default_rng(seed), gold, np.arange(50)) for seed in (2, 3)]
-    pair = PAIRS[task](*sides)
+    pair = TASKS[task].compare.load()(*sides)
     names = (
         ("pearson", "spearman") if task == "regress" else tuple(pair.a.figures(pair.sizes[None]))
     )

@@ -16,7 +16,7 @@ from sklearn.metrics import log_loss
 
 from tfpipe.stats.cross_fitting import folds
 from tfpipe.stats.proportions import clopper_pearson_upper, wilson_interval
-from tfpipe.tasks.scores.calibration import (
+from tfpipe.tasks.calibration.temperature import (
     adaptive_reliability,
     brier_score,
     cross_fitted_scores,

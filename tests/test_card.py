@@ -12,12 +12,12 @@ import pytest
 import yaml
 from huggingface_hub import ModelCard
 
-from tfpipe.config import FIGURES, to_yaml
+from tfpipe.config import to_yaml
 from tfpipe.data.check import DataReport
 from tfpipe.export import Export
 from tfpipe.report.card import guess_language, render_card, write_card
-from tfpipe.report.card_body import KINDS
 from tfpipe.run import Run
+from tfpipe.tasks import TASKS
 
 DATA = DataReport(
     [("truncated", "1.5% of train at --max-length 16"), ("train", "96 rows of /secret/a.tsv")],
@@ -140,7 +140,7 @@ def test_the_hub_model_it_began_from_is_named(run: Run, tmp_path: Path) -> None:
 
 
 # Settings as config.json keeps them, and what the card makes of them.
-TASKS = {
+SETTINGS_OF = {
     "classify": (
         ["card", "refund", "weather"],
         {"temperature": 1.25, "abstain_below": 0.625, "out_of_scope": "weather"},
@@ -163,7 +163,7 @@ TASKS = {
 
 @pytest.mark.parametrize("task", TASKS)
 def test_every_task_has_a_card(run: Run, tmp_path: Path, task: str) -> None:
-    labels, settings, told = TASKS[task]
+    labels, settings, told = SETTINGS_OF[task]
     other = copy_of(run, tmp_path / "b", task=task, test="held out.tsv")
     model = other.data["model"] | {"labels": labels}
     other.write_json("data.json", other.data | {"model": model})
@@ -171,20 +171,20 @@ def test_every_task_has_a_card(run: Run, tmp_path: Path, task: str) -> None:
     config["tfpipe"] = {"task": task, **settings}
     (other.model / "config.json").write_text(json.dumps(config))
     # Test has a figure that dev has not, as of questions without answer, and one without a value.
-    figures = dict.fromkeys(FIGURES[task], 0.5)
+    figures = dict.fromkeys(TASKS[task].metrics, 0.5)
     parts = {"dev": figures | {"examples": 9}, "test": figures | {"more": 0.25, "none": np.nan}}
     metrics = other.metrics | parts | {"test": parts["test"] | {"examples": 8}}
     write_card(Run(other.folder), metrics, DATA)
 
     card = ModelCard.load(other.model / "README.md")
-    assert card.data.pipeline_tag == KINDS[task].pipeline
+    assert card.data.pipeline_tag == TASKS[task].hub.pipeline
     found = {(one.dataset_split, one.metric_name) for one in card.data.eval_results or []}
-    names = set(FIGURES[task]) - {"loss"}
+    names = set(TASKS[task].metrics) - {"loss"}
     assert found == {*(("dev", n) for n in names), *(("test", n) for n in names), ("test", "more")}
     for sentence in told:
         assert sentence in card.content, sentence
     assert "| more |  | 0.2500 |" in card.content and "| nan" not in card.content
-    assert f"{KINDS[task].model_class}.from_pretrained" in card.content
+    assert f"{TASKS[task].hub.model_class}.from_pretrained" in card.content
 
 
 def test_a_model_that_keeps_nothing_of_its_task_has_a_card(run: Run) -> None:
@@ -192,12 +192,12 @@ def test_a_model_that_keeps_nothing_of_its_task_has_a_card(run: Run) -> None:
     assert "logits / 1`" in card and "__abstain__" not in card
 
 
-@pytest.mark.parametrize("task", KINDS)
+@pytest.mark.parametrize("task", TASKS)
 def test_every_task_is_called_as_transformers_calls_it(task: str) -> None:
     import transformers
 
-    assert hasattr(transformers, KINDS[task].model_class)
-    assert KINDS[task].pipeline in transformers.pipelines.SUPPORTED_TASKS
+    assert hasattr(transformers, TASKS[task].hub.model_class)
+    assert TASKS[task].hub.pipeline in transformers.pipelines.SUPPORTED_TASKS
 
 
 def test_language() -> None:

@@ -19,11 +19,11 @@ from tfpipe.errors import UserError
 from tfpipe.export import export
 from tfpipe.exporting.info import read_info
 from tfpipe.exporting.stranger import batches_of, join, open_as_stranger
-from tfpipe.tasks.classify import Classify
+from tfpipe.tasks.calibration.selective import ABSTAIN, Wish, read_wish, threshold_for_scope
+from tfpipe.tasks.calibration.temperature import reliability
+from tfpipe.tasks.calibration.thresholds import CLEAR
+from tfpipe.tasks.classify.task import Classify
 from tfpipe.tasks.losses import LossSettings
-from tfpipe.tasks.scores.abstain import ABSTAIN, Wish, read_wish, threshold_for_scope
-from tfpipe.tasks.scores.calibration import reliability
-from tfpipe.tasks.scores.thresholds import CLEAR
 from tfpipe.train import train
 
 NAMES = ["a", "b", "oos"]

@@ -21,7 +21,7 @@ from tests.tiny import (
 from tfpipe.compare import compare, main
 from tfpipe.comparing.seen import Seen, what_a_run_saw, what_they_saw
 from tfpipe.comparing.table import render_table
-from tfpipe.config import FIGURES, CompareConfig, EvaluateConfig
+from tfpipe.config import CompareConfig, EvaluateConfig
 from tfpipe.data.formats import read_rows
 from tfpipe.data.read import Columns, read_examples
 from tfpipe.errors import UserError, UserErrors
@@ -31,7 +31,7 @@ from tfpipe.exporting.graph import Servable
 from tfpipe.exporting.info import describe
 from tfpipe.model import checkpoint
 from tfpipe.run import Run
-from tfpipe.tasks import task_of
+from tfpipe.tasks import TASKS, task_of
 
 
 @pytest.fixture(scope="module")
@@ -314,7 +314,7 @@ def test_every_task(task: str, tmp_path: Path) -> None:
     poor = shake(good, tmp_path / "poor")
     found = compare(configured(poor, good, data=str(fresh), resamples=200))
     expected = [evaluate(EvaluateConfig(str(run.folder), str(fresh))) for run in (poor, good)]
-    assert {one.name for one in found.differences} == set(FIGURES[task]) - {"loss"}
+    assert {one.name for one in found.differences} == set(TASKS[task].metrics) - {"loss"}
     for one in found.differences:
         for side, value in zip(expected, (one.a, one.b), strict=True):
             assert value == pytest.approx(side.figures[one.name], rel=1e-5, nan_ok=True), one.name

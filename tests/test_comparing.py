@@ -16,12 +16,12 @@ from tfpipe.comparing.changes import (
     label_changes,
     write_changes,
 )
-from tfpipe.comparing.sides import Pair, Side
 from tfpipe.comparing.table import render_table
 from tfpipe.comparing.verdict import Comparison
 from tfpipe.errors import UserError
 from tfpipe.stats.bootstrap import Difference
 from tfpipe.stats.mcnemar import Agreement
+from tfpipe.tasks.paired import Pair, Side
 
 
 def pair(

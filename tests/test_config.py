@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from tfpipe.config import (
-    FIGURES,
     EvaluateConfig,
     ExportConfig,
     TrainConfig,
@@ -18,8 +17,8 @@ from tfpipe.config import (
     read_values,
     to_yaml,
 )
-from tfpipe.config.conflicts import MEANINGLESS
 from tfpipe.errors import UserError, UserErrors, did_you_mean, raise_all
+from tfpipe.tasks import TASKS
 
 
 def refused(values: dict[str, Any], config_class: type = TrainConfig) -> UserError:
@@ -136,7 +135,7 @@ def test_every_rule_is_told_in_three_parts(name: str, value: Any, wrong: str) ->
 
 def test_a_choice_and_a_bound_are_named() -> None:
     error = refused({"task": "clasify"})
-    assert error.fix == f"did you mean 'classify'? choose one of {', '.join(FIGURES)}"
+    assert error.fix == f"did you mean 'classify'? choose one of {', '.join(TASKS)}"
     assert refused({"max_length": 600}).fix == "give a value at most 512"
     assert refused({"learning_rate": -1}).fix == "give a value above 0"
     assert refused({"epochs": 0}).fix == "give a value at least 1"
@@ -212,19 +211,19 @@ OTHER: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("task", [task for task in FIGURES if task != "classify"])
+@pytest.mark.parametrize("task", [task for task in TASKS if task != "classify"])
 def test_what_means_nothing_to_a_task_is_told(task: str) -> None:
-    assert "abstain" in MEANINGLESS[task] and set(MEANINGLESS[task]) <= set(OTHER)
-    assert ("long_text" in MEANINGLESS[task]) == (task in ("tag", "qa"))
+    assert "abstain" in TASKS[task].inapplicable and set(TASKS[task].inapplicable) <= set(OTHER)
+    assert ("long_text" in TASKS[task].inapplicable) == (task in ("tag", "qa"))
     for name, value in OTHER.items():
         # Its default asks for nothing.
         build(TrainConfig, {"task": task, name: getattr(TrainConfig(), name)})
-        if name not in MEANINGLESS[task]:
+        if name not in TASKS[task].inapplicable:
             build(TrainConfig, {"task": task, name: value})
             continue
         flag = "--" + name.replace("_", "-")
         error = refused({"task": task, name: value})
-        assert error.wrong == f"--task {task} has no {flag}: {MEANINGLESS[task][name]}"
+        assert error.wrong == f"--task {task} has no {flag}: {TASKS[task].inapplicable[name]}"
         assert error.found == f"{flag} {value} with --task {task}"
         assert error.fix == f"leave out {flag}, or use another --task"
     both = refused({"task": task, "abstain": "0.1", "epochs": 0})

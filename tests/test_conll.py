@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tfpipe.data.conll import CJK, HAN, join_tokens, read_conll, read_texts
-from tfpipe.data.lines import DataFile
+from tfpipe.data.conll import CJK, HAN, join_tokens, read_conll, stream_texts
 from tfpipe.data.schemes import BIO, BIOES, IOB1, find_entities, recognise_scheme, split_tag
 from tfpipe.data.spans import parse_spans
 from tfpipe.data.tokenizer import Tokenizer
@@ -92,7 +91,7 @@ def test_without_labels_a_token_is_enough(tmp_path: Path) -> None:
     path = write(tmp_path / "a.conll", "a\nb\n\nc\n")
     examples = read_conll(path, labelled=False)
     assert (examples.texts, examples.labels) == (["a b", "c"], None)
-    assert [*read_texts(DataFile(path, False))] == [["a b"], ["c"]]
+    assert [*stream_texts(path).rows] == [["a b"], ["c"]]
     broken = write(tmp_path / "b.conll", "a\tI-x\nb\tB-\n")
     assert read_conll(broken, labelled=False).texts == ["a b"]
 

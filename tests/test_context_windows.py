@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tfpipe.data.tokenizer import Tokenizer
-from tfpipe.tasks.answering.context_windows import ContextWindows, window_contexts
+from tfpipe.tasks.qa.context_windows import ContextWindows, window_contexts
 
 LETTERS = "abcdefg"
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *LETTERS, *(f"##{letter}" for letter in LETTERS)]

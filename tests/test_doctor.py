@@ -33,7 +33,7 @@ from tfpipe.doctoring.export_folder import describe_labels, describe_warm_up
 from tfpipe.doctoring.findings import Finding, in_units
 from tfpipe.errors import UserError
 from tfpipe.export import Export
-from tfpipe.exporting.asking import client_command
+from tfpipe.exporting.client_command import client_command
 from tfpipe.io.locks import held_alone
 from tfpipe.model import sources
 from tfpipe.run import Run

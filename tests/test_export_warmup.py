@@ -25,7 +25,7 @@ from tfpipe.exporting.warmup import (
     write_warm_up,
 )
 from tfpipe.run import Run
-from tfpipe.tasks.classify import Classify
+from tfpipe.tasks.classify.task import Classify
 
 
 def texts_of(log) -> list[str]:

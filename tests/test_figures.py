@@ -5,16 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tfpipe.config import FIGURES, TrainConfig, build, is_better
+from tfpipe.config import TrainConfig, build, is_better
 from tfpipe.errors import UserError
-from tfpipe.tasks.evaluation import Evaluation
+from tfpipe.tasks import TASKS
+from tfpipe.tasks.classify.evaluation import ClassificationEvaluation
 
 NAN = float("nan")
 
 
 def test_they_are_those_of_an_evaluation() -> None:
-    evaluation = Evaluation(["a", "b"], ["x", "y"], np.array([0, 1]), np.eye(2), 0.5)
-    assert set(evaluation.figures) - {"examples"} == set(FIGURES["classify"])
+    evaluation = ClassificationEvaluation(["a", "b"], ["x", "y"], np.array([0, 1]), np.eye(2), 0.5)
+    assert set(evaluation.figures) - {"examples"} == set(TASKS["classify"].metrics)
 
 
 @pytest.mark.parametrize(

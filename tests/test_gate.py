@@ -20,8 +20,8 @@ from tfpipe.exporting.stranger import batches_of, join, open_as_stranger
 from tfpipe.exporting.verify import Parity
 from tfpipe.run import Run
 from tfpipe.tasks import TASKS
-from tfpipe.tasks.classify import Classify
-from tfpipe.tasks.evaluation import Evaluation
+from tfpipe.tasks.classify.evaluation import ClassificationEvaluation
+from tfpipe.tasks.classify.task import Classify
 
 
 def configured(run: Run, **values: object) -> ExportConfig:
@@ -40,7 +40,7 @@ def proof(published: tuple[Run, Export]) -> Proof:
     gold = np.array([names.index(label) for label in dev.labels])
     chosen = np.where(np.arange(len(gold)) % 3 == 0, (gold + 1) % 3, gold)
     scores = np.eye(3, dtype=np.float32)[chosen] * 0.8 + 0.1
-    evaluation = Evaluation(dev.texts, names, gold, scores, 1.0)
+    evaluation = ClassificationEvaluation(dev.texts, names, gold, scores, 1.0)
     answers = {"label": np.array(names)[chosen], "scores": scores}
     return Proof(Parity(len(gold), 0, 0.0), {}, answers, evaluation, np.ones(len(gold), int))
 

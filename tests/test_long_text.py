@@ -20,11 +20,11 @@ from tfpipe.data.read import Columns, Examples
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.errors import UserError
 from tfpipe.tasks import long_text
-from tfpipe.tasks.classify import Classify
+from tfpipe.tasks.classify.task import Classify
 from tfpipe.tasks.labelled_texts import CHUNK, LabelledTexts
 from tfpipe.tasks.long_text import CUTS, TextInputs, forward_in_groups, mean_by_owner
-from tfpipe.tasks.multilabel import Multilabel
-from tfpipe.tasks.regress import Regress
+from tfpipe.tasks.multilabel.task import Multilabel
+from tfpipe.tasks.regress.task import Regress
 
 LETTERS = "abcdefg"
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *LETTERS, *(f"##{letter}" for letter in LETTERS)]

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from tfpipe.config import TrainConfig
-from tfpipe.tasks.classify import Classify
+from tfpipe.tasks.classify.task import Classify
 from tfpipe.tasks.losses import LossSettings, cross_entropy, focal, symmetric_divergence
 from tfpipe.training.objective import RDropLoss, TaskLoss, make_loss
 

@@ -12,9 +12,9 @@ from tfpipe.data.read import Columns, Examples
 from tfpipe.data.split import cut_dev
 from tfpipe.errors import UserError, UserErrors
 from tfpipe.tasks import TASKS
+from tfpipe.tasks.calibration.thresholds import CLEAR, keep_clear
 from tfpipe.tasks.losses import LossSettings, binary_focal
-from tfpipe.tasks.multilabel import Multilabel
-from tfpipe.tasks.scores.thresholds import CLEAR, keep_clear
+from tfpipe.tasks.multilabel.task import Multilabel
 
 
 def examples_of(*labels: str) -> Examples:

@@ -51,9 +51,9 @@ def clip_examples(
     for row in range(batch["weight"].shape[0]):
         one = {name: column[row : row + 1] for name, column in batch.items()}
         value, gradients = loss.gradients(one, variables)
-        norm = tf.linalg.global_norm(gradients) / (1.0 if loss.scale is None else loss.scale)
+        dense = [tf.convert_to_tensor(gradient) for gradient in gradients]
+        norm = tf.linalg.global_norm(dense) / (1.0 if loss.scale is None else loss.scale)
         factor = tf.minimum(1.0, 0.1 / (norm + 1e-12))
-        dense = map(tf.convert_to_tensor, gradients)
         sums = [total + factor * gradient for total, gradient in zip(sums, dense, strict=True)]
         values.append(value)
     return tf.add_n(values), sums

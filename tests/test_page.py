@@ -15,21 +15,21 @@ from tfpipe.data.read import Columns, Examples
 from tfpipe.data.spans import Span
 from tfpipe.report.curves import curves_figure
 from tfpipe.report.data_section import describe_data
-from tfpipe.report.describe import figures_of, goodness_of, sections_of
 from tfpipe.report.images import png, svg
 from tfpipe.report.matrix import draw_matrix
+from tfpipe.report.outcome import figures_of
 from tfpipe.report.page import MOST_CHARACTERS, Report, cut, format_cost, render_page, write_page
-from tfpipe.report.scores_section import describe_abstention
-from tfpipe.report.sections import Confusion, Figures
+from tfpipe.report.sections import Figures
 from tfpipe.report.slices import slices_by_length, slices_by_source
 from tfpipe.report.templates import format_number
 from tfpipe.report.wording import Wording
-from tfpipe.tasks.answering.evaluation import QAEvaluation
-from tfpipe.tasks.evaluation import Evaluation
-from tfpipe.tasks.multilabel_evaluation import MultilabelEvaluation
-from tfpipe.tasks.regress_evaluation import RegressEvaluation
-from tfpipe.tasks.scores.abstain import figures, held_out_figures, threshold_for_scope
-from tfpipe.tasks.tagging.evaluation import TagEvaluation
+from tfpipe.tasks.calibration.selective import figures, held_out_figures, threshold_for_scope
+from tfpipe.tasks.classify.evaluation import ClassificationEvaluation as Evaluation
+from tfpipe.tasks.multilabel.evaluation import MultilabelEvaluation
+from tfpipe.tasks.qa.evaluation import QAEvaluation
+from tfpipe.tasks.regress.evaluation import RegressEvaluation
+from tfpipe.tasks.sections import Confusion
+from tfpipe.tasks.tag.evaluation import TagEvaluation
 
 HISTORY = [
     {"epoch": 1, "loss": None, "dev_loss": 1.2, "dev_accuracy": 0.5, "dev_macro_f1": 0.4},
@@ -49,7 +49,7 @@ def make_report(evaluation: Evaluation, language: str = "en") -> Report:
     columns = Columns("text", None, "label")
     dev = Examples(evaluation.texts, None, labels, "<i>.csv", columns)
     train = replace(dev, labels=[names[0]] * len(labels), path="train \u202e.csv")
-    goodness = goodness_of(evaluation)
+    goodness = evaluation.example_metric()
     lengths = np.arange(len(labels)) + 3
     sources = ["<b>app</b>", "邮件"] * (len(labels) // 2)
     return Report(
@@ -60,7 +60,7 @@ def make_report(evaluation: Evaluation, language: str = "en") -> Report:
         dev=figures_of(evaluation),
         data=describe_data(
             *({"train": train, "dev": dev}, [(name, 40 + n, n) for n, name in enumerate(names)]),
-            *(lengths, 128, {"dev": goodness.values}, goodness.figure),
+            *(lengths, 128, {"dev": goodness.values}, goodness.name),
         ),
         history=HISTORY,
         best_by="accuracy",
@@ -74,7 +74,7 @@ def make_report(evaluation: Evaluation, language: str = "en") -> Report:
         hashes={"train": "ab" * 32},
         environment={"python": "3.11"},
         next_commands=["python -m tfpipe.export runs/x --to exports/x"],
-        **sections_of(evaluation, None, SETTINGS),
+        **evaluation.sections(None, SETTINGS),
     )
 
 
@@ -196,7 +196,7 @@ def test_no_better_than_the_majority_is_said():
     gold = np.array([0] * 90 + [1] * 10)
     scores = np.tile(np.float32([0.9, 0.1]), (100, 1))
     evaluation = Evaluation([str(n) for n in range(100)], ["no", "yes"], gold, scores, 0.3)
-    report = Report("x", "classify", figures_of(evaluation), **sections_of(evaluation))
+    report = Report("x", "classify", figures_of(evaluation), **evaluation.sections())
     text = shown(report).text
     assert "No better than always answering “\u2068no\u2069”" in text
     assert "“\u2068yes\u2069” is taken for “\u2068no\u2069” in 100% of its texts" in text
@@ -224,7 +224,7 @@ def test_multilabel_shows_thresholds_and_calibration():
     evaluation = MultilabelEvaluation(
         texts, ["a", "<b>", "公司", "d"], gold, scores, scores > 0.4, 0.5
     )
-    sections = sections_of(evaluation, evaluation, {"thresholds": [0.4] * 4})
+    sections = evaluation.sections(evaluation, {"thresholds": [0.4] * 4})
     page = shown(Report("x", "multilabel", figures_of(evaluation), **sections))
     assert {"classes", "calibration", "mistakes"} <= {a.get("id") for _, a in page.tags}
     assert "given from score" in page.text and "<b>" in page.text and "F1 on test" in page.text
@@ -235,7 +235,7 @@ def test_regress_shows_points_and_largest_errors():
     gold = random.random(2000, np.float32) * 5
     texts = [f"text {n}" for n in range(2000)]
     evaluation = RegressEvaluation(texts, gold, gold + random.normal(size=2000), 0.5)
-    page = shown(Report("x", "regress", figures_of(evaluation), **sections_of(evaluation)))
+    page = shown(Report("x", "regress", figures_of(evaluation), **evaluation.sections()))
     assert "Largest errors" in page.text and "off by" in page.text and "1,500 of 2,000" in page.text
 
 
@@ -248,14 +248,14 @@ def test_tag_shows_types_and_what_was_found():
         "score": np.full((40, 1), 0.9, np.float32),
     }
     evaluation = TagEvaluation(["Ann sings", "One sings"] * 20, ["person"], gold, outputs, 0.1)
-    page = shown(Report("x", "tag", figures_of(evaluation), **sections_of(evaluation)))
+    page = shown(Report("x", "tag", figures_of(evaluation), **evaluation.sections()))
     assert "entities of 2 types" in page.text and "100.0% of those that are there" in page.text
     assert "<place>: One" in page.text and "entities of the type in dev" in page.text
 
 
 def test_qa_shows_figures_with_intervals_and_mistakes():
     evaluation = make_answers(40)
-    page = shown(Report("x", "qa", figures_of(evaluation), **sections_of(evaluation)))
+    page = shown(Report("x", "qa", figures_of(evaluation), **evaluation.sections()))
     text = " ".join(page.text.split())
     assert "says that it holds no answer: 50.0% of the answers are exactly right" in text
     assert "accuracy without answer0.500" in text and "F1 with answer0.500" in text
@@ -271,7 +271,7 @@ def test_a_page_of_ten_thousand_long_questions_stays_small(tmp_path):
     evaluation = make_answers(10_000, '<b onclick="x">' * 200)
     write_page(
         tmp_path / "report.html",
-        Report("x", "qa", figures_of(evaluation), **sections_of(evaluation)),
+        Report("x", "qa", figures_of(evaluation), **evaluation.sections()),
     )
     assert (tmp_path / "report.html").stat().st_size < 300_000
 
@@ -287,11 +287,11 @@ def test_held_back_answers_are_told_of_as_new_texts_will_have_them():
     )
     threshold = threshold_for_scope(replace(evaluation, outside=3).answered)
     evaluation = replace(evaluation, abstain_below=threshold, outside=3)
-    found = describe_abstention(evaluation, evaluation)
+    found = evaluation.abstention(evaluation)
     expected = held_out_figures(evaluation.answered)
     assert found.chosen == found.test == figures(evaluation.answered, threshold)
     assert found.expected == expected and found.out_of_scope == "oos"
-    report = Report("x", "classify", figures_of(evaluation), **sections_of(evaluation))
+    report = Report("x", "classify", figures_of(evaluation), **evaluation.sections())
     text = " ".join(shown(report).text.split())
     assert f"one of 3 labels or none: {expected.in_scope_accuracy:.1%} of the texts" in text
     both = f"{found.chosen.in_scope_accuracy:.1%}{expected.in_scope_accuracy:.1%}"
@@ -299,10 +299,10 @@ def test_held_back_answers_are_told_of_as_new_texts_will_have_them():
     assert "to expect" in text and "out-of-scope recall" in text
     # Without texts out of scope there is a promise about the answers that are given, and no more.
     plain = replace(evaluation, outside=None)
-    assert describe_abstention(plain).expected is None
-    text = shown(Report("x", "classify", figures_of(plain), **sections_of(plain))).text
+    assert plain.abstention().expected is None
+    text = shown(Report("x", "classify", figures_of(plain), **plain.sections())).text
     assert "labels or no answer: it answers for" in text and "to expect" not in text
-    assert describe_abstention(replace(plain, abstain_below=None)) is None
+    assert replace(plain, abstain_below=None).abstention() is None
 
 
 def test_the_matrix_parses_and_tells_each_cell():

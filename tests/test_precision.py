@@ -13,7 +13,7 @@ import tf_keras
 from tfpipe.errors import UserError
 from tfpipe.model.sources import make_tiny
 from tfpipe.model.text_model import TextModel
-from tfpipe.tasks.classify import Classify
+from tfpipe.tasks.classify.task import Classify
 from tfpipe.training.objective import TaskLoss
 from tfpipe.training.optimizer import make_optimizer
 from tfpipe.training.precision import LossScale, choose_precision

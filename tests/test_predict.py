@@ -29,12 +29,12 @@ from tfpipe.evaluate import evaluate
 from tfpipe.export import Export
 from tfpipe.predict import main, predict
 from tfpipe.predicting.batches import cut_batches, in_order, take
-from tfpipe.predicting.kinds import KINDS
 from tfpipe.predicting.places import find_place
 from tfpipe.predicting.progress import Progress
 from tfpipe.predicting.table import make_table
 from tfpipe.run import Run
-from tfpipe.tasks.evaluation import Evaluation
+from tfpipe.tasks.classify.evaluation import ClassificationEvaluation
+from tfpipe.tasks.classify.output import SCHEMA
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class World:
     run: Run
     version: Path
     data: Path
-    evaluation: Evaluation
+    evaluation: ClassificationEvaluation
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def world(published: tuple[Run, Export], tmp_path_factory: pytest.TempPathFactor
     run, exported = published
     data = write_messages(tmp_path_factory.mktemp("predict") / "asked.tsv", rows=150, seed=7)
     evaluation = evaluate(EvaluateConfig(run=str(run.folder), data=str(data)))
-    assert isinstance(evaluation, Evaluation)
+    assert isinstance(evaluation, ClassificationEvaluation)
     return World(run, Path(exported.folder), data, evaluation)
 
 
@@ -67,7 +67,7 @@ def read(path: Path) -> tuple[list[str], list[list[str]]]:
     return header, [list(row) for row in rows]
 
 
-def check_equal(rows: list[list[str]], evaluation: Evaluation) -> None:
+def check_equal(rows: list[list[str]], evaluation: ClassificationEvaluation) -> None:
     """Rows of text, label, score and all scores against evaluate's answers to the same texts."""
     assert [row[0] for row in rows] == list(evaluation.texts)
     names = evaluation.label_names
@@ -111,7 +111,7 @@ def test_pairs(tmp_path: Path) -> None:
     run = tiny_run(tmp_path, epochs=1)
     data = write_messages(tmp_path / "asked.tsv", rows=30, seed=5, pairs=True)
     evaluation = evaluate(EvaluateConfig(run=str(run.folder), data=str(data)))
-    assert isinstance(evaluation, Evaluation)
+    assert isinstance(evaluation, ClassificationEvaluation)
     out = tmp_path / "out.csv"
     done = predict(PredictConfig(str(run.folder), str(data), str(out), scores=True, batch_size=8))
     assert (done.rows, done.rows_before, done.out) == (30, 0, out)
@@ -136,7 +136,7 @@ def test_every_format_says_the_same(tmp_path: Path, scores: bool) -> None:
     for kind in ("tsv", "csv", "jsonl"):
         plain, zipped = tmp_path / f"out.{kind}", tmp_path / f"out.{kind}.gz"
         for path in (plain, zipped):
-            table = make_table(path, ["text"], KINDS[0], scores, ["a", "b", "c"])
+            table = make_table(path, ["text"], SCHEMA, scores, ["a", "b", "c"])
             path.write_bytes(table.header() + table.rows(window, answers))
         assert gzip.decompress(zipped.read_bytes()) == plain.read_bytes()
         tables[kind] = read(plain)
@@ -154,9 +154,9 @@ def test_every_format_says_the_same(tmp_path: Path, scores: bool) -> None:
 
 def test_scores_of_labels_without_names_have_no_columns(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="names of its labels"):
-        make_table(tmp_path / "a.csv", ["text"], KINDS[0], True, None)
-    make_table(tmp_path / "a.jsonl", ["text"], KINDS[0], True, None)
-    make_table(tmp_path / "a.csv", ["text"], KINDS[0], False, None)
+        make_table(tmp_path / "a.csv", ["text"], SCHEMA, True, None)
+    make_table(tmp_path / "a.jsonl", ["text"], SCHEMA, True, None)
+    make_table(tmp_path / "a.csv", ["text"], SCHEMA, False, None)
 
 
 def test_a_file_without_rows(world: World, tmp_path: Path) -> None:

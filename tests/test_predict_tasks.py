@@ -28,7 +28,7 @@ from tfpipe.evaluate import evaluate
 from tfpipe.exporting.graph import Servable
 from tfpipe.model import checkpoint
 from tfpipe.predict import main, predict
-from tfpipe.predicting.kinds import KINDS, kind_of
+from tfpipe.predicting.answerer import spec_of
 from tfpipe.predicting.table import make_table
 from tfpipe.run import Run
 from tfpipe.tasks import TASKS, task_of
@@ -252,21 +252,22 @@ def test_an_empty_question_is_told_or_answered(
 
 
 def test_entities_as_columns_of_a_file(tmp_path: Path) -> None:
-    kind = kind_of({"text"}, ["entity", "start", "end", "score"])
-    assert kind is not None and kind.verb == "tag"
+    spec = spec_of({"text"}, ["entity", "start", "end", "score"])
+    assert spec is TASKS["tag"]
+    schema = spec.schema.load()
     outputs = {
         "entity": np.array([[b"per", b"", b""], [b"", b"", b""], [b"loc", "组".encode(), b""]]),
         "start": np.array([[0, -1, -1], [-1, -1, -1], [3, 7, -1]], np.int32),
         "end": np.array([[2, -1, -1], [-1, -1, -1], [5, 8, -1]], np.int32),
         "score": np.array([[0.5, 0, 0], [0, 0, 0], [0.75, 0.25, 0]], np.float32),
     }
-    answers = kind.write(outputs, None)
+    answers = schema.write(outputs, None)
     labels = ['[[0, 2, "per"]]', "[]", '[[3, 5, "loc"], [7, 8, "组"]]']
     assert answers["label"].tolist() == labels
     assert [format_spans(parse_spans(label)) for label in labels] == labels
     assert answers["score"].tolist() == [0.5, 1.0, 0.25]
     window = Window(["a", "b", "c\td"], None, 3, "", 1.0)
-    table = make_table(tmp_path / "a.tsv", ["text"], kind, True, None)
+    table = make_table(tmp_path / "a.tsv", ["text"], schema, True, None)
     assert (table.header() + table.rows(window, answers)).decode().splitlines() == [
         "text\tlabel\tscore\tscores",
         f"a\t{labels[0]}\t0.500000\t[0.5]",
@@ -274,14 +275,20 @@ def test_entities_as_columns_of_a_file(tmp_path: Path) -> None:
         f"c d\t{labels[2]}\t0.250000\t[0.75, 0.25]",
     ]
     none = {name: values[:, :0] for name, values in outputs.items()}
-    assert kind.write(none, None)["label"].tolist() == ["[]"] * 3
+    assert schema.write(none, None)["label"].tolist() == ["[]"] * 3
 
 
-def test_kinds_are_told_by_what_they_read_and_give() -> None:
-    for kind in KINDS:
-        for inputs in kind.inputs:
-            assert kind_of(inputs, [*kind.outputs, "more"]) is kind
-            assert kind.order(set(inputs)) == inputs
-        assert kind_of(["x"], kind.outputs) is None and kind_of([], kind.outputs) is None
-    assert kind_of({"question", "context"}, ["value"]) is None
-    assert kind_of({"text"}, ["answer", "start", "end", "score"]) is None
+def test_a_models_task_follows_from_its_inputs_and_outputs() -> None:
+    for spec in TASKS.values():
+        schema = spec.schema.load()
+        for inputs in schema.inputs:
+            assert spec_of(inputs, [*schema.outputs, "more"]) is spec
+            assert schema.order(set(inputs)) == inputs
+        assert spec_of(["x"], schema.outputs) is None and spec_of([], schema.outputs) is None
+    assert spec_of({"question", "context"}, ["value"]) is None
+    assert spec_of({"text"}, ["answer", "start", "end", "score"]) is None
+    # Where several fit, what the model says of itself decides.
+    assert spec_of({"text"}, ["label", "score", "scores", "active"]) is TASKS["classify"]
+    both = ["label", "score", "scores", "active"]
+    assert spec_of({"text"}, both, "multilabel") is TASKS["multilabel"]
+    assert spec_of({"text"}, both, "another") is TASKS["classify"]

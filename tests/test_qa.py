@@ -18,10 +18,10 @@ from tfpipe.data.read import Columns, Examples
 from tfpipe.data.squad import Answer, dump_answers
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.errors import UserError
-from tfpipe.tasks.answering.best_spans import NEVER, find_best_spans
-from tfpipe.tasks.answering.context_windows import window_contexts
 from tfpipe.tasks.losses import LossSettings
-from tfpipe.tasks.qa import QA
+from tfpipe.tasks.qa.best_spans import NEVER, find_best_spans
+from tfpipe.tasks.qa.context_windows import window_contexts
+from tfpipe.tasks.qa.task import QA
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "who", "where", "paid", "at", "noon", "zoe", "in"]
 WORDS += ["北", "京", "😀", "5", "##5", "€", ".", "?", "tea"]

@@ -15,7 +15,7 @@ from tfpipe.errors import UserError
 from tfpipe.exporting.rival import judge
 from tfpipe.exporting.verify import hold_against
 from tfpipe.tasks import TASKS
-from tfpipe.tasks.regress import Regress
+from tfpipe.tasks.regress.task import Regress
 
 
 def examples_of(*labels: str) -> Examples:

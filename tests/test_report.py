@@ -7,6 +7,7 @@ import warnings
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import matplotlib.image
 import numpy as np
@@ -17,15 +18,14 @@ from tensorboard.plugin_util import markdown_to_safe_html
 
 from tfpipe.report.board import Board, mistakes_table
 from tfpipe.report.images import pixels, png, svg
-from tfpipe.report.mistakes_section import describe_mistakes
 from tfpipe.report.names import can_draw, shorten
 from tfpipe.report.page import breakable
 from tfpipe.report.plots import (
     confusion_figure,
     picture_names,
-    worst_pairs,
 )
-from tfpipe.tasks.evaluation import Evaluation
+from tfpipe.tasks.classify.confusion import worst_pairs
+from tfpipe.tasks.classify.evaluation import ClassificationEvaluation as Evaluation
 from tfpipe.training.observer import Step
 
 HOSTILE = [
@@ -60,6 +60,10 @@ def make_evaluation(labels: int, examples: int, names: list[str] | None = None) 
     return Evaluation(texts, names, gold, scores, 0.5)
 
 
+def draw(evaluation: Evaluation) -> Any:
+    return confusion_figure(evaluation.confusion, evaluation.label_names)
+
+
 class Page(HTMLParser):
     """What a browser would make of a page: tags with attributes, and the text it shows."""
 
@@ -88,7 +92,7 @@ def read_events(folder) -> EventAccumulator:
 @pytest.mark.parametrize("labels", [2, 3, 41, 150])
 def test_png_decodes_and_grows_with_labels(labels):
     evaluation = make_evaluation(labels, 300, NAMES[:2])
-    picture = matplotlib.image.imread(io.BytesIO(png(confusion_figure(evaluation))))
+    picture = matplotlib.image.imread(io.BytesIO(png(draw(evaluation))))
     height, width, _ = picture.shape
     assert min(height, width) >= (15 * labels if labels > 40 else 300)
     assert max(height, width) < 4_000
@@ -99,14 +103,14 @@ def test_one_wrong_text_in_a_hundred_is_seen():
     predicted = gold.copy()
     predicted[0] = 1
     evaluation = Evaluation([""] * 200, ["no", "yes"], gold, np.eye(2)[predicted], 0.0)
-    red, green, blue = np.moveaxis(pixels(confusion_figure(evaluation)).astype(int), -1, 0)
+    red, green, blue = np.moveaxis(pixels(draw(evaluation)).astype(int), -1, 0)
     orange = (red > green + 40) & (red > blue + 40)
     # Its cell is 80 pixels wide and high; the colour key below is a fifth of that.
     assert orange.sum() > 5_000
 
 
 def test_pixels_are_the_png():
-    figure = confusion_figure(make_evaluation(3, 60))
+    figure = draw(make_evaluation(3, 60))
     picture = matplotlib.image.imread(io.BytesIO(png(figure)))[..., :3]
     np.testing.assert_array_equal(pixels(figure), np.rint(picture * 255).astype(np.uint8))
 
@@ -122,7 +126,7 @@ def test_label_limit_keeps_the_labels_with_errors():
         np.eye(30, dtype=np.float32)[predicted],
         0.1,
     )
-    words = svg(confusion_figure(evaluation, label_limit=4))
+    words = svg(confusion_figure(evaluation.confusion, evaluation.label_names, 4))
     assert ">label_17<" in words and ">label_22<" in words and ">label_29<" not in words
     assert "the 4 of 30 labels" in words
 
@@ -134,16 +138,17 @@ def test_names_without_a_font_become_numbers_and_nothing_warns():
     evaluation = make_evaluation(3, 30, ["plain", strange, "退款"])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        png(confusion_figure(evaluation))
+        png(draw(evaluation))
 
 
 def test_worst_pairs_are_ordered_by_count_then_share():
     gold = np.array([0] * 10 + [1] * 4 + [2] * 4)
     predicted = np.array([1, 1, 2, 2, 2] + [0] * 5 + [1, 1, 2, 2] + [2] * 4)
     evaluation = Evaluation([""] * 18, ["a", "b", "c"], gold, np.eye(3)[predicted], 0.0)
-    pairs = [(p.gold, p.predicted, p.count, p.support) for p in worst_pairs(evaluation, 5)]
+    pairs = [
+        (p.gold, p.predicted, p.count, p.support) for p in worst_pairs(evaluation.confusion)[:5]
+    ]
     assert pairs == [(0, 2, 3, 10), (1, 2, 2, 4), (0, 1, 2, 10)]
-    assert len(worst_pairs(evaluation, 1)) == 1
 
 
 def test_shorten():
@@ -238,7 +243,7 @@ def test_board_without_values_leaves_nothing(tmp_path):
 
 def test_hostile_texts_stay_in_their_cells_of_the_text_panel():
     evaluation = make_evaluation(6, 120, NAMES)
-    table = mistakes_table(describe_mistakes(evaluation).rows)
+    table = mistakes_table(evaluation.mistakes_section().rows)
     assert max(map(len, table.splitlines())) < 3_000
     page = Page(markdown_to_safe_html(table))
     assert page.count("table") == 1

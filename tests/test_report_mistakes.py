@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from tfpipe.data.spans import Span
-from tfpipe.report.excerpts import GOLD, PREDICTED, Mark, Piece, excerpt, find_words
-from tfpipe.report.mistakes_section import describe_mistakes
-from tfpipe.tasks.answering.evaluation import QAEvaluation
-from tfpipe.tasks.tagging.evaluation import TagEvaluation
+from tfpipe.tasks.excerpts import GOLD, PREDICTED, Mark, Piece, excerpt, find_words
+from tfpipe.tasks.qa.evaluation import QAEvaluation
+from tfpipe.tasks.tag.evaluation import TagEvaluation
 
 
 def test_an_excerpt_shows_what_surrounds_the_marks_and_no_more() -> None:
@@ -62,7 +61,7 @@ def make_questions() -> QAEvaluation:
 
 
 def test_questions_stand_apart_and_their_contexts_are_cut_to_the_answers() -> None:
-    mistakes = describe_mistakes(make_questions())
+    mistakes = make_questions().mistakes_section()
     assert (mistakes.kind, mistakes.count) == ("answers", 3)
     first, second, third = mistakes.rows
     # The question holds the sign between question and context.
@@ -102,7 +101,7 @@ def test_wrong_and_missed_entities_are_counted_by_what_is_wrong() -> None:
     outputs["score"] = np.linspace(0.9, 0.1, 12, dtype=np.float32).reshape(4, 3)
     texts = [f"{text}{'.' * row}" for row in range(4)]
     evaluation = TagEvaluation(texts, ["person", "place"], [gold, [], gold, gold], outputs, 0.1)
-    mistakes = describe_mistakes(evaluation)
+    mistakes = evaluation.mistakes_section()
     assert mistakes.causes == {"limits": 1, "type": 1, "both": 1, "invented": 1, "missed": 3}
     assert mistakes.count == 7 and [row.score for row in mistakes.rows[4:]] == [None] * 3
     first = mistakes.rows[0]

@@ -17,9 +17,9 @@ from tfpipe.report.bars import MOST_BARS, Bar, bars_figure
 from tfpipe.report.board import Board
 from tfpipe.report.images import pixels, svg
 from tfpipe.report.pictures import draw_pictures
-from tfpipe.tasks.multilabel_evaluation import MultilabelEvaluation
-from tfpipe.tasks.regress_evaluation import RegressEvaluation
-from tfpipe.tasks.tagging.evaluation import TagEvaluation
+from tfpipe.tasks.multilabel.evaluation import MultilabelEvaluation
+from tfpipe.tasks.regress.evaluation import RegressEvaluation
+from tfpipe.tasks.tag.evaluation import TagEvaluation
 from tfpipe.tasks.task import TaskEvaluation
 
 

@@ -8,11 +8,10 @@ import numpy as np
 
 from tfpipe.data.read import Columns, Examples
 from tfpipe.report.data_section import describe_data
-from tfpipe.report.scores_section import describe_calibration
 from tfpipe.report.slices import read_sources, slices_by_length, slices_by_source
-from tfpipe.report.suspects import find_suspects
-from tfpipe.tasks.evaluation import Evaluation
-from tfpipe.tasks.scores.calibration import reliability
+from tfpipe.tasks.calibration.temperature import reliability
+from tfpipe.tasks.classify.evaluation import ClassificationEvaluation
+from tfpipe.tasks.classify.label_errors import find_suspects
 
 COLUMNS = Columns("text", None, "label")
 
@@ -108,9 +107,9 @@ def test_the_error_before_the_temperature_is_found_again():
         powers = np.exp(logits / temperature)
         return powers / powers.sum(axis=1, keepdims=True)
 
-    evaluation = Evaluation([""] * 500, ["a", "b", "c"], gold, scores(2.5), 1.0)
-    found = describe_calibration(evaluation, {"temperature": 2.5})
+    evaluation = ClassificationEvaluation([""] * 500, ["a", "b", "c"], gold, scores(2.5), 1.0)
+    found = evaluation.calibration({"temperature": 2.5})
     raw = reliability(scores(1.0).max(axis=1), gold == logits.argmax(axis=1))
     assert found.raw_error is not None and abs(found.raw_error - raw.error) < 1e-9
     assert found.answers.error < found.raw_error
-    assert describe_calibration(evaluation).raw_error is None
+    assert evaluation.calibration().raw_error is None

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tfpipe.config import FIGURES, TrainConfig
+from tfpipe.config import TrainConfig
 from tfpipe.report import summary
 from tfpipe.report.wording import LANGUAGES, WORDS, Wording
+from tfpipe.tasks import TASKS
 
 REPORT = Path(summary.__file__).parent
 
@@ -37,10 +38,21 @@ def test_every_sentence_asked_for_is_there():
     text = "\n".join(path.read_text(encoding="utf-8") for path in [*sources, REPORT / "matrix.py"])
     asked = set(re.findall(r'\b(?:t|wording)\(\s*"([a-z_.]+)"\s*[,)]', text))
     assert len(asked) > 80 and asked <= WORDS["en"].keys()
-    for task, figures in FIGURES.items():
-        assert {f"kicker.{task}", f"headline.{task}"} <= WORDS["en"].keys()
-        assert {f"figure.{name}" for name in figures} <= WORDS["en"].keys()
-        assert places(WORDS["en"][f"headline.{task}"]) <= {"labels", *figures}
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_every_task_has_its_words_in_every_language(task):
+    words, metrics = TASKS[task].words, TASKS[task].metrics
+    assert {f"figure.{name}" for name in metrics} <= WORDS["en"].keys()
+    assert {"kicker", "headline"} <= words["en"].keys()
+    assert places(words["en"]["headline"]) <= {"labels", *metrics}
+    assert words.keys() == WORDS.keys()
+    for language, of_language in words.items():
+        assert of_language.keys() == words["en"].keys(), language
+        for name, sentence in of_language.items():
+            assert places(sentence) == places(words["en"][name]), name
+            # A sentence replaces the one of all tasks; what has no such one is a variant.
+            assert name in WORDS["en"] or name.startswith(("headline_", "meaning.")), name
 
 
 def test_chinese_is_chinese():

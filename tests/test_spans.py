@@ -16,7 +16,7 @@ from tfpipe.data.spans import Span, format_spans, parse_spans
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.errors import UserError
 from tfpipe.exporting.hostile import strings
-from tfpipe.tasks.tagging.words import cover_spans, find_words, trim_span
+from tfpipe.tasks.tag.words import cover_spans, find_words, trim_span
 
 
 @functools.cache

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tfpipe.tasks.answering.squad_figures import (
+from tfpipe.tasks.qa.squad_metrics import (
     find_threshold,
     match_chinese,
     match_english,

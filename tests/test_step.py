@@ -19,7 +19,7 @@ from tfpipe.data.read import Columns, read_examples
 from tfpipe.data.replicas import compile_for
 from tfpipe.model.sources import make_tiny
 from tfpipe.model.text_model import TextModel
-from tfpipe.tasks.classify import Classify
+from tfpipe.tasks.classify.task import Classify
 from tfpipe.tasks.losses import LossSettings
 from tfpipe.training.defaults import default_epochs, default_rate
 from tfpipe.training.objective import RDropLoss, TaskLoss

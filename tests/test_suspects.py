@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from tfpipe.report.suspects import find_suspects
+from tfpipe.tasks.classify.label_errors import find_suspects
 
 NAMES = ["a", "b", "c"]
 

@@ -12,8 +12,12 @@ from hypothesis.extra.numpy import arrays
 from scipy.special import expit, logit
 from sklearn.metrics import f1_score, precision_recall_curve
 
-from tfpipe.tasks.scores import thresholds
-from tfpipe.tasks.scores.thresholds import best_thresholds, cross_fitted_active, tune_thresholds
+from tfpipe.tasks.calibration import thresholds
+from tfpipe.tasks.calibration.thresholds import (
+    best_thresholds,
+    cross_fitted_active,
+    tune_thresholds,
+)
 
 
 def draw(rows: int, labels: int, seed: int, shift: float = 1.0) -> tuple[np.ndarray, np.ndarray]:

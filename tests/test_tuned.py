@@ -28,7 +28,7 @@ from tfpipe.exporting.server_flags import (
 from tfpipe.exporting.tuned import Advice, Figures, advise, measure
 from tfpipe.exporting.warmup import BATCH_SIZES
 from tfpipe.run import Run
-from tfpipe.tasks.classify import Classify
+from tfpipe.tasks.classify.task import Classify
 
 TASK = Classify(["card", "refund", "weather"])
 LOADS = [(1, 1), (1, 16), (8, 8), (32, 8)]

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from tfpipe.tasks.tagging.viterbi import find_best_tags
+from tfpipe.tasks.tag.viterbi import find_best_tags
 
 
 def is_legal(tags: tuple[int, ...], types: int) -> bool:

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfpipe.cli import parse, parser_for, run, say
-from tfpipe.config import FIGURES, CompareConfig, EvaluateConfig
+from tfpipe.config import CompareConfig, EvaluateConfig
 from tfpipe.errors import UserError
 
 if TYPE_CHECKING:
     from tfpipe.comparing.verdict import Comparison
     from tfpipe.data.read import Examples
     from tfpipe.predicting.labelled import Model
-    from tfpipe.tasks.task import TaskEvaluation
+    from tfpipe.tasks.evaluation import TaskEvaluation
 
 ABOUT = """Hold two models, each a run or an export, against each other on labelled texts: is B
 really better than A, or would other texts say otherwise? Paired bootstrap of every figure, exact
@@ -31,19 +31,19 @@ def compare(config: CompareConfig) -> Comparison:
     tasks, labels that one of them does not know, no data to compare on.
     """
     from tfpipe.comparing.changes import find_changes, label_changes, write_changes
-    from tfpipe.comparing.figures import HELD_BACK, PAIRS
     from tfpipe.comparing.labels import note_other_labels, refuse_unknown_labels
     from tfpipe.comparing.seen import what_they_saw
     from tfpipe.comparing.verdict import Comparison
     from tfpipe.predicting.labelled import find_model
     from tfpipe.stats.bootstrap import paired_bootstrap
+    from tfpipe.tasks import TASKS
 
     # ---- what can be refused before a model answers
     if config.out is not None:
         _refuse_out(config.out)
     models = {"A": find_model(config.run_a), "B": find_model(config.run_b)}
     _refuse_unlike(models)
-    task = models["A"].task_name
+    spec = TASKS[models["A"].task_name]
     examples = _read_data(config, models)
     tasks = {name: model.task for name, model in models.items()}
     refuse_unknown_labels(examples, tasks)
@@ -63,10 +63,10 @@ def compare(config: CompareConfig) -> Comparison:
         answers[name] = _ask(model, examples, config)
 
     # ---- what that tells
-    pair = PAIRS[task](answers["A"], answers["B"])
+    pair = spec.compare.load()(answers["A"], answers["B"])
     say(f"paired bootstrap: {config.resamples:,} drawings")
     differences = paired_bootstrap(
-        *(pair.sizes, pair.a.figures, pair.b.figures, FIGURES[task] | HELD_BACK),
+        *(pair.sizes, pair.a.figures, pair.b.figures, {**spec.metrics, **spec.optional_metrics}),
         *(config.resamples, config.confidence, config.seed),
     )
     changes = find_changes(answers["A"].texts, pair)
@@ -117,7 +117,7 @@ def _read_data(config: CompareConfig, models: Mapping[str, Model]) -> Examples:
 
     if config.data is not None:
         columns = Columns(config.text, config.text_pair, config.label)
-        return read_for(config.data, columns, TASKS[models["A"].task_name])
+        return read_for(config.data, columns, TASKS[models["A"].task_name].task_class)
     a, b = models["A"].run, models["B"].run
     if a is None or b is None:
         raise UserError(

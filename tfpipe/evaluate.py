@@ -31,7 +31,7 @@ def evaluate(config: EvaluateConfig) -> TaskEvaluation:
         examples = finished.read_dev()
     else:
         columns = Columns(config.text, config.text_pair, config.label)
-        examples = read_for(config.data, columns, TASKS[finished.config.task])
+        examples = read_for(config.data, columns, TASKS[finished.config.task].task_class)
     refuse_other_inputs(examples, finished.data["pairs"])
     strategy, _ = make_strategy("auto", 0)
     with strategy.scope():

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfpipe.cli import parse, parser_for, print_figures, run, say
 from tfpipe.config import ExportConfig
-from tfpipe.exporting.asking import client_command
+from tfpipe.exporting.client_command import client_command
 
 if TYPE_CHECKING:
     from tfpipe.exporting.verify import Parity

@@ -58,7 +58,8 @@ def predict(config: PredictConfig) -> Prediction:
 
     with _open_model(config) as answerer:
         texts.refuse_other_inputs(answerer.inputs)
-        table = make_table(out, answerer.inputs, answerer.kind, config.scores, answerer.label_names)
+        schema = answerer.spec.schema.load()
+        table = make_table(out, answerer.inputs, schema, config.scores, answerer.label_names)
         settings = {
             "model": answerer.identity,
             "scores": config.scores,

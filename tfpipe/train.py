@@ -88,7 +88,7 @@ def train(config: TrainConfig) -> Run:
 
     # ---- texts and labels
     columns = Columns(config.text, config.text_pair, config.label)
-    rules = TASKS[config.task]
+    rules = TASKS[config.task].task_class
     parts = read_parts(str(config.train), config.dev, config.test, columns, config.seed, rules)
     task = rules.from_labels(parts.train.labels or [], config)
     for part in parts:

@@ -59,7 +59,6 @@ def search(config: SearchConfig, given: Mapping[str, Any], command: Sequence[str
 
 def plan_study(config: SearchConfig, given: Mapping[str, Any]) -> tuple[Plan, Parts]:
     """What is searched and on what data; raises UserError, with the data's mistakes, too."""
-    from tfpipe.config import FIGURES
     from tfpipe.data.encode import hash_texts
     from tfpipe.data.parts import read_parts
     from tfpipe.data.read import Columns
@@ -83,7 +82,8 @@ def plan_study(config: SearchConfig, given: Mapping[str, Any]) -> tuple[Plan, Pa
     errors = environment_errors(config, base)
 
     # ---- what is compared
-    figures = FIGURES[base.get("task", "classify")]
+    task = TASKS[base.get("task", "classify")]
+    figures = task.metrics
     objective = config.objective or f"dev.{next(iter(figures))}"
     figure = objective.removeprefix("dev.")
     if figure not in figures or not objective.startswith("dev."):
@@ -107,7 +107,7 @@ def plan_study(config: SearchConfig, given: Mapping[str, Any]) -> tuple[Plan, Pa
         base.get("test"),
         columns,
         base.get("seed", 1),
-        TASKS[base.get("task", "classify")],
+        task.task_class,
     )
     hashes = {
         name: hash_texts(part.joined(), part.labels or ())

@@ -61,5 +61,5 @@ def on_files(config: TrainConfig, train: Path, dev: Path) -> TrainConfig:
 
 def _read(config: TrainConfig) -> Parts:
     columns = Columns(config.text, config.text_pair, config.label)
-    rules = TASKS[config.task]
+    rules = TASKS[config.task].task_class
     return read_parts(str(config.train or SAMPLE), config.dev, None, columns, config.seed, rules)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tfpipe.comparing.sides import Pair
 from tfpipe.errors import UserError
 from tfpipe.io.atomic import write_text
+from tfpipe.tasks.paired import Pair
 
 FIXED, BROKEN, BOTH_RIGHT = "wrong to right", "right to wrong", "both right"
 NEARER, FURTHER, OTHER = "wrong, but nearer", "wrong, and further off", "wrong otherwise"

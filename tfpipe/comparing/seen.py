@@ -88,7 +88,9 @@ def _find_train(run: Run) -> Examples | None:
         # Hashes tell whether these are the examples: what a task makes of labels need not be known.
         train = read_examples(str(config.train), columns, optional_label=True)
         if is_share(config.dev):
-            train, _ = cut_dev(train, float(config.dev), config.seed, TASKS[config.task].names_in)
+            train, _ = cut_dev(
+                train, float(config.dev), config.seed, TASKS[config.task].task_class.names_in
+            )
     except UserError:
         return None
     return train if hash_of(train) == run.data.get("train_sha256") else None

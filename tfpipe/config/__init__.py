@@ -3,7 +3,7 @@
 from tfpipe.config.commands import DoctorConfig, EvaluateConfig, ExportConfig, LaunchConfig
 from tfpipe.config.compare import CompareConfig
 from tfpipe.config.fields import field_type
-from tfpipe.config.figures import FIGURES, is_better
+from tfpipe.config.metrics import is_better
 from tfpipe.config.predict import PredictConfig
 from tfpipe.config.requirements import Requirement, parse_requirements
 from tfpipe.config.train import (
@@ -19,7 +19,6 @@ from tfpipe.config.yaml_file import read_values, to_yaml
 
 __all__ = [
     "CLASS_WEIGHTS",
-    "FIGURES",
     "LOSSES",
     "PRECISIONS",
     "SCHEDULES",

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from tfpipe.config.fields import flag_of
-from tfpipe.config.figures import FIGURES
 from tfpipe.errors import UserError, did_you_mean
+from tfpipe.tasks import TASKS
 
 if TYPE_CHECKING:
     from tfpipe.config.train import TrainConfig
@@ -20,29 +20,6 @@ BELONGINGS = (
     ("worker_index", "strategy", ("multi_worker", "auto")),
     ("tpu", "strategy", ("tpu", "auto")),
 )
-
-# Settings that mean nothing to a task, and why; a task that is not here knows them all.
-MEANINGLESS: dict[str, dict[str, str]] = {
-    "multilabel": {
-        "class_weights": "a text has no one label to weigh it by",
-        "abstain": "its labels each apply or do not",
-    },
-    "tag": {
-        "abstain": "where it is sure of no entity, it gives none",
-        "long_text": "entities behind --max-length are not read",
-    },
-    "qa": {
-        "abstain": "it learns from questions without an answer when to give none",
-        "long_text": "contexts are always read in windows",
-    },
-    "regress": {
-        "abstain": "a number has no score",
-        "loss": "its loss is the squared error",
-        "label_smoothing": "a number has no other labels to share with",
-        "r_drop": "a number is no distribution to compare",
-        "class_weights": "numbers are no classes",
-    },
-}
 
 Conflict = tuple[tuple[str, ...], UserError]
 
@@ -70,7 +47,7 @@ def find_conflicts(config: TrainConfig) -> Iterator[Conflict]:
 
 def _task_conflicts(config: TrainConfig) -> Iterator[Conflict]:
     default = type(config)()
-    for name, reason in MEANINGLESS.get(config.task, {}).items():
+    for name, reason in TASKS[config.task].inapplicable.items():
         value, flag = getattr(config, name), flag_of(name)
         if value != getattr(default, name):
             yield (
@@ -84,7 +61,7 @@ def _task_conflicts(config: TrainConfig) -> Iterator[Conflict]:
 
 
 def _figure_conflicts(config: TrainConfig) -> Iterator[Conflict]:
-    known = FIGURES[config.task]
+    known = TASKS[config.task].metrics
     if config.best_figure not in known:
         yield (
             ("task", "best_by"),

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from tfpipe.config.conflicts import find_conflicts
 from tfpipe.config.fields import setting
-from tfpipe.config.figures import FIGURES
 from tfpipe.errors import UserError
+from tfpipe.tasks import TASKS
 
 STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker", "parameter_server", "tpu")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
@@ -23,7 +23,7 @@ SCHEDULES = ("linear", "cosine", "polynomial", "constant")
 class TrainConfig:
     """Everything `tfpipe.train` needs; field names are flag names and keys of the YAML file."""
 
-    task: str = setting("classify", "what is learnt", choices=tuple(FIGURES), group="data")
+    task: str = setting("classify", "what is learnt", choices=tuple(TASKS), group="data")
     train: str | None = setting(
         None,
         "training file: .csv .tsv .jsonl .parquet, .conll for tag, SQuAD .json for qa, or .gz of"
@@ -256,7 +256,7 @@ class TrainConfig:
     @property
     def best_figure(self) -> str:
         """The dev figure that the best epoch is chosen by."""
-        return self.best_by or next(iter(FIGURES[self.task]))
+        return self.best_by or next(iter(TASKS[self.task].metrics))
 
     def conflicts(self) -> Iterator[tuple[tuple[str, ...], UserError]]:
         """Settings that do not go together, with the names of the fields they are about."""

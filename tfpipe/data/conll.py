@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tfpipe.data.formats import Rows, split_ending
 from tfpipe.data.lines import DataFile
 from tfpipe.data.read import Columns, Examples
 from tfpipe.data.schemes import Tag, find_breaks, find_entities, recognise_scheme, split_tag
@@ -50,17 +51,19 @@ def read_conll(path: str | Path, labelled: bool = True) -> Examples:
     return Examples([text for text, _ in joined], None, labels, str(path), columns)
 
 
-def read_texts(file: DataFile) -> Iterator[list[str]]:
-    """The sentences of a file that may be larger than memory as rows of one column, the text.
+def stream_texts(path: Path) -> Rows:
+    """The sentences of a file that may be larger than memory as rows of one column, `text`.
 
     Raises UserError for a file without any.
     """
-    sentences = _refuse_none(file.path, read_sentences(file, False))
-    return ([join_tokens(sentence.tokens)[0]] for sentence in sentences)
+    file = DataFile(path, split_ending(path)[1])
+    sentences = _refuse_none(path, read_sentences(file, False))
+    rows = ([join_tokens(sentence.tokens)[0]] for sentence in sentences)
+    return Rows(["text"], rows, lambda: file.share_read)
 
 
-def tells_tags(path: Path) -> bool:
-    """Whether its first sentence has tags, not tokens alone; raises UserError."""
+def has_tags(path: Path) -> bool:
+    """Whether a file's first sentence has tags, not tokens alone; raises UserError."""
     sentence = next(read_sentences(DataFile(path, path.suffix.lower() == ".gz"), False), None)
     return sentence is not None and sentence.tags != sentence.tokens
 

@@ -69,12 +69,12 @@ def read_for(path: str, columns: Columns, rules: LabelRules) -> Examples:
 
 def _read(path: str, columns: Columns, rules: LabelRules) -> Examples:
     # Before it is read: what is wrong with it for another task would say nothing.
-    task = task_of_format(Path(path))
-    if task not in (None, rules.name):
+    spec = task_of_format(Path(path))
+    if spec is not None and spec.name != rules.name:
         raise UserError(
-            f"the file's format is that of --task {task}",
+            f"the file's format is that of --task {spec.name}",
             f"{path} with --task {rules.name}",
-            f"use --task {task}, or give a file with a label column, such as .tsv",
+            f"use --task {spec.name}, or give a file with a label column, such as .tsv",
         )
     return read_examples(path, columns, optional_label=rules.optional_label)
 

@@ -9,6 +9,8 @@ from typing import Any
 
 from tfpipe.data.formats import read_rows, split_ending
 from tfpipe.errors import UserError, did_you_mean, raise_all
+from tfpipe.tasks import TASKS
+from tfpipe.tasks.spec import TaskSpec
 
 # In the order in which they are looked for when no column is named.
 TEXT_COLUMNS = (
@@ -73,8 +75,8 @@ def read_examples(
     missing values.
     """
     path = Path(path)
-    if task_of_format(path):
-        return _read_marked(path, columns, labelled)
+    if spec := task_of_format(path):
+        return _read_marked(path, spec, columns, labelled)
     header, rows = read_rows(path)
     found = find_columns(path, header, columns, labelled)
     names = [name for name in (found.text, found.text_pair, found.label) if name is not None]
@@ -117,17 +119,16 @@ def read_examples(
     )
 
 
-def task_of_format(path: Path) -> str | None:
-    """`tag` or `qa` where a file of this ending holds what only that task reads."""
-    return {".conll": "tag", ".json": "qa"}.get(split_ending(path)[0])
+def task_of_format(path: Path) -> TaskSpec | None:
+    """The task whose own format a file of this ending has; None for files with columns."""
+    ending = split_ending(path)[0]
+    own = (spec for spec in TASKS.values() if spec.file_format)
+    return next((s for s in own if s.file_format and s.file_format.ending == ending), None)
 
 
-def _read_marked(path: Path, columns: Columns, labelled: bool) -> Examples:
-    """A file without columns, in which entities or answers are marked."""
-    # Both make Examples.
-    from tfpipe.data.conll import read_conll
-    from tfpipe.data.squad import read_squad
-
+def _read_marked(path: Path, spec: TaskSpec, columns: Columns, labelled: bool) -> Examples:
+    """A file without columns, in the format of one task."""
+    assert spec.file_format is not None
     given = {f"--{name.replace('_', '-')}": value for name, value in vars(columns).items()}
     named = [f"{flag} {value}" for flag, value in given.items() if value is not None]
     if named:
@@ -136,8 +137,7 @@ def _read_marked(path: Path, columns: Columns, labelled: bool) -> Examples:
             f"{path} with {', '.join(named)}",
             "leave these out",
         )
-    read = {"tag": read_conll, "qa": read_squad}[task_of_format(path) or ""]
-    return read(path, labelled)
+    return spec.file_format.read.load()(path, labelled)
 
 
 def show_few(numbers: Sequence[int]) -> str:

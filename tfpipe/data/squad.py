@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import operator
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tfpipe.data.formats import Rows
 from tfpipe.data.lines import DataFile
 from tfpipe.data.read import Columns, Examples
 from tfpipe.errors import UserError, raise_all
@@ -73,17 +75,20 @@ def read_squad(path: str | Path, labelled: bool = True) -> Examples:
     )
 
 
-def read_questions(path: Path) -> list[list[str]]:
+def stream_questions(path: Path) -> Rows:
     """The questions and contexts of a file as rows of two columns; empty ones are not refused.
 
     Answers need not be there. A JSON document is one value: it is read whole, and its contexts are
     held once for all their questions. Raises UserError for a file that cannot be read, is not of
     SQuAD's shape or holds no question.
     """
-    return [[question.question, question.context] for question in _read(path)]
+    questions = [[question.question, question.context] for question in _read(path)]
+    rest = iter(questions)
+    header = [name for name in (COLUMNS.text, COLUMNS.text_pair) if name is not None]
+    return Rows(header, rest, lambda: 1 - operator.length_hint(rest) / len(questions))
 
 
-def tells_answers(path: Path) -> bool:
+def has_answers(path: Path) -> bool:
     """Whether any question has an answer, or is marked as having none; raises UserError."""
     return any(question.answers or question.is_impossible for question in _read(path))
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import operator
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tfpipe.data.conll import read_texts
-from tfpipe.data.formats import Rows, open_rows, split_ending
-from tfpipe.data.lines import DataFile
+from tfpipe.data.formats import Rows, open_rows
 from tfpipe.data.parts import refuse_other_inputs
 from tfpipe.data.read import (
     Columns,
@@ -20,7 +17,6 @@ from tfpipe.data.read import (
     show_few,
     task_of_format,
 )
-from tfpipe.data.squad import COLUMNS, read_questions
 from tfpipe.errors import UserError
 
 # Records of a .jsonl among which its columns must show.
@@ -140,13 +136,7 @@ class TextFile:
 
 
 def _open(path: Path) -> Rows:
-    task = task_of_format(path)
-    if task is None:
+    spec = task_of_format(path)
+    if spec is None or spec.file_format is None:
         return open_rows(path, LOOK_AHEAD)
-    if task == "tag":
-        file = DataFile(path, split_ending(path)[1])
-        return Rows(["text"], read_texts(file), lambda: file.share_read)
-    questions = read_questions(path)
-    rest = iter(questions)
-    header = [name for name in (COLUMNS.text, COLUMNS.text_pair) if name is not None]
-    return Rows(header, rest, lambda: 1 - operator.length_hint(rest) / len(questions))
+    return spec.file_format.stream.load()(path)

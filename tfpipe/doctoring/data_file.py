@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,8 +12,6 @@ from tfpipe.config.fields import flag_of
 from tfpipe.data.check import long_words, report_data
 from tfpipe.data.parts import Parts, read_parts
 from tfpipe.data.read import Columns, Examples, read_examples
-from tfpipe.data.spans import parse_spans
-from tfpipe.data.squad import NO_ANSWER
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.doctoring.findings import Command, Diagnosis, Finding, note, ok, problems_of
 from tfpipe.doctoring.task_of_labels import find_task, is_labelled
@@ -39,7 +36,7 @@ def check_data(path: str, columns: Columns) -> Diagnosis:
     task, findings = find_task(file, examples)
     config = TrainConfig(task=task)
     try:
-        parts = read_parts(path, config.dev, None, columns, config.seed, TASKS[task])
+        parts = read_parts(path, config.dev, None, columns, config.seed, TASKS[task].task_class)
         findings += _describe_parts(parts, config)
     except UserError as error:
         return Diagnosis("data", path, [*findings, *problems_of(error, "training")])
@@ -52,7 +49,7 @@ def check_data(path: str, columns: Columns) -> Diagnosis:
 
 def _describe_parts(parts: Parts, config: TrainConfig) -> Iterator[Finding]:
     """What training says of them, and what their labels are; raises UserError as training does."""
-    rules = TASKS[config.task]
+    rules = TASKS[config.task].task_class
     task = rules.from_labels(parts.train.labels or [], config)
     for part in parts:
         task.refuse_unknown(part)
@@ -75,41 +72,12 @@ def _describe_parts(parts: Parts, config: TrainConfig) -> Iterator[Finding]:
         yield ok(name, f"{name}: {value}.", value)
     for warning in (*report.warnings, *task.notes(labelled)):
         yield note("data", f"{warning[0].upper()}{warning[1:]}.")
-    labels = [label for part in parts for label in part.labels or ()]
-    if config.task == "tag":
-        yield _describe_entities(labels)
-    elif config.task == "qa":
-        yield _describe_questions(parts, labels)
-    elif config.task == "regress":
-        yield _describe_numbers(labels)
-    else:
+    summary = rules.describe_labels([*parts])
+    if summary is None:
         counts = {label: in_train + in_dev for label, in_train, in_dev in report.labels}
         yield ok("labels", f"Training can learn {len(counts)} labels from it.", counts)
-
-
-def _describe_entities(labels: list[str]) -> Finding:
-    counts = Counter(span.type for label in labels for span in parse_spans(label))
-    shown = ", ".join(f"{kind} {count:,}" for kind, count in counts.most_common(20))
-    more = f" and {len(counts) - 20} more types" if len(counts) > 20 else ""
-    told = f"It holds {len(labels):,} sentences with {counts.total():,} entities"
-    value = {"sentences": len(labels), "entities": dict(counts.most_common())}
-    return ok("entities", f"{told}: {shown}{more}.", value)
-
-
-def _describe_questions(parts: Parts, labels: list[str]) -> Finding:
-    contexts = len({context for part in parts for context in part.text_pairs or ()})
-    silent = sum(label == NO_ANSWER for label in labels)
-    told = f"It holds {len(labels):,} questions on {contexts:,} contexts"
-    told += f": {len(labels) - silent:,} with an answer, {silent:,} without one."
-    value = {"questions": len(labels), "contexts": contexts, "without_answer": silent}
-    return ok("questions", told, value)
-
-
-def _describe_numbers(labels: list[str]) -> Finding:
-    numbers = [*map(float, labels)]
-    value = {"least": min(numbers), "most": max(numbers), "mean": sum(numbers) / len(numbers)}
-    told = f"The labels lie from {value['least']:g} to {value['most']:g}, {value['mean']:g} on"
-    return ok("labels", f"{told} average.", value)
+    else:
+        yield ok(*summary)
 
 
 def _describe_unlabelled(examples: Examples) -> Iterator[Finding]:

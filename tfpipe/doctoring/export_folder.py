@@ -22,6 +22,7 @@ from tfpipe.exporting.info import read_info
 from tfpipe.exporting.warmup import REQUESTS_FILE, read_warm_up
 from tfpipe.locations import list_versions
 from tfpipe.processes import bound
+from tfpipe.tasks import TASKS
 
 OPENS = Path(__file__).with_name("open_export.py")
 DEFAULT_LENGTH = 128
@@ -137,7 +138,9 @@ def _open(export: Path, info: Mapping[str, Any]) -> tuple[dict[str, Any], list[F
 def describe_labels(info: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[Finding]:
     """Whether the label table fits what was answered; found: what opening the export told."""
     labels = info.get("labels")
-    if not isinstance(labels, list) or info.get("task") in ("regress", "qa"):
+    spec = TASKS.get(info.get("task", ""))
+    noun = spec.columns_noun if spec else "labels"
+    if not isinstance(labels, list) or noun is None:
         # The names of their columns are the same in all models.
         return
     repeated = sorted({label for label in labels if labels.count(label) > 1})
@@ -152,12 +155,9 @@ def describe_labels(info: Mapping[str, Any], found: Mapping[str, Any]) -> Iterat
     elif strange:
         told = f"It answers {strange[0]!r}, which the label table does not have."
         yield problem("labels", told, labels)
-    elif info.get("task") == "tag":
-        types = sorted({tag.partition("-")[2] for tag in labels} - {""})
-        named = ", ".join(types[:20]) + (", ..." if types[20:] else "")
-        yield ok("labels", f"The types of its entities: {named}.", labels)
     else:
-        yield ok("labels", f"The label table fits the scores: {len(labels)} ({shown}).", labels)
+        told = f"The label table fits the answers: {len(labels)} {noun} ({shown})."
+        yield ok("labels", told, labels)
 
 
 def describe_warm_up(export: Path) -> Finding:

@@ -21,6 +21,7 @@ from tfpipe.doctoring.findings import (
 from tfpipe.errors import UserError
 from tfpipe.io.locks import LOCK_FILE, is_locked
 from tfpipe.run import Run
+from tfpipe.tasks import TASKS
 from tfpipe.training.state import list_checkpoints
 
 WEIGHTS = ("model.safetensors", "tf_model.h5")
@@ -104,9 +105,8 @@ def _describe_files(run: Run, task: str) -> Iterator[Finding]:
         yield problem("model", "model/config.json cannot be read, or names no labels.")
         return
     if weights:
-        # The columns of a number, or of a first and last token, are nothing that was learnt.
-        named = {"regress": "", "qa": "", "tag": f" and {labels} tags"}
-        named_labels = named.get(task, f" and {labels} labels")
+        noun = TASKS[task].columns_noun
+        named_labels = f" and {labels} {noun}" if noun else ""
         yield ok("model", f"model/ has {' and '.join(weights)}{named_labels}.", labels)
     else:
         yield problem("model", f"model/ has no weights ({' or '.join(WEIGHTS)}).")

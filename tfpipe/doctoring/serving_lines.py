@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tfpipe.doctoring.findings import Command
 from tfpipe.errors import UserError
-from tfpipe.exporting.asking import client_command
+from tfpipe.exporting.client_command import client_command
 from tfpipe.exporting.info import read_info
 
 # The one that Dockerfile builds on.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -133,7 +133,7 @@ class TextModel:
         return Encoder(self.bert, dtype, packed=True, stored=Stored(weights, dtype))
 
     def logits(
-        self, batch: dict[str, Any], training: bool = False, seeds: Seeds | None = None
+        self, batch: Mapping[str, Any], training: bool = False, seeds: Seeds | None = None
     ) -> tf.Tensor:
         """Compute the head's output.
 
@@ -150,7 +150,7 @@ class TextModel:
             return self.head.of_encoder(self.encoder)(batch, training, seeds)
         return self.stock_logits(batch, training)
 
-    def stock_logits(self, batch: dict[str, Any], training: bool = False) -> tf.Tensor:
+    def stock_logits(self, batch: Mapping[str, Any], training: bool = False) -> tf.Tensor:
         """Compute the head's output with transformers' own TFBert."""
         output = self.bert(
             input_ids=batch["input_ids"],

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tfpipe.predicting.kinds import Answers, Kind
+from tfpipe.tasks import TASKS
+from tfpipe.tasks.output_schema import Answers
+from tfpipe.tasks.spec import TaskSpec
 
 LONGEST_INPUT = 512
 
@@ -17,13 +19,14 @@ class Answerer:
     """A model that answers batches of texts, from several threads at once.
 
     identity: which model it is, the same whenever the answers would be; inputs: names of the one
-    or two texts that it reads of a row; label_names: in column order, None where the model does
-    not tell them; max_length: tokens of an input; parallel: batches that it works on at once.
+    or two texts that it reads of a row; spec: of its task; label_names: in column order, None where
+    the model does not tell them; max_length: tokens of an input; parallel: batches that it works on
+    at once.
     """
 
     identity: str
     inputs: Sequence[str]
-    kind: Kind
+    spec: TaskSpec
     label_names: Sequence[str] | None
     max_length: int
     parallel: int
@@ -32,7 +35,7 @@ class Answerer:
     @property
     def longest_row(self) -> int | None:
         """Tokens that are read of a row at most; None where windows read all of it."""
-        return None if "context" in self.inputs else self.max_length
+        return None if self.spec.always_windows else self.max_length
 
 
 def parse_info(text: str | bytes) -> dict[str, Any]:
@@ -42,3 +45,18 @@ def parse_info(text: str | bytes) -> dict[str, Any]:
     except ValueError:
         return {}
     return told if isinstance(told, dict) else {}
+
+
+def spec_of(
+    inputs: Collection[str], outputs: Collection[str], name: str | None = None
+) -> TaskSpec | None:
+    """The task of a model by what its serving_default reads and returns; None for no known one.
+
+    Args:
+        inputs: Names of its inputs.
+        outputs: Names of its outputs.
+        name: The task that the model's `info` names; others may have the same outputs.
+    """
+    specs = [spec for spec in TASKS.values() if spec.schema.load().fits(inputs, outputs)]
+    named = [spec for spec in specs if spec.name == name]
+    return next(iter(named or specs), None)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tfpipe.data.windows import Window
-from tfpipe.predicting.kinds import Answers
+from tfpipe.tasks.output_schema import Answers
 
 # Batches of long texts are smaller: what attention needs grows with the square of the length.
 PLACES = 16_384

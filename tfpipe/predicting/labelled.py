@@ -15,7 +15,8 @@ from tfpipe.exporting.stranger import batches_of, join, open_as_stranger
 from tfpipe.predicting.places import find_place
 from tfpipe.run import Run, open_run
 from tfpipe.tasks import TASKS
-from tfpipe.tasks.task import Task, TaskEvaluation
+from tfpipe.tasks.evaluation import TaskEvaluation
+from tfpipe.tasks.task import Task
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Model:
     @property
     def task(self) -> Task:
         """The task as it decodes this model's answers."""
-        return TASKS[self.task_name].restore(self.label_names, self.settings)
+        return TASKS[self.task_name].task_class.restore(self.label_names, self.settings)
 
 
 def find_model(folder: str) -> Model:

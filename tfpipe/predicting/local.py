@@ -10,9 +10,9 @@ from typing import Any
 import tensorflow as tf
 
 from tfpipe.errors import UserError
-from tfpipe.predicting.answerer import LONGEST_INPUT, Answerer, parse_info
-from tfpipe.predicting.kinds import Answers, Kind, kind_of
+from tfpipe.predicting.answerer import LONGEST_INPUT, Answerer, parse_info, spec_of
 from tfpipe.predicting.places import SAVED_MODEL, hash_files
+from tfpipe.tasks.output_schema import Answers, OutputSchema
 
 # While one batch is tokenised, the products of another fill the cores.
 PARALLEL = 2
@@ -23,7 +23,7 @@ def open_run_model(folder: Path) -> Answerer:
     # transformers takes seconds to import, and an export is answered without it.
     from tfpipe.model import checkpoint
     from tfpipe.run import open_run
-    from tfpipe.tasks import task_of
+    from tfpipe.tasks import TASKS, task_of
 
     run = open_run(str(folder))
     max_length = run.config.max_length
@@ -40,22 +40,16 @@ def open_run_model(folder: Path) -> Answerer:
     def ask(**columns: tf.Tensor) -> dict[str, tf.Tensor]:
         return compiled(*columns.values())
 
-    kind = kind_of(inputs, compiled.get_concrete_function().structured_outputs)
-    if kind is None:
-        raise UserError(
-            f"answers of --task {task.name} cannot be written to a table",
-            str(folder),
-            "export the run, and ask a server with serving.client",
-        )
+    spec = TASKS[run.config.task]
     files = (file for file in run.model.iterdir() if file.is_file())
     return Answerer(
         f"run {hash_files(files)}, {max_length} tokens",
         inputs,
-        kind,
+        spec,
         model.label_names,
         max_length,
         PARALLEL,
-        _answer_with(ask, inputs, kind, model.label_names),
+        _answer_with(ask, inputs, spec.schema.load(), model.label_names),
     )
 
 
@@ -73,8 +67,9 @@ def open_export(folder: Path) -> Answerer:
     signature = module.signatures.get("serving_default")
     inputs = set(signature.structured_input_signature[1]) if signature else set()
     outputs = set(signature.structured_outputs) if signature else set()
-    kind = kind_of(inputs, outputs)
-    if kind is None:
+    info = _read_info(module)
+    spec = spec_of(inputs, outputs, info.get("task"))
+    if spec is None:
         raise UserError(
             "the export is for no task that is known here, or takes no raw strings",
             f"{folder}: serving_default takes {sorted(inputs)} and gives {sorted(outputs)}",
@@ -85,16 +80,16 @@ def open_export(folder: Path) -> Answerer:
         # The signature alone would not keep the module, and with it the weights, alive.
         return module.signatures["serving_default"](**columns)
 
-    info = _read_info(module)
+    schema: OutputSchema = spec.schema.load()
     files = [folder / SAVED_MODEL, *(folder / "variables").glob("*")]
     return Answerer(
         f"export {hash_files(files)}",
-        kind.order(inputs),
-        kind,
+        schema.order(inputs),
+        spec,
         info.get("labels"),
         info.get("max_length", LONGEST_INPUT),
         PARALLEL,
-        _answer_with(ask, kind.order(inputs), kind, info.get("labels")),
+        _answer_with(ask, schema.order(inputs), schema, info.get("labels")),
     )
 
 
@@ -114,7 +109,7 @@ def _read_info(module: Any) -> dict[str, Any]:
 def _answer_with(
     ask: Callable[..., dict[str, tf.Tensor]],
     inputs: Sequence[str],
-    kind: Kind,
+    schema: OutputSchema,
     names: Sequence[str] | None,
 ) -> Callable[..., Answers]:
     def answer(texts: list[str], text_pairs: list[str] | None) -> Answers:
@@ -125,6 +120,6 @@ def _answer_with(
                 for name, column in zip(inputs, columns, strict=True)
             }
         )
-        return kind.write({name: found[name].numpy() for name in kind.outputs}, names)
+        return schema.write({name: found[name].numpy() for name in schema.outputs}, names)
 
     return answer

@@ -14,8 +14,8 @@ from serving.client.command.connection import read_token
 from tfpipe.config import PredictConfig
 from tfpipe.config.predict import CONNECTION
 from tfpipe.errors import UserError
-from tfpipe.predicting.answerer import LONGEST_INPUT, Answerer, parse_info
-from tfpipe.predicting.kinds import Answers, kind_of
+from tfpipe.predicting.answerer import LONGEST_INPUT, Answerer, parse_info, spec_of
+from tfpipe.tasks.output_schema import Answers, OutputSchema
 
 # One batch is worked on while others are on their way.
 PARALLEL = 4
@@ -33,31 +33,31 @@ def open_served(config: PredictConfig) -> Iterator[Answerer]:
     target, model = str(config.target), str(config.model)
     with telling_refusals(), _connect(config, config.version) as client:
         metadata = client.metadata()
+        info = _read_info(client)
     signature = metadata.signatures.get("serving_default")
     inputs = set(signature.inputs) if signature else set()
     outputs = set(signature.outputs) if signature else set()
-    kind = kind_of(inputs, outputs)
-    if kind is None:
+    spec = spec_of(inputs, outputs, info.get("task"))
+    if spec is None:
         raise UserError(
             "the served model is for no task that is known here, or takes no raw strings",
             f"{model} at {target}: takes {sorted(inputs)} and gives {sorted(outputs)}",
             "name another model with --model",
         )
+    schema: OutputSchema = spec.schema.load()
     number = metadata.version
     with _connect(config, number) as pinned:
-        with telling_refusals():
-            info = _read_info(pinned)
 
         def answer(texts: list[str], text_pairs: list[str] | None) -> Answers:
             columns = [texts] if text_pairs is None else [texts, text_pairs]
             with telling_refusals():
-                rows = getattr(pinned, kind.verb)(*columns)
-            return kind.write(_as_outputs(rows, kind.outputs), info.get("labels"))
+                rows = getattr(pinned, spec.verb)(*columns)
+            return schema.write(_as_outputs(rows, schema.outputs), info.get("labels"))
 
         yield Answerer(
             f"{model} version {number} at {target}",
-            kind.order(inputs),
-            kind,
+            schema.order(inputs),
+            spec,
             info.get("labels"),
             info.get("max_length", LONGEST_INPUT),
             PARALLEL,

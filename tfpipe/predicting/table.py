@@ -12,7 +12,7 @@ from typing import TypeAlias
 from tfpipe.data.formats import split_ending
 from tfpipe.data.windows import Window
 from tfpipe.errors import UserError
-from tfpipe.predicting.kinds import Answers, Kind
+from tfpipe.tasks.output_schema import Answers, OutputSchema
 
 FORMATS = (".tsv", ".csv", ".jsonl")
 DECIMALS = 6
@@ -33,7 +33,7 @@ class Table:
     ending: str
     zipped: bool
     inputs: Sequence[str]
-    kind: Kind
+    schema: OutputSchema
     scores: bool
     label_names: Sequence[str] | None
 
@@ -41,8 +41,8 @@ class Table:
         """What the file begins with."""
         if self.ending == ".jsonl":
             return b""
-        names = [*self.inputs, *self.kind.columns]
-        if self.scores and self.kind.scores_of == "label":
+        names = [*self.inputs, *self.schema.columns]
+        if self.scores and self.schema.scores_of == "label":
             names += [f"score.{name}" for name in self.label_names or ()]
         elif self.scores:
             names.append("scores")
@@ -53,7 +53,7 @@ class Table:
         columns = [window.texts, *([window.text_pairs] if window.text_pairs is not None else [])]
         texts = zip(*columns, strict=True)
         scores = answers["scores"].tolist() if self.scores else [()] * len(window)
-        found = zip(*(answers[name].tolist() for name in self.kind.columns), strict=True)
+        found = zip(*(answers[name].tolist() for name in self.schema.columns), strict=True)
         rows = zip(texts, found, scores, strict=True)
         write = self._as_json if self.ending == ".jsonl" else self._as_fields
         return self._pack([write(*row) for row in rows])
@@ -63,7 +63,7 @@ class Table:
     ) -> str:
         row: dict[str, object] = dict(zip(self.inputs, texts, strict=True))
         values = (round(v, DECIMALS) if isinstance(v, float) else v for v in answer)
-        row |= zip(self.kind.columns, values, strict=True)
+        row |= zip(self.schema.columns, values, strict=True)
         if self.scores:
             row["scores"] = [round(score, DECIMALS) for score in scores]
         return json.dumps(row, ensure_ascii=False)
@@ -72,7 +72,7 @@ class Table:
         self, texts: Sequence[str], answer: Sequence[Value], scores: Sequence[float]
     ) -> str:
         fields: Iterable[Value] = (*texts, *answer)
-        if self.kind.scores_of == "label":
+        if self.schema.scores_of == "label":
             fields = (*fields, *scores)
         elif self.scores:
             # Rows have different numbers of entities.
@@ -93,28 +93,28 @@ class Table:
 def make_table(
     out: Path,
     inputs: Sequence[str],
-    kind: Kind,
+    schema: OutputSchema,
     scores: bool,
     label_names: Sequence[str] | None,
 ) -> Table:
     """The table for a file of this name; raises UserError where scores have no names, or are none.
 
-    inputs: names of a row's texts; kind: of the model that answers.
+    inputs: names of a row's texts; schema: of the model that answers.
     """
     ending, zipped = split_name(out)
-    if scores and kind.scores_of is None:
+    if scores and schema.scores_of is None:
         raise UserError(
             "the model has no scores beside what is written anyway",
-            f"--scores, for answers of {', '.join(kind.columns)}",
+            f"--scores, for answers of {', '.join(schema.columns)}",
             "leave out --scores",
         )
-    if scores and kind.scores_of == "label" and label_names is None and ending != ".jsonl":
+    if scores and schema.scores_of == "label" and label_names is None and ending != ".jsonl":
         raise UserError(
             "the model does not tell the names of its labels, which --scores needs as columns",
             f"--out {out}, a model without an `info` signature",
             "write a .jsonl file, or leave out --scores",
         )
-    return Table(ending, zipped, inputs, kind, scores, label_names)
+    return Table(ending, zipped, inputs, schema, scores, label_names)
 
 
 def split_name(out: Path) -> tuple[str, bool]:

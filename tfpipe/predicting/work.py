@@ -14,10 +14,10 @@ from tfpipe.data.windows import Window
 from tfpipe.errors import UserError
 from tfpipe.predicting.answerer import Answerer
 from tfpipe.predicting.batches import cut_batches, in_order, take
-from tfpipe.predicting.kinds import Answers
 from tfpipe.predicting.part import Part
 from tfpipe.predicting.progress import Progress
 from tfpipe.predicting.table import Table
+from tfpipe.tasks.output_schema import Answers
 
 
 @dataclass(frozen=True)

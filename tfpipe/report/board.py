@@ -14,13 +14,12 @@ import tensorflow as tf
 from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 
 from tfpipe.report.images import pixels
-from tfpipe.report.mistakes_section import describe_mistakes
 from tfpipe.report.names import characters_within, shorten
 from tfpipe.report.pictures import draw_pictures
 from tfpipe.report.plots import picture_names
-from tfpipe.report.sections import MistakeRow
 from tfpipe.report.templates import format_number
-from tfpipe.tasks.task import TaskEvaluation
+from tfpipe.tasks.evaluation import TaskEvaluation
+from tfpipe.tasks.sections import MistakeRow
 from tfpipe.training.observer import Step
 
 # Everything that means something in Markdown or HTML, as what means nothing in either.
@@ -69,7 +68,7 @@ class Board:
                 tf.summary.image(f"dev/{picture.name}", image[None], description=legend)
             tf.summary.text(
                 "dev/mistakes",
-                mistakes_table(describe_mistakes(evaluation).rows),
+                mistakes_table(evaluation.mistakes_section().rows),
                 description="The worst answers, the worst first.",
             )
         self._writer().flush()

@@ -14,8 +14,9 @@ from typing import Any
 
 from tfpipe.data.check import DataReport
 from tfpipe.io.atomic import write_text
-from tfpipe.report.card_body import HUB_NAME, KINDS, card_body, one_line, slug, source_of
+from tfpipe.report.card_body import HUB_NAME, card_body, one_line, slug, source_of
 from tfpipe.run import Run
+from tfpipe.tasks import TASKS
 
 # The hub's names of what a figure measures; all others go by their own name.
 METRIC_TYPES = {"pearson": "pearsonr", "spearman": "spearmanr"}
@@ -55,10 +56,10 @@ def render_card(
 
 def front_matter(run: Run, metrics: Mapping[str, Any], language: str | None) -> dict[str, Any]:
     """What the hub reads; there is no license in it, for only the data's owner knows one."""
-    kind = KINDS[run.config.task]
+    hub = TASKS[run.config.task].hub
     results: list[dict[str, Any]] = [
         {
-            "task": {"type": kind.pipeline},
+            "task": {"type": hub.pipeline},
             "dataset": {
                 "name": one_line(source_of(run, part)),
                 "type": slug(source_of(run, part)),
@@ -78,10 +79,10 @@ def front_matter(run: Run, metrics: Mapping[str, Any], language: str | None) -> 
     return {
         **({"language": language} if language else {}),
         "library_name": "transformers",
-        "pipeline_tag": kind.pipeline,
+        "pipeline_tag": hub.pipeline,
         # What a path names on this machine says nothing elsewhere.
         **({"base_model": base} if HUB_NAME.fullmatch(base) and not Path(base).exists() else {}),
-        "tags": ["tfpipe", "tensorflow", "bert", kind.pipeline],
+        "tags": ["tfpipe", "tensorflow", "bert", hub.pipeline],
         "metrics": sorted(names),
         "model-index": [{"name": one_line(run.folder.resolve().name), "results": results}],
     }

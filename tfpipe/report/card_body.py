@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
@@ -15,35 +14,8 @@ from tfpipe.data.check import DataReport
 from tfpipe.data.parts import is_share
 from tfpipe.run import Run
 from tfpipe.tasks import TASKS
-from tfpipe.tasks.scores.abstain import ABSTAIN
+from tfpipe.tasks.calibration.selective import ABSTAIN
 
-
-@dataclass(frozen=True)
-class Kind:
-    """How transformers and the hub call a task."""
-
-    pipeline: str
-    model_class: str
-
-
-SEQUENCE = Kind("text-classification", "TFAutoModelForSequenceClassification")
-KINDS = {
-    "classify": SEQUENCE,
-    "multilabel": SEQUENCE,
-    "regress": SEQUENCE,
-    "tag": Kind("token-classification", "TFAutoModelForTokenClassification"),
-    "qa": Kind("question-answering", "TFAutoModelForQuestionAnswering"),
-}
-# What has to be done with the logits that transformers gives; with the settings' values.
-READ = {
-    "classify": "Its scores are the softmax of `logits / {temperature:.6g}`.",
-    "multilabel": "Its scores are the sigmoid of the logits, each with a threshold of its own.",
-    "regress": "Its value in the labels' unit is `logits * {deviation:.6g} + {mean:.6g}`.",
-    "tag": "The tag of a word is that of its first token, in the best legal sequence of BIO tags.",
-    "qa": "An answer is the best span over all windows of the context, of up to {longest_answer}"
-    " tokens.",
-}
-DEFAULTS = {"temperature": 1.0, "deviation": 1.0, "mean": 0.0, "longest_answer": 48}
 # What becomes of longer texts, by the setting `long_text`.
 LONGER = {
     "head": "Longer inputs are cut: only their first {} tokens are read.",
@@ -65,7 +37,7 @@ def card_body(
     """The card's Markdown, line by line; settings: what config.json keeps of the task."""
     name, config = _markdown(run.folder.resolve().name), run.config
     inputs = "pairs of texts" if run.data["pairs"] else "texts"
-    inputs = "questions and their contexts" if config.task == "qa" else inputs
+    inputs = TASKS[config.task].hub.inputs or inputs
     yield f"# {name}"
     yield ""
     yield (
@@ -147,7 +119,7 @@ def _limits(run: Run, data: DataReport, settings: Mapping[str, Any]) -> Iterator
         "- The best epoch was chosen on dev, so the figures on dev are a little higher than those"
         " on new texts will be."
     )
-    task = TASKS[run.config.task].restore(run.data["model"]["labels"], settings)
+    task = TASKS[run.config.task].task_class.restore(run.data["model"]["labels"], settings)
     yield from (f"- Chosen on dev, too: {_markdown(choice)}." for choice in task.choices)
     outside = settings.get("out_of_scope")
     if outside is not None:
@@ -155,7 +127,8 @@ def _limits(run: Run, data: DataReport, settings: Mapping[str, Any]) -> Iterator
             f"- {_markdown(outside)} is the label of texts that no other label fits; the served"
             f" model answers `{ABSTAIN}` instead."
         )
-    how = "windows" if run.config.task == "qa" else settings.get("long_text", "head")
+    windows = TASKS[run.config.task].always_windows
+    how = "windows" if windows else settings.get("long_text", "head")
     yield f"- {LONGER[how].format(run.config.max_length)}"
     yield from (f"- {name}: {value}." for name, value in data.facts if name in FACTS)
     rare = [label for label, train, _ in data.labels if train < FEW_TRAIN_ROWS]
@@ -169,18 +142,18 @@ def _limits(run: Run, data: DataReport, settings: Mapping[str, Any]) -> Iterator
 
 
 def _how_to_load(run: Run, settings: Mapping[str, Any]) -> Iterator[str]:
-    kind, name = KINDS[run.config.task], slug(run.folder.resolve().name)
+    hub, name = TASKS[run.config.task].hub, slug(run.folder.resolve().name)
     yield "## How to load it"
     yield ""
     yield "```python"
-    yield f"from transformers import AutoTokenizer, {kind.model_class}"
+    yield f"from transformers import AutoTokenizer, {hub.model_class}"
     yield ""
     yield "folder = 'model'  # this folder, or its name on the hub"
     yield "tokenizer = AutoTokenizer.from_pretrained(folder)"
-    yield f"model = {kind.model_class}.from_pretrained(folder)"
+    yield f"model = {hub.model_class}.from_pretrained(folder)"
     yield "```"
     yield ""
-    yield READ[run.config.task].format(**(DEFAULTS | dict(settings)))
+    yield hub.reading.format(**{**hub.defaults, **settings})
     yield ""
     yield "As a SavedModel that takes raw strings, answers as the figures above were measured, and"
     yield "is served by TensorFlow Serving or `python -m serving.server`; `RUN` is the folder that"

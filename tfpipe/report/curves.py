@@ -13,8 +13,8 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from tfpipe.report.images import PAGE_COLOURS as LINES
 from tfpipe.report.names import font_families
-from tfpipe.report.sections import Abstention, Calibration, Scatter
 from tfpipe.report.wording import Wording
+from tfpipe.tasks.sections import Abstention, Calibration, Scatter
 
 MOST_POINTS = 1500
 # What gives way where there are more figures than colours.

@@ -8,9 +8,7 @@ import numpy as np
 
 from tfpipe.data.check import LONGEST_INPUT
 from tfpipe.data.read import Examples
-from tfpipe.data.spans import parse_spans
 from tfpipe.data.split import example_keys
-from tfpipe.data.squad import load_answers
 from tfpipe.report.sections import Data, Lengths, Overlap, Part, Twin
 
 POINTS = (50, 90, 95, 99, 100)
@@ -60,17 +58,6 @@ def describe_lengths(lengths: np.ndarray, limit: int, in_windows: bool = False) 
     proposed = min(LONGEST_INPUT, max(8, -(-values[3] // 8) * 8))
     percentiles = list(zip(POINTS, values, strict=True))
     return Lengths(percentiles, limit, float((lengths > limit).mean()), proposed, in_windows)
-
-
-def tell_entities(text: str, label: str) -> str:
-    """The entities of a label: `person: Ann Lee, place: Rome`."""
-    spans = parse_spans(label, text)
-    return ", ".join(f"{span.type}: {text[span.start : span.end]}" for span in spans)
-
-
-def tell_answers(text: str, label: str) -> str:
-    """The answers of a label, each once."""
-    return " | ".join(dict.fromkeys(answer.text for answer in load_answers(label)))
 
 
 def _count_empty(part: Examples) -> int:

@@ -8,8 +8,8 @@ import numpy as np
 from markupsafe import Markup, escape
 
 from tfpipe.report.names import characters_within, shorten, width_in_ems
-from tfpipe.report.sections import Confusion
 from tfpipe.report.wording import Wording
+from tfpipe.tasks.sections import Confusion
 
 MOST_LABELS = 200
 MOST_CELLS = 4000

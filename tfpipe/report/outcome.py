@@ -17,19 +17,17 @@ from tfpipe.data.parts import is_share
 from tfpipe.io.atomic import write_text
 from tfpipe.model.text_model import TextModel
 from tfpipe.report.card import write_card
-from tfpipe.report.data_section import describe_data, tell_answers, tell_entities
-from tfpipe.report.describe import figures_of, goodness_of, sections_of
+from tfpipe.report.data_section import describe_data
 from tfpipe.report.page import Report, write_page
-from tfpipe.report.sections import Data, Slices
+from tfpipe.report.sections import Data, Figures, Slices
 from tfpipe.report.slices import read_sources, slices_by_length, slices_by_source
 from tfpipe.run import Run
-from tfpipe.tasks.task import TaskEvaluation
+from tfpipe.tasks import TASKS
+from tfpipe.tasks.evaluation import TaskEvaluation
 from tfpipe.training.environment import describe_environment
 
 SPACES = str.maketrans("\t\n\r", "   ")
 PARTS = ("train", "dev", "test")
-# Where labels are not written as people read them.
-TELL = {"tag": tell_entities, "qa": tell_answers}
 
 
 def write_outcome(
@@ -57,6 +55,7 @@ def write_outcome(
     report = Report(
         title=run.folder.name,
         task=run.config.task,
+        labels_from_data=TASKS[run.config.task].labels_from_data,
         language=run.config.language,
         made=time.strftime("%Y-%m-%d"),
         dev=figures_of(dev),
@@ -71,12 +70,19 @@ def write_outcome(
         hashes={name: run.data[f"{name}_sha256"] for name in PARTS if f"{name}_sha256" in run.data},
         environment=environment,
         next_commands=run.next_commands,
-        **sections_of(dev, test, _chosen_on_dev(run.model)),
+        **dev.sections(test, _chosen_on_dev(run.model)),
     )
     write_page(run.folder / "report.html", report)
     metrics = {"task": run.config.task, **figures, "train": training, "model": sizes}
     write_card(run, metrics | {"environment": environment}, data)
     run.write_json("metrics.json", metrics | {"environment": environment})
+
+
+def figures_of(evaluation: TaskEvaluation) -> Figures:
+    """The evaluation's metrics with their intervals, what a model is judged by first."""
+    last = ("loss", "examples")
+    found = sorted(evaluation.figures.items(), key=lambda figure: figure[0] in last)
+    return Figures(dict(found), evaluation.intervals())
 
 
 def _command_again(run: Run) -> str:
@@ -101,10 +107,9 @@ def _describe_data(
         return None
     right, figure = {}, None
     for name, evaluation in (("dev", dev), ("test", test)):
-        goodness = goodness_of(evaluation) if evaluation else None
-        if goodness is not None:
-            right[name], figure = goodness.values, goodness.figure
-    told = {"tell": TELL[run.config.task]} if run.config.task in TELL else {}
+        metric = evaluation.example_metric() if evaluation else None
+        if metric is not None:
+            right[name], figure = metric.values, metric.name
     return describe_data(
         {name: labelled.examples for name, labelled in zip(PARTS, sets, strict=False)},
         data.labels,
@@ -113,24 +118,22 @@ def _describe_data(
         right,
         figure,
         in_windows=len(sets[0].encoded) > len(sets[0].examples),
-        **told,
+        tell=TASKS[run.config.task].task_class.show_label,
     )
 
 
 def _describe_slices(run: Run, sets: Sequence[Labelled], dev: TaskEvaluation) -> list[Slices]:
-    goodness = goodness_of(dev)
-    if len(sets) < 2 or goodness is None:
+    metric = dev.example_metric()
+    if len(sets) < 2 or metric is None:
         return []
     examples, lengths = sets[1].examples, sets[1].full_lengths
     path = str(run.config.train) if is_share(run.config.dev) else run.config.dev
     found = [
         slices_by_length(
-            *(goodness.values, lengths, goodness.figure, goodness.rising),
-            kind="context" if run.config.task == "qa" else "length",
+            *(metric.values, lengths, metric.name, metric.rising),
+            kind="context" if TASKS[run.config.task].always_windows else "length",
         ),
-        slices_by_source(
-            goodness.values, read_sources(examples, path), goodness.figure, goodness.rising
-        ),
+        slices_by_source(metric.values, read_sources(examples, path), metric.name, metric.rising),
     ]
     return [slices for slices in found if slices]
 

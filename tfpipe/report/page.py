@@ -20,22 +20,20 @@ from tfpipe.report.curves import (
 from tfpipe.report.images import svg
 from tfpipe.report.matrix import draw_matrix
 from tfpipe.report.names import JOINERS
-from tfpipe.report.sections import (
+from tfpipe.report.sections import Data, Figures, Slices
+from tfpipe.report.summary import Summary, format_figure, summarise
+from tfpipe.report.templates import format_number, make_environment, write_html
+from tfpipe.report.wording import Wording
+from tfpipe.tasks.sections import (
     Abstention,
     Baseline,
     Calibration,
     ClassRow,
     Confusion,
-    Data,
-    Figures,
     Mistakes,
     Scatter,
-    Slices,
     Suspects,
 )
-from tfpipe.report.summary import Summary, format_figure, summarise
-from tfpipe.report.templates import format_number, make_environment, write_html
-from tfpipe.report.wording import Wording
 
 # Texts of this length in every table, each character escaped, still leave the page under 2 MB.
 MOST_CHARACTERS = 2_000
@@ -49,7 +47,8 @@ class Report:
 
     title: the run's name; task: as on the command line; language: `en` or `zh`; made: when, as
     text; dev, test: figures; history: one mapping an epoch, as `curves_figure` takes it; best_by:
-    the dev figure that the kept epoch was chosen by; label_count: labels, or entity types; cost:
+    the dev figure that the kept epoch was chosen by; labels_from_data: whether label names are
+    those of the data, not of the task; label_count: labels, or entity types; cost:
     facts of speed and size by name; command: the shell line that makes the run again; settings:
     the run's config.yaml; hashes: SHA-256 by part; next_commands: shell lines.
     """
@@ -60,6 +59,7 @@ class Report:
     language: str = "en"
     made: str = ""
     test: Figures | None = None
+    labels_from_data: bool = True
     label_count: int = 0
     baseline: Baseline | None = None
     data: Data | None = None

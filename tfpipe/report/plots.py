@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,40 +16,12 @@ from tfpipe.report.names import (
     shorten,
     width_in_ems,
 )
-from tfpipe.tasks.evaluation import Evaluation
+from tfpipe.tasks.classify.confusion import errors_of, worst_pairs
 
 RIGHT = (0x2B / 255, 0x6C / 255, 0xB0 / 255)
 WRONG = (0xD9 / 255, 0x48 / 255, 0x1C / 255)
 MOST_NUMBERED_LABELS = 40
 MOST_MARKED_PAIRS = 10
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Texts of one gold label that were taken for one other label.
-
-    gold, predicted: label columns; count: such texts; support: all texts of the gold label.
-    """
-
-    gold: int
-    predicted: int
-    count: int
-    support: int
-
-
-def worst_pairs(evaluation: Evaluation, most: int) -> list[Pair]:
-    """The pairs of labels mixed up most often; of equal counts the larger share comes first."""
-    errors = _errors(evaluation)
-    support = evaluation.confusion.sum(axis=1)
-    pairs = [
-        Pair(int(gold), int(other), int(errors[gold, other]), int(support[gold]))
-        for gold, other in np.argwhere(errors)
-    ]
-    return sorted(pairs, key=lambda pair: (-pair.count, pair.support))[:most]
-
-
-def _errors(evaluation: Evaluation) -> np.ndarray:
-    return evaluation.confusion * (1 - np.eye(len(evaluation.label_names), dtype=np.int64))
 
 
 def picture_names(label_names: Sequence[str]) -> list[str]:
@@ -59,24 +30,26 @@ def picture_names(label_names: Sequence[str]) -> list[str]:
     return [name if can_draw(name) else f"#{column}" for column, name in enumerate(names)]
 
 
-def confusion_figure(evaluation: Evaluation, label_limit: int = 200) -> Figure:
+def confusion_figure(
+    confusion: np.ndarray, label_names: Sequence[str], label_limit: int = 200
+) -> Figure:
     """The confusion matrix: rows gold, columns predicted, colours by share of the row.
 
     Up to 40 labels every cell has its count; with more, the ten worst pairs carry numbers that a
     list below explains. Of more than `label_limit` labels, those with the most errors are shown.
     """
-    errors = _errors(evaluation)
+    errors = errors_of(confusion)
     trouble = errors.sum(axis=0) + errors.sum(axis=1)
     shown = np.sort(np.argsort(-trouble, kind="stable")[:label_limit])
-    counts = evaluation.confusion[np.ix_(shown, shown)]
-    shares = counts / np.maximum(evaluation.confusion.sum(axis=1)[shown], 1)[:, None]
-    all_names = picture_names(evaluation.label_names)
+    counts = confusion[np.ix_(shown, shown)]
+    shares = counts / np.maximum(confusion.sum(axis=1)[shown], 1)[:, None]
+    all_names = picture_names(label_names)
     names = [all_names[column] for column in shown]
     many = len(shown) > MOST_NUMBERED_LABELS
     places = {int(column): place for place, column in enumerate(shown)}
     pairs = [
         pair
-        for pair in (worst_pairs(evaluation, MOST_MARKED_PAIRS) if many else [])
+        for pair in (worst_pairs(confusion)[:MOST_MARKED_PAIRS] if many else [])
         if pair.gold in places and pair.predicted in places and pair.count > 1
     ]
 
@@ -101,12 +74,10 @@ def confusion_figure(evaluation: Evaluation, label_limit: int = 200) -> Figure:
     else:
         _write_counts(axes, counts, shares, min(size, 10))
 
-    right, total = int(np.trace(evaluation.confusion)), int(evaluation.confusion.sum())
+    right, total = int(np.trace(confusion)), int(confusion.sum())
     title = f"{right:,} of {total:,} texts right"
-    if len(shown) < len(evaluation.label_names):
-        title += (
-            f"; the {len(shown)} of {len(evaluation.label_names):,} labels with the most errors"
-        )
+    if len(shown) < len(label_names):
+        title += f"; the {len(shown)} of {len(label_names):,} labels with the most errors"
     left = 0.15 / wide
     figure.text(left, 1 - 0.15 / high, title, size=11, weight="bold", va="top")
     note = "rows: gold label, columns: predicted label"

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tfpipe.report.sections import Abstention, Calibration, Data, Figures
+from tfpipe.report.sections import Data, Figures
 from tfpipe.report.templates import format_number
 from tfpipe.report.wording import Wording
 from tfpipe.stats.bootstrap import Interval
+from tfpipe.tasks.sections import Abstention, Calibration
 
 if TYPE_CHECKING:
     from tfpipe.report.page import Report
@@ -60,11 +61,17 @@ def summarise(report: Report, wording: Wording) -> Summary:
     """What a reader takes home in ten seconds."""
     part, promised = ("test", report.test) if report.test else ("dev", report.dev)
     shown = {name: format_figure(name, value) for name, value in promised.values.items()}
-    headline = wording(f"headline.{report.task}", labels=report.label_count, **shown)
+    first = _leading(promised)[0]
+    values = {"labels": report.label_count, "task": report.task, **shown}
+    headline = wording.of(
+        report.task,
+        "headline",
+        **{"metric": wording.term("figure", first), "value": shown[first], **values},
+    )
     if report.abstention:
         headline = _headline_with_abstention(report, report.abstention, wording)
     elif "no_answer_accuracy" in promised.values:
-        headline = wording("headline.qa_silent", **shown)
+        headline = wording.of(report.task, "headline_silent", **shown)
     measured = [wording(f"measured.{part}", count=int(promised.values["examples"]))]
     trained = _rows_of(report.data, "train")
     if trained is not None:
@@ -84,8 +91,8 @@ def _headline_with_abstention(report: Report, abstention: Abstention, wording: W
     # What was measured where the threshold was not chosen, where that is known.
     values = {name: format_figure("accuracy", value) for name, value in vars(held_out).items()}
     if held_out.out_of_scope_recall is None:
-        return wording("headline.classify_coverage", labels=report.label_count, **values)
-    return wording("headline.classify_scope", labels=report.label_count - 1, **values)
+        return wording.of(report.task, "headline_coverage", labels=report.label_count, **values)
+    return wording.of(report.task, "headline_scope", labels=report.label_count - 1, **values)
 
 
 def _rows_of(data: Data | None, name: str) -> int | None:

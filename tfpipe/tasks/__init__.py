@@ -1,22 +1,27 @@
-"""The tasks, one file each: label coding, loss, figures, decoding, the served outputs."""
+"""The tasks: one folder each, and the registry of their specifications.
 
-from tfpipe.model.text_model import TextModel
-from tfpipe.tasks.classify import Classify
-from tfpipe.tasks.multilabel import Multilabel
-from tfpipe.tasks.qa import QA
-from tfpipe.tasks.regress import Regress
-from tfpipe.tasks.tag import Tag
-from tfpipe.tasks.task import Task
+Importing this imports neither numpy nor TensorFlow.
+"""
 
-TASKS: dict[str, type[Task]] = {
-    "classify": Classify,
-    "multilabel": Multilabel,
-    "regress": Regress,
-    "tag": Tag,
-    "qa": QA,
-}
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tfpipe.tasks.classify.spec import SPEC as CLASSIFY
+from tfpipe.tasks.multilabel.spec import SPEC as MULTILABEL
+from tfpipe.tasks.qa.spec import SPEC as QA
+from tfpipe.tasks.regress.spec import SPEC as REGRESS
+from tfpipe.tasks.spec import TaskSpec
+from tfpipe.tasks.tag.spec import SPEC as TAG
+
+if TYPE_CHECKING:
+    from tfpipe.model.text_model import TextModel
+    from tfpipe.tasks.task import Task
+
+# The one table of tasks. Where several fit, as to the outputs of a model, the first is taken.
+TASKS: dict[str, TaskSpec] = {spec.name: spec for spec in (CLASSIFY, MULTILABEL, REGRESS, TAG, QA)}
 
 
 def task_of(name: str, model: TextModel) -> Task:
-    """The task that a loaded model was trained for, with what its folder keeps of it."""
-    return TASKS[name].restore(model.label_names, model.head.settings)
+    """The task that a loaded model was trained for, with the settings kept in its folder."""
+    return TASKS[name].task_class.restore(model.label_names, model.head.settings)

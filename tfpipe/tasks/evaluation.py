@@ -1,16 +1,18 @@
-"""What a classifier said about labelled texts, and what follows from it."""
+"""What a model answered to labelled examples: metrics, and what a report shows of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import abc
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-from tfpipe.tasks.scores.abstain import ABSTAIN, figures
-from tfpipe.tasks.scores.risk_coverage import Answered
+from tfpipe.stats.bootstrap import Interval
+from tfpipe.tasks.sections import Calibration, ClassRow, Confusion, MistakeRow, Mistakes, Scatter
+
+MOST_MISTAKES = 20
 
 
 @dataclass(frozen=True)
@@ -24,118 +26,147 @@ class Mistake:
 
 
 @dataclass(frozen=True)
-class Evaluation:
-    """Scores of N labelled texts over K labels.
+class ExampleMetric:
+    """A metric that is the mean of one value an example, for slices and overlaps.
 
-    texts: the N texts (pairs joined by " | "), label_names: the K names in column order,
-    gold: int [N] indices into them, scores: float32 [N, K] probabilities, loss: mean
-    cross-entropy in nats, abstain_below: the score below which there is no answer, None where
-    there always is one; outside: the column that says that no other label fits, None for none.
+    Attributes:
+        name: The metric's name.
+        values: float [N].
+        rising: Whether higher is better.
+    """
 
-    Figures by label are those of the label with the highest score, held back or not.
+    name: str
+    values: np.ndarray
+    rising: bool = True
+
+
+class TaskEvaluation(abc.ABC):
+    """Answers to N labelled examples.
+
+    A task must give the abstract members. The others have defaults that leave a section out of the
+    report.
+
+    Attributes:
+        texts: The examples as one string each.
+        outputs: What serving_default answers to the examples.
+        class_noun: What `per_class` has a row for.
+        by_characters: Whether TensorBoard shows the metric by length of text.
     """
 
     texts: Sequence[str]
-    label_names: Sequence[str]
-    gold: np.ndarray
-    scores: np.ndarray
-    loss: float
-    abstain_below: float | None = None
-    outside: int | None = None
+    class_noun: ClassVar[str] = "label"
+    by_characters: ClassVar[bool] = False
 
-    @cached_property
-    def answered(self) -> Answered:
-        """The labels and scores, before any answer is held back."""
-        return Answered(self.score, self.predicted, self.gold, self.outside)
-
-    @cached_property
-    def labels(self) -> np.ndarray:
-        """str [N]: what is answered; `__abstain__` for no answer."""
-        names = np.array([*self.label_names, ABSTAIN])
-        if self.abstain_below is None:
-            return names[self.predicted]
-        given = self.score >= np.float32(self.abstain_below)
-        if self.outside is not None:
-            given &= self.predicted != self.outside
-        return names[np.where(given, self.predicted, -1)]
-
-    @cached_property
-    def predicted(self) -> np.ndarray:
-        """int [N]: the column of the highest score."""
-        return self.scores.argmax(axis=1)
-
-    @cached_property
-    def score(self) -> np.ndarray:
-        """float32 [N]: the highest score of each text."""
-        return self.scores.max(axis=1)
-
-    @cached_property
-    def confusion(self) -> np.ndarray:
-        """int [K, K]: rows gold, columns predicted."""
-        return confusion_matrix(self.gold, self.predicted, labels=range(len(self.label_names)))
-
-    @cached_property
-    def figures(self) -> dict[str, float]:
-        """The figures of metrics.json; F1 is averaged over the labels that occur."""
-        return {
-            "accuracy": float((self.gold == self.predicted).mean()),
-            "macro_f1": self._f1("macro"),
-            "weighted_f1": self._f1("weighted"),
-            "loss": self.loss,
-            "examples": len(self.gold),
-            **self._abstention(),
-        }
-
-    def _abstention(self) -> dict[str, float]:
-        if self.abstain_below is None:
-            return {}
-        found = figures(self.answered, self.abstain_below)
-        named = {
-            "coverage": found.coverage,
-            "selective_accuracy": found.selective_accuracy,
-            "in_scope_accuracy": found.in_scope_accuracy,
-            "out_of_scope_recall": found.out_of_scope_recall,
-        }
-        return {name: value for name, value in named.items() if value is not None}
+    if TYPE_CHECKING:
+        # At run time a dataclass would take the property for the default of its field.
+        @property
+        def outputs(self) -> Mapping[str, np.ndarray]: ...
 
     @property
-    def outputs(self) -> Mapping[str, np.ndarray]:
-        """What serving_default answers to the texts."""
-        return {"label": self.labels, "score": self.score, "scores": self.scores}
+    @abc.abstractmethod
+    def figures(self) -> dict[str, float]:
+        """The task's metrics, and `examples`."""
 
-    def rows(self) -> Iterator[tuple[str, str, str, float]]:
-        """Text, gold label, what is answered, and its score."""
-        columns = (self.texts, self.gold, self.labels.tolist(), self.score)
-        for text, gold, predicted, score in zip(*columns, strict=True):
-            yield text, self.label_names[gold], predicted, float(score)
-
-    def _f1(self, average: str) -> float:
-        scores = precision_recall_fscore_support(
-            self.gold, self.predicted, average=average, zero_division=0
-        )
-        return float(scores[2])
-
-    @cached_property
-    def per_class(self) -> list[dict[str, float | str]]:
-        """Precision, recall, F1 and support (gold rows) of every label, in column order."""
-        columns = precision_recall_fscore_support(
-            self.gold, self.predicted, labels=range(len(self.label_names)), zero_division=0
-        )
-        return [
-            {"label": name, "precision": p, "recall": r, "f1": f, "support": int(s)}
-            for name, p, r, f, s in zip(self.label_names, *columns, strict=True)
-        ]
-
+    @abc.abstractmethod
     def mistakes(self, most: int) -> list[Mistake]:
-        """The wrong answers that were given with the highest scores, most confident first."""
-        wrong = np.flatnonzero(self.gold != self.predicted)
-        wrong = wrong[np.argsort(-self.score[wrong], kind="stable")][:most]
-        return [
-            Mistake(
-                self.texts[i],
-                self.label_names[self.gold[i]],
-                self.label_names[self.predicted[i]],
-                float(self.score[i]),
+        """The worst answers, the worst first."""
+
+    @abc.abstractmethod
+    def rows(self) -> Iterable[tuple[str, str, str, float]]:
+        """Yield text, gold, predicted and score of each example, for predictions.tsv."""
+
+    # ---- what a report shows
+    def example_metric(self) -> ExampleMetric | None:
+        """One value an example; None where examples have none."""
+        return None
+
+    def intervals(self) -> dict[str, Interval]:
+        """Bootstrap intervals by name of metric."""
+        return {}
+
+    def calibration(self, settings: Mapping[str, Any] | None = None) -> Calibration | None:
+        """How far scores are probabilities; None without scores.
+
+        Args:
+            settings: What the task has chosen on dev and keeps with the model.
+        """
+        return None
+
+    def confusion_section(self) -> Confusion | None:
+        """The confusion matrix; None where an example has not one label of several."""
+        return None
+
+    def scatter(self) -> Scatter | None:
+        """Gold and predicted numbers; None where answers are none."""
+        return None
+
+    def mistakes_section(self) -> Mistakes:
+        """The worst answers, and how many are wrong."""
+        return Mistakes(plain_rows(self.mistakes(MOST_MISTAKES)), None, "worst")
+
+    # ---- by class
+    @property
+    def per_class(self) -> Sequence[Mapping[str, Any]]:
+        """`label`, `precision`, `recall`, `f1` and `support` (gold rows) of each class."""
+        return ()
+
+    def class_intervals(self) -> Sequence[Interval | None]:
+        """The interval of each class's F1, in the order of `per_class`."""
+        return [None] * len(self.per_class)
+
+    def taken_for(self) -> Mapping[int, tuple[str, int]]:
+        """By row of `per_class`: the class most often given instead, and how often."""
+        return {}
+
+    def class_rows(
+        self,
+        test: TaskEvaluation | None = None,
+        thresholds: Sequence[float] | None = None,
+        with_intervals: bool = True,
+    ) -> list[ClassRow]:
+        """List the classes from the worst F1 to the best, those without any example last."""
+        table = self.per_class
+        intervals = self.class_intervals() if with_intervals else [None] * len(table)
+        taken_for = self.taken_for()
+        of_test = test.per_class if test else ()
+        test_f1 = {row["label"]: float(row["f1"]) for row in of_test if row["support"]}
+        rows = [
+            ClassRow(
+                str(row["label"]),
+                float(row["precision"]),
+                float(row["recall"]),
+                float(row["f1"]),
+                int(row["support"]),
+                intervals[column],
+                test_f1.get(row["label"]),
+                taken_for.get(column),
+                None if thresholds is None else float(thresholds[column]),
             )
-            for i in wrong.tolist()
+            for column, row in enumerate(table)
         ]
+        return sorted(rows, key=lambda row: (row.support == 0, row.f1, -row.support))
+
+    def sections(
+        self, test: TaskEvaluation | None = None, settings: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """The fields of report.page.Report that the evaluation of dev fills.
+
+        Args:
+            test: The evaluation of test.
+            settings: As in `calibration`; `thresholds` are those of `per_class`.
+        """
+        settings = settings or {}
+        classes = self.class_rows(test, settings.get("thresholds"))
+        return {
+            "mistakes": self.mistakes_section(),
+            "calibration": self.calibration(settings),
+            "label_count": len(classes),
+            "classes": classes,
+            "confusion": self.confusion_section(),
+            "scatter": self.scatter(),
+        }
+
+
+def plain_rows(mistakes: Iterable[Mistake]) -> list[MistakeRow]:
+    """The mistakes as rows of the report that show the whole text."""
+    return [MistakeRow(one.text, one.gold, one.predicted, one.score) for one in mistakes]

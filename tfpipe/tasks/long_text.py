@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from tfpipe.data.packing import SpecialIds, pack
 from tfpipe.data.tokenizer import Tokenizer
-from tfpipe.tasks.answering.context_windows import number_windows
+from tfpipe.tasks.qa.context_windows import number_windows
 from tfpipe.tasks.task import Forward, Tensors
 
 # 32 inputs of 512: a request with a book in it takes time, not memory.

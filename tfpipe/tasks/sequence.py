@@ -15,7 +15,7 @@ from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.errors import UserError
 from tfpipe.tasks.labelled_texts import LabelledTexts, label_texts
 from tfpipe.tasks.long_text import CUTS, forward_in_groups, mean_by_owner
-from tfpipe.tasks.task import Forward, Tensors
+from tfpipe.tasks.task import Forward, LabelSummary, Tensors
 
 
 class SequenceTask(abc.ABC):
@@ -45,6 +45,16 @@ class SequenceTask(abc.ABC):
     def inputs(cls, pairs: bool) -> Sequence[str]:
         """`text`, and where rows are pairs `text_pair`."""
         return ("text", "text_pair") if pairs else ("text",)
+
+    @classmethod
+    def show_label(cls, text: str, label: str) -> str:
+        """The label itself."""
+        return label
+
+    @classmethod
+    def describe_labels(cls, parts: Sequence[Examples]) -> LabelSummary | None:
+        """None: labels are names that are counted."""
+        return None
 
     def notes(self, labelled: Labelled) -> Sequence[str]:
         """Nothing beyond the data report."""

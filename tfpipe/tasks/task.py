@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, ClassVar, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 import tensorflow as tf
@@ -13,39 +13,25 @@ from tfpipe.data.encode import Labelled
 from tfpipe.data.read import Examples
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.model.head import Head
-from tfpipe.tasks.evaluation import Mistake
+from tfpipe.tasks.evaluation import TaskEvaluation
 from tfpipe.tasks.losses import LossSettings
 
 Tensors = dict[str, tf.Tensor]
 # input_ids, token_type_ids, attention_mask int32 [B, L], the task's targets and what else the loss
 # asks for, [B, ...], and `weight` float32 [B].
-Batch = dict[str, tf.Tensor]
+Batch: TypeAlias = "Mapping[str, tf.Tensor]"
 # What serving_default answers to N rows, by name; the first axis of each array is N.
 Outputs = Mapping[str, np.ndarray]
 # From input_ids, token_type_ids, attention_mask int32 [B, L] to what the head makes of them.
 Forward = Callable[[Tensors], tf.Tensor]
 
 
-class TaskEvaluation(Protocol):
-    """What a model said about N labelled examples."""
+class LabelSummary(NamedTuple):
+    """What doctor shows of a data file's labels: a name, a sentence, and the value for scripts."""
 
-    @property
-    def texts(self) -> Sequence[str]:
-        """The examples as one string each."""
-
-    @property
-    def outputs(self) -> Outputs:
-        """What serving_default answers to them."""
-
-    @property
-    def figures(self) -> dict[str, float]:
-        """Those of the task in FIGURES, and `examples`."""
-
-    def mistakes(self, most: int) -> list[Mistake]:
-        """The worst answers, the worst first."""
-
-    def rows(self) -> Iterable[tuple[str, str, str, float]]:
-        """text, gold, predicted and score of each example, for predictions.tsv."""
+    name: str
+    sentence: str
+    value: Any
 
 
 class Task(Protocol):
@@ -79,6 +65,14 @@ class Task(Protocol):
 
         label: one that `check` has passed.
         """
+
+    @classmethod
+    def show_label(cls, text: str, label: str) -> str:
+        """A row's label as people read it; text: the row's texts as one string."""
+
+    @classmethod
+    def describe_labels(cls, parts: Sequence[Examples]) -> LabelSummary | None:
+        """What the labels of a data file are, for doctor; None for names that are counted."""
 
     @classmethod
     def from_labels(cls, labels: Sequence[str], config: TrainConfig | None = None) -> Task:

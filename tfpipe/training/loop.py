@@ -8,12 +8,14 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfpipe.config import FIGURES, TrainConfig, is_better
+from tfpipe.config import TrainConfig, is_better
 from tfpipe.data.encode import Labelled
 from tfpipe.io.atomic import clear_leftovers, folder_aside
 from tfpipe.model import checkpoint
 from tfpipe.model.text_model import TextModel
-from tfpipe.tasks.task import Task, TaskEvaluation
+from tfpipe.tasks import TASKS
+from tfpipe.tasks.evaluation import TaskEvaluation
+from tfpipe.tasks.task import Task
 from tfpipe.training.determinism import price_determinism
 from tfpipe.training.engine import Engine, make_engine
 from tfpipe.training.observer import Observer
@@ -107,7 +109,7 @@ def make_record(
     """What the run remembers of an epoch."""
     progress, best = engine.state.progress, engine.state.progress.best
     figure = config.best_figure
-    value, direction = evaluation.figures[figure], FIGURES[config.task][figure]
+    value, direction = evaluation.figures[figure], TASKS[config.task].metrics[figure]
     return {
         "epoch": epoch,
         "step": progress.step,

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from tfpipe.report.names import shorten
 from tfpipe.report.templates import format_number
 from tfpipe.report.wording import en, zh
+from tfpipe.tasks import TASKS
+from tfpipe.tasks.spec import Words
 
 WORDS = {"en": en.WORDS, "zh": zh.WORDS}
 LANGUAGES = tuple(WORDS)
@@ -22,7 +26,10 @@ class Wording:
 
         Raises KeyError for a name that is not there or a value that is missing.
         """
-        words = self._words[name]
+        return self._say(self._words[name], values)
+
+    @staticmethod
+    def _say(words: str | tuple[str, str], values: Mapping[str, object]) -> str:
         if not isinstance(words, str):
             words = words[0] if values["count"] == 1 else words[1]
         shown = {key: format_number(value) for key, value in values.items()}
@@ -30,8 +37,11 @@ class Wording:
 
     def of(self, task: str, name: str, /, **values: object) -> str:
         """The sentence as it is said of this task, or else of any."""
-        special = f"{name}_{task}"
-        return self(special if special in self._words else name, **values)
+        own = self._own(task)
+        return self._say(own[name] if name in own else self._words[name], values)
+
+    def _own(self, task: str) -> Words:
+        return TASKS[task].words[self.language] if task in TASKS else {}
 
     def term(self, kind: str, name: str) -> str:
         """What a thing of the kind, such as a `figure` or a `fact`, is called."""
@@ -40,7 +50,8 @@ class Wording:
 
     def meaning(self, figure: str, task: str) -> str:
         """What a figure of a task says; empty for one that is not known."""
-        known = self._words.get(f"meaning.{figure}_{task}", self._words.get(f"meaning.{figure}"))
+        name = f"meaning.{figure}"
+        known = self._own(task).get(name, self._words.get(name))
         return known if isinstance(known, str) else ""
 
     def quote(self, text: str, most: int = 60) -> str:

@@ -13,43 +13,9 @@ OPENING: dict[str, str | tuple[str, str]] = {
     "train": "train",
     "cut_text": "{text} … ({characters} characters in all)",
     # ---- the top
-    "kicker.classify": "Text classification",
-    "kicker.multilabel": "Text classification, several labels a text",
-    "kicker.regress": "Scoring of texts",
-    "kicker.tag": "Finding entities in texts",
-    "kicker.qa": "Answering questions from texts",
+    "kicker": "Task {task}",
+    "headline": "A model for the task {task}: {metric} is {value}.",
     "made": "Training report, {when}",
-    "headline.classify": (
-        "Gives a text one of {labels} labels, and is right for {accuracy} of the texts."
-    ),
-    "headline.classify_scope": (
-        "Gives a text one of {labels} labels or none: {in_scope_accuracy} of the texts that a label"
-        " fits get it, and {out_of_scope_recall} of the others get none."
-    ),
-    "headline.classify_coverage": (
-        "Gives a text one of {labels} labels or no answer: it answers for {coverage} of the texts,"
-        " and {selective_accuracy} of these answers are right."
-    ),
-    "headline.multilabel": (
-        "Marks which of {labels} labels a text has: F1 is {micro_f1} over all marks, and for"
-        " {exact_match} of the texts every mark is right."
-    ),
-    "headline.regress": (
-        "Gives a text a value; it goes with the gold values at a Pearson correlation of"
-        " {pearson}, and is off by {mae} on average."
-    ),
-    "headline.tag": (
-        "Finds entities of {labels} types in texts: {recall} of those that are there, and"
-        " {precision} of what it finds is right."
-    ),
-    "headline.qa": (
-        "Answers questions from a text: {exact_match} of the answers are exactly right, and the"
-        " overlap with the right answer (F1) is {f1}."
-    ),
-    "headline.qa_silent": (
-        "Answers questions from a text, or says that it holds no answer: {exact_match} of the"
-        " answers are exactly right, and the overlap with the right answer (F1) is {f1}."
-    ),
     "measured.dev": (
         "Measured on {count} example that it was not trained on.",
         "Measured on {count} examples that it was not trained on.",
@@ -110,12 +76,6 @@ OPENING: dict[str, str | tuple[str, str]] = {
         "It is less sure than it could be: its mean score is {confidence}, and {accuracy} of its"
         " answers are right."
     ),
-    "watch.too_sure_multilabel": (
-        "Its scores are too high: the mean is {confidence}, and {accuracy} of the labels apply."
-    ),
-    "watch.too_unsure_multilabel": (
-        "Its scores are too low: the mean is {confidence}, and {accuracy} of the labels apply."
-    ),
     "watch.suspects": (
         "{count} gold label of dev may be wrong; a person should look at it.",
         "{count} gold labels of dev may be wrong; a person should look at them.",
@@ -163,7 +123,6 @@ OPENING: dict[str, str | tuple[str, str]] = {
     "section.curves": "Learning curves",
     "section.figures": "Figures",
     "section.classes": "Labels",
-    "section.classes_tag": "Entity types",
     "section.confusion": "What is mixed up",
     "section.calibration": "Can the scores be trusted?",
     "section.abstention": "When it should not answer",
@@ -185,7 +144,6 @@ OPENING: dict[str, str | tuple[str, str]] = {
     "column.source": "from",
     "fact.columns": "columns",
     "fact.labels": "labels",
-    "fact.labels_tag": "entity types",
     "fact.balance": "balance",
     "fact.balance_value": (
         "{most} rows of the most frequent label, {fewest} of the rarest: {ratio} to 1"
@@ -211,13 +169,9 @@ OPENING: dict[str, str | tuple[str, str]] = {
     ),
     "heading.checked": "What was checked",
     "heading.label_counts": "Rows per label",
-    "heading.label_counts_tag": "Texts with entities of each type",
-    "heading.label_counts_qa": "Questions with and without answer",
     "label.answer": "answer",
     "label.no answer": "no answer",
     "column.label": "label",
-    "column.label_tag": "type",
-    "column.label_qa": "answer",
     "column.train": "train",
     "column.dev": "dev",
     # ---- curves
@@ -290,8 +244,6 @@ OPENING: dict[str, str | tuple[str, str]] = {
     "meaning.precision": "Share of what was found that is right, in place and in kind.",
     "meaning.recall": "Share of what is there that was found, in place and in kind.",
     "meaning.f1": "Harmonic mean of precision and recall.",
-    "meaning.exact_match_qa": "Share of the answers that are a gold answer, word for word.",
-    "meaning.f1_qa": "Mean overlap of the answer with the best gold answer, as harmonic mean.",
     "meaning.no_answer_accuracy": (
         "Of the questions without an answer, the share for which none was given."
     ),

@@ -7,17 +7,11 @@ SECTIONS: dict[str, str | tuple[str, str]] = {
         " share that has it. Recall: of those that have it, the share that was given it. F1:"
         " their harmonic mean. Support: texts that have it."
     ),
-    "classes.note_tag": (
-        "Worst first; a click on a heading sorts. Precision: of what was found, the share that is"
-        " right in place and type. Recall: of what is there, the share that was found so. F1: their"
-        " harmonic mean. Support: entities of the type in dev."
-    ),
     "classes.note_thresholds": (
         "A label is given from its own score on, which gave the best F1 on dev; that flatters F1 on"
         " dev a little."
     ),
     "classes.brief": ("{count} label, F1 {worst}", "{count} labels, from F1 {worst} to {best}"),
-    "classes.brief_tag": ("{count} type, F1 {worst}", "{count} types, from F1 {worst} to {best}"),
     "column.f1": "F1",
     "column.precision": "precision",
     "column.recall": "recall",
@@ -54,22 +48,6 @@ SECTIONS: dict[str, str | tuple[str, str]] = {
         " score near 0.8, 80\u00a0% are right: the points lie on the dotted line. Below it the"
         " model is too sure, above it too unsure."
     ),
-    "calibration.note_multilabel": (
-        "Every label's score counts by itself. In a well calibrated model, of the labels with a"
-        " score near 0.8, 80\u00a0% apply: the points lie on the dotted line. Below it scores are"
-        " too high, above it too low."
-    ),
-    "calibration.note_tag": (
-        "Entities that were found are sorted by their score. In a well calibrated model, of those"
-        " with a score near 0.8, 80\u00a0% are right: the points lie on the dotted line. Below it"
-        " the model is too sure, above it too unsure."
-    ),
-    "calibration.note_qa": (
-        "Answers are sorted by their score; right is a gold answer, word for word. In a well"
-        " calibrated model, of the answers with a score near 0.8, 80\u00a0% are right: the points"
-        " lie on the dotted line. Below it the model is too sure, above it too unsure."
-    ),
-    "calibration.accuracy_multilabel": "share of labels that apply",
     "calibration.fitted": (
         "Each score was calibrated with a temperature that was fitted on other texts."
     ),
@@ -134,14 +112,6 @@ SECTIONS: dict[str, str | tuple[str, str]] = {
     "mistakes.entities": (
         "Entities that are wrong, the surest first, and then some that were missed. In the text,"
         " gold entities are on a ground of blue, found ones above a broken line."
-    ),
-    "mistakes.brief_qa": (
-        "{count} answer without a right word",
-        "{count} answers without a right word",
-    ),
-    "mistakes.brief_tag": (
-        "{count} entity wrong or missed",
-        "{count} entities wrong or missed",
     ),
     "cause.limits": "wrong boundaries, right type",
     "cause.type": "right boundaries, wrong type",

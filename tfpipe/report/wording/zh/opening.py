@@ -13,37 +13,9 @@ OPENING: dict[str, str | tuple[str, str]] = {
     "train": "训练集",
     "cut_text": "{text} …（全文共 {characters} 个字符）",
     # ---- the top
-    "kicker.classify": "文本分类",
-    "kicker.multilabel": "多标签文本分类",
-    "kicker.regress": "文本评分",
-    "kicker.tag": "实体识别",
-    "kicker.qa": "阅读理解问答",
+    "kicker": "任务 {task}",
+    "headline": "用于任务 {task} 的模型：{metric} 为 {value}。",
     "made": "训练报告，{when}",
-    "headline.classify": "把一段文本归入 {labels} 个标签之一，{accuracy} 的文本归类正确。",
-    "headline.classify_scope": (
-        "把一段文本归入 {labels} 个标签之一，或不作归类：有合适标签的文本中 {in_scope_accuracy} "
-        "归类正确，其余文本中 {out_of_scope_recall} 未被误归。"
-    ),
-    "headline.classify_coverage": (
-        "把一段文本归入 {labels} 个标签之一，或不作回答：对 {coverage} 的文本作出回答，"
-        "其中 {selective_accuracy} 正确。"
-    ),
-    "headline.multilabel": (
-        "判断一段文本具有 {labels} 个标签中的哪些：全部判断的微平均 F1 为 {micro_f1}，"
-        "{exact_match} 的文本所有标签都正确。"
-    ),
-    "headline.regress": ("给文本打分：与人工分值的皮尔逊相关系数为 {pearson}，平均相差 {mae}。"),
-    "headline.tag": (
-        "在文本中找出 {labels} 类实体：找到了实际存在的 {recall}，找出的结果中 {precision} 正确。"
-    ),
-    "headline.qa": (
-        "从给定文本中回答问题：{exact_match} 的回答与标准答案完全一致，"
-        "与标准答案的重合度（F1）为 {f1}。"
-    ),
-    "headline.qa_silent": (
-        "从给定文本中回答问题，或指出文中没有答案：{exact_match} 的回答与标准答案完全一致，"
-        "与标准答案的重合度（F1）为 {f1}。"
-    ),
     "measured.dev": "以上结果在未参与训练的 {count} 条样本上测得。",
     "measured.test": "以上结果在 {count} 条测试样本上测得，测试集只在训练结束后使用一次。",
     "trained_on": "训练样本 {count} 条。",
@@ -72,12 +44,6 @@ OPENING: dict[str, str | tuple[str, str]] = {
     "watch.pair": "{gold} 的文本有 {share} 被误判为 {predicted}（{count} 条）。",
     "watch.too_sure": "模型过于自信：平均得分为 {confidence}，而实际正确率为 {accuracy}。",
     "watch.too_unsure": "模型自信不足：平均得分为 {confidence}，而实际正确率为 {accuracy}。",
-    "watch.too_sure_multilabel": (
-        "得分偏高：平均得分为 {confidence}，而实际成立的标签占 {accuracy}。"
-    ),
-    "watch.too_unsure_multilabel": (
-        "得分偏低：平均得分为 {confidence}，而实际成立的标签占 {accuracy}。"
-    ),
     "watch.suspects": "验证集中有 {count} 条样本的标注可能有误，建议人工复核。",
     "watch.slice.length": (
         "长度为 {name} 个词元的文本明显较差：{figure}为 {value}，整体为 {overall}。"
@@ -104,7 +70,6 @@ OPENING: dict[str, str | tuple[str, str]] = {
     "section.curves": "学习曲线",
     "section.figures": "评测指标",
     "section.classes": "各标签表现",
-    "section.classes_tag": "各类实体的表现",
     "section.confusion": "哪些标签被混淆",
     "section.calibration": "得分是否可信",
     "section.abstention": "何时不作回答",
@@ -126,7 +91,6 @@ OPENING: dict[str, str | tuple[str, str]] = {
     "column.source": "来源",
     "fact.columns": "使用的列",
     "fact.labels": "标签数",
-    "fact.labels_tag": "实体类型数",
     "fact.balance": "均衡程度",
     "fact.balance_value": "最多的标签有 {most} 条，最少的有 {fewest} 条，相差 {ratio} 倍",
     "fact.repeated": "训练集内部重复",
@@ -144,13 +108,9 @@ OPENING: dict[str, str | tuple[str, str]] = {
     "fact.windows_value": "{share} 的训练文本超过 {limit} 个词元，分多段读取，没有截断",
     "heading.checked": "检查结果",
     "heading.label_counts": "各标签的样本数",
-    "heading.label_counts_tag": "含有各类型实体的文本数",
-    "heading.label_counts_qa": "有答案和没有答案的问题",
     "label.answer": "有答案",
     "label.no answer": "没有答案",
     "column.label": "标签",
-    "column.label_tag": "类型",
-    "column.label_qa": "有无答案",
     "column.train": "训练集",
     "column.dev": "验证集",
     # ---- curves
@@ -218,7 +178,6 @@ OPENING: dict[str, str | tuple[str, str]] = {
     "meaning.precision": "找出的结果中，位置和类型都正确的比例。",
     "meaning.recall": "实际存在的结果中，位置和类型都被正确找到的比例。",
     "meaning.f1": "精确率与召回率的调和平均。",
-    "meaning.exact_match_qa": "与某个标准答案逐字一致的回答所占比例。",
     "meaning.no_answer_accuracy": "没有答案的问题中，模型同样不作回答的比例。",
     "meaning.answerable_exact_match": "只看有答案的问题时的完全一致率。",
     "meaning.answerable_f1": "只看有答案的问题时的重合度。",
@@ -226,7 +185,6 @@ OPENING: dict[str, str | tuple[str, str]] = {
     "meaning.selective_accuracy": "作出的回答中正确的比例。",
     "meaning.in_scope_accuracy": "有合适标签的文本中，得到该标签的比例。",
     "meaning.out_of_scope_recall": "没有合适标签的文本中，未作答或被识别为范围外的比例。",
-    "meaning.f1_qa": "回答与最接近的标准答案的平均重合度（调和平均）。",
     "meaning.pearson": "标注值与预测值的线性相关程度，1 为最好。",
     "meaning.spearman": "标注值的排序被保持的程度，1 为最好。",
     "meaning.mae": "预测值平均相差多少。",

@@ -6,16 +6,10 @@ SECTIONS: dict[str, str | tuple[str, str]] = {
         "表现最差的在前，点击表头可以排序。精确率：被判为该标签的文本中判对的比例。"
         "召回率：属于该标签的文本中被找出的比例。F1：两者的调和平均。样本数：属于该标签的文本数。"
     ),
-    "classes.note_tag": (
-        "表现最差的在前，点击表头可以排序。精确率：找出的结果中位置和类型都正确的比例。"
-        "召回率：实际存在的实体中被正确找到的比例。F1：两者的调和平均。"
-        "样本数：验证集中该类型的实体数。"
-    ),
     "classes.note_thresholds": (
         "每个标签有各自的判定阈值，按验证集 F1 最高选定，因此验证集 F1 略微偏高。"
     ),
     "classes.brief": "{count} 个标签，F1 从 {worst} 到 {best}",
-    "classes.brief_tag": "{count} 类实体，F1 从 {worst} 到 {best}",
     "column.f1": "F1",
     "column.precision": "精确率",
     "column.recall": "召回率",
@@ -49,19 +43,6 @@ SECTIONS: dict[str, str | tuple[str, str]] = {
         "按得分把回答分组。校准良好的模型，得分在 0.8 左右的回答应有 80% 正确，"
         "即各点落在虚线上；低于虚线表示过于自信，高于虚线表示自信不足。"
     ),
-    "calibration.note_multilabel": (
-        "每个标签的得分单独计算。校准良好的模型，得分在 0.8 左右的标签应有 80% 确实成立，"
-        "即各点落在虚线上；低于虚线表示得分偏高，高于虚线表示得分偏低。"
-    ),
-    "calibration.note_tag": (
-        "按得分把找到的实体分组。校准良好的模型，得分在 0.8 左右的实体应有 80% 正确，"
-        "即各点落在虚线上；低于虚线表示过于自信，高于虚线表示自信不足。"
-    ),
-    "calibration.note_qa": (
-        "按得分把回答分组，与标准答案逐字一致才算正确。校准良好的模型，得分在 0.8 左右的回答应有 "
-        "80% 正确，即各点落在虚线上；低于虚线表示过于自信，高于虚线表示自信不足。"
-    ),
-    "calibration.accuracy_multilabel": "成立的标签所占比例",
     "calibration.fitted": "每条文本的得分都用在其他文本上拟合的温度来校准。",
     "calibration.error": "期望校准误差",
     "calibration.error_value": "{value}：得分与实际正确率平均相差这么多",
@@ -118,8 +99,6 @@ SECTIONS: dict[str, str | tuple[str, str]] = {
         "判断错误的实体，得分最高的在前，最后是一些漏掉的实体。"
         "文本中蓝色底色是标注的实体，虚线标出模型找到的实体。"
     ),
-    "mistakes.brief_qa": "{count} 个回答与标准答案毫无重合",
-    "mistakes.brief_tag": "{count} 个实体错误或遗漏",
     "cause.limits": "类型正确，边界错误",
     "cause.type": "边界正确，类型错误",
     "cause.both": "有重叠，但边界和类型都错误",

@@ -1,0 +1,26 @@
+"""The command line that asks a served model."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Collection
+
+from tfpipe.tasks import TASKS
+
+SECOND = {"text_pair": ("--text-pair", "another text"), "context": ("--context", "a context")}
+
+
+def client_command(model: str, task: str, inputs: Collection[str]) -> str:
+    """The serving.client command that asks a model one thing.
+
+    Args:
+        model: Its name on the server.
+        task: Its task.
+        inputs: Names of its texts, in any order.
+    """
+    verb = TASKS[task].verb if task in TASKS else task
+    words = ["python", "-m", "serving.client", verb, "--model", model]
+    words.append("a question" if "question" in inputs else "a text")
+    for name, option in SECOND.items():
+        words += option if name in inputs else ()
+    return shlex.join(words)

@@ -1,1 +1,0 @@
-"""Questions about contexts: windows, the best stretches in them, and SQuAD's figures."""

@@ -1,0 +1,211 @@
+"""Answers held back for a low score: what that costs and gains, and from which score on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+from tfpipe.errors import UserError, did_you_mean
+from tfpipe.stats.cross_fitting import PARTS, folds
+from tfpipe.stats.proportions import clopper_pearson_upper
+from tfpipe.tasks.calibration.risk_coverage import Answered, sort_by_score
+from tfpipe.tasks.calibration.thresholds import keep_clear
+
+ABSTAIN = "__abstain__"
+# What the label of texts that no other label fits is often called.
+OUTSIDE_NAMES = (
+    *("oos", "ood", "out_of_scope", "out-of-scope", "out of scope", "out_of_domain"),
+    *("域外", "范围外", "超出范围"),
+)
+DEFAULT_RISK = 0.05
+# So many that every part of a cross-fit holds one.
+LEAST_OUTSIDE = PARTS
+
+
+def abstain(label: tf.Tensor, score: tf.Tensor, threshold: float) -> tf.Tensor:
+    """In graph: label string [B], or `__abstain__` where score float32 [B] is below the threshold.
+
+    A score that is not a number abstains, too.
+    """
+    enough = score >= tf.constant(threshold, score.dtype)
+    return tf.where(enough, label, tf.constant(ABSTAIN))
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a threshold is to be chosen for.
+
+    outside: the label of texts that no other label fits; risk: else, the share of answers that may
+    be wrong.
+    """
+
+    outside: str | None = None
+    risk: float = DEFAULT_RISK
+
+
+def read_wish(text: str | None, label_names: Sequence[str]) -> Wish | None:
+    """What `--abstain` asks for: None, `auto`, a label, or a share of wrong answers.
+
+    auto is the label that is called as such labels often are, and a risk of 5 % without one.
+    Raises UserError for what is neither a label nor a share.
+    """
+    if text is None:
+        return None
+    if ABSTAIN in label_names:
+        raise UserError(
+            "a label is called as an answer that is held back will be",
+            repr(ABSTAIN),
+            "rename the label, or leave out --abstain",
+        )
+    if text in label_names:
+        return Wish(text)
+    if text == "auto":
+        return Wish(next((n for n in label_names if n.lower() in OUTSIDE_NAMES), None))
+    try:
+        risk = float(text)
+    except ValueError:
+        raise UserError(
+            "--abstain names no label",
+            repr(text),
+            f"{did_you_mean(text, label_names)}name the label of texts that no other fits, or a"
+            " share of wrong answers such as 0.05",
+        ) from None
+    if not 0 < risk < 1:
+        raise UserError(
+            "the share of wrong answers that --abstain allows is none",
+            text,
+            "give a number between 0 and 1, such as 0.05",
+        )
+    return Wish(None, risk)
+
+
+def choose_threshold(answered: Answered, wish: Wish) -> float:
+    """The threshold that dev texts say is best; raises UserError where they do not warrant one.
+
+    It keeps clear of their scores, so that no rounding decides what is served.
+    """
+    if not np.isfinite(answered.score).all():
+        raise UserError(
+            "no threshold can be chosen by scores that are not finite numbers",
+            f"{int((~np.isfinite(answered.score)).sum())} of {len(answered.score)} dev texts",
+            "train again, with a lower --learning-rate",
+        )
+    if wish.outside is None:
+        threshold = threshold_for_risk(answered, wish.risk)
+    else:
+        threshold = threshold_for_scope(answered)
+    return float(keep_clear(np.array([threshold]), answered.score[:, None])[0])
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What a threshold does to labelled texts; the last two are None without outside texts.
+
+    coverage: share of texts with a label for an answer; selective_accuracy: share of these that
+    are right, NaN of none; in_scope_accuracy: share of the texts that a label fits, and got it;
+    out_of_scope_recall: share of the others that were held back, or labelled as outside.
+    """
+
+    threshold: float
+    coverage: float
+    selective_accuracy: float
+    in_scope_accuracy: float | None
+    out_of_scope_recall: float | None
+
+
+def figures(answered: Answered, threshold: float) -> Figures:
+    """The figures of N texts where scores below the threshold are held back."""
+    return _count(answered, _let_in(answered.score, threshold), threshold)
+
+
+def _let_in(score: np.ndarray, threshold: float) -> np.ndarray:
+    return np.asarray(score, np.float32) >= np.float32(threshold)
+
+
+def _count(answered: Answered, given: np.ndarray, threshold: float) -> Figures:
+    # To say by a label that no label fits is to give no answer.
+    given = given & ~answered.says_outside
+    outside = answered.is_outside
+    inside, recall = None, None
+    if outside.any() and not outside.all():
+        inside = float((given & answered.right)[~outside].mean())
+        recall = float((~given)[outside].mean())
+    accuracy = float(answered.right[given].mean()) if given.any() else math.nan
+    return Figures(float(threshold), float(given.mean()), accuracy, inside, recall)
+
+
+def threshold_for_risk(answered: Answered, risk: float, doubt: float = 0.05) -> float:
+    """The threshold with the most answers of which, on new texts, at most `risk` are wrong.
+
+    doubt: the chance that more are wrong after all. Each tried threshold is held to an exact upper
+    bound at its part of the doubt, not to what dev happens to show. Raises UserError where dev
+    warrants none. Source: selection with guaranteed risk, Geifman and El-Yaniv 2017, algorithm 1
+    (https://arxiv.org/abs/1705.08500).
+    """
+    steps = sort_by_score(answered.score)
+    ends = steps.ends
+    wrong = np.cumsum(~answered.right[steps.order])[ends - 1]
+    tries = max(1, math.ceil(math.log2(len(ends) + 1)))
+    least, most, found = 0, len(ends) - 1, -1
+    lowest = 1.0
+    while least <= most:
+        # Upwards, so that answering everything is among the tried where all goes well.
+        middle = (least + most + 1) // 2
+        bound = float(clopper_pearson_upper(wrong[middle], ends[middle], doubt / tries))
+        lowest = min(lowest, bound)
+        if bound <= risk:
+            found, least = middle, middle + 1
+        else:
+            most = middle - 1
+    if found < 0:
+        raise UserError(
+            f"no threshold keeps wrong answers to {risk:.2%}",
+            f"with {ends[-1]} dev texts the best that can be promised is {lowest:.2%}",
+            "allow a greater share of wrong answers, or give more dev texts",
+        )
+    return float(steps.threshold[found])
+
+
+def threshold_for_scope(answered: Answered) -> float:
+    """The threshold with the best mean of in-scope accuracy and out-of-scope recall.
+
+    A point of one is worth a point of the other, however few of dev's texts are outside. Of equally
+    good ones it is that with the most answers. Raises UserError with fewer than 5 outside texts.
+    """
+    outside = answered.is_outside
+    if outside.sum() < LEAST_OUTSIDE or outside.all():
+        raise UserError(
+            "dev has too few texts to choose a threshold for out-of-scope texts on",
+            f"{int(outside.sum())} of {len(outside)} have the label {answered.outside!r}",
+            f"add at least {LEAST_OUTSIDE} such texts to dev, mend the label's name, or give a "
+            "target for the share of wrong answers",
+        )
+    return _best_balance(answered)
+
+
+def _best_balance(answered: Answered) -> float:
+    outside = answered.is_outside
+    steps = sort_by_score(answered.score)
+    kept = (answered.right & ~outside)[steps.order]
+    let_in = (outside & ~answered.says_outside)[steps.order]
+    accuracy = np.cumsum(kept)[steps.ends - 1] / (~outside).sum()
+    missed = np.cumsum(let_in)[steps.ends - 1] / outside.sum()
+    balance = (accuracy - missed)[::-1]
+    return float(steps.threshold[::-1][np.argmax(balance)])
+
+
+def held_out_figures(answered: Answered, seed: int = 0) -> Figures:
+    """The figures of N texts, each held back or not by `threshold_for_scope` of other texts.
+
+    What to expect of new texts: on those that it was chosen on a threshold looks better than it is.
+    The threshold told is that of all texts. Raises UserError as `threshold_for_scope` does.
+    """
+    chosen = threshold_for_scope(answered)
+    given = np.zeros(len(answered.score), bool)
+    for fit, look in folds(len(given), answered.is_outside, seed):
+        given[look] = _let_in(answered.score[look], _best_balance(answered.rows(fit)))
+    return _count(answered, given, chosen)

@@ -1,0 +1,52 @@
+"""Gold labels that may be wrong: confident learning on texts that the model was not trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tfpipe.tasks.sections import Suspect, Suspects
+
+
+def find_suspects(
+    texts: Sequence[str],
+    label_names: Sequence[str],
+    gold: np.ndarray,
+    scores: np.ndarray,
+    most: int,
+) -> Suspects:
+    """The examples that count as another label, by how much more the model believes in that.
+
+    gold: int [N], scores: float [N, K] probabilities. A label's threshold is the mean score that
+    its own texts give it; a text counts as the best label whose threshold it reaches, and is
+    suspected when that is not its gold label. The labels' own thresholds keep a model that is
+    unsure of a label from suspecting all of its texts.
+
+    Source: Northcutt, Jiang and Chuang 2021, section 3.1, ranked by normalized margin
+    (https://arxiv.org/abs/1911.00068).
+    """
+    gold = np.asarray(gold)
+    support = np.bincount(gold, minlength=len(label_names))
+    own = scores[np.arange(len(gold)), gold]
+    with np.errstate(invalid="ignore"):
+        thresholds = np.bincount(gold, own, minlength=len(label_names)) / support
+    # Nothing counts as a label that dev has no text of, for its threshold is not known.
+    reached = np.where(scores >= np.where(support > 0, thresholds, np.inf), scores, -1.0)
+    counted = reached.argmax(axis=1)
+    suspected = np.flatnonzero((reached.max(axis=1) >= 0) & (counted != gold))
+    margins = scores[suspected, counted[suspected]] - own[suspected]
+    # The gold label can be the more probable one and still miss its own, higher threshold.
+    suspected, margins = suspected[margins > 0], margins[margins > 0]
+    ordered = suspected[np.argsort(-margins, kind="stable")]
+    rows = [
+        Suspect(
+            texts[row],
+            label_names[gold[row]],
+            label_names[counted[row]],
+            float(own[row]),
+            float(scores[row, counted[row]]),
+        )
+        for row in ordered[:most].tolist()
+    ]
+    return Suspects(rows, len(ordered), len(gold))

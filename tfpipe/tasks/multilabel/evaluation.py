@@ -1,0 +1,144 @@
+"""What a model with any number of labels a text said about labelled texts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import precision_recall_fscore_support
+
+from tfpipe.stats.bootstrap import Interval
+from tfpipe.stats.metric_intervals import count_intervals, label_set_intervals
+from tfpipe.tasks.calibration.temperature import reliability
+from tfpipe.tasks.evaluation import (
+    MOST_MISTAKES,
+    ExampleMetric,
+    Mistake,
+    TaskEvaluation,
+    plain_rows,
+)
+from tfpipe.tasks.sections import Calibration, Mistakes
+
+
+@dataclass(frozen=True)
+class MultilabelEvaluation(TaskEvaluation):
+    """Scores of N texts for K labels, and which of them apply.
+
+    texts: the N texts; label_names: the K names in column order; gold, active: bool [N, K];
+    scores: float32 [N, K] probabilities; loss: mean binary cross-entropy in nats.
+    """
+
+    texts: Sequence[str]
+    label_names: Sequence[str]
+    gold: np.ndarray
+    scores: np.ndarray
+    active: np.ndarray
+    loss: float
+
+    @property
+    def outputs(self) -> Mapping[str, np.ndarray]:
+        """What serving_default answers to the texts."""
+        return {"scores": self.scores, "active": self.active}
+
+    @cached_property
+    def certainty(self) -> np.ndarray:
+        """float32 [N, K]: the probability of what was decided about each label."""
+        return np.where(self.active, self.scores, 1.0 - self.scores)
+
+    @cached_property
+    def figures(self) -> dict[str, float]:
+        """The figures of metrics.json; macro F1 is averaged over the labels that occur."""
+        occur = np.flatnonzero((self.gold | self.active).any(axis=0))
+        return {
+            "micro_f1": self._f1("micro", np.arange(len(self.label_names))),
+            "macro_f1": self._f1("macro", occur) if len(occur) else 0.0,
+            "exact_match": float((self.gold == self.active).all(axis=1).mean()),
+            "loss": self.loss,
+            "examples": len(self.gold),
+        }
+
+    def _f1(self, average: str, columns: np.ndarray) -> float:
+        scores = precision_recall_fscore_support(
+            # scikit-learn takes a lone column for one label of two.
+            self._both(self.gold, columns),
+            self._both(self.active, columns),
+            labels=np.arange(len(columns)),
+            average=average,
+            zero_division=0,
+        )
+        return float(scores[2])
+
+    @staticmethod
+    def _both(values: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        chosen = values[:, columns]
+        return np.concatenate([chosen, np.zeros_like(chosen[:, :1])], 1).astype(int)
+
+    @cached_property
+    def per_class(self) -> list[dict[str, float | str]]:
+        """Precision, recall, F1 and support (gold rows) of every label, in column order."""
+        everything = np.arange(len(self.label_names))
+        columns = precision_recall_fscore_support(
+            self._both(self.gold, everything),
+            self._both(self.active, everything),
+            labels=everything,
+            average=None,
+            zero_division=0,
+        )
+        return [
+            {"label": name, "precision": p, "recall": r, "f1": f, "support": int(s)}
+            for name, p, r, f, s in zip(self.label_names, *columns, strict=True)
+        ]
+
+    def mistakes(self, most: int) -> list[Mistake]:
+        """The texts with the surest wrong decision about a label, the surest first."""
+        surest = np.where(self.active != self.gold, self.certainty, -1.0).max(axis=1)
+        wrong = np.flatnonzero(surest >= 0)
+        wrong = wrong[np.argsort(-surest[wrong], kind="stable")][:most]
+        return [
+            Mistake(
+                self.texts[i],
+                self._names(self.gold[i]),
+                self._names(self.active[i]),
+                float(surest[i]),
+            )
+            for i in wrong.tolist()
+        ]
+
+    def rows(self) -> Iterator[tuple[str, str, str, float]]:
+        """Text, gold labels, predicted labels, and the least sure decision's probability."""
+        least = self.certainty.min(axis=1)
+        for text, gold, active, score in zip(
+            self.texts, self.gold, self.active, least, strict=True
+        ):
+            yield text, self._names(gold), self._names(active), float(score)
+
+    def _names(self, columns: np.ndarray) -> str:
+        return "|".join(self.label_names[column] for column in np.flatnonzero(columns).tolist())
+
+    # ---- what a report shows
+    def example_metric(self) -> ExampleMetric:
+        """Exact match."""
+        exact = (self.gold == self.active).all(axis=1)
+        return ExampleMetric("exact_match", exact.astype(float))
+
+    def intervals(self) -> dict[str, Interval]:
+        """Intervals of micro F1, macro F1 and exact match."""
+        return label_set_intervals(self.gold, self.active)
+
+    def class_intervals(self) -> Sequence[Interval | None]:
+        """The interval of each label's F1."""
+        gold, active = self.gold.T.astype(int), self.active.T.astype(int)
+        counts = zip(gold & active, active, gold, strict=True)
+        return [count_intervals(*of_label).get("f1") for of_label in counts]
+
+    def calibration(self, settings: Mapping[str, Any] | None = None) -> Calibration:
+        """How far the scores of all labels are probabilities."""
+        return Calibration(reliability(self.scores.ravel(), self.gold.ravel()))
+
+    def mistakes_section(self) -> Mistakes:
+        """The texts with the surest wrong decisions."""
+        wrong = int((self.gold != self.active).any(axis=1).sum())
+        return Mistakes(plain_rows(self.mistakes(MOST_MISTAKES)), wrong, "decisions")

@@ -1,0 +1,201 @@
+"""Any number of labels a text, or a pair of texts, joined by `|` in the data file."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import tensorflow as tf
+
+from tfpipe.config import TrainConfig
+from tfpipe.data.encode import Labelled
+from tfpipe.data.read import Examples, show_few
+from tfpipe.errors import UserError, raise_all
+from tfpipe.model.head import Head
+from tfpipe.tasks.calibration.thresholds import keep_clear, tune_thresholds
+from tfpipe.tasks.losses import (
+    LossSettings,
+    binary_cross_entropy,
+    binary_focal,
+    symmetric_binary_divergence,
+)
+from tfpipe.tasks.multilabel.evaluation import MultilabelEvaluation
+from tfpipe.tasks.sequence import SequenceTask
+from tfpipe.tasks.task import Batch, Outputs
+
+SEPARATOR = "|"
+UNTUNED = 0.5
+WRONG_LABELS = (
+    ("a label between bars is empty", lambda names: not all(name.strip() for name in names)),
+    ("a row has a label twice", lambda names: len(set(names)) < len(names)),
+    ("a label has spaces around it", lambda names: any(n != n.strip() for n in names)),
+)
+
+
+@dataclass(frozen=True)
+class Multilabel(SequenceTask):
+    """Independent labels with sigmoids, binary cross-entropy and a threshold for each label.
+
+    thresholds: from which score on a label is active, None for 0.5 each; long_text: what is read
+    of a text that is longer than the room.
+    """
+
+    label_names: Sequence[str]
+    thresholds: Sequence[float] | None = None
+    long_text: str = "head"
+
+    name: ClassVar[str] = "multilabel"
+    target: ClassVar[str] = "active"
+    optional_label: ClassVar[bool] = True
+    unit: ClassVar[float] = 1.0
+
+    @classmethod
+    def check(cls, examples: Examples, to_learn: bool) -> None:
+        """Labels lie between single bars, each once; of train each occurs and is missing."""
+        labels, errors = examples.labels or [], []
+        for wrong, is_wrong in WRONG_LABELS:
+            rows = [i for i, label in enumerate(labels, 1) if is_wrong(cls.names_in(label))]
+            if rows:
+                first = labels[rows[0] - 1]
+                errors.append(
+                    UserError(
+                        f"{wrong}; labels are joined by {SEPARATOR!r}, which no label can hold",
+                        f"{examples.path}, rows {show_few(rows)}: {first!r}",
+                        f"write them as in 'sports{SEPARATOR}weather', and none as an empty field",
+                    )
+                )
+        if to_learn and not errors:
+            counts = Counter(name for label in labels for name in cls.names_in(label))
+            constant = sorted(name for name, count in counts.items() if count == len(labels))
+            if constant or not counts:
+                shown = ", ".join(map(repr, constant[:5])) + " in every row"
+                errors.append(
+                    UserError(
+                        "there is nothing to learn about a label that all texts have, or none has",
+                        f"{examples.path}: {shown if constant else 'no label in any row'}",
+                        "check the label column, or add examples of another kind",
+                    )
+                )
+        raise_all(errors)
+
+    @classmethod
+    def names_in(cls, label: str) -> Sequence[str]:
+        """The labels between the bars."""
+        return label.split(SEPARATOR) if label else ()
+
+    @classmethod
+    def from_labels(cls, labels: Sequence[str], config: TrainConfig | None = None) -> Multilabel:
+        """The task over the labels that occur, in sorted order."""
+        names = sorted({name for label in set(labels) for name in cls.names_in(label)})
+        return cls(names, long_text=config.long_text if config else "head")
+
+    @classmethod
+    def restore(cls, label_names: Sequence[str], settings: Mapping[str, Any]) -> Multilabel:
+        """The task of a model's folder, with its thresholds."""
+        long_text = settings.get("long_text", "head")
+        return cls(list(label_names), settings.get("thresholds"), long_text)
+
+    @property
+    def head(self) -> Head:
+        """A column of logits a label."""
+        kept = {"long_text": self.long_text, "thresholds": self._thresholds.tolist()}
+        return Head("sequence", "multi_label_classification", {"task": self.name, **kept})
+
+    @property
+    def _thresholds(self) -> np.ndarray:
+        """float32 [K]."""
+        values = [UNTUNED] * len(self.label_names) if self.thresholds is None else self.thresholds
+        return np.array(values, np.float32)
+
+    def gold(self, examples: Examples) -> np.ndarray:
+        """float32 [N, K] of 0 and 1; raises UserError for an unknown label."""
+        column = {name: i for i, name in enumerate(self.label_names)}
+        rows = [self.names_in(label) for label in examples.labels or []]
+        unknown = sorted({name for names in rows for name in names} - set(column))
+        if unknown:
+            raise UserError(
+                f"{examples.path} has labels that the model was not trained on",
+                ", ".join(map(repr, unknown[:5])) + (" and more" if len(unknown) > 5 else ""),
+                "remove them, mend the label names, or add such examples to train",
+            )
+        gold = np.zeros((len(rows), len(column)), np.float32)
+        for row, names in zip(gold, rows, strict=True):
+            row[[column[name] for name in names]] = 1.0
+        return gold
+
+    def loss(self, logits: tf.Tensor, batch: Batch) -> tf.Tensor:
+        """Binary cross-entropy in nats, the mean over labels, float32 [B]."""
+        return binary_cross_entropy(logits, batch["active"])
+
+    def training_loss(self, logits: tf.Tensor, batch: Batch, settings: LossSettings) -> tf.Tensor:
+        """What training minimises, float32 [B]; dev is looked at with the plain loss."""
+        if settings.focal_gamma is not None:
+            return binary_focal(logits, batch["active"], settings.focal_gamma)
+        return binary_cross_entropy(logits, batch["active"], settings.label_smoothing)
+
+    def divergence(self, logits: tf.Tensor, other: tf.Tensor, batch: Batch) -> tf.Tensor:
+        """How far two answers to the same texts lie apart, float32 [B], for R-Drop."""
+        return symmetric_binary_divergence(logits, other)
+
+    def balanced_weights(self, targets: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Refused by the configuration: a text has no one label to weigh it by."""
+        raise ValueError("texts with several labels have no balanced weight")
+
+    @property
+    def choices(self) -> Sequence[str]:
+        """The range of the thresholds."""
+        if self.thresholds is None:
+            return ()
+        low, high = min(self.thresholds), max(self.thresholds)
+        return [f"labels are active from scores of {low:.3f} to {high:.3f} on, by label"]
+
+    def tuned_on(self, labelled: Labelled, logits: np.ndarray) -> Multilabel:
+        """The task with the thresholds that are best on these."""
+        if not np.isfinite(logits).all():
+            return self
+        scores = self.decode(tf.constant(self.pooled(labelled, logits)))["scores"].numpy()
+        best = tune_thresholds(scores, self.example_targets(labelled)["active"] > 0.5)
+        return dataclasses.replace(self, thresholds=keep_clear(best, scores).tolist())
+
+    def decode(self, logits: tf.Tensor) -> dict[str, tf.Tensor]:
+        """scores float32 [B, K] and active bool [B, K] of logits [B, K]."""
+        scores = tf.sigmoid(tf.cast(logits, tf.float32))
+        return {"scores": scores, "active": scores >= tf.constant(self._thresholds)}
+
+    def evaluate(self, labelled: Labelled, logits: np.ndarray) -> MultilabelEvaluation:
+        """What logits float32 say about labelled examples."""
+        targets, pooled = self.example_targets(labelled), tf.constant(self.pooled(labelled, logits))
+        found = self.decode(pooled)
+        loss = tf.reduce_mean(self.loss(pooled, targets))
+        return MultilabelEvaluation(
+            texts=labelled.examples.joined(),
+            label_names=self.label_names,
+            gold=targets["active"] > 0.5,
+            scores=found["scores"].numpy(),
+            active=found["active"].numpy(),
+            loss=float(loss),
+        )
+
+    def judge(self, examples: Examples, outputs: Outputs) -> MultilabelEvaluation:
+        """What served answers say about labelled examples."""
+        gold, scores = self.gold(examples) > 0.5, outputs["scores"]
+        right = np.where(gold, scores, 1.0 - scores)
+        return MultilabelEvaluation(
+            texts=examples.joined(),
+            label_names=self.label_names,
+            gold=gold,
+            scores=scores,
+            active=outputs["active"],
+            loss=float(-np.log(np.maximum(right, np.finfo(np.float32).tiny)).mean()),
+        )
+
+    def costs(self, examples: Examples, outputs: Outputs) -> np.ndarray:
+        """float [N]: how many labels of each text are wrongly there or not there."""
+        gold, active = self.gold(examples) > 0.5, outputs.get("active")
+        if active is None or active.shape != gold.shape:
+            raise ValueError(f"it does not answer which of {gold.shape[1]} labels apply")
+        return (active != gold).sum(axis=1).astype(float)

@@ -1,0 +1,327 @@
+"""A question and a context: the answer is a stretch of the context, or that there is none."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import tensorflow as tf
+
+from tfpipe.config import TrainConfig
+from tfpipe.data.encode import Labelled
+from tfpipe.data.read import Examples
+from tfpipe.data.squad import NO_ANSWER, Answer, find_misplaced, load_answers
+from tfpipe.data.tokenizer import Tokenizer
+from tfpipe.errors import UserError, raise_all
+from tfpipe.model.head import Head
+from tfpipe.tasks.long_text import forward_in_groups
+from tfpipe.tasks.losses import LossSettings, cross_entropy, focal, symmetric_divergence
+from tfpipe.tasks.qa.best_spans import NEVER, BestSpans, find_best_spans, mask_logits
+from tfpipe.tasks.qa.context_windows import ContextTokens, window_contexts
+from tfpipe.tasks.qa.evaluation import QAEvaluation
+from tfpipe.tasks.qa.labelled_windows import LabelledWindows, label_windows
+from tfpipe.tasks.qa.squad_metrics import find_threshold
+from tfpipe.tasks.task import Batch, Forward, LabelSummary, Outputs, Tensors
+
+# Questions whose windows are decoded together.
+CHUNK = 128
+
+
+@dataclass(frozen=True)
+class QA:
+    """Extractive question answering over overlapping windows.
+
+    may_be_silent: whether there are questions without an answer; threshold: how much more, in
+    nats, no answer must be worth than the best one to be given; longest_answer: in tokens; stride:
+    tokens from one window to the next, None for half of the maximum length; candidates: the best
+    answers that share out an answer's score.
+    """
+
+    name: ClassVar[str] = "qa"
+    optional_label: ClassVar[bool] = False
+
+    may_be_silent: bool = False
+    threshold: float = 0.0
+    longest_answer: int = 48
+    stride: int | None = None
+    candidates: int = 20
+
+    @property
+    def label_names(self) -> Sequence[str]:
+        """Of the head's two columns."""
+        return ["start", "end"]
+
+    @property
+    def unit(self) -> float:
+        """Scores are probabilities."""
+        return 1.0
+
+    # ---- before there is a model
+    @classmethod
+    def check(cls, examples: Examples, to_learn: bool) -> None:
+        """Raise UserError for labels that are no answers, answers that are not in their context,
+        empty questions and contexts, and, to learn, for questions none of which has an answer."""
+        if examples.text_pairs is None:
+            raise UserError(
+                "the data file has questions and no contexts",
+                f"{examples.path}: the only text column is {examples.columns.text!r}",
+                "give SQuAD's JSON, or name the contexts' column with --text-pair",
+            )
+        answers = read_answers(examples)
+        rows = [f"row {row}" for row in range(1, len(examples) + 1)]
+        errors = find_misplaced(examples.path, rows, examples.text_pairs, answers)
+        for what, texts in (("question", examples.texts), ("context", examples.text_pairs)):
+            empty = [row for row, text in zip(rows, texts, strict=True) if not text.strip()]
+            if empty:
+                errors.append(
+                    UserError(
+                        f"{len(empty)} {what}s are empty" if empty[1:] else f"a {what} is empty",
+                        f"{examples.path}: {', '.join(empty[:5])}",
+                        "fill it in, or remove the row",
+                    )
+                )
+        if to_learn and not any(answers):
+            errors.append(
+                UserError(
+                    "no question has an answer, so there is nothing to learn",
+                    f"{len(examples)} questions of {examples.path}",
+                    "add questions with answers",
+                )
+            )
+        raise_all(errors)
+
+    @classmethod
+    def names_in(cls, label: str) -> Sequence[str]:
+        """Whether there is an answer."""
+        return ["no answer" if label == NO_ANSWER else "answer"]
+
+    @classmethod
+    def show_label(cls, text: str, label: str) -> str:
+        """The answers, each once."""
+        return " | ".join(dict.fromkeys(answer.text for answer in load_answers(label)))
+
+    @classmethod
+    def describe_labels(cls, parts: Sequence[Examples]) -> LabelSummary:
+        """How many questions there are with and without an answer."""
+        labels = [label for part in parts for label in part.labels or ()]
+        contexts = len({context for part in parts for context in part.text_pairs or ()})
+        without = sum(label == NO_ANSWER for label in labels)
+        held = f"It holds {len(labels):,} questions on {contexts:,} contexts"
+        held += f": {len(labels) - without:,} with an answer, {without:,} without one."
+        value = {"questions": len(labels), "contexts": contexts, "without_answer": without}
+        return LabelSummary("questions", held, value)
+
+    @classmethod
+    def from_labels(cls, labels: Sequence[str], config: TrainConfig | None = None) -> QA:
+        """The task; where every training question has an answer, no answer is never given."""
+        return cls(may_be_silent=NO_ANSWER in labels)
+
+    @classmethod
+    def inputs(cls, pairs: bool) -> Sequence[str]:
+        """`question` and `context`."""
+        return ("question", "context")
+
+    # ---- into a model's folder and back
+    @property
+    def head(self) -> Head:
+        """A first and a last token, and all settings."""
+        return Head("span", None, {"task": self.name, **dataclasses.asdict(self)})
+
+    @classmethod
+    def restore(cls, label_names: Sequence[str], settings: Mapping[str, Any]) -> QA:
+        """The task of a model's folder."""
+        return cls(**{name: value for name, value in settings.items() if name != "task"})
+
+    # ---- training
+    def refuse_unknown(self, examples: Examples) -> None:
+        """Nothing: a model can be asked for any answer."""
+
+    def label(self, examples: Examples, tokenizer: Tokenizer, max_length: int) -> LabelledWindows:
+        """The examples' windows; raises UserError for labels that are no answers."""
+        return label_windows(examples, read_answers(examples), tokenizer, max_length, self.stride)
+
+    def notes(self, labelled: Labelled) -> Sequence[str]:
+        """Answers that no window holds, which cannot be learnt."""
+        assert isinstance(labelled, LabelledWindows)
+        held = (
+            np.bincount(
+                labelled.owner, labelled.targets["answer"][:, 0] > 0, len(labelled.examples)
+            )
+            > 0
+        )
+        lost = sum(label != NO_ANSWER for label in labelled.examples.labels or ()) - int(held.sum())
+        if not lost:
+            return ()
+        return [f"{lost:,} answers are longer than what windows of --max-length share"]
+
+    def loss(self, logits: tf.Tensor, batch: Batch) -> tf.Tensor:
+        """float32 [W]: the mean of the cross-entropies of the answer's first and last token.
+
+        logits: [W, L, 2]; batch: the targets of LabelledWindows. [CLS] is right where the answer
+        is not in the window; the question's tokens and padding cannot be an answer.
+        """
+        return tf.reduce_mean(cross_entropy(*_columns(logits, batch)), axis=1)
+
+    def training_loss(self, logits: tf.Tensor, batch: Batch, settings: LossSettings) -> tf.Tensor:
+        """What training minimises, float32 [W]; smoothing spreads over possible places."""
+        columns, right = _columns(logits, batch)
+        if settings.focal_gamma is not None:
+            return tf.reduce_mean(focal(columns, right, settings.focal_gamma), axis=1)
+        cost = cross_entropy(columns, right)
+        if settings.label_smoothing:
+            possible = tf.cast(columns > NEVER / 2, tf.float32)
+            uniform = -tf.reduce_sum(tf.nn.log_softmax(columns) * possible, -1)
+            uniform /= tf.reduce_sum(possible, -1)
+            smoothing = settings.label_smoothing
+            cost = (1.0 - smoothing) * cost + smoothing * uniform
+        return tf.reduce_mean(cost, axis=1)
+
+    def divergence(self, logits: tf.Tensor, other: tf.Tensor, batch: Batch) -> tf.Tensor:
+        """How far two answers lie apart, float32 [W], over the possible places of both columns."""
+        one, two = (_columns(values, batch)[0] for values in (logits, other))
+        return tf.reduce_mean(symmetric_divergence(one, two), axis=1)
+
+    def balanced_weights(self, targets: Mapping[str, np.ndarray]) -> np.ndarray:
+        """float32 [W]: windows with and without their answer count as much in all."""
+        answered = (targets["answer"][:, 0] > 0).astype(int)
+        counts = np.bincount(answered, minlength=2)
+        return (len(answered) / (2 * counts[answered])).astype(np.float32)
+
+    @property
+    def choices(self) -> Sequence[str]:
+        """From when on no answer is given."""
+        if not self.may_be_silent:
+            return ()
+        told = f"no answer is given where it is worth {self.threshold:.3f} nats more than the best"
+        return [told]
+
+    def tuned_on(self, labelled: Labelled, logits: np.ndarray) -> QA:
+        """With the threshold that gives the best F1; as it is where every question is answered."""
+        if not self.may_be_silent:
+            return self
+        outspoken = dataclasses.replace(self, may_be_silent=False)
+        outputs, margins = outspoken._answer_all(labelled, logits)
+        evaluation = outspoken.judge(labelled.examples, outputs)
+        answerable = np.array([any(several) for several in evaluation.gold])
+        threshold = find_threshold(margins, evaluation.f1, answerable)
+        return dataclasses.replace(self, threshold=threshold)
+
+    def evaluate(self, labelled: Labelled, logits: np.ndarray) -> QAEvaluation:
+        """What logits float32 [W, L, 2] say; the loss is the mean over windows."""
+        outputs, _ = self._answer_all(labelled, logits)
+        losses = [
+            self.loss(
+                logits[i : i + CHUNK],
+                {name: column[i : i + CHUNK] for name, column in labelled.targets.items()},
+            ).numpy()
+            for i in range(0, len(logits), CHUNK)
+        ]
+        loss = float(np.concatenate(losses).mean())
+        return dataclasses.replace(self.judge(labelled.examples, outputs), loss=loss)
+
+    def _answer_all(
+        self, labelled: Labelled, logits: np.ndarray
+    ) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        """What is served to all questions, and float [N]: no answer's worth beyond the best's."""
+        assert isinstance(labelled, LabelledWindows)
+        contexts = labelled.examples.text_pairs or []
+        parts: list[Tensors] = []
+        for first in range(0, len(contexts), CHUNK):
+            limit = min(first + CHUNK, len(contexts))
+            tokens = labelled.tokens(first, limit)
+            of_chunk = logits[labelled.rows(first, limit), : tokens.starts.shape[1]]
+            spans = self._find(tf.constant(of_chunk), tokens)
+            answered = self._quote(spans, tf.constant(contexts[first:limit], tf.string))
+            margin = spans.no_answer - spans.scores[:, 0]
+            parts.append({**answered, "margin": margin})
+        outputs = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        texts = [answer.decode() for answer in outputs["answer"].tolist()]
+        # Objects: an array of fixed width would need the longest answer's room for each.
+        outputs["answer"] = np.array(texts, object)
+        return outputs, outputs.pop("margin").astype(float)
+
+    # ---- served
+    def answer(
+        self,
+        columns: Sequence[tf.Tensor],
+        tokenizer: Tokenizer,
+        max_length: int,
+        forward: Forward,
+    ) -> Tensors:
+        """answer string [B], start, end int32 [B], score float32 [B] to questions and contexts.
+
+        `context[start:end]` is the answer, in code points of the context as sent; without one it
+        is empty and both are -1. The score is the answer's share of the probability of the best
+        `candidates` and of no answer.
+        """
+        questions, contexts = columns
+        windows = window_contexts(tokenizer, questions, contexts, max_length, self.stride)
+        logits = forward_in_groups(forward, windows.inputs, [None, 2])
+        return self._quote(self._find(logits, windows.tokens), contexts)
+
+    def _find(self, logits: tf.Tensor, tokens: ContextTokens) -> BestSpans:
+        return find_best_spans(logits, tokens, self.candidates, self.longest_answer)
+
+    def _quote(self, spans: BestSpans, contexts: tf.Tensor) -> Tensors:
+        shares = tf.nn.softmax(tf.concat([spans.scores, spans.no_answer[:, tf.newaxis]], 1))
+        best = spans.scores[:, 0]
+        silent = best <= NEVER / 2
+        if self.may_be_silent:
+            silent |= spans.no_answer - best > self.threshold
+        start = tf.where(silent, 0, spans.starts[:, 0])
+        length = tf.where(silent, 0, spans.ends[:, 0] - start)
+        # The tokenizer counts invalid bytes as U+FFFD; raw strings would be counted otherwise.
+        with tf.device("CPU:0"):
+            readable = tf.strings.unicode_transcode(contexts, "UTF-8", "UTF-8", errors="replace")
+            answer = tf.strings.substr(readable, start, length, unit="UTF8_CHAR")
+        return {
+            "answer": answer,
+            "start": tf.where(silent, -1, start),
+            "end": tf.where(silent, -1, start + length),
+            "score": tf.where(silent, shares[:, -1], shares[:, 0]),
+        }
+
+    def decode(self, logits: tf.Tensor) -> Tensors:
+        """start_logits, end_logits float32 [B, L]; any value at padding.
+
+        Token ids alone do not tell where in its context a token stands.
+        """
+        logits = tf.cast(logits, tf.float32)
+        return {"start_logits": logits[:, :, 0], "end_logits": logits[:, :, 1]}
+
+    def judge(self, examples: Examples, outputs: Outputs) -> QAEvaluation:
+        """What answers say about labelled examples."""
+        answers = [[answer.text for answer in several] for several in read_answers(examples)]
+        return QAEvaluation(examples.joined(), answers, outputs)
+
+    def costs(self, examples: Examples, outputs: Outputs) -> np.ndarray:
+        """float [N]: 1 - F1; raises ValueError for the answers of another kind of model."""
+        if "answer" not in outputs:
+            raise ValueError(f"it answers {', '.join(sorted(outputs))}, not `answer`")
+        return 1.0 - self.judge(examples, outputs).f1
+
+
+def read_answers(examples: Examples) -> list[list[Answer]]:
+    """The answers of each example; raises UserError for a label that is none, with its row."""
+    answers = []
+    for row, label in enumerate(examples.labels or [], start=1):
+        try:
+            answers.append(load_answers(label))
+        except (ValueError, RecursionError) as error:
+            raise UserError(
+                "a label is not a list of answers",
+                f"{examples.path}, row {row}: {label[:60]!r}: {error}",
+                'write [[start, "answer"]], or [] for none, or give SQuAD\'s JSON',
+            ) from None
+    return answers
+
+
+def _columns(logits: tf.Tensor, batch: Batch) -> tuple[tf.Tensor, tf.Tensor]:
+    """Logits [W, 2, L], NEVER where no answer can be, and the answer's tokens [W, 2]."""
+    first, last = tf.unstack(batch["context"], axis=1)
+    column = tf.range(tf.shape(logits)[1])
+    context = (column >= first[:, tf.newaxis]) & (column <= last[:, tf.newaxis])
+    return tf.transpose(mask_logits(logits, context), [0, 2, 1]), batch["answer"]

@@ -1,0 +1,13 @@
+"""Predicted numbers as a column of a file."""
+
+from __future__ import annotations
+
+from tfpipe.tasks.output_schema import TEXTS, Answers, Names, Outputs, OutputSchema
+
+
+def write_values(found: Outputs, _: Names) -> Answers:
+    """The value in the unit of the training labels."""
+    return {"value": found["value"]}
+
+
+SCHEMA = OutputSchema(TEXTS, ("value",), ("value",), write_values)

@@ -1,0 +1,18 @@
+"""What a report says of `regress` alone, in each of its languages."""
+
+from __future__ import annotations
+
+from tfpipe.tasks.spec import Words
+
+ENGLISH: Words = {
+    "kicker": "Scoring of texts",
+    "headline": (
+        "Gives a text a value; it goes with the gold values at a Pearson correlation of"
+        " {pearson}, and is off by {mae} on average."
+    ),
+}
+CHINESE: Words = {
+    "kicker": "文本评分",
+    "headline": ("给文本打分：与人工分值的皮尔逊相关系数为 {pearson}，平均相差 {mae}。"),
+}
+WORDS = {"en": ENGLISH, "zh": CHINESE}

@@ -1,0 +1,154 @@
+"""A number for each text, or pair of texts."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import tensorflow as tf
+
+from tfpipe.config import TrainConfig
+from tfpipe.data.encode import Labelled
+from tfpipe.data.read import Examples, show_few
+from tfpipe.errors import UserError
+from tfpipe.model.head import Head
+from tfpipe.tasks.losses import LossSettings
+from tfpipe.tasks.regress.evaluation import RegressEvaluation
+from tfpipe.tasks.sequence import SequenceTask
+from tfpipe.tasks.task import Batch, LabelSummary, Outputs
+
+
+@dataclass(frozen=True)
+class Regress(SequenceTask):
+    """Least squares on standardised labels; what is served is in the data file's own unit.
+
+    mean, deviation: of the training labels; long_text: what is read of a text that is longer than
+    the room.
+    """
+
+    mean: float = 0.0
+    deviation: float = 1.0
+    long_text: str = "head"
+
+    name: ClassVar[str] = "regress"
+    target: ClassVar[str] = "value"
+    optional_label: ClassVar[bool] = False
+    label_names: ClassVar[Sequence[str]] = ("value",)
+
+    @property
+    def unit(self) -> float:
+        return self.deviation
+
+    @classmethod
+    def check(cls, examples: Examples, to_learn: bool) -> None:
+        """Labels are finite numbers; those of train differ."""
+        labels = examples.labels or []
+        wrong = [row for row, label in enumerate(labels, 1) if _as_number(label) is None]
+        if wrong:
+            raise UserError(
+                f"{len(wrong)} of {len(labels)} labels are not numbers",
+                f"{examples.path}, rows {show_few(wrong)}: {labels[wrong[0] - 1]!r}",
+                "write them as 3.5 or 1e3, without unit or thousands separator, or use another"
+                " --task",
+            )
+        if to_learn and len({*map(float, labels)}) == 1:
+            raise UserError(
+                "all labels are the same number, so there is nothing to learn",
+                f"{labels[0]!r} in all {len(labels)} rows of {examples.path}",
+                "check the label column, or add examples with other values",
+            )
+
+    @classmethod
+    def describe_labels(cls, parts: Sequence[Examples]) -> LabelSummary:
+        """The range and the mean of the numbers."""
+        numbers = [float(label) for part in parts for label in part.labels or ()]
+        value = {"least": min(numbers), "most": max(numbers), "mean": sum(numbers) / len(numbers)}
+        ends = f"from {value['least']:g} to {value['most']:g}"
+        return LabelSummary(
+            "labels", f"The labels lie {ends}, {value['mean']:g} on average.", value
+        )
+
+    @classmethod
+    def names_in(cls, label: str) -> Sequence[str]:
+        """None: a number names nothing."""
+        return ()
+
+    @classmethod
+    def from_labels(cls, labels: Sequence[str], config: TrainConfig | None = None) -> Regress:
+        """The task with mean and standard deviation of these numbers."""
+        values = np.array([*map(float, labels)])
+        # All equal happens to a cut of few rows only; any unit will do then.
+        long_text = config.long_text if config else "head"
+        return cls(float(values.mean()), float(values.std()) or 1.0, long_text)
+
+    @classmethod
+    def restore(cls, label_names: Sequence[str], settings: Mapping[str, Any]) -> Regress:
+        """The task of a model's folder, with mean and deviation of what it was trained on."""
+        return cls(**{name: value for name, value in settings.items() if name != "task"})
+
+    @property
+    def head(self) -> Head:
+        """One column."""
+        return Head("sequence", "regression", {"task": self.name, **dataclasses.asdict(self)})
+
+    def gold(self, examples: Examples) -> np.ndarray:
+        """float32 [N]: the numbers as they stand in the file."""
+        self.check(examples, to_learn=False)
+        return np.array([*map(float, examples.labels or [])], np.float32)
+
+    def loss(self, logits: tf.Tensor, batch: Batch) -> tf.Tensor:
+        """Squared error in squared deviations of the training labels, float32 [B]."""
+        target = (tf.cast(batch["value"], tf.float32) - self.mean) / self.deviation
+        return tf.square(tf.cast(logits, tf.float32)[:, 0] - target)
+
+    def training_loss(self, logits: tf.Tensor, batch: Batch, settings: LossSettings) -> tf.Tensor:
+        """The same; the configuration refuses other losses."""
+        return self.loss(logits, batch)
+
+    def divergence(self, logits: tf.Tensor, other: tf.Tensor, batch: Batch) -> tf.Tensor:
+        """Refused by the configuration: one number is no distribution."""
+        raise ValueError("numbers have no divergence")
+
+    def balanced_weights(self, targets: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Refused by the configuration: numbers are no classes."""
+        raise ValueError("numbers have no balanced weights")
+
+    def tuned_on(self, labelled: Labelled, logits: np.ndarray) -> Regress:
+        """The task itself: nothing is chosen on dev."""
+        return self
+
+    def decode(self, logits: tf.Tensor) -> dict[str, tf.Tensor]:
+        """value float32 [B], in the file's unit, of logits [B, 1]."""
+        return {"value": tf.cast(logits, tf.float32)[:, 0] * self.deviation + self.mean}
+
+    def evaluate(self, labelled: Labelled, logits: np.ndarray) -> RegressEvaluation:
+        """What logits float32 say about labelled examples."""
+        targets, pooled = self.example_targets(labelled), tf.constant(self.pooled(labelled, logits))
+        value = self.decode(pooled)["value"].numpy()
+        loss = tf.reduce_mean(self.loss(pooled, targets))
+        gold = targets["value"]
+        return RegressEvaluation(labelled.examples.joined(), gold, value, float(loss))
+
+    def judge(self, examples: Examples, outputs: Outputs) -> RegressEvaluation:
+        """What served answers say about labelled examples."""
+        gold, value = self.gold(examples), outputs["value"]
+        loss = float((((value - gold) / self.deviation) ** 2).mean())
+        return RegressEvaluation(examples.joined(), gold, value, loss)
+
+    def costs(self, examples: Examples, outputs: Outputs) -> np.ndarray:
+        """float [N]: how far each value lies from the label."""
+        if "value" not in outputs:
+            raise ValueError(f"it gives {', '.join(outputs)} and no value")
+        return np.abs(outputs["value"].astype(float) - self.gold(examples))
+
+
+def _as_number(label: str) -> float | None:
+    try:
+        value = float(label)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) and "_" not in label else None

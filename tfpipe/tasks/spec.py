@@ -1,0 +1,127 @@
+"""The specification of a task: all that the rest of the tree asks of it.
+
+Command lines read it for --help, so it imports nothing heavy: what needs numpy or TensorFlow is
+named by a `Reference` and imported at first use.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tfpipe.tasks.task import Task
+
+Words = Mapping[str, "str | tuple[str, str]"]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """An object by its module and name, imported at first use."""
+
+    module: str
+    name: str
+
+    def load(self) -> Any:
+        """Import the module and return the object."""
+        return getattr(importlib.import_module(self.module), self.name)
+
+
+@dataclass(frozen=True)
+class FileFormat:
+    """A file format that only one task reads, without columns.
+
+    Attributes:
+        ending: With the dot, such as `.conll`.
+        read: `(path, labelled) -> Examples`.
+        stream: `(path) -> Rows`, the texts alone, for prediction.
+        has_labels: `(path) -> bool`, whether there is something to learn from.
+    """
+
+    ending: str
+    read: Reference
+    stream: Reference
+    has_labels: Reference
+
+
+@dataclass(frozen=True)
+class HubEntry:
+    """How transformers and the model hub name the task.
+
+    Attributes:
+        pipeline: The hub's pipeline tag.
+        model_class: The transformers class that loads the model.
+        reading: How to read that class's logits; a template over `defaults` and the settings that
+            the model's config.json keeps of the task.
+        defaults: Values for settings that a model does not keep.
+        inputs: What the model reads, where that is not `texts` or `pairs of texts`.
+    """
+
+    pipeline: str
+    model_class: str
+    reading: str
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    inputs: str | None = None
+
+
+@dataclass(frozen=True)
+class TaskSpec:
+    """One task.
+
+    Attributes:
+        name: As on the command line.
+        task: The class that implements tasks.task.Task.
+        metrics: The metrics on dev by name, `max` or `min` for which way each gets better. The
+            first chooses the best epoch unless `--best-by` names another.
+        optional_metrics: Further metrics that only some models have.
+        schema: The tasks.output_schema.OutputSchema of its served answers.
+        compare: `(evaluation_a, evaluation_b) -> tasks.paired.Pair`.
+        verb: The verb of serving.client that asks such a model.
+        hub: Names for the model card.
+        words: By language, `en` and `zh`: the report's sentences about this task, by the names
+            that they have in report/wording/, which they replace. `kicker` and `headline` have
+            defaults there.
+        inapplicable: Settings of training that mean nothing to the task, and why.
+        file_format: The format that only this task reads.
+        recognise: `(labels, pairs) -> Recognition | None` for doctor: whether a file's labels look
+            like this task's; None for a task that is never guessed.
+        columns_noun: What the columns of the head are; None where they name nothing.
+        labels_from_data: Whether label names are those of the data; else they are the task's own.
+        always_windows: Whether long inputs are read in windows whatever --long-text says.
+    """
+
+    name: str
+    task: Reference
+    metrics: Mapping[str, str]
+    schema: Reference
+    compare: Reference
+    verb: str
+    hub: HubEntry
+    words: Mapping[str, Words]
+    optional_metrics: Mapping[str, str] = field(default_factory=dict)
+    inapplicable: Mapping[str, str] = field(default_factory=dict)
+    file_format: FileFormat | None = None
+    recognise: Reference | None = None
+    columns_noun: str | None = "labels"
+    always_windows: bool = False
+    labels_from_data: bool = True
+
+    @property
+    def task_class(self) -> type[Task]:
+        """The class of the task; imports TensorFlow."""
+        return self.task.load()
+
+
+@dataclass(frozen=True)
+class Recognition:
+    """Labels that look like a task's.
+
+    Attributes:
+        sentence: Why, and what to do.
+        certain: Whether the file is to be read for that task.
+    """
+
+    sentence: str
+    certain: bool = True

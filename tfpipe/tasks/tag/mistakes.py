@@ -1,0 +1,59 @@
+"""Wrong and missed entities with their surroundings in the text."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from tfpipe.data.spans import Span
+from tfpipe.tasks.evaluation import MOST_MISTAKES, Mistake
+from tfpipe.tasks.excerpts import GOLD, PREDICTED, Mark, excerpt
+from tfpipe.tasks.sections import MistakeRow, Mistakes
+
+if TYPE_CHECKING:
+    from tfpipe.tasks.tag.evaluation import TagEvaluation
+
+MOST_MISSED = 10
+
+
+def show_mistakes(evaluation: TagEvaluation) -> Mistakes:
+    """Wrong entities, the surest first, and behind them some that were missed."""
+    every = evaluation.mistakes(most=10**9)
+    wrong = [mistake for mistake in every if mistake.predicted]
+    missed = [mistake for mistake in every if not mistake.predicted]
+    shown = wrong[:MOST_MISTAKES] + missed[:MOST_MISSED]
+    known: dict[str, list[tuple[Span, int]]] = {mistake.text: [] for mistake in shown}
+    columns = (evaluation.texts, evaluation.gold, evaluation.predicted)
+    for text, gold, found in zip(*columns, strict=True):
+        if text in known:
+            known[text] += [(span, GOLD) for span in gold]
+            known[text] += [(span, PREDICTED) for span, _ in found]
+    rows = []
+    for mistake in shown:
+        marks = [
+            Mark(span.start, span.end, kind)
+            for span, kind in known[mistake.text]
+            if _told(span, mistake.text) in (mistake.gold if kind == GOLD else mistake.predicted)
+        ]
+        score = mistake.score if mistake.predicted else None
+        pieces = excerpt(mistake.text, marks)
+        rows.append(MistakeRow(mistake.text, mistake.gold, mistake.predicted, score, "", pieces))
+    causes = Counter(_cause(mistake) for mistake in every)
+    return Mistakes(rows, len(every), "entities", causes)
+
+
+def _told(span: Span, text: str) -> str:
+    return f"{span.type}: {text[span.start : span.end]}"
+
+
+def _cause(mistake: Mistake) -> str:
+    """What is wrong with an entity: `missed`, `invented`, `type`, `limits` or `both`."""
+    if not mistake.predicted:
+        return "missed"
+    if not mistake.gold:
+        return "invented"
+    kind, _, words = mistake.predicted.partition(": ")
+    gold_kind, _, gold_words = mistake.gold.partition(": ")
+    if words == gold_words:
+        return "type"
+    return "limits" if kind == gold_kind else "both"

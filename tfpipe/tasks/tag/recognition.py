@@ -1,0 +1,25 @@
+"""Labels that are lists of entities."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from tfpipe.data.spans import parse_spans
+from tfpipe.errors import UserError
+from tfpipe.tasks.recognition import shortest_example
+from tfpipe.tasks.spec import Recognition
+
+
+def recognise(labels: Collection[str], pairs: bool) -> Recognition | None:
+    """Recognise `[[start, end, "type"], ...]` as label of single texts."""
+    if pairs or not all(map(_is_spans, labels)):
+        return None
+    shown = shortest_example(labels)
+    return Recognition(f"The labels look like entities in JSON, such as {shown}: --task tag.")
+
+
+def _is_spans(label: str) -> bool:
+    try:
+        return label.startswith("[") and parse_spans(label) is not None
+    except UserError:
+        return False

@@ -1,0 +1,310 @@
+"""Entities in a text: the words of which each is a part, as BIO tags."""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import tensorflow as tf
+
+from tfpipe.config import TrainConfig
+from tfpipe.data.encode import Labelled
+from tfpipe.data.read import Examples
+from tfpipe.data.schemes import split_tag
+from tfpipe.data.spans import Span, parse_spans
+from tfpipe.data.tokenizer import Tokenizer
+from tfpipe.errors import UserError
+from tfpipe.model.head import Head
+from tfpipe.tasks.losses import LossSettings, cross_entropy, focal, symmetric_divergence
+from tfpipe.tasks.tag.entities import decode_entities
+from tfpipe.tasks.tag.evaluation import TagEvaluation
+from tfpipe.tasks.tag.labelled_words import NO_WORD, LabelledWords, label_words
+from tfpipe.tasks.tag.words import Words, find_words
+from tfpipe.tasks.task import Batch, Forward, LabelSummary, Outputs, Tensors
+
+# Rows that are decoded at once.
+ROWS = 256
+
+
+class Tag:
+    """Tagging with softmax and cross-entropy of each word's first token; legal BIO alone.
+
+    label_names: O, and B- and I- of every entity type, in any order.
+    """
+
+    name: ClassVar[str] = "tag"
+    optional_label: ClassVar[bool] = False
+    unit = 1.0
+
+    def __init__(self, label_names: Sequence[str]):
+        self.label_names = list(label_names)
+        self._column = {name: i for i, name in enumerate(self.label_names)}
+        tags = [split_tag(name) for name in self.label_names]
+        self.types = sorted({tag.type for tag in tags if tag is not None and tag.type})
+        # The order in which tags are decoded: see entities.py.
+        self._decoded = ["O", *(f"B-{t}" for t in self.types), *(f"I-{t}" for t in self.types)]
+        if sorted(self._decoded) != sorted(self.label_names) or not self.types:
+            raise UserError(
+                "the model's labels are no BIO tags",
+                ", ".join(map(repr, self.label_names[:8])),
+                "give a model whose labels are O, and B- and I- of every type",
+            )
+
+    # ---- before there is a model
+
+    @classmethod
+    def check(cls, examples: Examples, to_learn: bool) -> None:
+        """Labels are entities, sorted and apart, within their texts; train must have some."""
+        if examples.text_pairs is not None:
+            raise UserError(
+                "a tagger reads single texts",
+                f"{examples.path}, columns {examples.columns.text!r},"
+                f" {examples.columns.text_pair!r}",
+                "leave out --text-pair, or rename the second column",
+            )
+        spans = _parse_all(examples)
+        if to_learn and not any(spans):
+            raise UserError(
+                "there are no entities, so there is nothing to learn",
+                f"{len(spans)} texts of {examples.path}",
+                "mark the entities of some texts",
+            )
+
+    @classmethod
+    def names_in(cls, label: str) -> Sequence[str]:
+        """The types of the entities."""
+        return sorted({span.type for span in parse_spans(label)})
+
+    @classmethod
+    def show_label(cls, text: str, label: str) -> str:
+        """The entities: `person: Ann Lee, place: Rome`."""
+        spans = parse_spans(label, text)
+        return ", ".join(f"{span.type}: {text[span.start : span.end]}" for span in spans)
+
+    @classmethod
+    def describe_labels(cls, parts: Sequence[Examples]) -> LabelSummary:
+        """How many entities there are of each type."""
+        labels = [label for part in parts for label in part.labels or ()]
+        counts = Counter(span.type for label in labels for span in parse_spans(label))
+        shown = ", ".join(f"{kind} {count:,}" for kind, count in counts.most_common(20))
+        more = f" and {len(counts) - 20} more types" if len(counts) > 20 else ""
+        held = f"It holds {len(labels):,} sentences with {counts.total():,} entities"
+        value = {"sentences": len(labels), "entities": dict(counts.most_common())}
+        return LabelSummary("entities", f"{held}: {shown}{more}.", value)
+
+    @classmethod
+    def from_labels(cls, labels: Sequence[str], config: TrainConfig | None = None) -> Tag:
+        """The task over the types that occur: O, then B- and I- of each, types in sorted order."""
+        types = sorted({kind for label in set(labels) for kind in cls.names_in(label)})
+        return cls(["O", *(f"{letter}-{kind}" for kind in types for letter in "BI")])
+
+    @classmethod
+    def inputs(cls, pairs: bool) -> Sequence[str]:
+        """`text`."""
+        return ("text",)
+
+    # ---- into a model's folder and back
+
+    @classmethod
+    def restore(cls, label_names: Sequence[str], settings: Mapping[str, Any]) -> Tag:
+        """The task of a model's folder."""
+        return cls(label_names)
+
+    @property
+    def head(self) -> Head:
+        """A column of logits a tag, for every token."""
+        return Head("token", None, {"task": self.name})
+
+    # ---- training
+
+    def refuse_unknown(self, examples: Examples) -> None:
+        """Raise UserError for entity types that the model has no tags for."""
+        self._parse_known(examples)
+
+    def label(self, examples: Examples, tokenizer: Tokenizer, max_length: int) -> LabelledWords:
+        """The examples as the model reads them, with their words and tags."""
+        spans = self._parse_known(examples)
+        return label_words(examples, spans, self._column, tokenizer, max_length)
+
+    def _parse_known(self, examples: Examples) -> list[list[Span]]:
+        spans = _parse_all(examples)
+        unknown = sorted({s.type for row in spans for s in row} - set(self.types))
+        if unknown:
+            raise UserError(
+                f"{examples.path} has entities that the model was not trained on",
+                ", ".join(map(repr, unknown[:5])) + (" and more" if len(unknown) > 5 else ""),
+                "remove them, mend their types, or add such examples to train",
+            )
+        return spans
+
+    def notes(self, labelled: Labelled) -> list[str]:
+        """Entities that cannot be learnt as they stand."""
+        assert isinstance(labelled, LabelledWords)
+        notes = []
+        total = sum(map(len, _parse_all(labelled.examples)))
+        if labelled.cut:
+            notes.append(
+                f"{labelled.cut:,} of {total:,} entities lie behind --max-length, wholly or in"
+                " part, and cannot be found"
+            )
+        if labelled.torn:
+            notes.append(
+                f"{labelled.torn:,} of {total:,} entities begin or end inside a word, as the"
+                " tokenizer divides the text; whole words are tagged"
+            )
+        return notes
+
+    def loss(self, logits: tf.Tensor, batch: Batch) -> tf.Tensor:
+        """The mean over its words of cross-entropy in nats, float32 [B]; 0 for a text of none.
+
+        logits: [B, L, K]; `tags`: int32 [B, any], cut or filled up to the batch's L.
+        """
+        gold, is_word = _fit(batch["tags"], logits)
+        return _mean_of_words(cross_entropy(logits, gold), is_word)
+
+    def training_loss(self, logits: tf.Tensor, batch: Batch, settings: LossSettings) -> tf.Tensor:
+        """What training minimises, float32 [B]; dev is looked at with the plain loss."""
+        gold, is_word = _fit(batch["tags"], logits)
+        if settings.focal_gamma is not None:
+            return _mean_of_words(focal(logits, gold, settings.focal_gamma), is_word)
+        return _mean_of_words(cross_entropy(logits, gold, settings.label_smoothing), is_word)
+
+    def divergence(self, logits: tf.Tensor, other: tf.Tensor, batch: Batch) -> tf.Tensor:
+        """How far two answers to the same texts lie apart, float32 [B]: the mean over words."""
+        _, is_word = _fit(batch["tags"], logits)
+        return _mean_of_words(symmetric_divergence(logits, other), is_word)
+
+    def balanced_weights(self, targets: Mapping[str, np.ndarray]) -> np.ndarray:
+        """float32 [N]: the mean over a text's words of words / (K * count of the word's tag)."""
+        gold = targets["tags"]
+        is_word = gold != NO_WORD
+        counts = np.bincount(gold[is_word], minlength=len(self.label_names))
+        balanced = is_word.sum() / (len(self.label_names) * np.maximum(counts, 1))
+        weights = np.where(is_word, balanced[np.where(is_word, gold, 0)], 0.0).sum(axis=1)
+        return (weights / np.maximum(is_word.sum(axis=1), 1)).astype(np.float32)
+
+    @property
+    def choices(self) -> Sequence[str]:
+        """Nothing is chosen on dev."""
+        return ()
+
+    def tuned_on(self, labelled: Labelled, logits: np.ndarray) -> Tag:
+        """The task itself: nothing is chosen on dev."""
+        return self
+
+    def evaluate(self, labelled: Labelled, logits: np.ndarray) -> TagEvaluation:
+        """What logits float32 [N, L, K] say about labelled examples.
+
+        L: that of the longest text or more; values behind a text's tokens are not looked at.
+        """
+        assert isinstance(labelled, LabelledWords)
+        losses, parts = [np.zeros(0)], []
+        for first in range(0, len(labelled.encoded), ROWS):
+            limit = min(first + ROWS, len(labelled.encoded))
+            width = int(labelled.encoded.lengths[first:limit].max(initial=1))
+            part = tf.constant(logits[first:limit, :width])
+            tags = tf.constant(labelled.targets["tags"][first:limit])
+            losses.append(self.loss(part, {"tags": tags}).numpy())
+            found = self._compiled(part, labelled.words(first, limit))
+            parts.append({name: values.numpy() for name, values in found.items()})
+        outputs = {name: _stack([part[name] for part in parts], name) for name in parts[0]}
+        loss = float(np.concatenate(losses).mean())
+        return self._evaluation(labelled.examples, outputs, loss)
+
+    # ---- served
+
+    def answer(
+        self,
+        columns: Sequence[tf.Tensor],
+        tokenizer: Tokenizer,
+        max_length: int,
+        forward: Forward,
+    ) -> Tensors:
+        """entity string, start and end int32, score float32, [B, E] of texts, string [B].
+
+        E: the most entities of a text. start, end: code points of the text as sent, end exclusive.
+        Places not used hold "" and -1. Entities behind `max_length` tokens are not found.
+        """
+        (text,) = columns
+        batch = tokenizer(text, None, max_length)
+        kept = tf.reduce_sum(batch["attention_mask"], axis=1) - 2
+        return self.find_entities(forward(batch), find_words(tokenizer, text, kept))
+
+    def decode(self, logits: tf.Tensor) -> Tensors:
+        """label string [B, L], the likeliest tag of each token, and scores float32 [B, L, K].
+
+        Which tokens begin words is not known here, so these tags may break BIO.
+        """
+        scores = tf.nn.softmax(tf.cast(logits, tf.float32))
+        label = tf.gather(tf.constant(self.label_names), tf.argmax(scores, axis=-1))
+        return {"label": label, "scores": scores}
+
+    def find_entities(self, logits: tf.Tensor, words: Words) -> Tensors:
+        """The entities of the best legal tags, as in `answer`; logits: float32 [B, L, K]."""
+        order = [self._column[name] for name in self._decoded]
+        logits = tf.gather(tf.cast(logits, tf.float32), words.token, batch_dims=1)
+        return decode_entities(tf.gather(logits, order, axis=-1), words, self.types)
+
+    @functools.cached_property
+    def _compiled(self) -> Callable[[tf.Tensor, Words], Tensors]:
+        """`find_entities` as a graph: its loops would crawl step by step."""
+        logits = tf.TensorSpec([None, None, len(self.label_names)], tf.float32)
+        places = [tf.TensorSpec([None, None], dtype) for dtype in (tf.bool, *[tf.int32] * 3)]
+        return tf.function(self.find_entities, [logits, Words(*places)], autograph=False)
+
+    def judge(self, examples: Examples, outputs: Outputs) -> TagEvaluation:
+        """What served answers say about labelled examples; their loss is not known."""
+        return self._evaluation(examples, outputs, float("nan"))
+
+    def costs(self, examples: Examples, outputs: Outputs) -> np.ndarray:
+        """float [N]: entities that are missed or wrong."""
+        if not {"entity", "start", "end", "score"} <= set(outputs):
+            raise ValueError(f"it gives {', '.join(outputs)} and no entities")
+        right, found, gold = self.judge(examples, outputs).counts.T
+        return (found + gold - 2 * right).astype(float)
+
+    def _evaluation(self, examples: Examples, outputs: Outputs, loss: float) -> TagEvaluation:
+        return TagEvaluation(examples.texts, self.types, _parse_all(examples), outputs, loss)
+
+
+def _parse_all(examples: Examples) -> list[list[Span]]:
+    """The entities of each example; raises UserError with the row of the first bad label."""
+    rows = zip(examples.labels or (), examples.texts, strict=True)
+    return [
+        parse_spans(label, text, f"{examples.path}, row {number}")
+        for number, (label, text) in enumerate(rows, start=1)
+    ]
+
+
+def _fit(gold: tf.Tensor, logits: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Gold as wide as the batch, int32 [B, L], 0 where no word is; bool [B, L], where one is."""
+    width = tf.shape(logits)[1]
+    gold = gold[:, :width]
+    missing = width - tf.shape(gold)[1]
+    gold = tf.pad(gold, [[0, 0], [0, missing]], constant_values=NO_WORD)
+    is_word = gold != NO_WORD
+    return tf.where(is_word, gold, 0), is_word
+
+
+def _mean_of_words(costs: tf.Tensor, is_word: tf.Tensor) -> tf.Tensor:
+    total = tf.reduce_sum(tf.where(is_word, costs, 0.0), axis=1)
+    return total / tf.maximum(tf.reduce_sum(tf.cast(is_word, tf.float32), axis=1), 1.0)
+
+
+def _stack(parts: Sequence[np.ndarray], name: str) -> np.ndarray:
+    """Parts [n, e] of several widths as one array [N, E], filled up; bytes become strings."""
+    unused: Any = b"" if name == "entity" else -1
+    width = max(part.shape[1] for part in parts)
+    whole = np.concatenate(
+        [
+            np.pad(part, [(0, 0), (0, width - part.shape[1])], constant_values=unused)
+            for part in parts
+        ]
+    )
+    if name != "entity":
+        return whole
+    names = [value.decode() for value in whole.ravel().tolist()]
+    return np.array(names, np.str_).reshape(whole.shape)

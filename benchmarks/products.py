@@ -168,7 +168,7 @@ def main() -> None:
             ordered = sorted(starts, key=lambda start: counts[start : start + size].sum())
             start = ordered[len(ordered) // 2]
             tokens = int(counts[start : start + size].sum())
-            products = list_products(model.bert.config, size, tokens)
+            products = list_products(model.config, size, tokens)
             calls = {"ours": our_answer(Path(name, "bfloat16", "1"), texts[start : start + size])}
             calls |= {kind: build(products, kind, np.random.default_rng(1)) for kind in KINDS}
             rounds = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -100,6 +101,13 @@ def test_tf_classes_of_transformers_enter_in_the_model_package() -> None:
     }
     # The doctor's process looks which Keras they see.
     assert users == {"checkpoint.py", "head.py", "import_libraries.py"}
+
+
+def test_the_model_package_alone_reads_the_transformers_model() -> None:
+    for folder in ("tfpipe", "tuning"):
+        for path in (ROOT / folder).rglob("*.py"):
+            if "model" not in path.relative_to(ROOT).parts:
+                assert not re.search(r"\.bert\b", path.read_text(encoding="utf-8")), path
 
 
 VERBS = ["tfpipe.train", "tfpipe.evaluate", "tfpipe.predict", "tfpipe.export", "tfpipe.doctor"]

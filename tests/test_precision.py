@@ -75,7 +75,7 @@ def test_padding_says_nothing(precision: str) -> None:
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 def test_training_learns(precision: str) -> None:
     model = make_model(precision)
-    optimizer = make_optimizer(LinearWarmupDecay(3e-3, 1, 30), 0.01, model.bert)
+    optimizer = make_optimizer(LinearWarmupDecay(3e-3, 1, 30), 0.01, model)
     scale = LossScale() if precision == "float16" else None
     strategy = tf.distribute.get_strategy()
     task = Classify(["a", "b"])

@@ -79,7 +79,7 @@ def test_each_task_has_its_pictures(task: str, tmp_path: Path) -> None:
 
 
 def test_bars_are_as_long_as_their_values() -> None:
-    figure = bars_figure([Bar("a", 1.0, "9"), Bar("公司 $x$", 0.5, "7"), Bar("c", 0.0, "1")], "F1")
+    figure = bars_figure([Bar("a", 1.0, "9"), Bar("cost $x$", 0.5, "7"), Bar("c", 0.0, "1")], "F1")
     red, green, blue = np.moveaxis(pixels(figure).astype(int), -1, 0)
     rows = ((blue > red + 60) & (blue > green + 30)).sum(axis=1)
     lengths = sorted(set(rows[rows > 50].tolist()))

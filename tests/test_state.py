@@ -25,9 +25,9 @@ def fresh_state(folder: Path, name: str = "one_device", **settings: object) -> t
     """A state of fresh random weights, and all variables that it must bring back."""
     strategy, _ = make_strategy(name, 0)
     with strategy.scope():
-        model = make_tiny(["a", "b"], ["some words", "and more words"]).bert
+        model = make_tiny(["a", "b"], ["some words", "and more words"])
         optimizer = make_optimizer(LinearWarmupDecay(1e-3, 1, 10), 0.01, model)
-    state = State(folder, model=model, optimizer=optimizer, **settings)  # type: ignore[arg-type]
+    state = State(folder, model=model.trackable, optimizer=optimizer, **settings)  # type: ignore[arg-type]
     return state, [*model.weights, *optimizer.weights]
 
 

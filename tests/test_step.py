@@ -50,7 +50,7 @@ def train_steps(folder: Path, strategy_name: str, parts: int, weight: float = 3.
     tf_keras.utils.set_random_seed(7)
     with strategy.scope():
         model = make_tiny(task.label_names, examples.texts, dropout=0.0)
-        optimizer = make_optimizer(LinearWarmupDecay(1e-4, 2, STEPS), 0.01, model.bert)
+        optimizer = make_optimizer(LinearWarmupDecay(1e-4, 2, STEPS), 0.01, model)
     encoded = encode(examples, model.tokenizer, 16)
     # 150 rows in batches of 15: no batch divides evenly over 2 replicas or 4 parts.
     plans = [
@@ -249,7 +249,7 @@ def test_scale_and_average_under_a_strategy(name: str) -> None:
     strategy = strategy_of(name)
     with strategy.scope():
         model = make_model()
-        optimizer = make_optimizer(LinearWarmupDecay(1e-2, 1, 10), 0.01, model.bert)
+        optimizer = make_optimizer(LinearWarmupDecay(1e-2, 1, 10), 0.01, model)
         scale = LossScale(start=2.0**64)
         variables = model.bert.trainable_variables
         average = AveragedWeights(variables, 0.9)

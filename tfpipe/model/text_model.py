@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,9 @@ from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.model.encoder import Encoder, Seeds, UnsupportedBert
 from tfpipe.model.head import Head
 from tfpipe.model.layout import KernelTransform, Stored, lay_out
+
+# transformers' names of variables.
+LAYER = re.compile(r"/encoder/layer_\._(\d+)/")
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,13 @@ class TextModel:
     def layers(self) -> Sequence[Any]:
         """The transformer layers, the lowest first."""
         return self.backbone.encoder.layer
+
+    def depth_of(self, name: str) -> int:
+        """The place of a variable of this name: 0 for embeddings, 1 to N for the N layers from
+        below, N + 1 for pooler, head and what is none of these."""
+        if layer := LAYER.search(name):
+            return 1 + int(layer.group(1))
+        return 0 if "/embeddings/" in name else 1 + len(self.layers)
 
     def dropout_layers(self) -> Iterator[Any]:
         """Yield the Keras dropout layers, in an order that is equal for equal architectures."""

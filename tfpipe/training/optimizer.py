@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
-import tf_keras
-
+from tfpipe.model.text_model import TextModel
 from tfpipe.training.adam import LayerwiseAdam
 from tfpipe.training.schedules import Schedule
 
 NO_DECAY = ["bias", "LayerNorm"]
-LAYER = re.compile(r"/encoder/layer_\._(\d+)/")
-HEAD = re.compile(r"/pooler/|(^|/)(classifier|qa_outputs)/")
 
 
-def rate_factors(layers: int, layer_decay: float, head_factor: float) -> Callable[[str], float]:
-    """The factor of the peak rate for a variable's name, in a BERT of so many layers.
+def rate_factors(
+    model: TextModel, layer_decay: float, head_factor: float
+) -> Callable[[str], float]:
+    """The factor of the peak rate for the name of a model's variable.
 
     The last layer has 1, each layer below it `layer_decay` times that of the one above, the
     embeddings come below the first layer; pooler and head have `head_factor`. Source: Howard and
     Ruder 2018, section 3.2 (https://arxiv.org/abs/1801.06146); Sun et al. 2019, section 5.3.4
     (https://arxiv.org/abs/1905.05583).
     """
+    top = len(model.layers)
 
     def factor_of(name: str) -> float:
-        if HEAD.search(name):
-            return head_factor
-        if layer := LAYER.search(name):
-            return layer_decay ** (layers - 1 - int(layer.group(1)))
-        return layer_decay**layers if "/embeddings/" in name else 1.0
+        depth = model.depth_of(name)
+        return head_factor if depth > top else layer_decay ** (top - depth)
 
     return factor_of
 
@@ -42,7 +38,7 @@ def is_decayed(name: str) -> bool:
 def make_optimizer(
     schedule: Schedule,
     weight_decay: float,
-    model: tf_keras.Model,
+    model: TextModel,
     layer_decay: float = 1.0,
     head_rate: float | None = None,
 ) -> LayerwiseAdam:
@@ -54,7 +50,7 @@ def make_optimizer(
     """
     head_factor = 1.0 if head_rate is None else head_rate / schedule.peak
     optimizer = LayerwiseAdam(
-        rate_factors(model.config.num_hidden_layers, layer_decay, head_factor),
+        rate_factors(model, layer_decay, head_factor),
         learning_rate=schedule,
         weight_decay_rate=weight_decay,
         epsilon=1e-6,

@@ -113,6 +113,7 @@ def train(config: TrainConfig) -> Run:
         f"model: {config.model}, {model.parameters:,} parameters,"
         f" {len(task.label_names)} labels, products in {config.precision}"
     )
+    tell(f"weights: {model.origin}")
 
     # ---- the texts as the model reads them, and what their owner should know
     sets = [task.label(part, model.tokenizer, config.max_length) for part in parts]

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as as_bytes
 from transformers import (
     BertConfig,
@@ -22,11 +21,11 @@ from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.errors import UserError
 from tfpipe.io.atomic import write_text
 from tfpipe.model.head import Head
+from tfpipe.model.load_weights import load_weights
+from tfpipe.model.stored_weights import WEIGHTS, StoredWeights, open_weights
 from tfpipe.model.text_model import TextModel
 
-WEIGHTS = ("model.safetensors", "tf_model.h5")
 PICKLES = ("pytorch_model.bin", "*.pkl", "*.pickle", "*.pt", "*.ckpt")
-WORD_EMBEDDINGS = ("bert.embeddings.word_embeddings.weight", "embeddings.word_embeddings.weight")
 
 
 def load(
@@ -35,29 +34,26 @@ def load(
     """The model of a folder.
 
     label_names: the labels to learn, K of them, with `head` or one for a label a text; None takes
-    labels and head as config.json tells them. A head of another kind or size starts fresh. Raises
-    UserError for a folder without BERT weights, for pickled weights, for remote code, and when
-    vocabulary and embedding differ.
+    labels and head as config.json tells them, with the weights of both from the file. Otherwise a
+    head of another kind or size and a pooler that the file does not hold start fresh. Raises
+    UserError for a folder without BERT weights, for weights that do not fit config.json, for
+    pickled weights, for remote code, and when vocabulary and embedding differ.
     """
     settings = read_settings(folder)
     tokenizer = Tokenizer.from_folder(folder)
-    _check_sizes(folder, settings, tokenizer)
     config = BertConfig.from_pretrained(folder)
+    stored_head, complete = Head.of(config), label_names is None
     if label_names is None:
         id2label = config.id2label or {}
         label_names = [id2label[column] for column in range(config.num_labels)]
-        head = head or Head.of(config)
+        head = head or stored_head
     head = head or Head()
     _describe(config, label_names, head)
-    try:
-        bert = head.tf_class.from_pretrained(
-            folder, config=config, ignore_mismatched_sizes=True, local_files_only=True
-        )
-    except (OSError, ValueError, SafetensorError) as error:
-        raise UserError(
-            "the model's weights cannot be loaded", f"{folder}: {error}", "download it again"
-        ) from None
-    return TextModel(bert, tokenizer, list(label_names), head=head)
+    with open_weights(folder) as stored:
+        _check_vocabulary(folder, settings, tokenizer, stored)
+        bert = _construct(config, head)
+        origin = load_weights(bert, stored, complete, head.kind == stored_head.kind)
+    return TextModel(bert, tokenizer, list(label_names), head=head, origin=origin)
 
 
 def build(
@@ -69,9 +65,22 @@ def build(
     """A model with random weights; head: None for one label a text."""
     head = head or Head()
     _describe(config, label_names, head)
-    bert = head.tf_class(config)
-    bert(bert.dummy_inputs)
-    return TextModel(bert, tokenizer, list(label_names), head=head)
+    bert = _construct(config, head)
+    return TextModel(bert, tokenizer, list(label_names), head=head, origin="random")
+
+
+def _construct(config: BertConfig, head: Head) -> Any:
+    """A built TFBert with random weights; raises UserError for a configuration without sense."""
+    try:
+        bert = head.tf_class(config)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            "no BERT can be built from the model's config.json",
+            f"{config.name_or_path}: {error}",
+            "use the config.json that the model was trained with",
+        ) from None
+    bert.build_in_name_scope()
+    return bert
 
 
 def _describe(config: BertConfig, label_names: Sequence[str], head: Head) -> None:
@@ -151,19 +160,14 @@ def read_settings(folder: Path) -> dict[str, Any]:
     return settings
 
 
-def _check_sizes(folder: Path, settings: dict[str, Any], tokenizer: Tokenizer) -> None:
+def _check_vocabulary(
+    folder: Path, settings: dict[str, Any], tokenizer: Tokenizer, stored: StoredWeights
+) -> None:
     words = len(tokenizer.vocabulary)
     rows = {"config.json": settings.get("vocab_size", 30522)}
-    weights = folder / "model.safetensors"
-    if weights.is_file():
-        try:
-            with safe_open(weights, "np") as stored:
-                for name in set(WORD_EMBEDDINGS) & set(stored.keys()):
-                    rows[weights.name] = stored.get_slice(name).get_shape()[0]
-        except SafetensorError as error:
-            raise UserError(
-                "the model's weights are damaged", f"{weights}: {error}", "download it again"
-            ) from None
+    embedding = stored.tensors.get("embeddings.word_embeddings.weight")
+    if embedding and embedding.shape:
+        rows[stored.path.name] = embedding.shape[0]
     for name, count in rows.items():
         if count != words:
             raise UserError(

@@ -35,6 +35,7 @@ class TextModel:
         packed: Whether the fast graph leaves padding out of its dense products.
         head: The output layer.
         transform: Applied to every kernel before the fast graph uses it; see `lay_out`.
+        origin: Where the weights come from, for the log.
     """
 
     bert: Any
@@ -44,6 +45,7 @@ class TextModel:
     packed: bool = False
     head: Head = Head()
     transform: KernelTransform | None = None
+    origin: str = ""
 
     # ---- weights
     @property

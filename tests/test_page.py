@@ -18,7 +18,8 @@ from tfpipe.report.data_section import describe_data
 from tfpipe.report.describe import figures_of, goodness_of, sections_of
 from tfpipe.report.images import png, svg
 from tfpipe.report.matrix import draw_matrix
-from tfpipe.report.page import MOST_CHARACTERS, Report, cut, format_cost, render_page, write_page
+from tfpipe.report.page import MOST_CHARACTERS, cut, format_cost, render_page, write_page
+from tfpipe.report.run_report import Report
 from tfpipe.report.scores_section import describe_abstention
 from tfpipe.report.sections import Confusion, Figures
 from tfpipe.report.slices import slices_by_length, slices_by_source

@@ -21,6 +21,7 @@ from tfpipe.doctoring.task_of_labels import find_task, is_labelled
 from tfpipe.errors import UserError
 from tfpipe.model.sources import find_folder
 from tfpipe.tasks import TASKS
+from tfpipe.text_display import list_few
 
 
 def check_data(path: str, columns: Columns) -> Diagnosis:
@@ -89,11 +90,10 @@ def _describe_parts(parts: Parts, config: TrainConfig) -> Iterator[Finding]:
 
 def _describe_entities(labels: list[str]) -> Finding:
     counts = Counter(span.type for label in labels for span in parse_spans(label))
-    shown = ", ".join(f"{kind} {count:,}" for kind, count in counts.most_common(20))
-    more = f" and {len(counts) - 20} more types" if len(counts) > 20 else ""
+    types = [f"{kind} {count:,}" for kind, count in counts.most_common()]
     told = f"It holds {len(labels):,} sentences with {counts.total():,} entities"
     value = {"sentences": len(labels), "entities": dict(counts.most_common())}
-    return ok("entities", f"{told}: {shown}{more}.", value)
+    return ok("entities", f"{told}: {list_few(types, 20, str)}.", value)
 
 
 def _describe_questions(parts: Parts, labels: list[str]) -> Finding:

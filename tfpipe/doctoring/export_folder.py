@@ -22,6 +22,7 @@ from tfpipe.exporting.info import read_info
 from tfpipe.exporting.warmup import REQUESTS_FILE, read_warm_up
 from tfpipe.locations import list_versions
 from tfpipe.processes import bound
+from tfpipe.text_display import list_few
 
 OPENS = Path(__file__).with_name("open_export.py")
 DEFAULT_LENGTH = 128
@@ -143,7 +144,6 @@ def describe_labels(info: Mapping[str, Any], found: Mapping[str, Any]) -> Iterat
     repeated = sorted({label for label in labels if labels.count(label) > 1})
     columns, answered = found.get("columns"), found.get("labels", [])
     strange = [label for label in answered if label not in labels]
-    shown = ", ".join(map(repr, labels[:5])) + (", ..." if len(labels) > 5 else "")
     if repeated:
         yield problem("labels", f"The label table repeats {', '.join(repeated)}.", labels)
     elif columns not in (None, len(labels)):
@@ -154,10 +154,13 @@ def describe_labels(info: Mapping[str, Any], found: Mapping[str, Any]) -> Iterat
         yield problem("labels", told, labels)
     elif info.get("task") == "tag":
         types = sorted({tag.partition("-")[2] for tag in labels} - {""})
-        named = ", ".join(types[:20]) + (", ..." if types[20:] else "")
-        yield ok("labels", f"The types of its entities: {named}.", labels)
+        yield ok("labels", f"The types of its entities: {list_few(types, 20, str)}.", labels)
     else:
-        yield ok("labels", f"The label table fits the scores: {len(labels)} ({shown}).", labels)
+        yield ok(
+            "labels",
+            f"The label table fits the scores: {len(labels)} ({list_few(labels)}).",
+            labels,
+        )
 
 
 def describe_warm_up(export: Path) -> Finding:

@@ -10,6 +10,7 @@ from tfpipe.exporting.info import read_info
 from tfpipe.exporting.local_versions import PublishTarget
 from tfpipe.exporting.objects import local_copy
 from tfpipe.exporting.remote_versions import MODEL
+from tfpipe.text_display import list_few
 
 MEND = (
     "clients that count columns would read wrong labels: train with the old labels, export under"
@@ -42,13 +43,8 @@ def refuse_new_labels(target: PublishTarget, labels: Sequence[str]) -> None:
 
 def _describe(before: list[str], now: list[str]) -> str:
     new, gone = [n for n in now if n not in before], [n for n in before if n not in now]
-    told = [f"{what} {_few(names)}" for what, names in (("new", new), ("gone", gone)) if names]
+    told = [f"{what} {list_few(names)}" for what, names in (("new", new), ("gone", gone)) if names]
     if not told:
         column = next(i for i, pair in enumerate(zip(before, now, strict=True)) if len({*pair}) > 1)
         return f"another order: column {column} was {before[column]!r} and is {now[column]!r}"
     return f"{len(before)} labels before, {len(now)} now; {'; '.join(told)}"
-
-
-def _few(names: list[str]) -> str:
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return ", ".join(map(repr, names[:5])) + more

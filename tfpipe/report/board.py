@@ -13,14 +13,15 @@ import numpy as np
 import tensorflow as tf
 from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 
+from tfpipe.report.fonts import characters_within
 from tfpipe.report.images import pixels
 from tfpipe.report.mistakes_section import describe_mistakes
-from tfpipe.report.names import characters_within, shorten
 from tfpipe.report.pictures import draw_pictures
 from tfpipe.report.plots import picture_names
 from tfpipe.report.sections import MistakeRow
 from tfpipe.report.templates import format_number
 from tfpipe.tasks.task import TaskEvaluation
+from tfpipe.text_display import shorten
 from tfpipe.training.observer import Step
 
 # Everything that means something in Markdown or HTML, as what means nothing in either.

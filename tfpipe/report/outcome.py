@@ -19,7 +19,8 @@ from tfpipe.model.checkpoint import Classifier
 from tfpipe.report.card import write_card
 from tfpipe.report.data_section import describe_data, tell_answers, tell_entities
 from tfpipe.report.describe import figures_of, goodness_of, sections_of
-from tfpipe.report.page import Report, write_page
+from tfpipe.report.page import write_page
+from tfpipe.report.run_report import Report
 from tfpipe.report.sections import Data, Slices
 from tfpipe.report.slices import read_sources, slices_by_length, slices_by_source
 from tfpipe.run import Run

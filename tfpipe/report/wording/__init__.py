@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tfpipe.report.names import shorten
 from tfpipe.report.templates import format_number
 from tfpipe.report.wording import en, zh
+from tfpipe.text_display import shorten
 
 WORDS = {"en": en.WORDS, "zh": zh.WORDS}
 LANGUAGES = tuple(WORDS)

@@ -28,11 +28,8 @@ OPENS = Path(__file__).with_name("open_export.py")
 DEFAULT_LENGTH = 128
 
 
-def check_export(folder: str) -> Diagnosis:
-    """Look at FOLDER/NAME/N, or at the newest version of FOLDER/NAME; it is opened in a process."""
-    export = Path(folder)
-    if not (export / "saved_model.pb").is_file():
-        export = list(list_versions(export).values())[-1]
+def check_export(export: Path) -> Diagnosis:
+    """Examine FOLDER/NAME/N, which is opened in a process of its own."""
     subject = str(export)
     try:
         content = (export / "saved_model.pb").read_bytes()
@@ -40,7 +37,7 @@ def check_export(folder: str) -> Diagnosis:
     except (OSError, ValueError, DecodeError) as error:
         told = f"saved_model.pb cannot be read: {error}."
         return Diagnosis("export", subject, [problem("saved_model", told)])
-    info = read_info(export) or {}
+    info = read_info(export)
     findings = [*_describe_place(export), *_describe_signatures(graph), *_describe_info(info)]
     found, opening = _open(export, info)
     findings += opening

@@ -9,14 +9,13 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfpipe.exporting.info import INFO
 from tfpipe.model.checkpoint import Classifier
 from tfpipe.model.encoder import Encoder
 from tfpipe.model.layout import Stored, lay_out
 from tfpipe.tasks.task import Task
 
 Tensors = dict[str, tf.Tensor]
-# What the `info` signature answers, inside the SavedModel's folder.
-INFO = Path("assets", "info.json")
 
 
 class Servable(tf.Module):

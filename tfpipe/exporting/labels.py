@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tfpipe.errors import UserError
-from tfpipe.exporting.graph import INFO
-from tfpipe.exporting.info import read_info
+from tfpipe.exporting.info import INFO, read_info
 from tfpipe.exporting.local_versions import PublishTarget
 from tfpipe.exporting.objects import local_copy
-from tfpipe.exporting.remote_versions import MODEL
+from tfpipe.locations import SAVED_MODEL
 from tfpipe.text_display import list_few
 
 MEND = (
@@ -27,8 +26,8 @@ def refuse_new_labels(target: PublishTarget, labels: Sequence[str]) -> None:
     if not versions:
         return
     before = versions[max(versions)]
-    with local_copy(before, only=(INFO.as_posix(), MODEL)) as folder:
-        known = (read_info(folder) or {}).get("labels")
+    with local_copy(before, only=(INFO.as_posix(), SAVED_MODEL)) as folder:
+        known = read_info(folder).get("labels")
     if not isinstance(known, list):
         raise UserError(
             "the labels of the version before cannot be read",

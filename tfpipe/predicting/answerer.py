@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from tfpipe.predicting.kinds import Answers, Kind
 
@@ -33,12 +31,3 @@ class Answerer:
     def longest_row(self) -> int | None:
         """Tokens that are read of a row at most; None where windows read all of it."""
         return None if "context" in self.inputs else self.max_length
-
-
-def parse_info(text: str | bytes) -> dict[str, Any]:
-    """What a model's `info` tells of it; empty for another project's, which may be anything."""
-    try:
-        told = json.loads(text)
-    except ValueError:
-        return {}
-    return told if isinstance(told, dict) else {}

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import tensorflow as tf
 
 from tfpipe.errors import UserError
-from tfpipe.predicting.answerer import LONGEST_INPUT, Answerer, parse_info
+from tfpipe.exporting.info import read_info
+from tfpipe.locations import SAVED_MODEL
+from tfpipe.predicting.answerer import LONGEST_INPUT, Answerer
 from tfpipe.predicting.kinds import Answers, Kind, kind_of
-from tfpipe.predicting.places import SAVED_MODEL, hash_files
 
 # While one batch is tokenised, the products of another fill the cores.
 PARALLEL = 2
@@ -49,7 +50,7 @@ def open_run_model(folder: Path) -> Answerer:
         )
     files = (file for file in run.model.iterdir() if file.is_file())
     return Answerer(
-        f"run {hash_files(files)}, {max_length} tokens",
+        f"run {_hash_files(files)}, {max_length} tokens",
         inputs,
         kind,
         classifier.label_names,
@@ -85,29 +86,16 @@ def open_export(folder: Path) -> Answerer:
         # The signature alone would not keep the module, and with it the weights, alive.
         return module.signatures["serving_default"](**columns)
 
-    info = _read_info(module)
+    info = read_info(folder)
     files = [folder / SAVED_MODEL, *(folder / "variables").glob("*")]
     return Answerer(
-        f"export {hash_files(files)}",
+        f"export {_hash_files(files)}",
         kind.order(inputs),
         kind,
         info.get("labels"),
         info.get("max_length", LONGEST_INPUT),
         PARALLEL,
         _answer_with(ask, kind.order(inputs), kind, info.get("labels")),
-    )
-
-
-def _read_info(module: Any) -> dict[str, Any]:
-    """What an export tells of itself; empty for one that tells nothing."""
-    signature = module.signatures.get("info")
-    if signature is None or signature.structured_input_signature[1]:
-        return {}
-    told = signature().get("info")
-    return (
-        {}
-        if told is None or told.dtype != tf.string or told.shape.rank
-        else parse_info(told.numpy())
     )
 
 
@@ -128,3 +116,15 @@ def _answer_with(
         return kind.write({name: found[name].numpy() for name in kind.outputs}, names)
 
     return answer
+
+
+def _hash_files(files: Iterable[Path]) -> str:
+    """Return the SHA-256 (hex) over the names and contents of files."""
+    digest = hashlib.sha256()
+    for file in sorted(files):
+        inner = hashlib.sha256()
+        with file.open("rb") as content:
+            while block := content.read(2**20):
+                inner.update(block)
+        digest.update(f"{file.name}\0{inner.hexdigest()}\n".encode())
+    return digest.hexdigest()

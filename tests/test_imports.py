@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-# Every room imports from itself and from rooms before it.
-ROOMS = ["errors", "text_display", "io", "locations", "stats", "processes", "config", "data"]
-ROOMS += ["model", "tasks", "run", "training", "report", "comparing", "exporting", "predicting"]
-ROOMS += ["doctoring", "cli"]
-ROOMS += ["train", "launch", "evaluate", "compare", "predict", "export", "doctor"]
+# Each layer imports from itself and from layers before it.
+LAYERS = ["errors", "text_display", "io", "locations", "stats", "processes", "config", "data"]
+LAYERS += ["model", "tasks", "run", "training", "report", "comparing", "exporting", "predicting"]
+LAYERS += ["doctoring", "cli"]
+LAYERS += ["train", "launch", "evaluate", "compare", "predict", "export", "doctor"]
 
 
 def imported(path: Path) -> Iterator[str]:
@@ -27,25 +27,25 @@ def imported(path: Path) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def room_of(module: str) -> str:
+def layer_of(module: str) -> str:
     return module.split(".")[1]
 
 
 @pytest.mark.parametrize(
     "path", sorted((ROOT / "tfpipe").rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT))
 )
-def test_rooms_import_to_the_left(path: Path) -> None:
+def test_layers_import_to_the_left(path: Path) -> None:
     parts = path.relative_to(ROOT).with_suffix("").parts
     if parts[1] == "__init__":
         return
-    here = ROOMS.index(parts[1])
+    here = LAYERS.index(parts[1])
     # One file asks servers, through the client: that stands alone, so no circle can arise.
     asks_servers = parts[1:] == ("predicting", "served")
     for module in imported(path):
         if not (asks_servers and module.startswith("serving.client.")):
             assert not module.startswith(("serving", "tuning")), f"{path} imports {module}"
-        if module.startswith("tfpipe.") and room_of(module) in ROOMS:
-            assert ROOMS.index(room_of(module)) <= here, f"{path} imports {module}"
+        if module.startswith("tfpipe.") and layer_of(module) in LAYERS:
+            assert LAYERS.index(layer_of(module)) <= here, f"{path} imports {module}"
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def write_ours(run: str, folder: Path, max_length: int) -> None:
 
     from tfpipe.exporting.graph import Servable
     from tfpipe.model import checkpoint
-    from tfpipe.tasks import task_of
+    from tfpipe.tasks.task import task_of
 
     finished = open_run(run)
     model = checkpoint.load(finished.model)

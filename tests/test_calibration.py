@@ -17,8 +17,6 @@ from sklearn.metrics import log_loss
 from tfpipe.stats.cross_fitting import folds
 from tfpipe.stats.proportions import clopper_pearson_upper, wilson_interval
 from tfpipe.tasks.calibration.temperature import (
-    adaptive_reliability,
-    brier_score,
     cross_fitted_scores,
     fit_temperature,
     reliability,
@@ -161,45 +159,21 @@ def test_tables_hold_their_promises(
 ) -> None:
     shuffled = list(rows)
     random.shuffle(shuffled)
-    for build in (reliability, adaptive_reliability):
-        confidence, right = (np.array(column) for column in zip(*rows, strict=True))
-        table = build(confidence, right, bins)
-        assert table.counts.sum() == len(rows) and len(table.counts) <= bins
-        assert (np.diff(table.edges) > 0).all()
-        filled = table.counts > 0
-        assert (table.confidence[filled] <= table.edges[1:][filled] + 1e-12).all()
-        assert (table.confidence[filled] >= table.edges[:-1][filled] - 1e-12).all()
-        assert (table.low[filled] <= table.accuracy[filled] + 1e-12).all()
-        assert (table.high[filled] >= table.accuracy[filled] - 1e-12).all()
-        # Binning only hides distance: no table sees less than the difference of the means.
-        assert table.error >= abs(confidence.mean() - right.mean()) - 1e-12
-        confidence, right = (np.array(column) for column in zip(*shuffled, strict=True))
-        again = build(confidence, right, bins)
-        assert np.array_equal(again.counts, table.counts)
-        assert again.error == pytest.approx(table.error)
-
-
-def test_adaptive_bins_hold_equally_many() -> None:
-    confidence = 1 - np.random.default_rng(0).random(1500) ** 4 / 2
-    table = adaptive_reliability(confidence, np.ones(1500, bool))
-    assert table.counts.tolist() == [100] * 15
-    assert reliability(confidence, np.ones(1500, bool)).counts.max() > 500
-
-
-@settings(max_examples=30, deadline=None)
-@given(st.integers(0, 1000), st.integers(2, 9))
-def test_brier(seed: int, labels: int) -> None:
-    logits, gold = draw(50, labels, 1.0, seed)
-    scores = softmax(logits, axis=1)
-    expected = np.mean(
-        [((np.eye(labels)[g] - s) ** 2).sum() for s, g in zip(scores, gold, strict=True)]
-    )
-    assert brier_score(scores, gold) == pytest.approx(expected)
-    assert brier_score(np.eye(labels)[gold], gold) == 0.0
-    if labels == 2:
-        from sklearn.metrics import brier_score_loss
-
-        assert brier_score(scores, gold) == pytest.approx(2 * brier_score_loss(gold, scores[:, 1]))
+    confidence, right = (np.array(column) for column in zip(*rows, strict=True))
+    table = reliability(confidence, right, bins)
+    assert table.counts.sum() == len(rows) and len(table.counts) <= bins
+    assert (np.diff(table.edges) > 0).all()
+    filled = table.counts > 0
+    assert (table.confidence[filled] <= table.edges[1:][filled] + 1e-12).all()
+    assert (table.confidence[filled] >= table.edges[:-1][filled] - 1e-12).all()
+    assert (table.low[filled] <= table.accuracy[filled] + 1e-12).all()
+    assert (table.high[filled] >= table.accuracy[filled] - 1e-12).all()
+    # Binning only hides distance: no table sees less than the difference of the means.
+    assert table.error >= abs(confidence.mean() - right.mean()) - 1e-12
+    confidence, right = (np.array(column) for column in zip(*shuffled, strict=True))
+    again = reliability(confidence, right, bins)
+    assert np.array_equal(again.counts, table.counts)
+    assert again.error == pytest.approx(table.error)
 
 
 def test_bounds_of_shares() -> None:

@@ -30,7 +30,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def logits(model: checkpoint.Classifier) -> np.ndarray:
+def logits(model: checkpoint.TextModel) -> np.ndarray:
     return model.logits(model.tokenizer(["card 卡", "refund money back"], max_length=12)).numpy()
 
 

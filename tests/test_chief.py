@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.rest_calls import free_port
 from tests.tiny import write_messages
 from tfpipe.errors import UserError
-from tfpipe.training.local_cluster import free_ports
 from tuning.chief import NAMES, check_variables, is_chief, is_worker
 
 Start = Callable[..., subprocess.Popen]
@@ -30,7 +30,7 @@ def start(tmp_path: Path) -> Start:
         "loss: [cross_entropy, focal]\n"
         "focal_gamma: {choice: [1.0, 2.0], when: {loss: focal}}\n"
     )
-    (port,) = free_ports(1)
+    port = free_port()
 
     def start(tuner_id: str, *arguments: str, **environment: str) -> subprocess.Popen:
         names = {

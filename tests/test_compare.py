@@ -31,7 +31,8 @@ from tfpipe.exporting.graph import Servable
 from tfpipe.exporting.info import describe
 from tfpipe.model import checkpoint
 from tfpipe.run import Run
-from tfpipe.tasks import TASKS, task_of
+from tfpipe.tasks import TASKS
+from tfpipe.tasks.task import task_of
 
 
 @pytest.fixture(scope="module")

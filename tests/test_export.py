@@ -186,7 +186,7 @@ def test_two_exports_at_once_both_get_a_number(
     assert [process.wait() for process in both] == [0, 0]
     assert names(to) == ["1", "2"]
     for folder in list_versions(to).values():
-        assert (read_info(folder) or {})["parity"]["fresh_process"]["texts"] == 24
+        assert read_info(folder)["parity"]["fresh_process"]["texts"] == 24
 
 
 def test_data_of_its_own_needs_its_columns(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

@@ -64,7 +64,7 @@ def configure(folder: Path, **values: object) -> None:
     path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | values), "utf-8")
 
 
-def logits(model: checkpoint.Classifier) -> np.ndarray:
+def logits(model: checkpoint.TextModel) -> np.ndarray:
     return model.logits(model.tokenizer(["card 卡", "refund money back"], max_length=12)).numpy()
 
 

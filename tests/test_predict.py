@@ -29,7 +29,6 @@ from tfpipe.evaluate import evaluate
 from tfpipe.export import Export
 from tfpipe.predict import main, predict
 from tfpipe.predicting.batches import cut_batches, in_order, take
-from tfpipe.predicting.places import find_place
 from tfpipe.predicting.progress import Progress
 from tfpipe.predicting.table import make_table
 from tfpipe.run import Run
@@ -359,14 +358,6 @@ def test_damaged_models_are_told_in_a_line(world: World, tmp_path: Path) -> None
             predict(PredictConfig(str(copy), str(world.data), str(tmp_path / "out.tsv")))
         assert found in caught.value.found and "\n" not in caught.value.found
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run", "version"]
-
-
-def test_the_highest_version_is_taken(tmp_path: Path) -> None:
-    for name in ("2", "10", "11", ".12.tmp"):
-        (tmp_path / name).mkdir()
-        if name != "11":
-            (tmp_path / name / "saved_model.pb").touch()
-    assert find_place(str(tmp_path)).folder == tmp_path / "10"
 
 
 # ---- progress and memory ------------------------------------------------------------------------

@@ -31,8 +31,8 @@ from tfpipe.predict import main, predict
 from tfpipe.predicting.answerer import spec_of
 from tfpipe.predicting.table import make_table
 from tfpipe.run import Run
-from tfpipe.tasks import TASKS, task_of
-from tfpipe.tasks.task import TaskEvaluation
+from tfpipe.tasks import TASKS
+from tfpipe.tasks.task import TaskEvaluation, task_of
 
 WRITERS = {"tag": (write_entities, "conll"), "qa": (write_questions, "json")}
 

@@ -17,9 +17,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugin_util import markdown_to_safe_html
 
 from tfpipe.report.board import Board, mistakes_table
-from tfpipe.report.images import pixels, png, svg
-from tfpipe.report.names import can_draw, shorten
-from tfpipe.report.page import breakable
+from tfpipe.report.fonts import can_draw
+from tfpipe.report.images import pixels, svg
 from tfpipe.report.plots import (
     confusion_figure,
     picture_names,
@@ -90,10 +89,9 @@ def read_events(folder) -> EventAccumulator:
 
 
 @pytest.mark.parametrize("labels", [2, 3, 41, 150])
-def test_png_decodes_and_grows_with_labels(labels):
+def test_the_picture_grows_with_labels(labels):
     evaluation = make_evaluation(labels, 300, NAMES[:2])
-    picture = matplotlib.image.imread(io.BytesIO(png(draw(evaluation))))
-    height, width, _ = picture.shape
+    height, width, _ = pixels(draw(evaluation)).shape
     assert min(height, width) >= (15 * labels if labels > 40 else 300)
     assert max(height, width) < 4_000
 
@@ -109,9 +107,11 @@ def test_one_wrong_text_in_a_hundred_is_seen():
     assert orange.sum() > 5_000
 
 
-def test_pixels_are_the_png():
-    figure = draw(make_evaluation(3, 60))
-    picture = matplotlib.image.imread(io.BytesIO(png(figure)))[..., :3]
+def test_pixels_are_those_of_a_png():
+    figure, file = draw(make_evaluation(3, 60)), io.BytesIO()
+    figure.savefig(file, format="png")
+    file.seek(0)
+    picture = matplotlib.image.imread(file)[..., :3]
     np.testing.assert_array_equal(pixels(figure), np.rint(picture * 255).astype(np.uint8))
 
 
@@ -138,7 +138,7 @@ def test_names_without_a_font_become_numbers_and_nothing_warns():
     evaluation = make_evaluation(3, 30, ["plain", strange, "退款"])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        png(draw(evaluation))
+        pixels(draw(evaluation))
 
 
 def test_worst_pairs_are_ordered_by_count_then_share():
@@ -149,37 +149,6 @@ def test_worst_pairs_are_ordered_by_count_then_share():
         (p.gold, p.predicted, p.count, p.support) for p in worst_pairs(evaluation.confusion)[:5]
     ]
     assert pairs == [(0, 2, 3, 10), (1, 2, 2, 4), (0, 1, 2, 10)]
-
-
-def test_shorten():
-    assert shorten("a\n\tb\x00c\u202e  d", 20) == "a bc d"
-    assert shorten("x" * 50, 10) == "x" * 9 + "…"
-    assert shorten("half \ud83d pair", 20) == "half \ufffd pair"
-
-
-FAMILY, WALES, WAVE = (
-    "\U0001f469\u200d\U0001f469\u200d\U0001f467",
-    "\U0001f3f4\U000e0067\U000e0062\U000e0077\U000e006c\U000e0073\U000e007f",
-    "\U0001f44b\U0001f3fd",
-)
-FLAGS = "\U0001f1e9\U0001f1ea\U0001f1eb\U0001f1f7"
-
-
-@pytest.mark.parametrize("sign", [FAMILY, WALES, WAVE, "e\u0301\u0323", "\u2764\ufe0f"])
-def test_signs_of_several_characters_stay_whole_or_go(sign):
-    assert shorten(f"a {sign} b", 20) == f"a {sign} b"
-    for most in range(3, len(sign) + 5):
-        cut = shorten(f"ab{sign}cdefgh", most)
-        assert len(cut) <= most and cut in ("ab…", f"ab{sign}…", f"ab{sign}c…", f"ab{sign}cd…")
-
-
-def test_flags_are_cut_between_pairs_and_joiners_alone_vanish():
-    assert [shorten(FLAGS, most) for most in (2, 3, 4)] == ["…", FLAGS[:2] + "…", FLAGS]
-    assert shorten("\u200da\u200d\u200d b\u200d \u200c", 9) == "a\u200d b"
-    assert shorten("a\U000e0041\U000e0042b", 9) == "ab"
-    assert breakable("x" * 23 + FAMILY + "x" * 30).count("<wbr>") == 2
-    assert FAMILY in breakable("x" * 23 + FAMILY + "x" * 30)
-    assert "".join(breakable("_a\u200db" * 40).split("<wbr>")) == "_a\u200db" * 40
 
 
 def test_board_writes_tidy_tags(tmp_path):

@@ -21,6 +21,7 @@ from serving.server.errors import StartError
 from serving.server.rpc.methods import cut_details
 from serving.server.rpc.server import free_socket, read_channel_arguments
 from serving.server.rpc.threads import Threads
+from tests.rest_calls import free_port
 from tests.serving_calls import (
     PREDICT,
     Code,
@@ -226,9 +227,7 @@ def test_a_socket_alone_with_port_0_or_beside_the_port(support, tmp_path):
         with pytest.raises(StartError, match="a server listens on"):
             free_socket(path)
     assert not path.exists()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     with serve(f"--port={port}", f"--grpc_socket_path={path}", support=support) as application:
         assert application.grpc_address == f"127.0.0.1:{port}"
         for address in (application.grpc_address, f"unix:{path}"):

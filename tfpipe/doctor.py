@@ -5,42 +5,40 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from tfpipe.cli import parse, parser_for, run, say
 from tfpipe.config import DoctorConfig
 from tfpipe.doctoring.findings import Diagnosis
-from tfpipe.errors import UserError, did_you_mean
+from tfpipe.errors import UserError
+from tfpipe.locations import Location, locate
 
 ABOUT = """Look at the environment (packages, Keras, TensorFlow, processor, memory, disk), or at a
 data file, a run or an export, and say what is ok, what is worth a note and what is a problem.
 Exit status: 0 without a problem, 2 with one."""
 EXAMPLE = "python -m tfpipe.doctor models/support"
-# What only a run's folder holds; config.yaml alone may be missing in a damaged one.
-RUN_FILES = ("config.yaml", "data.json", "metrics.json")
 
 
 def examine(config: DoctorConfig) -> Diagnosis:
     """Everything found about the subject; raises UserError for one that is nothing of ours."""
     if config.subject is None:
         return check_environment()
-    path = Path(config.subject)
+    found = locate(config.subject)
     # Each kind imports what it needs: the environment may be too broken for the others.
-    if path.is_file():
+    if found.kind == "file":
         from tfpipe.data.read import Columns
         from tfpipe.doctoring.data_file import check_data
 
         return check_data(config.subject, Columns(config.text, config.text_pair, config.label))
-    if any((path / name).is_file() for name in RUN_FILES):
+    if found.kind == "run":
         from tfpipe.doctoring.run_folder import check_run
 
         return check_run(config.subject)
-    if is_export(path):
+    if found.kind == "export":
         from tfpipe.doctoring.export_folder import check_export
 
         say("opening the export in a process of its own")
-        return check_export(config.subject)
-    raise unknown(path)
+        return check_export(found.folder)
+    raise unknown(found)
 
 
 def check_environment() -> Diagnosis:
@@ -54,30 +52,18 @@ def check_environment() -> Diagnosis:
     return Diagnosis("environment", None, findings)
 
 
-def is_export(folder: Path) -> bool:
-    """Whether it is a version, or holds versions by number."""
-    return any(
-        path.is_file()
-        for path in [folder / "saved_model.pb", *folder.glob("[0-9]*/saved_model.pb")]
-    )
-
-
-def unknown(path: Path) -> UserError:
-    """The error for a subject that cannot be looked at."""
-    if path.is_dir():
-        names = sorted(child.name for child in path.iterdir())
-        shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+def unknown(found: Location) -> UserError:
+    """Return the error for a subject that cannot be examined."""
+    if found.kind == "missing":
         return UserError(
-            "the folder is neither a run nor an export",
-            f"{path}: {shown or 'it is empty'}",
-            "give a folder that tfpipe.train or tfpipe.export named, or a data file",
+            "there is nothing to look at",
+            found.path,
+            f"{found.suggestion}give a data file, a run, an export, or nothing for the environment",
         )
-    siblings = [child.name for child in path.parent.iterdir()] if path.parent.is_dir() else []
     return UserError(
-        "there is nothing to look at",
-        str(path),
-        f"{did_you_mean(path.name, siblings)}give a data file, a run, an export, or nothing for the"
-        " environment",
+        "the folder is neither a run nor an export",
+        f"{found.path}: {found.description}",
+        "give a folder that tfpipe.train or tfpipe.export named, or a data file",
     )
 
 

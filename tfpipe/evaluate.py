@@ -22,7 +22,8 @@ def evaluate(config: EvaluateConfig) -> TaskEvaluation:
     from tfpipe.data.read import Columns
     from tfpipe.model import checkpoint
     from tfpipe.run import open_run
-    from tfpipe.tasks import TASKS, task_of
+    from tfpipe.tasks import TASKS
+    from tfpipe.tasks.task import task_of
     from tfpipe.training.evaluator import Evaluator
     from tfpipe.training.strategy import make_strategy
 

@@ -60,7 +60,7 @@ def export(config: ExportConfig) -> Export:
     from tfpipe.exporting.warmup import write_warm_up
     from tfpipe.model import checkpoint
     from tfpipe.run import open_run
-    from tfpipe.tasks import task_of
+    from tfpipe.tasks.task import task_of
 
     began = time.perf_counter()
 

@@ -108,16 +108,16 @@ def _open_model(config: PredictConfig) -> Iterator[Answerer]:
         with open_served(config) as answerer:
             yield answerer
         return
-    from tfpipe.predicting.places import find_place
+    from tfpipe.locations import locate_model
 
-    place = find_place(str(config.run_or_export))
-    say(f"model: the {'export' if place.is_export else 'run'} {place.folder}")
+    place = locate_model(str(config.run_or_export))
+    say(f"model: the {place.kind} {place.folder}")
 
     from tfpipe.predicting.local import open_export, open_run_model
     from tfpipe.training.allocator import keep_freed_memory
 
     keep_freed_memory()
-    yield (open_export if place.is_export else open_run_model)(place.folder)
+    yield (open_run_model if place.kind == "run" else open_export)(place.folder)
 
 
 @contextmanager

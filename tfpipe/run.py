@@ -15,8 +15,9 @@ from tfpipe.config import TrainConfig, build, read_values, to_yaml
 from tfpipe.data.encode import hash_texts
 from tfpipe.data.parts import Parts
 from tfpipe.data.read import Columns, Examples, read_examples
-from tfpipe.errors import UserError, did_you_mean
+from tfpipe.errors import UserError
 from tfpipe.io.atomic import write_text
+from tfpipe.locations import locate
 
 if TYPE_CHECKING:
     from tfpipe.model.text_model import TextModel
@@ -105,18 +106,17 @@ class Run:
 def open_run(folder: str) -> Run:
     """A finished run; raises UserError for anything else."""
     run = Run(Path(folder))
-    if not run.folder.is_dir():
-        parent = run.folder.parent
-        siblings: Sequence[str] = [f.name for f in parent.iterdir()] if parent.is_dir() else []
+    found = locate(folder)
+    if found.kind == "missing":
         raise UserError(
             "the run's folder is missing",
             folder,
-            f"{did_you_mean(run.folder.name, siblings)}give the folder that tfpipe.train named",
+            f"{found.suggestion}give the folder that tfpipe.train named",
         )
     if not (run.folder / "config.yaml").is_file():
         raise UserError(
             "the folder is not a run",
-            f"no config.yaml in {folder}",
+            f"no config.yaml in {folder}, which is {found.description}",
             "give the folder that tfpipe.train named",
         )
     if not run.finished:

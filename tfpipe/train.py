@@ -201,7 +201,7 @@ def dry_run(config: TrainConfig) -> None:
     from tfpipe.exporting.verify import compare
     from tfpipe.model import checkpoint
     from tfpipe.run import find_run
-    from tfpipe.tasks import task_of
+    from tfpipe.tasks.task import task_of
     from tfpipe.training.dry import read_back, take_longest
     from tfpipe.training.evaluator import Evaluator
 

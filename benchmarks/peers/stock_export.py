@@ -21,7 +21,7 @@ from tfpipe.run import open_run  # isort: skip
 import tensorflow as tf
 
 from tfpipe.model import checkpoint
-from tfpipe.tasks import task_of
+from tfpipe.tasks.task import task_of
 
 
 class StockBert(tf.Module):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from tfpipe.data.read import Examples
 from tfpipe.errors import UserError, raise_all
 from tfpipe.tasks.task import Task
+from tfpipe.text_display import list_few
 
 
 def refuse_unknown_labels(examples: Examples, tasks: Mapping[str, Task]) -> None:
@@ -31,12 +32,7 @@ def note_other_labels(tasks: Mapping[str, Task]) -> list[str]:
     (a, known_a), (b, known_b) = ((name, set(task.label_names)) for name, task in tasks.items())
     only = {a: sorted(known_a - known_b), b: sorted(known_b - known_a)}
     return [
-        f"{name} alone has the labels {_few(more)}; no text here has one of them as gold"
+        f"{name} alone has the labels {list_few(more)}; no text here has one of them as gold"
         for name, more in only.items()
         if more
     ]
-
-
-def _few(names: Sequence[str]) -> str:
-    more = f" and {len(names) - 5:,} more" if len(names) > 5 else ""
-    return ", ".join(map(repr, names[:5])) + more

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from tfpipe.comparing.changes import Change, LabelChange, count_kinds
 from tfpipe.comparing.verdict import Comparison, in_words
 from tfpipe.stats.bootstrap import Difference
+from tfpipe.text_display import shorten
 
 WIDEST_TEXT, WIDEST_LABEL = 80, 40
 
@@ -66,22 +67,16 @@ def _figure_row(one: Difference) -> tuple[str, ...]:
 def _label_row(one: LabelChange) -> tuple[str, ...]:
     recall = (f"{one.recall_a:.3f}", f"{one.recall_b:.3f}")
     f1 = (f"{one.f1_a:.3f}", f"{one.f1_b:.3f}", f"{one.f1_b - one.f1_a:+.3f}")
-    return (f"{one.support:,}", *recall, *f1, _cut(one.label, WIDEST_LABEL))
+    return (f"{one.support:,}", *recall, *f1, shorten(one.label, WIDEST_LABEL))
 
 
 def _tell_change(one: Change) -> Iterator[str]:
     yield (
         f"  row {one.row:,}, {one.kind}, {one.quality_a:.3f} to {one.quality_b:.3f}:"
-        f" {_cut(one.text, WIDEST_TEXT)}"
+        f" {shorten(one.text, WIDEST_TEXT)}"
     )
-    answers = (_cut(answer, WIDEST_LABEL) or "nothing" for answer in (one.gold, one.a, one.b))
+    answers = (shorten(answer, WIDEST_LABEL) or "nothing" for answer in (one.gold, one.a, one.b))
     yield "    gold {}; A {}; B {}".format(*answers)
-
-
-def _cut(text: str, most: int) -> str:
-    """On one line and without what would steer a terminal."""
-    clean = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return clean if len(clean) <= most else clean[: most - 1] + "…"
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:

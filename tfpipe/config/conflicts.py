@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from tfpipe.config.fields import flag_of
+from tfpipe.config.train import TrainConfig
 from tfpipe.errors import UserError, did_you_mean
 from tfpipe.tasks import TASKS
-
-if TYPE_CHECKING:
-    from tfpipe.config.train import TrainConfig
 
 # A setting that would be ignored, the one it belongs to, and the values that this one must have.
 BELONGINGS = (

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tfpipe.config.conflicts import find_conflicts
 from tfpipe.config.fields import setting
-from tfpipe.errors import UserError
 from tfpipe.tasks import TASKS
 
 STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker", "parameter_server", "tpu")
@@ -257,7 +254,3 @@ class TrainConfig:
     def best_figure(self) -> str:
         """The dev figure that the best epoch is chosen by."""
         return self.best_by or next(iter(TASKS[self.task].metrics))
-
-    def conflicts(self) -> Iterator[tuple[tuple[str, ...], UserError]]:
-        """Settings that do not go together, with the names of the fields they are about."""
-        return find_conflicts(self)

@@ -6,7 +6,9 @@ import dataclasses
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
+from tfpipe.config.conflicts import Conflict, find_conflicts
 from tfpipe.config.fields import field_type, flag_of
+from tfpipe.config.train import TrainConfig
 from tfpipe.errors import UserError, did_you_mean, raise_all
 
 Config = TypeVar("Config")
@@ -45,11 +47,19 @@ def build(
                 UserError(f"{_shown(field)} is missing", "nothing", f"give {rules['help']}")
             )
     config = config_class(**checked)
-    conflicts = config.conflicts() if hasattr(config, "conflicts") else ()
     # What stands at its default because its own value was refused is in no conflict.
-    errors += [error for names, error in conflicts if not (given & set(names)) - set(checked)]
+    errors += [
+        error for names, error in _conflicts_of(config) if not (given & set(names)) - set(checked)
+    ]
     raise_all(errors)
     return config
+
+
+def _conflicts_of(config: Any) -> Iterable[Conflict]:
+    """Yield the settings that do not go together, of a configuration that has such."""
+    if isinstance(config, TrainConfig):
+        return find_conflicts(config)
+    return config.conflicts() if hasattr(config, "conflicts") else ()
 
 
 def _shown(field: dataclasses.Field) -> str:

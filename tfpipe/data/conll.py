@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tfpipe.data.examples import Columns, Examples
 from tfpipe.data.formats import Rows, split_ending
 from tfpipe.data.lines import DataFile
-from tfpipe.data.read import Columns, Examples
 from tfpipe.data.schemes import Tag, find_breaks, find_entities, recognise_scheme, split_tag
 from tfpipe.data.spans import Span, format_spans
 from tfpipe.errors import UserError

@@ -25,7 +25,7 @@ class DataFile:
     """
 
     def __init__(self, path: Path, zipped: bool):
-        self.path, self._zipped = path, zipped
+        self.path = path
         try:
             self._raw = path.open("rb")
             self._size = os.fstat(self._raw.fileno()).st_size

@@ -10,6 +10,7 @@ import numpy as np
 
 from tfpipe.data.read import Examples
 from tfpipe.errors import UserError
+from tfpipe.text_display import list_few
 
 
 class _Words(dict[int, str]):
@@ -126,9 +127,8 @@ def _groups_of_labels(
 def _refuse_lone_texts(groups_of: Mapping[str, np.ndarray], examples: Examples) -> None:
     lone = sorted(label for label, members in groups_of.items() if len(members) < 2)
     if lone:
-        more = f" and {len(lone) - 5} more" if len(lone) > 5 else ""
         raise UserError(
             "a label has too few different texts for a dev cut",
-            f"one, of {', '.join(map(repr, lone[:5]))}{more} in {examples.path}",
+            f"one, of {list_few(lone)} in {examples.path}",
             "add examples of it, remove it, or give a dev file with --dev",
         )

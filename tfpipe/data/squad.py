@@ -9,10 +9,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tfpipe.data.examples import Columns, Examples
 from tfpipe.data.formats import Rows
 from tfpipe.data.lines import DataFile
-from tfpipe.data.read import Columns, Examples
 from tfpipe.errors import UserError, raise_all
+from tfpipe.text_display import list_few
 
 COLUMNS = Columns("question", "context", "answers")
 NO_ANSWER = "[]"
@@ -264,6 +265,5 @@ def _refuse(path: Path, names: list[str], one: str, several: str, fix: str) -> l
     """No error, or one that names the first few questions."""
     if not names:
         return []
-    more = f" and {len(names) - 5} more" if names[5:] else ""
     wrong = f"{len(names)} {several}" if names[1:] else one
-    return [UserError(wrong, f"{path}: {', '.join(names[:5])}{more}", fix)]
+    return [UserError(wrong, f"{path}: {list_few(names, show=str)}", fix)]

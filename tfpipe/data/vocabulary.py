@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tfpipe.errors import UserError
+from tfpipe.text_display import list_few
 
 CLS, SEP, PAD, UNK, MASK = "[CLS]", "[SEP]", "[PAD]", "[UNK]", "[MASK]"
 SPECIAL_NAMES = {"cls": CLS, "sep": SEP, "pad": PAD, "unk": UNK, "mask": MASK}
@@ -141,7 +142,7 @@ def _check_fast(folder: Path, fast: dict[str, Any]) -> dict[str, Any]:
             raise _not_bert(folder, f"{what} {found!r} in tokenizer.json, instead of {wanted!r}")
     added = [t["content"] for t in fast.get("added_tokens", []) if not t.get("special")]
     if added:
-        raise _not_bert(folder, f"tokens added beside the vocabulary: {', '.join(added[:5])}")
+        raise _not_bert(folder, f"tokens added beside the vocabulary: {list_few(added)}")
     return normalizer
 
 

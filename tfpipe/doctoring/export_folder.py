@@ -23,16 +23,14 @@ from tfpipe.exporting.warmup import REQUESTS_FILE, read_warm_up
 from tfpipe.locations import list_versions
 from tfpipe.processes import bound
 from tfpipe.tasks import TASKS
+from tfpipe.text_display import list_few
 
 OPENS = Path(__file__).with_name("open_export.py")
 DEFAULT_LENGTH = 128
 
 
-def check_export(folder: str) -> Diagnosis:
-    """Look at FOLDER/NAME/N, or at the newest version of FOLDER/NAME; it is opened in a process."""
-    export = Path(folder)
-    if not (export / "saved_model.pb").is_file():
-        export = list(list_versions(export).values())[-1]
+def check_export(export: Path) -> Diagnosis:
+    """Examine FOLDER/NAME/N, which is opened in a process of its own."""
     subject = str(export)
     try:
         content = (export / "saved_model.pb").read_bytes()
@@ -40,7 +38,7 @@ def check_export(folder: str) -> Diagnosis:
     except (OSError, ValueError, DecodeError) as error:
         told = f"saved_model.pb cannot be read: {error}."
         return Diagnosis("export", subject, [problem("saved_model", told)])
-    info = read_info(export) or {}
+    info = read_info(export)
     findings = [*_describe_place(export), *_describe_signatures(graph), *_describe_info(info)]
     found, opening = _open(export, info)
     findings += opening
@@ -146,7 +144,6 @@ def describe_labels(info: Mapping[str, Any], found: Mapping[str, Any]) -> Iterat
     repeated = sorted({label for label in labels if labels.count(label) > 1})
     columns, answered = found.get("columns"), found.get("labels", [])
     strange = [label for label in answered if label not in labels]
-    shown = ", ".join(map(repr, labels[:5])) + (", ..." if len(labels) > 5 else "")
     if repeated:
         yield problem("labels", f"The label table repeats {', '.join(repeated)}.", labels)
     elif columns not in (None, len(labels)):
@@ -156,7 +153,7 @@ def describe_labels(info: Mapping[str, Any], found: Mapping[str, Any]) -> Iterat
         told = f"It answers {strange[0]!r}, which the label table does not have."
         yield problem("labels", told, labels)
     else:
-        told = f"The label table fits the answers: {len(labels)} {noun} ({shown})."
+        told = f"The label table fits the answers: {len(labels)} {noun} ({list_few(labels)})."
         yield ok("labels", told, labels)
 
 

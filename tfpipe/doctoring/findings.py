@@ -8,8 +8,6 @@ from typing import Any
 
 from tfpipe.errors import UserError
 
-MARKS = ("ok", "note", "problem")
-
 
 @dataclass(frozen=True)
 class Finding:

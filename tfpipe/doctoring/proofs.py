@@ -1,4 +1,4 @@
-"""What is proved of an export: that a stock server can run it, and that it answers as trained."""
+"""Checks of an export: only core operations, and the parity that was proved at its export."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from pathlib import Path
 from typing import Any
 
 from tfpipe.doctoring.findings import Finding, note, ok, problem
-from tfpipe.exporting.foreign import find_foreign, find_operations
 from tfpipe.exporting.proof import PARITY_FILE
+from tfpipe.exporting.unsupported_ops import find_operations, find_unsupported
 
 
 def describe_operations(export: Path, found: Mapping[str, Any]) -> Iterator[Finding]:
-    """Whether a stock TensorFlow Serving knows every operation; found: what opening it told."""
+    """Check that every operation is of TensorFlow's core; found: the result of opening it."""
     if "operations" not in found:
         return
     used = find_operations(export)
-    foreign = find_foreign(used, found["operations"])
-    if foreign:
-        told = f"A stock TensorFlow Serving has no operation {'; '.join(map(str, foreign))}."
-        yield problem("operations", told, [one.operation for one in foreign])
+    unsupported = find_unsupported(used, found["operations"])
+    if unsupported:
+        told = f"It needs operations beyond TensorFlow's core: {'; '.join(map(str, unsupported))}."
+        yield problem("operations", told, [one.operation for one in unsupported])
         return
-    told = f"A stock TensorFlow Serving knows all {len(used)} kinds of operations in it."
+    told = f"All {len(used)} kinds of operations in it are of TensorFlow's core."
     yield ok("operations", told, len(used))
 
 

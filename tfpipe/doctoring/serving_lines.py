@@ -56,7 +56,7 @@ def serving_commands(export: Path, inputs: Collection[str] = ("text",)) -> list[
     ]
     measured = read_flags(export, f"{inside}/{export.name}")
     local = ["python", "-m", "serving.server"]
-    task = (read_info(export) or {}).get("task", "classify")
+    task = read_info(export).get("task", "classify")
     return [
         Command(
             "to serve it with TensorFlow Serving",

@@ -18,8 +18,8 @@ import tensorflow as tf
 
 from tfpipe.errors import UserError
 from tfpipe.exporting.objects import list_names, remove_tree, write
+from tfpipe.locations import SAVED_MODEL
 
-MODEL = "saved_model.pb"
 CLAIM = re.compile(r"\.claim-([0-9]+)-[0-9]+-[0-9a-f]+\.tmp")
 STAMPED = re.compile(r"\.(?:claim-[0-9]+|export)-([0-9]+)-[0-9a-f]+\.tmp")
 LEFT_AFTER_SECONDS, WAIT_SECONDS, ATTEMPTS = 24 * 3600, 1.0, 20
@@ -77,7 +77,7 @@ def is_held(base: str, claim: str) -> bool:
 def settle(base: str, claim: str) -> None:
     """Remove a claim, and the files at its number unless they are a version or a rival's."""
     place = f"{base}/{claim.split('-')[1]}"
-    if not tf.io.gfile.exists(f"{place}/{MODEL}"):
+    if not tf.io.gfile.exists(f"{place}/{SAVED_MODEL}"):
         if _list_rivals(base, claim):
             return
         remove_tree(place)

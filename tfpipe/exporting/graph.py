@@ -9,12 +9,11 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfpipe.exporting.info import INFO
 from tfpipe.model.text_model import TextModel
 from tfpipe.tasks.task import Task
 
 Tensors = dict[str, tf.Tensor]
-# What the `info` signature answers, inside the SavedModel's folder.
-INFO = Path("assets", "info.json")
 
 
 class Servable(tf.Module):

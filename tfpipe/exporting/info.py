@@ -1,4 +1,4 @@
-"""What an export tells about itself: the answer of its `info` signature."""
+"""The description that an export carries: the answer of its `info` signature."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import hashlib
 import importlib.metadata
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import tensorflow as tf
-from google.protobuf.message import DecodeError
-from tensorflow.core.protobuf import saved_model_pb2
+from tfpipe.locations import SAVED_MODEL
 
-from tfpipe.exporting.graph import INFO
-from tfpipe.run import Run
-from tfpipe.tasks.task import Task
+if TYPE_CHECKING:
+    from tfpipe.run import Run
+    from tfpipe.tasks.task import Task
+
+# What the signature answers, inside the SavedModel's folder.
+INFO = Path("assets", "info.json")
 
 
 def describe(run: Run, task: Task) -> dict[str, Any]:
@@ -41,27 +42,41 @@ def write_info(export: Path, info: dict[str, Any]) -> None:
     (export / INFO).write_text(content, encoding="utf-8")
 
 
-def read_info(export: Path) -> dict[str, Any] | None:
-    """What an export's `info` signature answers; None where it has none. No weights are loaded."""
-    path = export / INFO
+def read_info(export: Path) -> dict[str, Any]:
+    """Read the `info` of an export without its weights; empty for one that has none."""
     try:
-        if path.is_file():
-            return json.loads(path.read_text(encoding="utf-8"))
-        return json.loads(_run_info((export / "saved_model.pb").read_bytes()))
-    except (OSError, ValueError, LookupError, DecodeError, tf.errors.OpError):
-        return None
+        if (export / INFO).is_file():
+            return parse_info((export / INFO).read_bytes())
+        content = (export / SAVED_MODEL).read_bytes()
+    except OSError:
+        return {}
+    return parse_info(_run_info(content))
+
+
+def parse_info(content: str | bytes) -> dict[str, Any]:
+    """Parse the answer of an `info` signature; empty for another project's, which may be any."""
+    try:
+        info = json.loads(content)
+    except (ValueError, TypeError):
+        return {}
+    return info if isinstance(info, dict) else {}
 
 
 def _run_info(content: bytes) -> bytes:
-    """The answer of an `info` signature that is a constant, as exports had it before.
+    """Return the answer of an `info` signature that is a constant, as in old exports, or b""."""
+    # Seconds to import, and what asks a server needs none of it.
+    import tensorflow as tf
+    from google.protobuf.message import DecodeError
+    from tensorflow.core.protobuf import saved_model_pb2
 
-    Raises ValueError and LookupError where there is none.
-    """
-    (graph, *_) = saved_model_pb2.SavedModel.FromString(content).meta_graphs
-    name = graph.signature_def["info"].outputs["info"].name
-    if not name:
-        raise LookupError("no info signature")
-    with tf.Graph().as_default():
-        tf.import_graph_def(graph.graph_def, name="")
-        with tf.compat.v1.Session() as session:
-            return session.run(name)
+    try:
+        (graph, *_) = saved_model_pb2.SavedModel.FromString(content).meta_graphs
+        signature = graph.signature_def["info"]
+        if signature.inputs or not signature.outputs["info"].name:
+            return b""
+        with tf.Graph().as_default():
+            tf.import_graph_def(graph.graph_def, name="")
+            with tf.compat.v1.Session() as session:
+                return session.run(signature.outputs["info"].name)
+    except (ValueError, LookupError, DecodeError, tf.errors.OpError):
+        return b""

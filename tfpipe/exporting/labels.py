@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tfpipe.errors import UserError
-from tfpipe.exporting.graph import INFO
-from tfpipe.exporting.info import read_info
+from tfpipe.exporting.info import INFO, read_info
 from tfpipe.exporting.local_versions import PublishTarget
 from tfpipe.exporting.objects import local_copy
-from tfpipe.exporting.remote_versions import MODEL
+from tfpipe.locations import SAVED_MODEL
+from tfpipe.text_display import list_few
 
 MEND = (
     "clients that count columns would read wrong labels: train with the old labels, export under"
@@ -26,8 +26,8 @@ def refuse_new_labels(target: PublishTarget, labels: Sequence[str]) -> None:
     if not versions:
         return
     before = versions[max(versions)]
-    with local_copy(before, only=(INFO.as_posix(), MODEL)) as folder:
-        known = (read_info(folder) or {}).get("labels")
+    with local_copy(before, only=(INFO.as_posix(), SAVED_MODEL)) as folder:
+        known = read_info(folder).get("labels")
     if not isinstance(known, list):
         raise UserError(
             "the labels of the version before cannot be read",
@@ -42,13 +42,8 @@ def refuse_new_labels(target: PublishTarget, labels: Sequence[str]) -> None:
 
 def _describe(before: list[str], now: list[str]) -> str:
     new, gone = [n for n in now if n not in before], [n for n in before if n not in now]
-    told = [f"{what} {_few(names)}" for what, names in (("new", new), ("gone", gone)) if names]
+    told = [f"{what} {list_few(names)}" for what, names in (("new", new), ("gone", gone)) if names]
     if not told:
         column = next(i for i, pair in enumerate(zip(before, now, strict=True)) if len({*pair}) > 1)
         return f"another order: column {column} was {before[column]!r} and is {now[column]!r}"
     return f"{len(before)} labels before, {len(now)} now; {'; '.join(told)}"
-
-
-def _few(names: list[str]) -> str:
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return ", ".join(map(repr, names[:5])) + more

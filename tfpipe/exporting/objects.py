@@ -12,10 +12,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from tfpipe.errors import UserError
-
-
-def is_url(place: str) -> bool:
-    return "://" in place
+from tfpipe.locations import is_url
 
 
 def refuse_unknown(url: str) -> None:

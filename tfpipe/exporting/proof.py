@@ -12,10 +12,10 @@ import numpy as np
 import tensorflow as tf
 
 from tfpipe.data.read import Examples
-from tfpipe.exporting.foreign import refuse_foreign
 from tfpipe.exporting.parity import compare_graphs, compare_tokenizers
 from tfpipe.exporting.probes import answer_here, probe_batches
 from tfpipe.exporting.stranger import Answers, as_answers, batches_of, join, open_as_stranger
+from tfpipe.exporting.unsupported_ops import refuse_unsupported
 from tfpipe.exporting.verify import (
     EXACT,
     NARROW,
@@ -59,15 +59,15 @@ def prove(
     """Open the export in a process that imports TensorFlow alone and hold it against `model`.
 
     precision: of the export's products; only float32 must answer exactly as training did. Raises
-    RuntimeError for operations that a stock server does not know, and where one text of dev, of the
+    RuntimeError for operations beyond TensorFlow's core, and where one text of dev, of the
     edges or of the tokenizer's corpora is answered otherwise.
     """
     max_length = run.config.max_length
     asked = batches_of(dev, task)
     probes = probe_batches(task.inputs(dev.text_pairs is not None), max_length)
     stranger = open_as_stranger(export, [*asked, *probes])
-    kinds = refuse_foreign(export, stranger.operations)
-    tell(f"a stock TensorFlow Serving knows all {kinds} kinds of operations")
+    kinds = refuse_unsupported(export, stranger.operations)
+    tell(f"all {kinds} kinds of operations are of TensorFlow's core")
     found = stranger.answered()
 
     labelled = task.label(dev, model.tokenizer, max_length)

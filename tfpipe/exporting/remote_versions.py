@@ -24,7 +24,6 @@ import tensorflow as tf
 from tfpipe.errors import UserError
 from tfpipe.exporting.claims import (
     ATTEMPTS,
-    MODEL,
     claim_number,
     is_held,
     list_leftovers,
@@ -38,7 +37,6 @@ from tfpipe.exporting.local_versions import LocalVersions, PublishTarget, choose
 from tfpipe.exporting.objects import (
     answering,
     copy,
-    is_url,
     list_files,
     list_names,
     move,
@@ -46,6 +44,7 @@ from tfpipe.exporting.objects import (
     remove_tree,
     write,
 )
+from tfpipe.locations import SAVED_MODEL, locate
 
 READABLE = "the store cannot be read", "see that it is there and that you may read it"
 WRITABLE = "the store cannot be written", "see that it is there and that you may write it"
@@ -53,7 +52,14 @@ WRITABLE = "the store cannot be written", "see that it is there and that you may
 
 def open_target(to: str) -> PublishTarget:
     """Open FOLDER/NAME or its URL; raises UserError for a store that cannot be written."""
-    if not is_url(to):
+    found = locate(to)
+    if found.kind == "export" and found.folder == Path(to):
+        raise UserError(
+            "--to names a version, and not the folder of versions",
+            to,
+            "give FOLDER/NAME, as in models/support",
+        )
+    if found.kind != "store":
         return LocalVersions(Path(to))
     store = RemoteVersions(to.rstrip("/"))
     refuse_unknown(store.base)
@@ -80,7 +86,7 @@ class RemoteVersions:
         """The URLs of the versions by ascending number; raises UserError."""
         with answering(self.base, *READABLE):
             places = list_numbers(self.base).items()
-            return {n: place for n, place in places if tf.io.gfile.exists(f"{place}/{MODEL}")}
+            return {n: place for n, place in places if tf.io.gfile.exists(f"{place}/{SAVED_MODEL}")}
 
     def refuse_taken(self, version: int | None) -> None:
         """Raise UserError where `version` is asked for and there, whole or not."""
@@ -100,12 +106,12 @@ class RemoteVersions:
         """
         files = [path for path in folder.rglob("*") if path.is_file()]
         names = [path.relative_to(folder).as_posix() for path in files]
-        names.remove(MODEL)
+        names.remove(SAVED_MODEL)
         look = f"look whether {self.base} has the version, and export again where it has not"
         with answering(self.base, "the upload failed", look):
             for _ in range(ATTEMPTS):
                 with self._aside() as aside:
-                    for name in [*names, MODEL]:
+                    for name in [*names, SAVED_MODEL]:
                         copy(f"{folder}/{name}", f"{aside}/{name}")
                     place = self._move_into_place(aside, names, version)
                 if place is not None:
@@ -120,7 +126,7 @@ class RemoteVersions:
             for number in removed:
                 # Killed half way, it leaves what the claim has cleared away.
                 claim = write_claim(self.base, versions[number].rpartition("/")[2])
-                tf.io.gfile.remove(f"{versions[number]}/{MODEL}")
+                tf.io.gfile.remove(f"{versions[number]}/{SAVED_MODEL}")
                 settle(self.base, claim)
         except (tf.errors.OpError, UserError) as error:
             raise OSError(str(error)) from None
@@ -157,7 +163,7 @@ class RemoteVersions:
                 move(f"{aside}/{name}", f"{place}/{name}")
             if not (is_held(self.base, claim) and {*names} <= {*list_files(place)}):
                 return None
-            move(f"{aside}/{MODEL}", f"{place}/{MODEL}")
+            move(f"{aside}/{SAVED_MODEL}", f"{place}/{SAVED_MODEL}")
         finally:
             settle(self.base, claim)
         return place

@@ -10,10 +10,10 @@ import numpy as np
 import tensorflow as tf
 
 from tfpipe.data.read import Examples
-from tfpipe.errors import UserError, did_you_mean
-from tfpipe.exporting.claims import MODEL
-from tfpipe.exporting.objects import answering, is_url, local_copy, refuse_unknown
+from tfpipe.errors import UserError
+from tfpipe.exporting.objects import answering, local_copy, refuse_unknown
 from tfpipe.exporting.stranger import Answers, batches_of, join, open_as_stranger
+from tfpipe.locations import SAVED_MODEL, locate
 from tfpipe.stats.mcnemar import count_agreement
 from tfpipe.tasks.task import Task
 
@@ -54,28 +54,26 @@ class Duel:
 
 def find_rival(folder: str) -> Path | str:
     """The folder, or URL, of a version to compare with; raises UserError where there is none."""
-    if is_url(folder):
+    found = locate(folder)
+    if found.kind == "store":
         return _find_in_store(folder.rstrip("/"))
-    rival = Path(folder)
-    if not (rival / "saved_model.pb").is_file():
-        parent = rival.parent
-        versions = [child.name for child in parent.iterdir()] if parent.is_dir() else []
-        inside = [child.name for child in rival.iterdir()] if rival.is_dir() else []
+    if found.kind != "export" or found.folder != Path(folder):
+        suggestion = found.suggestion if found.version is None else ""
         raise UserError(
             "--not-worse-than names no version",
-            f"no saved_model.pb in {folder}" + (f": {', '.join(inside[:5])}" if inside else ""),
-            did_you_mean(rival.name, versions) + "give FOLDER/NAME/N, as in models/support/3",
+            f"no {SAVED_MODEL} in {folder}: {found.description}",
+            f"{suggestion}give FOLDER/NAME/N, as in models/support/3",
         )
-    return rival
+    return found.folder
 
 
 def _find_in_store(url: str) -> str:
     refuse_unknown(url)
     with answering(url, "the store of --not-worse-than cannot be read", "see that you may read it"):
-        if not tf.io.gfile.exists(f"{url}/{MODEL}"):
+        if not tf.io.gfile.exists(f"{url}/{SAVED_MODEL}"):
             raise UserError(
                 "--not-worse-than names no version",
-                f"no {MODEL} in {url}",
+                f"no {SAVED_MODEL} in {url}",
                 "give BASE/N, as in gs://bucket/models/support/3",
             )
     return url

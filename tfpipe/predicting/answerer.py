@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from tfpipe.tasks import TASKS
 from tfpipe.tasks.output_schema import Answers
@@ -36,15 +34,6 @@ class Answerer:
     def longest_row(self) -> int | None:
         """Tokens that are read of a row at most; None where windows read all of it."""
         return None if self.spec.always_windows else self.max_length
-
-
-def parse_info(text: str | bytes) -> dict[str, Any]:
-    """What a model's `info` tells of it; empty for another project's, which may be anything."""
-    try:
-        told = json.loads(text)
-    except ValueError:
-        return {}
-    return told if isinstance(told, dict) else {}
 
 
 def spec_of(

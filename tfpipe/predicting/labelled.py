@@ -12,7 +12,7 @@ from tfpipe.data.read import Examples
 from tfpipe.errors import UserError
 from tfpipe.exporting.info import read_info
 from tfpipe.exporting.stranger import batches_of, join, open_as_stranger
-from tfpipe.predicting.places import find_place
+from tfpipe.locations import locate_model
 from tfpipe.run import Run, open_run
 from tfpipe.tasks import TASKS
 from tfpipe.tasks.evaluation import TaskEvaluation
@@ -42,11 +42,11 @@ class Model:
 
 def find_model(folder: str) -> Model:
     """The model of a folder; raises UserError for one that is no run or export of tfpipe."""
-    place = find_place(folder)
-    if not place.is_export:
+    place = locate_model(folder)
+    if place.kind == "run":
         return _of_run(open_run(str(place.folder)))
     info = read_info(place.folder)
-    if info is None or info.get("task") not in TASKS:
+    if info.get("task") not in TASKS:
         raise UserError(
             "the export does not tell what task it is for",
             str(place.folder),

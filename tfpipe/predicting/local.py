@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import tensorflow as tf
 
 from tfpipe.errors import UserError
-from tfpipe.predicting.answerer import LONGEST_INPUT, Answerer, parse_info, spec_of
-from tfpipe.predicting.places import SAVED_MODEL, hash_files
+from tfpipe.exporting.info import read_info
+from tfpipe.locations import SAVED_MODEL
+from tfpipe.predicting.answerer import LONGEST_INPUT, Answerer, spec_of
 from tfpipe.tasks.output_schema import Answers, OutputSchema
 
 # While one batch is tokenised, the products of another fill the cores.
@@ -23,7 +24,8 @@ def open_run_model(folder: Path) -> Answerer:
     # transformers takes seconds to import, and an export is answered without it.
     from tfpipe.model import checkpoint
     from tfpipe.run import open_run
-    from tfpipe.tasks import TASKS, task_of
+    from tfpipe.tasks import TASKS
+    from tfpipe.tasks.task import task_of
 
     run = open_run(str(folder))
     max_length = run.config.max_length
@@ -43,7 +45,7 @@ def open_run_model(folder: Path) -> Answerer:
     spec = TASKS[run.config.task]
     files = (file for file in run.model.iterdir() if file.is_file())
     return Answerer(
-        f"run {hash_files(files)}, {max_length} tokens",
+        f"run {_hash_files(files)}, {max_length} tokens",
         inputs,
         spec,
         model.label_names,
@@ -67,7 +69,7 @@ def open_export(folder: Path) -> Answerer:
     signature = module.signatures.get("serving_default")
     inputs = set(signature.structured_input_signature[1]) if signature else set()
     outputs = set(signature.structured_outputs) if signature else set()
-    info = _read_info(module)
+    info = read_info(folder) or {}
     spec = spec_of(inputs, outputs, info.get("task"))
     if spec is None:
         raise UserError(
@@ -83,26 +85,13 @@ def open_export(folder: Path) -> Answerer:
     schema: OutputSchema = spec.schema.load()
     files = [folder / SAVED_MODEL, *(folder / "variables").glob("*")]
     return Answerer(
-        f"export {hash_files(files)}",
+        f"export {_hash_files(files)}",
         schema.order(inputs),
         spec,
         info.get("labels"),
         info.get("max_length", LONGEST_INPUT),
         PARALLEL,
         _answer_with(ask, schema.order(inputs), schema, info.get("labels")),
-    )
-
-
-def _read_info(module: Any) -> dict[str, Any]:
-    """What an export tells of itself; empty for one that tells nothing."""
-    signature = module.signatures.get("info")
-    if signature is None or signature.structured_input_signature[1]:
-        return {}
-    told = signature().get("info")
-    return (
-        {}
-        if told is None or told.dtype != tf.string or told.shape.rank
-        else parse_info(told.numpy())
     )
 
 
@@ -123,3 +112,15 @@ def _answer_with(
         return schema.write({name: found[name].numpy() for name in schema.outputs}, names)
 
     return answer
+
+
+def _hash_files(files: Iterable[Path]) -> str:
+    """Return the SHA-256 (hex) over the names and contents of files."""
+    digest = hashlib.sha256()
+    for file in sorted(files):
+        inner = hashlib.sha256()
+        with file.open("rb") as content:
+            while block := content.read(2**20):
+                inner.update(block)
+        digest.update(f"{file.name}\0{inner.hexdigest()}\n".encode())
+    return digest.hexdigest()

@@ -6,6 +6,8 @@ import sys
 import time
 from typing import TextIO
 
+from tfpipe.text_display import format_duration
+
 TERMINAL_SECONDS, PLAIN_SECONDS = 0.2, 10.0
 
 
@@ -50,7 +52,7 @@ class Progress:
         line = f"{self._done:,} rows, {self.rows_per_second:,.0f} rows/s"
         if self._all and self._all > self._done:
             left = (self._all - self._done) / self.rows_per_second
-            line += f", {self._done / self._all:.0%}, about {_clock(left)} left"
+            line += f", {self._done / self._all:.0%}, about {format_duration(left)} left"
         self._stream.write(f"\r\033[K{line}" if self._terminal else f"{line}\n")
         self._stream.flush()
 
@@ -59,9 +61,3 @@ class Progress:
         if self._terminal:
             self._stream.write("\r\033[K")
             self._stream.flush()
-
-
-def _clock(seconds: float) -> str:
-    minutes, seconds = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

@@ -14,7 +14,8 @@ from serving.client.command.connection import read_token
 from tfpipe.config import PredictConfig
 from tfpipe.config.predict import CONNECTION
 from tfpipe.errors import UserError
-from tfpipe.predicting.answerer import LONGEST_INPUT, Answerer, parse_info, spec_of
+from tfpipe.exporting.info import parse_info
+from tfpipe.predicting.answerer import LONGEST_INPUT, Answerer, spec_of
 from tfpipe.tasks.output_schema import Answers, OutputSchema
 
 # One batch is worked on while others are on their way.

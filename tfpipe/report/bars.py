@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 from matplotlib.figure import Figure
 
+from tfpipe.report.fonts import font_families, width_in_ems
 from tfpipe.report.images import PAGE_COLOURS
-from tfpipe.report.names import font_families, width_in_ems
 from tfpipe.report.plots import picture_names
 
 MOST_BARS = 60

@@ -13,13 +13,14 @@ import numpy as np
 import tensorflow as tf
 from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 
+from tfpipe.report.fonts import characters_within
 from tfpipe.report.images import pixels
-from tfpipe.report.names import characters_within, shorten
 from tfpipe.report.pictures import draw_pictures
 from tfpipe.report.plots import picture_names
 from tfpipe.report.templates import format_number
 from tfpipe.tasks.evaluation import TaskEvaluation
 from tfpipe.tasks.sections import MistakeRow
+from tfpipe.text_display import shorten
 from tfpipe.training.observer import Step
 
 # Everything that means something in Markdown or HTML, as what means nothing in either.

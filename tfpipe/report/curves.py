@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from tfpipe.report.fonts import font_families
 from tfpipe.report.images import PAGE_COLOURS as LINES
-from tfpipe.report.names import font_families
 from tfpipe.report.wording import Wording
 from tfpipe.tasks.sections import Abstention, Calibration, Scatter
 

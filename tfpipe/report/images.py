@@ -1,4 +1,4 @@
-"""Figures as files: PNG for pictures, pixels for TensorBoard, SVG for the page."""
+"""Figures as pixels for TensorBoard and as SVG for the page."""
 
 from __future__ import annotations
 
@@ -16,15 +16,8 @@ from matplotlib.figure import Figure
 PAGE_COLOURS = ("#2b6cb0", "#d9481c", "#2f9e63", "#8a5cc2", "#b7860b")
 
 
-def png(figure: Figure) -> bytes:
-    """The figure as a PNG on white, 100 pixels an inch."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    return buffer.getvalue()
-
-
 def pixels(figure: Figure) -> np.ndarray:
-    """The same picture as uint8 [height, width, 3]."""
+    """Return the figure on white as uint8 [height, width, 3], 100 pixels an inch."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3]

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup, escape
 
-from tfpipe.report.names import characters_within, shorten, width_in_ems
+from tfpipe.report.fonts import characters_within, width_in_ems
 from tfpipe.report.wording import Wording
 from tfpipe.tasks.sections import Confusion
+from tfpipe.text_display import shorten
 
 MOST_LABELS = 200
 MOST_CELLS = 4000

@@ -18,7 +18,8 @@ from tfpipe.io.atomic import write_text
 from tfpipe.model.text_model import TextModel
 from tfpipe.report.card import write_card
 from tfpipe.report.data_section import describe_data
-from tfpipe.report.page import Report, write_page
+from tfpipe.report.page import write_page
+from tfpipe.report.run_report import Report
 from tfpipe.report.sections import Data, Figures, Slices
 from tfpipe.report.slices import read_sources, slices_by_length, slices_by_source
 from tfpipe.run import Run

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,66 +17,16 @@ from tfpipe.report.curves import (
 )
 from tfpipe.report.images import svg
 from tfpipe.report.matrix import draw_matrix
-from tfpipe.report.names import JOINERS
-from tfpipe.report.sections import Data, Figures, Slices
+from tfpipe.report.run_report import Report
 from tfpipe.report.summary import Summary, format_figure, summarise
 from tfpipe.report.templates import format_number, make_environment, write_html
 from tfpipe.report.wording import Wording
-from tfpipe.tasks.sections import (
-    Abstention,
-    Baseline,
-    Calibration,
-    ClassRow,
-    Confusion,
-    Mistakes,
-    Scatter,
-    Suspects,
-)
+from tfpipe.text_display import JOINERS
 
 # Texts of this length in every table, each character escaped, still leave the page under 2 MB.
 MOST_CHARACTERS = 2_000
 # From so many labels on, what is long is folded until it is asked for.
 FOLDED_LABELS = 20
-
-
-@dataclass(frozen=True)
-class Report:
-    """What the page tells about a run; a section is shown when its content is there.
-
-    title: the run's name; task: as on the command line; language: `en` or `zh`; made: when, as
-    text; dev, test: figures; history: one mapping an epoch, as `curves_figure` takes it; best_by:
-    the dev figure that the kept epoch was chosen by; labels_from_data: whether label names are
-    those of the data, not of the task; label_count: labels, or entity types; cost:
-    facts of speed and size by name; command: the shell line that makes the run again; settings:
-    the run's config.yaml; hashes: SHA-256 by part; next_commands: shell lines.
-    """
-
-    title: str
-    task: str
-    dev: Figures
-    language: str = "en"
-    made: str = ""
-    test: Figures | None = None
-    labels_from_data: bool = True
-    label_count: int = 0
-    baseline: Baseline | None = None
-    data: Data | None = None
-    history: Sequence[Mapping[str, Any]] = ()
-    best_by: str | None = None
-    classes: Sequence[ClassRow] = ()
-    confusion: Confusion | None = None
-    calibration: Calibration | None = None
-    abstention: Abstention | None = None
-    scatter: Scatter | None = None
-    slices: Sequence[Slices] = ()
-    mistakes: Mistakes | None = None
-    suspects: Suspects | None = None
-    cost: Mapping[str, float] = field(default_factory=dict)
-    command: str = ""
-    settings: str = ""
-    hashes: Mapping[str, str] = field(default_factory=dict)
-    environment: Mapping[str, object] = field(default_factory=dict)
-    next_commands: Sequence[str] = ()
 
 
 def write_page(path: str | Path, report: Report) -> None:

@@ -9,14 +9,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from tfpipe.report.names import (
+from tfpipe.report.fonts import (
     can_draw,
     characters_within,
     font_families,
-    shorten,
     width_in_ems,
 )
 from tfpipe.tasks.classify.confusion import errors_of, worst_pairs
+from tfpipe.text_display import shorten
 
 RIGHT = (0x2B / 255, 0x6C / 255, 0xB0 / 255)
 WRONG = (0xD9 / 255, 0x48 / 255, 0x1C / 255)

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from tfpipe.report.run_report import Report
 from tfpipe.report.sections import Data, Figures
 from tfpipe.report.templates import format_number
 from tfpipe.report.wording import Wording
 from tfpipe.stats.bootstrap import Interval
 from tfpipe.tasks.sections import Abstention, Calibration
-
-if TYPE_CHECKING:
-    from tfpipe.report.page import Report
 
 # Figures that are shares, which people read as percentages.
 SHARES = {"accuracy", "exact_match", "precision", "recall", "coverage", "out_of_scope_recall"}

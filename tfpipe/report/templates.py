@@ -12,7 +12,7 @@ import numpy as np
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from tfpipe.io.atomic import write_text
-from tfpipe.report.names import shorten
+from tfpipe.text_display import shorten
 
 
 def make_environment(package: str, filters: dict[str, Callable[..., Any]]) -> Environment:

@@ -9,10 +9,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from tfpipe.tasks.task import Task
+from typing import Any
 
 Words = Mapping[str, "str | tuple[str, str]"]
 
@@ -109,8 +106,8 @@ class TaskSpec:
     labels_from_data: bool = True
 
     @property
-    def task_class(self) -> type[Task]:
-        """The class of the task; imports TensorFlow."""
+    def task_class(self) -> Any:
+        """The class that implements tasks.task.Task; imports TensorFlow."""
         return self.task.load()
 
 

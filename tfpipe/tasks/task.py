@@ -13,6 +13,8 @@ from tfpipe.data.encode import Labelled
 from tfpipe.data.read import Examples
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.model.head import Head
+from tfpipe.model.text_model import TextModel
+from tfpipe.tasks import TASKS
 from tfpipe.tasks.evaluation import TaskEvaluation
 from tfpipe.tasks.losses import LossSettings
 
@@ -147,3 +149,8 @@ class Task(Protocol):
 
         Raises ValueError for the answers of a model that cannot be compared.
         """
+
+
+def task_of(name: str, model: TextModel) -> Task:
+    """The task that a loaded model was trained for, with the settings kept in its folder."""
+    return TASKS[name].task_class.restore(model.label_names, model.head.settings)

@@ -7,6 +7,7 @@ import time
 from typing import Any, TextIO
 
 from tfpipe.tasks.task import TaskEvaluation
+from tfpipe.text_display import format_duration
 from tfpipe.training.observer import Step
 
 PLAIN_LINES = 20  # of progress in a run whose output is no terminal
@@ -70,7 +71,7 @@ class ProgressLine:
             f"step {step.step}/{step.steps} epoch {step.epoch} loss {step.loss:.3f}"
             f" rate {step.learning_rate:.1e} | {rates['examples_per_second']:.0f} texts/s,"
             f" {rates['tokens_per_second']:,.0f} tokens/s, padding {rates['padding_share']:.0%},"
-            f" waited for data {rates['data_wait_share']:.1%} | {_clock(left)} left"
+            f" waited for data {rates['data_wait_share']:.1%} | {format_duration(left)} left"
         )
         self._stream.write(f"\r\033[K{line}" if self._terminal else f"{line}\n")
         self._stream.flush()
@@ -85,9 +86,3 @@ class ProgressLine:
         mark = " (best so far)" if record["best"] else ""
         self._stream.write(f"{start}epoch {record['epoch']}: dev {figures}{mark}\n")
         self._stream.flush()
-
-
-def _clock(seconds: float) -> str:
-    minutes, seconds = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

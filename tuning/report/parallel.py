@@ -13,7 +13,7 @@ from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.figure import Figure
 from matplotlib.path import Path
 
-from tfpipe.report.names import shorten
+from tfpipe.text_display import shorten
 from tuning.outcome import COMPLETED, FAILED, STOPPED, Outcome, best_of
 from tuning.report.importance import active_values, is_numeric
 from tuning.report.plots import COLOURS, FAILURE, goodness, score_range

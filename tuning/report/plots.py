@@ -12,7 +12,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from tfpipe.report.names import shorten
+from tfpipe.text_display import shorten
 from tuning.outcome import COMPLETED, FAILED, RUNNING, STOPPED, Outcome, best_of
 from tuning.report.importance import Importance
 

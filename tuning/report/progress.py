@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tfpipe.report.names import shorten
+from tfpipe.text_display import shorten
 from tuning.outcome import FAILED, RUNNING, Outcome, best_of
 from tuning.report.wording import format_score, format_time, format_value
 

@@ -15,7 +15,7 @@ from rich.live import Live
 from rich.table import Table as Grid
 from rich.text import Text
 
-from tfpipe.report.names import shorten
+from tfpipe.text_display import shorten
 from tuning.outcome import COMPLETED, FAILED, RUNNING, STOPPED, Outcome
 from tuning.report.progress import News, Progress, reason_of, score_text
 from tuning.report.wording import DASH, format_time, format_value

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from tfpipe.report.names import shorten
+from tfpipe.text_display import shorten
 
 DASH = "–"
 

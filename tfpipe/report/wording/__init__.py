@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tfpipe.report.names import shorten
 from tfpipe.report.templates import format_number
 from tfpipe.report.wording import en, zh
 from tfpipe.tasks import TASKS
 from tfpipe.tasks.spec import Words
+from tfpipe.text_display import shorten
 
 WORDS = {"en": en.WORDS, "zh": zh.WORDS}
 LANGUAGES = tuple(WORDS)

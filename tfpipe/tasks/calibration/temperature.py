@@ -111,27 +111,8 @@ def reliability(confidence: np.ndarray, right: np.ndarray, bins: int = BINS) -> 
 
     One answer a row: the highest score of a text, or every score of every label (multilabel).
     """
-    return _tabulate(confidence, right, np.linspace(0.0, 1.0, bins + 1))
-
-
-def adaptive_reliability(
-    confidence: np.ndarray, right: np.ndarray, bins: int = BINS
-) -> Reliability:
-    """The table over at most `bins` bins of equally many answers; equal confidences stay together.
-
-    Where most confidences lie near 1, bins of equal width put nearly all of them into one.
-    Source: Nguyen and O'Connor 2015, section 3.2 (https://arxiv.org/abs/1508.05154).
-    """
-    ordered = np.sort(np.asarray(confidence, np.float64))
-    last = (np.arange(1, bins) * len(ordered)) // bins - 1
-    inner = np.unique(ordered[last[last >= 0]])
-    inside = inner[(inner > 0.0) & (inner < 1.0)]
-    return _tabulate(confidence, right, np.concatenate([[0.0], inside, [1.0]]))
-
-
-def _tabulate(confidence: np.ndarray, right: np.ndarray, edges: np.ndarray) -> Reliability:
     confidence, right = np.asarray(confidence, np.float64), np.asarray(right, bool)
-    bins = len(edges) - 1
+    edges = np.linspace(0.0, 1.0, bins + 1)
     place = np.digitize(confidence, edges[1:-1], right=True)
     counts = np.bincount(place, minlength=bins)
     hits = np.bincount(place[right], minlength=bins)
@@ -140,13 +121,3 @@ def _tabulate(confidence: np.ndarray, right: np.ndarray, edges: np.ndarray) -> R
         accuracy = hits / counts
     ends = np.array([wilson_interval(h, n) for h, n in zip(hits, counts, strict=True)])
     return Reliability(edges, counts, mean, accuracy, ends[:, 0], ends[:, 1])
-
-
-def brier_score(scores: np.ndarray, gold: np.ndarray) -> float:
-    """Mean squared distance of probabilities [N, K] to the gold label's one-hot row: 0 to 2.
-
-    Source: Brier 1950, equation 2.
-    """
-    distance = np.array(scores, np.float64)
-    distance[np.arange(len(distance)), gold] -= 1.0
-    return float((distance**2).sum(axis=1).mean())

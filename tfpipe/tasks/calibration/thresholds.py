@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import expit, logit
 
-from tfpipe.stats.cross_fitting import folds
-
 # So many positives of its own weigh as much for a label as all labels together do. Tried on real
 # (finnl, 16 labels) and drawn scores (100 labels) with 0 to 80: greater numbers lose up to 5 points
 # of F1 where labels differ, 0 loses a point where they do not, 5 was near the best everywhere.
@@ -72,18 +70,6 @@ def _best_of(scores: np.ndarray, gold: np.ndarray) -> np.ndarray:
     distance[f1 < f1.max(axis=0)] = np.inf
     best = np.take_along_axis(threshold, distance.argmin(axis=0)[None], axis=0)[0]
     return np.where(hits[-1] > 0, best, np.float32(0.5))
-
-
-def cross_fitted_active(scores: np.ndarray, gold: np.ndarray, seed: int = 0) -> np.ndarray:
-    """bool [N, K]: which labels are active, each row's by thresholds tuned on other rows.
-
-    What figures of new texts are estimated by: thresholds fit the rows that they were tuned on.
-    """
-    scores, gold = np.asarray(scores, np.float32), np.asarray(gold, bool)
-    active = np.zeros(scores.shape, bool)
-    for fit, look in folds(len(scores), seed=seed):
-        active[look] = scores[look] >= tune_thresholds(scores[fit], gold[fit])
-    return active
 
 
 def keep_clear(thresholds: np.ndarray, scores: np.ndarray) -> np.ndarray:

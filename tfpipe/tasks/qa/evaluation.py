@@ -116,5 +116,5 @@ class QAEvaluation(TaskEvaluation):
 
     def mistakes_section(self) -> Mistakes:
         """The answers with no word right, in their contexts."""
-        rows = show_mistakes(self, self.mistakes(MOST_MISTAKES))
+        rows = show_mistakes(self.mistakes(MOST_MISTAKES), self.texts, self.gold, self.outputs)
         return Mistakes(rows, int((self.f1 == 0).sum()), "answers")

@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+
+import numpy as np
 
 from tfpipe.tasks.evaluation import Mistake
 from tfpipe.tasks.excerpts import GOLD, PREDICTED, Mark, excerpt, find_words
 from tfpipe.tasks.sections import MistakeRow
 
-if TYPE_CHECKING:
-    from tfpipe.tasks.qa.evaluation import QAEvaluation
-
 BETWEEN = " | "
 
 
-def show_mistakes(evaluation: QAEvaluation, mistakes: Sequence[Mistake]) -> list[MistakeRow]:
+def show_mistakes(
+    mistakes: Sequence[Mistake],
+    texts: Sequence[str],
+    gold: Sequence[Sequence[str]],
+    outputs: Mapping[str, np.ndarray],
+) -> list[MistakeRow]:
     """Mistakes with the question, and the gold and the predicted answer marked in the context."""
     # Equal questions to equal contexts are answered alike.
-    row_of = {text: row for row, text in enumerate(evaluation.texts)}
+    row_of = {text: row for row, text in enumerate(texts)}
     rows = []
     for mistake in mistakes:
         row = row_of[mistake.text]
-        start, end = (int(evaluation.outputs[name][row]) for name in ("start", "end"))
+        start, end = (int(outputs[name][row]) for name in ("start", "end"))
         begin = _context_begin(mistake.text, mistake.predicted, start)
         context = mistake.text[begin:]
-        marks = find_words(context, evaluation.gold[row], GOLD)
+        marks = find_words(context, gold[row], GOLD)
         if 0 <= start < end:
             marks.append(Mark(start, end, PREDICTED))
         question = mistake.text[: begin - len(BETWEEN)] if begin else ""

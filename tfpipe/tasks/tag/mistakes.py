@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
 
 from tfpipe.data.spans import Span
 from tfpipe.tasks.evaluation import MOST_MISTAKES, Mistake
 from tfpipe.tasks.excerpts import GOLD, PREDICTED, Mark, excerpt
 from tfpipe.tasks.sections import MistakeRow, Mistakes
 
-if TYPE_CHECKING:
-    from tfpipe.tasks.tag.evaluation import TagEvaluation
-
 MOST_MISSED = 10
+# A text, its gold entities, and those found with their scores.
+Row = tuple[str, Sequence[Span], Sequence[tuple[Span, float]]]
 
 
-def show_mistakes(evaluation: TagEvaluation) -> Mistakes:
-    """Wrong entities, the surest first, and behind them some that were missed."""
-    every = evaluation.mistakes(most=10**9)
+def show_mistakes(every: Sequence[Mistake], rows_of: Iterable[Row]) -> Mistakes:
+    """Wrong entities, the surest first, and behind them some that were missed.
+
+    Args:
+        every: All mistakes.
+        rows_of: All texts with their entities.
+    """
     wrong = [mistake for mistake in every if mistake.predicted]
     missed = [mistake for mistake in every if not mistake.predicted]
     shown = wrong[:MOST_MISTAKES] + missed[:MOST_MISSED]
     known: dict[str, list[tuple[Span, int]]] = {mistake.text: [] for mistake in shown}
-    columns = (evaluation.texts, evaluation.gold, evaluation.predicted)
-    for text, gold, found in zip(*columns, strict=True):
+    for text, gold, found in rows_of:
         if text in known:
             known[text] += [(span, GOLD) for span in gold]
             known[text] += [(span, PREDICTED) for span, _ in found]

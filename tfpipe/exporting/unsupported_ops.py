@@ -1,8 +1,10 @@
-"""Operations that a stock TensorFlow Serving could not run, and the signatures they come with.
+"""Operations beyond TensorFlow's core, and the signatures that need them.
 
-tensorflow_model_server links the kernels of TensorFlow's core and cannot load others. What those
-are is asked of TensorFlow itself, in a process that imports nothing else (reload.py); left out is
-what needs the Python around it, and what depends on how a server was built.
+A server cannot load operations; it has those that it was linked with. tensorflow_model_server also
+links those of TensorFlow Text and Decision Forests (SUPPORTED_TENSORFLOW_OPS in its
+model_servers/BUILD). Exports are held to the core alone, so that every server of SavedModels and a
+bare `import tensorflow` run them. The core's operations are those registered in a process that
+imports TensorFlow only (reload.py), without those that need Python or depend on a server's build.
 """
 
 from __future__ import annotations
@@ -24,40 +26,50 @@ UNREACHED = "no signature, in the function library"
 
 
 @dataclass(frozen=True, order=True)
-class Foreign:
-    """An operation that a stock server does not know, and what would have it run."""
+class UnsupportedOp:
+    """An operation beyond the core, and the signatures that need it."""
 
     operation: str
-    pulled_in_by: tuple[str, ...]
+    needed_by: tuple[str, ...]
 
     def __str__(self) -> str:
-        return f"{self.operation} ({', '.join(self.pulled_in_by)})"
+        return f"{self.operation} ({', '.join(self.needed_by)})"
 
 
-def refuse_foreign(export: Path, registered: Collection[str]) -> int:
-    """The number of kinds of operations in a SavedModel, all of which a stock server can run.
+def refuse_unsupported(export: Path, registered: Collection[str]) -> int:
+    """Return the number of kinds of operations in a SavedModel, all of TensorFlow's core.
 
-    registered: those with a kernel for CPU where TensorFlow alone is imported. Raises RuntimeError
-    naming each other operation with the signatures that pull it in.
+    Args:
+        export: The SavedModel's folder.
+        registered: Operations with a CPU kernel where TensorFlow alone is imported.
+
+    Raises:
+        RuntimeError: There are others; it names each with the signatures that need it.
     """
     used = find_operations(export)
-    foreign = find_foreign(used, registered)
-    if foreign:
+    unsupported = find_unsupported(used, registered)
+    if unsupported:
         raise RuntimeError(
-            "a stock TensorFlow Serving cannot run the export, nothing was published; it has no"
-            f" operation {'; '.join(map(str, foreign))}"
+            "the export needs operations beyond TensorFlow's core, nothing was published:"
+            f" {'; '.join(map(str, unsupported))}"
         )
     return len(used)
 
 
-def find_foreign(used: Mapping[str, tuple[str, ...]], registered: Collection[str]) -> list[Foreign]:
-    """Those of `find_operations` that a stock server does not know, by name."""
+def find_unsupported(
+    used: Mapping[str, tuple[str, ...]], registered: Collection[str]
+) -> list[UnsupportedOp]:
+    """Return those of `find_operations` that are not of the core, by name."""
     known = {name for name in registered if name not in PYTHON and not name.startswith(OPTIONAL)}
-    return [Foreign(name, pulled) for name, pulled in sorted(used.items()) if name not in known]
+    return [
+        UnsupportedOp(name, needed_by)
+        for name, needed_by in sorted(used.items())
+        if name not in known
+    ]
 
 
 def find_operations(export: Path) -> dict[str, tuple[str, ...]]:
-    """Every operation of every graph and function of a SavedModel: by whom it is pulled in."""
+    """Return each operation of a SavedModel's graphs and functions with what needs it."""
     saved = saved_model_pb2.SavedModel.FromString((export / "saved_model.pb").read_bytes())
     found: dict[str, set[str]] = {}
     for graph in saved.meta_graphs:
@@ -73,7 +85,7 @@ def find_operations(export: Path) -> dict[str, tuple[str, ...]]:
                 found.setdefault(operation, set()).add(start)
         for operation in walk.all_operations() - set(found):
             found[operation] = {UNREACHED}
-    return {operation: tuple(sorted(pulled)) for operation, pulled in found.items()}
+    return {operation: tuple(sorted(needed_by)) for operation, needed_by in found.items()}
 
 
 class _Walk:

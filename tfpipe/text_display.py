@@ -1,30 +1,10 @@
-"""Names and texts of users as pictures and tables can show them."""
+"""Names, texts, lists and durations as messages, tables and pictures show them."""
 
 from __future__ import annotations
 
 import unicodedata
-from functools import lru_cache
-
-from matplotlib import font_manager
-from matplotlib.font_manager import FontProperties
-
-CHINESE_FONTS = (
-    "Noto Sans CJK SC",
-    "Noto Sans SC",
-    "Source Han Sans SC",
-    "Source Han Sans CN",
-    "WenQuanYi Micro Hei",
-    "WenQuanYi Zen Hei",
-    "PingFang SC",
-    "Hiragino Sans GB",
-    "Microsoft YaHei",
-    "SimHei",
-    # One file holds all regional faces, and matplotlib may know only the first of them.
-    "Noto Sans CJK JP",
-    "Droid Sans Fallback",
-    "Arial Unicode MS",
-)
-
+from collections.abc import Callable, Sequence
+from typing import Any
 
 # What joins its neighbours to one sign, as in many emoji: kept, where other controls are not.
 JOINERS = "\u200c\u200d"
@@ -32,10 +12,23 @@ JOINERS = "\u200c\u200d"
 BLACK_FLAG = "\U0001f3f4"
 
 
-def shorten(text: str, most: int) -> str:
-    """The text on one line without control characters, cut with an ellipsis after `most`.
+def list_few(items: Sequence[Any], most: int = 5, show: Callable[[Any], str] = repr) -> str:
+    """Return the first `most` items, and the number of the others: `'a', 'b' and 3 more`."""
+    more = f" and {len(items) - most:,} more" if len(items) > most else ""
+    return ", ".join(map(show, items[:most])) + more
 
-    An emoji of several characters stays whole or goes.
+
+def format_duration(seconds: float) -> str:
+    """Return hours, minutes and seconds: `1:02:03`, or `2:03` below an hour."""
+    minutes, seconds = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+def shorten(text: str, most: int) -> str:
+    """Return the text on one line without control characters, at most `most` characters.
+
+    What is cut is replaced by an ellipsis; an emoji of several characters is never cut in two.
     """
     kept: list[str] = []
     for c in text[: 4 * most]:
@@ -78,31 +71,3 @@ def _parts_flag(line: str, place: int) -> bool:
     while letters < place and "\U0001f1e6" <= line[place - letters - 1] <= "\U0001f1ff":
         letters += 1
     return letters % 2 == 1 and "\U0001f1e6" <= line[place] <= "\U0001f1ff"
-
-
-def width_in_ems(text: str) -> float:
-    """A generous estimate of a line's width, in multiples of the font size."""
-    return sum(1.02 if unicodedata.east_asian_width(c) in "WF" else 0.62 for c in text)
-
-
-def characters_within(text: str, ems: float) -> int:
-    """How many characters of the text's average width a line of so many ems takes, at least 1."""
-    return max(1, int(ems * len(text) / (width_in_ems(text) or 1)))
-
-
-@lru_cache(maxsize=1)
-def font_families() -> list[str]:
-    """matplotlib's sans-serif, followed by a font for Chinese where one is installed."""
-    installed = {font.name for font in font_manager.fontManager.ttflist}
-    return ["sans-serif", *[name for name in CHINESE_FONTS if name in installed][:1]]
-
-
-@lru_cache(maxsize=1)
-def _drawable_characters() -> frozenset[int]:
-    files = [font_manager.findfont(FontProperties(family=[family])) for family in font_families()]
-    return frozenset().union(*(font_manager.get_font(file).get_charmap() for file in files))
-
-
-def can_draw(text: str) -> bool:
-    """Whether the installed fonts have every character of the text."""
-    return all(ord(character) in _drawable_characters() for character in text)

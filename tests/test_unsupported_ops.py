@@ -1,4 +1,4 @@
-"""Operations that no stock server has, and the signatures that pull them in."""
+"""Operations beyond TensorFlow's core, and the signatures that need them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfpipe.exporting.foreign import PYTHON, RESTORING, UNREACHED, find_operations, refuse_foreign
 from tfpipe.exporting.stranger import Stranger, open_as_stranger
+from tfpipe.exporting.unsupported_ops import (
+    PYTHON,
+    RESTORING,
+    UNREACHED,
+    find_operations,
+    refuse_unsupported,
+)
 
 TEXT = tf.TensorSpec([None], tf.string, name="text")
 
@@ -67,14 +73,14 @@ def test_an_operation_is_led_back_to_its_signatures(saved: Path) -> None:
 def test_what_needs_python_is_refused(saved: Path, stranger: Stranger) -> None:
     assert stranger.operations >= PYTHON
     with pytest.raises(RuntimeError, match=re.escape("PyFunc (signature dirty)")) as caught:
-        refuse_foreign(saved, stranger.operations)
+        refuse_unsupported(saved, stranger.operations)
     assert "clean" not in str(caught.value)
 
 
 def test_what_is_not_registered_is_refused(saved: Path, stranger: Stranger) -> None:
     less = stranger.operations - {"StringLength"}
     with pytest.raises(RuntimeError, match=r"StringLength \(signature clean, signature dirty\)"):
-        refuse_foreign(saved, less)
+        refuse_unsupported(saved, less)
 
 
 @pytest.mark.parametrize(

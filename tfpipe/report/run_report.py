@@ -1,0 +1,68 @@
+"""Content of a run's report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tfpipe.report.sections import Data, Figures, Slices
+from tfpipe.tasks.sections import (
+    Abstention,
+    Baseline,
+    Calibration,
+    ClassRow,
+    Confusion,
+    Mistakes,
+    Scatter,
+    Suspects,
+)
+
+
+@dataclass(frozen=True)
+class Report:
+    """Content of a run's report page; a section without content is not shown.
+
+    Attributes:
+        title: The run's name.
+        task: As on the command line.
+        language: `en` or `zh`.
+        made: When, as text.
+        dev, test: Metrics.
+        history: One mapping an epoch, as `curves_figure` takes it.
+        best_by: The dev metric that the kept epoch was chosen by.
+        labels_from_data: Whether label names are those of the data, not of the task.
+        label_count: Labels, or entity types.
+        cost: Speed and size by name.
+        command: The shell line that makes the run again.
+        settings: The run's config.yaml.
+        hashes: SHA-256 by split.
+        next_commands: Shell lines.
+    """
+
+    title: str
+    task: str
+    dev: Figures
+    language: str = "en"
+    made: str = ""
+    test: Figures | None = None
+    labels_from_data: bool = True
+    label_count: int = 0
+    baseline: Baseline | None = None
+    data: Data | None = None
+    history: Sequence[Mapping[str, Any]] = ()
+    best_by: str | None = None
+    classes: Sequence[ClassRow] = ()
+    confusion: Confusion | None = None
+    calibration: Calibration | None = None
+    abstention: Abstention | None = None
+    scatter: Scatter | None = None
+    slices: Sequence[Slices] = ()
+    mistakes: Mistakes | None = None
+    suspects: Suspects | None = None
+    cost: Mapping[str, float] = field(default_factory=dict)
+    command: str = ""
+    settings: str = ""
+    hashes: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, object] = field(default_factory=dict)
+    next_commands: Sequence[str] = ()

@@ -23,10 +23,12 @@ import tf_keras
 from tfpipe.data.encode import Labelled, encode
 from tfpipe.data.read import Columns, read_examples
 from tfpipe.model.sources import open_model
+from tfpipe.run import Run
 from tfpipe.tasks.classify.task import Classify
 from tfpipe.training.allocator import keep_freed_memory
 from tfpipe.training.engine import make_engine
 from tfpipe.training.precision import choose_precision
+from tfpipe.training.run_context import RunContext
 from tfpipe.training.strategy import make_strategy
 
 
@@ -70,16 +72,9 @@ class OurTrainer:
         )
         # No state is saved here; the folder only has to have a name.
         with tempfile.TemporaryDirectory() as folder:
-            self.engine = make_engine(
-                replace(self.config, epochs=epochs, precision=precision),
-                self.strategy,
-                model,
-                self.task,
-                self.train_set,
-                Path(folder),
-                tell=lambda line: None,
-                chief=True,
-            )
+            config = replace(self.config, epochs=epochs, precision=precision)
+            context = RunContext(config, Run(Path(folder)), self.strategy)
+            self.engine = make_engine(context, model, self.task, self.train_set)
 
     def train(self, steps: int) -> tuple[int, int]:
         """Take steps; returns examples and tokens, padding not counted."""

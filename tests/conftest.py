@@ -31,6 +31,14 @@ def two_devices() -> None:
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def logged() -> None:
+    """What tfpipe logs is on standard error, as its commands print it."""
+    from tfpipe.cli import log_to_stderr
+
+    log_to_stderr()
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real data sets beside the checkout; skips where there is none."""

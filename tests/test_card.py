@@ -6,6 +6,7 @@ import dataclasses
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,6 +39,12 @@ def parse(card: str) -> tuple[dict, str]:
     opening, front, body = card.split("---\n", 2)
     assert opening == ""
     return yaml.safe_load(front), body
+
+
+def write_again(run: Run, metrics: Any, data: DataReport) -> None:
+    """Write the card of a run whose files were changed."""
+    settings = json.loads((run.model / "config.json").read_text(encoding="utf-8"))["tfpipe"]
+    write_card(run, metrics, data, settings, run.read_dev().joined())
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +114,7 @@ def test_hostile_names_break_nothing(run: Run, tmp_path: Path, name: str) -> Non
     folder = tmp_path / "".join(c for c in name if c not in "/\0" and c != "\ud800")
     other = copy_of(run, folder, model=name.replace("\ud800", ""))
     labels = [(name.replace("\ud800", ""), 5, 1), ("plain", 9, 2)]
-    write_card(other, other.metrics, DataReport([], labels, []))
+    write_again(other, other.metrics, DataReport([], labels, []))
     card = (other.model / "README.md").read_text(encoding="utf-8")
     front, body = parse(card)
     assert set(front) == {
@@ -124,7 +131,7 @@ def test_hostile_names_break_nothing(run: Run, tmp_path: Path, name: str) -> Non
 
 def test_half_a_character_in_a_label_is_no_reason_to_fail(run: Run, tmp_path: Path) -> None:
     other = copy_of(run, tmp_path / "b")
-    write_card(other, other.metrics, DataReport([], [("a\ud800b", 3, 3)], []))
+    write_again(other, other.metrics, DataReport([], [("a\ud800b", 3, 3)], []))
     assert "| a b | 3 | 3 |" in (other.model / "README.md").read_text(encoding="utf-8")
 
 
@@ -174,7 +181,7 @@ def test_every_task_has_a_card(run: Run, tmp_path: Path, task: str) -> None:
     figures = dict.fromkeys(TASKS[task].metrics, 0.5)
     parts = {"dev": figures | {"examples": 9}, "test": figures | {"more": 0.25, "none": np.nan}}
     metrics = other.metrics | parts | {"test": parts["test"] | {"examples": 8}}
-    write_card(Run(other.folder), metrics, DATA)
+    write_again(Run(other.folder), metrics, DATA)
 
     card = ModelCard.load(other.model / "README.md")
     assert card.data.pipeline_tag == TASKS[task].hub.pipeline

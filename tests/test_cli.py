@@ -16,7 +16,7 @@ import pytest
 
 from tfpipe import cli
 from tfpipe.config import EvaluateConfig, TrainConfig, to_yaml
-from tfpipe.errors import UserError, UserErrors
+from tfpipe.errors import Interrupted, UserError, UserErrors
 
 ROOT = Path(__file__).parents[1]
 
@@ -173,7 +173,7 @@ def test_exit_statuses(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(raiser(two)) == 2
     assert capsys.readouterr().err.count("error: ") == 2
     assert cli.run(raiser(KeyboardInterrupt())) == 130
-    assert cli.run(raiser(cli.Interrupted(143, "go on with: resume"))) == 143
+    assert cli.run(raiser(Interrupted(143, "go on with: resume"))) == 143
     assert "go on with: resume" in capsys.readouterr().err
     with pytest.raises(ZeroDivisionError):
         cli.run(raiser(ZeroDivisionError()))

@@ -13,7 +13,7 @@ from tfpipe.data.parts import read_for
 from tfpipe.data.read import Columns
 from tfpipe.model.sources import make_tiny
 from tfpipe.tasks import TASKS
-from tfpipe.training.dry import take_longest
+from tfpipe.training_run import take_longest
 
 FILES = {
     "classify": ("a.tsv", write_messages),
@@ -26,7 +26,7 @@ CASES = [("classify", "head"), ("classify", "windows"), ("tag", "head"), ("qa", 
 @pytest.mark.parametrize("name,long_text", CASES)
 def test_the_longest_examples(name: str, long_text: str, tmp_path: Path) -> None:
     ending, write = FILES[name]
-    rules, config = TASKS[name], TrainConfig(task=name, long_text=long_text)
+    rules, config = TASKS[name].task_class, TrainConfig(task=name, long_text=long_text)
     examples = read_for(str(write(tmp_path / ending, rows=40)), Columns(), rules)
     task = rules.from_labels(examples.labels or [], config)
     texts = [*examples.texts, *(examples.text_pairs or ())]

@@ -29,7 +29,7 @@ def configured(run: Run, **values: object) -> ExportConfig:
 
 
 def task_of(run: Run):
-    return TASKS["classify"](run.data["model"]["labels"])
+    return TASKS["classify"].task_class(run.data["model"]["labels"])
 
 
 @pytest.fixture(scope="module")

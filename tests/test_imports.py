@@ -16,7 +16,17 @@ ROOT = Path(__file__).parents[1]
 LAYERS = ["errors", "text_display", "io", "locations", "stats", "processes", "config", "data"]
 LAYERS += ["model", "tasks", "run", "training", "report", "comparing", "exporting", "predicting"]
 LAYERS += ["doctoring", "cli"]
-LAYERS += ["train", "launch", "evaluate", "compare", "predict", "export", "doctor"]
+LAYERS += [
+    "training_run",
+    "dry_run",
+    "train",
+    "launch",
+    "evaluate",
+    "compare",
+    "predict",
+    "export",
+    "doctor",
+]
 
 
 def imported(path: Path) -> Iterator[str]:

@@ -161,10 +161,10 @@ def test_one_label_is_one_column() -> None:
 
 def test_thresholds_go_into_the_folder_and_back() -> None:
     task = Multilabel(["a", "b"], [0.25, 0.75])
-    again = TASKS["multilabel"].restore(task.label_names, task.head.settings)
+    again = TASKS["multilabel"].task_class.restore(task.label_names, task.head.settings)
     logits = tf.constant([[-0.5, 0.5], [-2.0, 2.0]])
     np.testing.assert_array_equal(again.decode(logits)["active"], [[True, False], [False, True]])
-    fresh = TASKS["multilabel"].restore(["a", "b"], {})
+    fresh = TASKS["multilabel"].task_class.restore(["a", "b"], {})
     np.testing.assert_array_equal(fresh.decode(logits)["active"], [[False, True], [False, True]])
 
 

@@ -33,38 +33,41 @@ def test_which_steps() -> None:
             parse_steps(wrong)
 
 
-def test_the_steps_asked_for_are_written_and_told(tmp_path: Path) -> None:
-    told: list[str] = []
-    with Profile(tmp_path / "the logs", 3, 5, told.append) as profile:
+def test_the_steps_asked_for_are_written_and_logged(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    with Profile(tmp_path / "the logs", 3, 5) as profile:
         take_steps(profile, 1, 2)
-        assert not told
+        assert not capsys.readouterr().err
         take_steps(profile, 3, 9)
-        (line,) = told
-    assert told == [line] and "steps 3 to 5" in line and TAB in line
-    assert f"tensorboard --logdir '{tmp_path}/the logs'" in line
+        logged = capsys.readouterr().err
+    assert not capsys.readouterr().err and "steps 3 to 5" in logged and TAB in logged
+    assert f"tensorboard --logdir '{tmp_path}/the logs'" in logged
     (content,) = profiles(tmp_path)
     # The markers by which the profile tab tells steps apart.
     assert b"train" in content and b"step_num" in content
 
 
-def test_a_run_that_ends_early_leaves_what_it_has(tmp_path: Path) -> None:
-    told: list[str] = []
-    with pytest.raises(KeyboardInterrupt), Profile(tmp_path, 3, 50, told.append) as profile:
+def test_a_run_that_ends_early_leaves_what_it_has(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    with pytest.raises(KeyboardInterrupt), Profile(tmp_path, 3, 50) as profile:
         take_steps(profile, 1, 6)
         raise KeyboardInterrupt
-    assert len(profiles(tmp_path)) == 1 and "steps 3 to 6" in told[0]
+    assert len(profiles(tmp_path)) == 1 and "steps 3 to 6" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("begin", "end"), [(1, 8), (9, 9), (11, 15)])
-def test_a_run_without_these_steps_says_so(tmp_path: Path, begin: int, end: int) -> None:
-    told: list[str] = []
-    with Profile(tmp_path, 10, 20, told.append) as profile:
+def test_a_run_without_these_steps_says_so(
+    tmp_path: Path, begin: int, end: int, capsys: pytest.CaptureFixture
+) -> None:
+    with Profile(tmp_path, 10, 20) as profile:
         take_steps(profile, begin, end)
-    assert len(told) == 1 and "none" in told[0] and "step 9 to 10" in told[0]
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "none" in line and "step 9 to 10" in line
 
 
-def test_nothing_asked_for_is_nothing_done(tmp_path: Path) -> None:
-    told: list[str] = []
-    with Profile(tmp_path / "logs", 0, 0, told.append) as profile:
+def test_nothing_asked_for_is_nothing_done(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    with Profile(tmp_path / "logs", 0, 0) as profile:
         take_steps(profile, 1, 3)
-    assert not told and not list(tmp_path.iterdir())
+    assert not capsys.readouterr().err and not list(tmp_path.iterdir())

@@ -55,7 +55,7 @@ def test_a_difference_is_seen() -> None:
 def test_an_export_of_other_weights_is_refused(published: tuple[Run, Export]) -> None:
     run, done = published
     model = checkpoint.load(run.model)
-    task, dev, told = TASKS["classify"](model.label_names), run.read_dev(), []
+    task, dev, told = TASKS["classify"].task_class(model.label_names), run.read_dev(), []
     bias = model.bert.weights[-1]
     assert bias.shape == (3,)
     bias.assign_add([0.0, 1e-3, 0.0])
@@ -69,7 +69,7 @@ def test_an_export_of_other_weights_is_refused(published: tuple[Run, Export]) ->
 
 def test_answers_do_not_depend_on_the_batch(published: tuple[Run, Export]) -> None:
     model = checkpoint.load(published[0].model)
-    task = TASKS["classify"](model.label_names)
+    task = TASKS["classify"].task_class(model.label_names)
     batches = probe_batches(["text", "text_pair"], max_length=16)
     together = answer_here(model, task, 16, batches)
     assert [len(batch["label"]) for batch in together] == [len(batch["text"]) for batch in batches]

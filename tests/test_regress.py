@@ -58,7 +58,7 @@ def test_targets_are_standardised_and_values_are_not() -> None:
     logits = tf.constant([[0.0], [0.0]])
     np.testing.assert_allclose(task.loss(logits, {"value": gold}), [0.0, 1.5], rtol=1e-6)
     np.testing.assert_allclose(task.decode(tf.constant([[0.5]]))["value"], [2040.8248])
-    again = TASKS["regress"].restore(["value"], task.head.settings)
+    again = TASKS["regress"].task_class.restore(["value"], task.head.settings)
     np.testing.assert_array_equal(again.decode(logits)["value"], [2000, 2000])
     assert again.unit == task.deviation
 

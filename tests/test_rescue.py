@@ -54,10 +54,10 @@ def test_who_does_not_write_leaves_no_batch(tmp_path: Path, writes: bool) -> Non
     examples = Examples(["a", "b"], None, ["x", "y"], "file", Columns("text", None, "label"))
     ids = np.arange(4, dtype=np.int32)
     encoded = Encoded(ids, ids * 0, np.array([0, 2, 4]), np.array([2, 2], np.int32))
-    train = Labelled(examples, encoded, np.array([0, 1], np.int32))
+    train = Labelled(examples, encoded, {"label": np.array([0, 1], np.int32)})
     state = State(tmp_path / "checkpoints", writes=writes, value=tf.Variable(1.0))
     rate = EasedRate(LinearWarmupDecay(1e-3, 2, 10))
-    helper = Rescue(state, rate, tmp_path, lambda line: None, writes)
+    helper = Rescue(state, rate, tmp_path, writes)
     with pytest.raises(UserError, match="no checkpoint to go back to"):
         helper.go_back(step_of(9.0), train, np.array([1]))
     state.progress.rate_factor = 0.5

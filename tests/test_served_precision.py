@@ -23,7 +23,12 @@ from tfpipe.tasks import TASKS
 def parts(published) -> tuple:
     run: Run = published[0]
     model = checkpoint.load(run.model)
-    return model, TASKS["classify"](model.label_names), run.read_dev(), run.config.max_length
+    return (
+        model,
+        TASKS["classify"].task_class(model.label_names),
+        run.read_dev(),
+        run.config.max_length,
+    )
 
 
 def test_what_is_asked_for_is_taken(parts) -> None:

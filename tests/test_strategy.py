@@ -105,21 +105,21 @@ def free_address() -> str:
 def test_a_worker_that_never_comes() -> None:
     addresses = {"worker": (free_address(), free_address())}
     with pytest.raises(UserError, match="not all processes") as caught:
-        meet(Cluster(addresses, "worker", 0), 0.3, print)
+        meet(Cluster(addresses, "worker", 0), 0.3)
     assert f"worker 1 at {addresses['worker'][1]}" in caught.value.found
 
 
 def test_workers_that_are_there_meet() -> None:
     with socket.create_server(("localhost", 0)) as other:
         there = f"localhost:{other.getsockname()[1]}"
-        meet(Cluster({"worker": (free_address(), there)}, "worker", 0), 5, print)
+        meet(Cluster({"worker": (free_address(), there)}, "worker", 0), 5)
 
 
 def test_a_port_in_use() -> None:
     with socket.create_server(("", 0)) as other:
         taken = f"localhost:{other.getsockname()[1]}"
         with pytest.raises(UserError, match="port of worker 0 is in use"):
-            meet(Cluster({"worker": (taken, free_address())}, "worker", 0), 0.3, print)
+            meet(Cluster({"worker": (taken, free_address())}, "worker", 0), 0.3)
 
 
 # ---- the choice -----------------------------------------------------------------------------

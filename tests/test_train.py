@@ -17,8 +17,8 @@ from safetensors.numpy import load_file
 
 from tests.tiny import tiny_config, tiny_run, write_messages
 from tfpipe import evaluate, export, train
-from tfpipe.cli import Interrupted
 from tfpipe.config import EvaluateConfig, TrainConfig, build, read_values
+from tfpipe.errors import Interrupted
 from tfpipe.io.locks import held_alone
 from tfpipe.run import Run
 from tfpipe.training import loop

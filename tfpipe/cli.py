@@ -7,13 +7,14 @@ import dataclasses
 import errno
 import importlib
 import json
+import logging
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 from tfpipe.config import Config, build, field_type, read_values
-from tfpipe.errors import UserError, did_you_mean
+from tfpipe.errors import Interrupted, UserError, did_you_mean
 
 VERBS = {
     "train": ("tfpipe.train", "train a model and write a run folder"),
@@ -27,14 +28,6 @@ VERBS = {
     "serve": ("serving.server.command", "serve an export over gRPC"),
     "ask": ("serving.client.command.main", "ask a served model"),
 }
-
-
-class Interrupted(Exception):
-    """Training stopped on a signal with its state saved; carries the exit status and the advice."""
-
-    def __init__(self, status: int, advice: str):
-        super().__init__(advice)
-        self.status = status
 
 
 class _Parser(argparse.ArgumentParser):
@@ -179,8 +172,29 @@ def print_figures(figures: Mapping[str, Any], prefix: str = "", as_json: bool = 
         print(f"{prefix}{name}\t{shown}")
 
 
+class _StandardError(logging.StreamHandler):
+    """Writes to whatever sys.stderr is at the time."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> TextIO:
+        return sys.stderr
+
+
+def log_to_stderr() -> None:
+    """Print what tfpipe logs, from INFO on, as plain lines on standard error."""
+    logger = logging.getLogger("tfpipe")
+    if not any(isinstance(handler, _StandardError) for handler in logger.handlers):
+        logger.addHandler(_StandardError())
+        logger.setLevel(logging.INFO)
+        logger.propagate = False
+
+
 def run(command: Callable[[], Any]) -> int:
     """Run a command and turn what it raises into sentences and an exit status."""
+    log_to_stderr()
     try:
         command()
     except UserError as error:

@@ -23,6 +23,18 @@ class UserErrors(UserError):
         self.errors = [one for error in errors for one in getattr(error, "errors", [error])]
 
 
+class Interrupted(Exception):
+    """Work stopped before its end, on a signal or as configured, with its state saved.
+
+    Attributes:
+        status: The exit status of a command.
+    """
+
+    def __init__(self, status: int, advice: str):
+        super().__init__(advice)
+        self.status = status
+
+
 def raise_all(errors: list[UserError]) -> None:
     """Raise what has been collected: nothing, the one error, or all of them together."""
     if len(errors) == 1:

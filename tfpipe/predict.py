@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfpipe.cli import Interrupted, parse, parser_for, print_figures, run, say
+from tfpipe.cli import parse, parser_for, print_figures, run, say
 from tfpipe.config import PredictConfig
+from tfpipe.errors import Interrupted
 
 if TYPE_CHECKING:
     from tfpipe.predicting.answerer import Answerer

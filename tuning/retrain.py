@@ -8,9 +8,9 @@ import sys
 import time
 from dataclasses import replace
 
-from tfpipe.cli import Interrupted, say
+from tfpipe.cli import say
 from tfpipe.config import TrainConfig, to_yaml
-from tfpipe.errors import UserError
+from tfpipe.errors import Interrupted, UserError
 from tfpipe.io.atomic import write_text
 from tfpipe.processes import bound
 from tfpipe.run import Run

@@ -12,8 +12,8 @@ from dataclasses import replace
 
 import tensorflow as tf
 
-from tfpipe.cli import Interrupted, say
-from tfpipe.errors import UserError
+from tfpipe.cli import say
+from tfpipe.errors import Interrupted, UserError
 from tfpipe.io.atomic import ASIDE, remove_files, write_text
 from tfpipe.io.locks import held_alone
 from tfpipe.training.environment import describe_environment

@@ -60,10 +60,9 @@ def search(config: SearchConfig, given: Mapping[str, Any], command: Sequence[str
 def plan_study(config: SearchConfig, given: Mapping[str, Any]) -> tuple[Plan, Parts]:
     """What is searched and on what data; raises UserError, with the data's mistakes, too."""
     from tfpipe.data.encode import hash_texts
-    from tfpipe.data.parts import read_parts
+    from tfpipe.data.parts import SAMPLE, read_parts
     from tfpipe.data.read import Columns
     from tfpipe.tasks import TASKS
-    from tfpipe.train import SAMPLE
     from tuning.space import read_space
     from tuning.study import Plan
 

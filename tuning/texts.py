@@ -6,12 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from tfpipe.config import TrainConfig
-from tfpipe.data.parts import Parts, is_share, read_parts
+from tfpipe.data.parts import SAMPLE, Parts, is_share, read_parts
 from tfpipe.data.read import Columns, Examples
 from tfpipe.io.atomic import write_text
 from tfpipe.run import as_json_lines
 from tfpipe.tasks import TASKS
-from tfpipe.train import SAMPLE
 
 
 def with_one_cut(config: TrainConfig, folder: Path) -> TrainConfig:

@@ -7,8 +7,7 @@ import time
 
 import grpc
 
-from tfpipe.cli import Interrupted
-from tfpipe.errors import UserError
+from tfpipe.errors import Interrupted, UserError
 from tfpipe.training.stop import StopRequest
 from tuning import chief
 from tuning.config import SearchConfig

@@ -12,6 +12,9 @@ from tfpipe.data.read import Columns, Examples, read_examples, task_of_format
 from tfpipe.data.split import cut_dev
 from tfpipe.errors import UserError, raise_all
 
+# What training reads when no file is given.
+SAMPLE = Path(__file__).parent / "sample" / "messages.tsv"
+
 
 @dataclass(frozen=True)
 class Parts:

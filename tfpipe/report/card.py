@@ -6,7 +6,6 @@ card is made to be published, so it holds no text of the data and no path of thi
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -26,11 +25,26 @@ HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff]")
 KANA_OR_HANGUL = re.compile(r"[\u3040-\u30ff\uac00-\ud7af]")
 
 
-def write_card(run: Run, metrics: Mapping[str, Any], data: DataReport) -> None:
-    """Write the card; metrics: the content of metrics.json. Raises OSError."""
-    language = guess_language(run.read_dev().joined())
-    model = json.loads((run.model / "config.json").read_text(encoding="utf-8"))
-    card = render_card(run, metrics, data, language, model.get("tfpipe") or {})
+def write_card(
+    run: Run,
+    metrics: Mapping[str, Any],
+    data: DataReport,
+    settings: Mapping[str, Any],
+    texts: Sequence[str],
+) -> None:
+    """Write the card.
+
+    Args:
+        run: The run, with its model saved.
+        metrics: The content of metrics.json.
+        data: What the data check found.
+        settings: What the model's config.json keeps of its task.
+        texts: The dev texts, by which the language is guessed.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    card = render_card(run, metrics, data, guess_language(texts), settings)
     write_text(run.model / "README.md", card)
 
 

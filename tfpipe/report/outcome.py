@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import tensorflow as tf
@@ -31,25 +30,36 @@ SPACES = str.maketrans("\t\n\r", "   ")
 PARTS = ("train", "dev", "test")
 
 
-def write_outcome(
-    run: Run,
-    model: TextModel,
-    strategy: tf.distribute.Strategy,
-    data: DataReport,
-    history: Sequence[dict[str, Any]],
-    speed: dict[str, float],
-    dev: TaskEvaluation,
-    test: TaskEvaluation | None,
-    sets: Sequence[Labelled] = (),
-) -> None:
-    """Write the run's last files; metrics.json comes last, for it marks the run as finished.
+@dataclass(frozen=True)
+class Outcome:
+    """What a finished training found.
 
-    speed: seconds of the whole run, and the rates of its training steps; sets: train, dev and
-    perhaps test, which the report's sections about the data are made of.
+    Attributes:
+        dev, test: Evaluations of the saved model.
+        history: One record an epoch.
+        speed: Seconds of the whole run, and the rates of its training steps.
+        sets: Train, dev and perhaps test.
+        data: What the data check found.
+        settings: What the task has chosen on dev and keeps in the model's config.json.
     """
+
+    dev: TaskEvaluation
+    test: TaskEvaluation | None
+    history: Sequence[dict[str, Any]]
+    speed: Mapping[str, float]
+    sets: Sequence[Labelled]
+    data: DataReport
+    settings: Mapping[str, Any]
+
+
+def write_outcome(
+    run: Run, model: TextModel, strategy: tf.distribute.Strategy, outcome: Outcome
+) -> None:
+    """Write the run's last files; metrics.json comes last, for it marks the run as finished."""
+    dev, test, history, data = outcome.dev, outcome.test, outcome.history, outcome.data
     environment = describe_environment(strategy)
     figures = {"dev": dev.figures, **({"test": test.figures} if test else {})}
-    training = {"steps": history[-1]["step"], "epochs": history[-1]["epoch"], **speed}
+    training = {"steps": history[-1]["step"], "epochs": history[-1]["epoch"], **outcome.speed}
     sizes = {"parameters": model.parameters, "trainable_parameters": model.trainable_parameters}
     write_predictions(run, dev)
     size = sum(file.stat().st_size for file in run.model.iterdir() if file.is_file())
@@ -61,22 +71,23 @@ def write_outcome(
         made=time.strftime("%Y-%m-%d"),
         dev=figures_of(dev),
         test=figures_of(test) if test else None,
-        data=_describe_data(run, data, sets, dev, test),
+        data=_describe_data(run, outcome),
         history=history,
         best_by=run.config.best_figure,
-        slices=_describe_slices(run, sets, dev),
+        slices=_describe_slices(run, outcome),
         cost=training | sizes | {"model_bytes": size},
         command=_command_again(run),
         settings=(run.folder / "config.yaml").read_text(encoding="utf-8"),
         hashes={name: run.data[f"{name}_sha256"] for name in PARTS if f"{name}_sha256" in run.data},
         environment=environment,
         next_commands=run.next_commands,
-        **dev.sections(test, _chosen_on_dev(run.model)),
+        **dev.sections(test, outcome.settings),
     )
     write_page(run.folder / "report.html", report)
     metrics = {"task": run.config.task, **figures, "train": training, "model": sizes}
-    write_card(run, metrics | {"environment": environment}, data)
-    run.write_json("metrics.json", metrics | {"environment": environment})
+    whole = metrics | {"environment": environment}
+    write_card(run, whole, data, outcome.settings, outcome.sets[1].examples.joined())
+    run.write_json("metrics.json", whole)
 
 
 def figures_of(evaluation: TaskEvaluation) -> Figures:
@@ -92,28 +103,16 @@ def _command_again(run: Run) -> str:
     return shlex.join(["python", "-m", "tfpipe.train", *again])
 
 
-def _chosen_on_dev(model: Path) -> Mapping[str, Any]:
-    """What the task has chosen on dev and keeps in the model's config.json."""
-    return json.loads((model / "config.json").read_text(encoding="utf-8")).get("tfpipe") or {}
-
-
-def _describe_data(
-    run: Run,
-    data: DataReport,
-    sets: Sequence[Labelled],
-    dev: TaskEvaluation,
-    test: TaskEvaluation | None,
-) -> Data | None:
-    if not sets:
-        return None
+def _describe_data(run: Run, outcome: Outcome) -> Data:
+    sets = outcome.sets
     right, figure = {}, None
-    for name, evaluation in (("dev", dev), ("test", test)):
+    for name, evaluation in (("dev", outcome.dev), ("test", outcome.test)):
         metric = evaluation.example_metric() if evaluation else None
         if metric is not None:
             right[name], figure = metric.values, metric.name
     return describe_data(
         {name: labelled.examples for name, labelled in zip(PARTS, sets, strict=False)},
-        data.labels,
+        outcome.data.labels,
         sets[0].full_lengths,
         run.config.max_length,
         right,
@@ -123,9 +122,9 @@ def _describe_data(
     )
 
 
-def _describe_slices(run: Run, sets: Sequence[Labelled], dev: TaskEvaluation) -> list[Slices]:
-    metric = dev.example_metric()
-    if len(sets) < 2 or metric is None:
+def _describe_slices(run: Run, outcome: Outcome) -> list[Slices]:
+    metric, sets = outcome.dev.example_metric(), outcome.sets
+    if metric is None:
         return []
     examples, lengths = sets[1].examples, sets[1].full_lengths
     path = str(run.config.train) if is_share(run.config.dev) else run.config.dev

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import errno
 import json
+import logging
 import os
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 from tfpipe.errors import UserError, did_you_mean
+
+logger = logging.getLogger(__name__)
 
 ROLES = ("chief", "worker", "ps")
 EXAMPLE = '{"cluster": {"worker": ["host:port", ...]}, "task": {"type": "worker", "index": 0}}'
@@ -187,7 +190,7 @@ def _address(address: Any, source: str) -> str:
     return str(address)
 
 
-def meet(cluster: Cluster, seconds: float, tell: Callable[[str], None]) -> None:
+def meet(cluster: Cluster, seconds: float) -> None:
     """Wait until every other process of the cluster can be reached.
 
     Until then this process answers at its own address too, so that the others find it. TensorFlow
@@ -211,7 +214,7 @@ def meet(cluster: Cluster, seconds: float, tell: Callable[[str], None]) -> None:
                 )
             if now - told > 5 and (now - told > 30 or told == began):
                 told = now
-                tell(f"{cluster.name} waits for {names}")
+                logger.info("%s waits for %s", cluster.name, names)
             time.sleep(0.1)
 
 

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
-import tensorflow as tf
-
-from tfpipe.config import TrainConfig
 from tfpipe.data.encode import Labelled
 from tfpipe.model.text_model import TextModel
 from tfpipe.tasks.task import Task, TaskEvaluation
@@ -20,12 +16,15 @@ from tfpipe.training.optimizer import make_optimizer
 from tfpipe.training.precision import LossScale
 from tfpipe.training.randomness import seed_dropout
 from tfpipe.training.rescue import EasedRate, Rescue
+from tfpipe.training.run_context import RunContext
 from tfpipe.training.schedules import make_schedule
 from tfpipe.training.state import State
 from tfpipe.training.step import TrainStep
 from tfpipe.training.steps import Steps
 from tfpipe.training.together import checkpoint_options
 from tfpipe.training.weights import AveragedWeights
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -38,16 +37,15 @@ class Engine:
     rate: EasedRate
     evaluator: Evaluator
     average: AveragedWeights | None
-    tell: Callable[[str], None]
 
     def restore(self) -> None:
         """Go on from the newest checkpoint; from the first step where none was written yet."""
         if not self.state.restore():
-            self.tell("resuming: no checkpoint yet, so training begins at its first step")
+            logger.info("resuming: no checkpoint yet, so training begins at its first step")
             return
         progress = self.state.progress
         self.rate.ease(progress.rate_factor)
-        self.tell(f"resuming: {progress.step} of {self.steps.total} steps are done")
+        logger.info("resuming: %d of %d steps are done", progress.step, self.steps.total)
 
     def look_at(self, dev: Labelled) -> TaskEvaluation:
         """What the weights that would be saved say about dev."""
@@ -60,17 +58,9 @@ class Engine:
         return self.average.in_place() if self.average else nullcontext()
 
 
-def make_engine(
-    config: TrainConfig,
-    strategy: tf.distribute.Strategy,
-    model: TextModel,
-    task: Task,
-    train: Labelled,
-    folder: Path,
-    tell: Callable[[str], None],
-    chief: bool,
-) -> Engine:
-    """The engine of a run in `folder`, at its first step. Parameters are those of `fit`."""
+def make_engine(context: RunContext, model: TextModel, task: Task, train: Labelled) -> Engine:
+    """The engine of a run, at its first step. Parameters are those of `fit`."""
+    config, strategy, folder = context.config, context.strategy, context.run.folder
     assert config.epochs is not None
     total = -(-len(train.encoded) // config.batch_size) * config.epochs
     weights = task.balanced_weights(train.targets) if config.class_weights == "balanced" else None
@@ -89,7 +79,7 @@ def make_engine(
     state = State(
         folder / "checkpoints",
         config.keep_checkpoints,
-        chief,
+        context.chief,
         checkpoint_options(strategy),
         **saved,
     )
@@ -104,11 +94,10 @@ def make_engine(
         seeds=seeds,
     )
     return Engine(
-        steps=Steps(config, train, weights, step, rate, state.progress, tell),
+        steps=Steps(config, train, weights, step, rate, state.progress),
         state=state,
-        rescue=Rescue(state, rate, folder, tell, chief, scaled=loss_scale is not None),
+        rescue=Rescue(state, rate, folder, context.chief, scaled=loss_scale is not None),
         rate=rate,
         evaluator=Evaluator(strategy, model, task, config.batch_size),
         average=average,
-        tell=tell,
     )

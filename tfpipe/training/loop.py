@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-import tensorflow as tf
 
 from tfpipe.config import TrainConfig, is_better
 from tfpipe.data.encode import Labelled
@@ -19,34 +18,34 @@ from tfpipe.tasks.task import Task
 from tfpipe.training.determinism import price_determinism
 from tfpipe.training.engine import Engine, make_engine
 from tfpipe.training.observer import Observer
+from tfpipe.training.run_context import RunContext
 from tfpipe.training.stop import Stopped, StopRequest
 from tfpipe.training.together import check_agreement, largest_over_workers, settle
 
+logger = logging.getLogger(__name__)
+
 
 def fit(
-    config: TrainConfig,
-    strategy: tf.distribute.Strategy,
+    context: RunContext,
     model: TextModel,
     task: Task,
     train: Labelled,
     dev: Labelled,
-    folder: Path,
-    observers: Sequence[Observer],
-    tell: Callable[[str], None],
-    chief: bool = True,
+    observers: Sequence[Observer] = (),
 ) -> list[dict[str, Any]]:
-    """Train and leave the best epoch's weights in `folder`/model; returns one record an epoch.
+    """Train and leave the best epoch's weights in the run's folder; returns one record an epoch.
 
-    tell: hears what the user should know. chief: whether this process writes. Raises Stopped, with
-    the state saved, when SIGINT or SIGTERM came, after the step at hand, and where `stop_after`
-    ends this start of a run that has epochs left; UserError when training blows up twice, the
-    device's memory is too small, or the disk is full.
+    Raises:
+        Stopped: With the state saved: after the step at hand when SIGINT or SIGTERM came, and where
+            `stop_after` ends this start of a run that has epochs left.
+        UserError: Training diverges twice, the device's memory is too small, or the disk is full.
     """
     # ---- where the run stands: at its first step, or at its last checkpoint
+    config, strategy, folder = context.config, context.strategy, context.run.folder
     assert config.epochs is not None
-    engine = make_engine(config, strategy, model, task, train, folder, tell, chief)
+    engine = make_engine(context, model, task, train)
     steps, state, progress = engine.steps, engine.state, engine.state.progress
-    if chief:
+    if context.chief:
         clear_leftovers(folder, "model")
     if config.resume:
         engine.restore()
@@ -54,7 +53,7 @@ def fit(
     if not state.checkpoints:
         state.save()
     if config.deterministic and progress.step == 0:
-        tell(price_determinism(steps, state))
+        logger.info(price_determinism(steps, state))
     done_before = len(progress.history)  # epochs
 
     with StopRequest() as stop:
@@ -87,7 +86,7 @@ def fit(
             state.save()
             evaluation = engine.look_at(dev)
             record = make_record(engine, epoch, evaluation, config)
-            if record["best"] and chief:
+            if record["best"] and context.chief:
                 save_model(engine, model, folder / "model")
             progress.close_epoch(record)
             state.save()

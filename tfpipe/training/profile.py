@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import logging
 import shlex
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,8 @@ import tensorflow as tf
 from tfpipe.errors import UserError
 from tfpipe.tasks.task import TaskEvaluation
 from tfpipe.training.observer import Step
+
+logger = logging.getLogger(__name__)
 
 # The package with TensorBoard's tab; it changes no package that tfpipe needs.
 TAB = "pip install tensorboard-plugin-profile"
@@ -32,17 +34,11 @@ def parse_steps(text: str) -> tuple[int, int]:
 class Profile:
     """Profiles the steps `first` to `last` of a run, both included, into `folder`.
 
-    tell: hears what was profiled and how to look at it. With 0 for both nothing is asked for.
+    With 0 for both nothing is profiled.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        first: int,
-        last: int,
-        tell: Callable[[str], None] = lambda line: None,
-    ):
-        self._folder, self._first, self._last, self._tell = folder, first, last, tell
+    def __init__(self, folder: Path, first: int, last: int):
+        self._folder, self._first, self._last = folder, first, last
         self._running, self._taken = False, 0
 
     def __enter__(self) -> Profile:
@@ -52,7 +48,7 @@ class Profile:
         self._stop()
         if self._last and not self._taken:
             steps = f"from step {self._first - 1} to {self._first}"
-            self._tell(f"profile: none, for this run did not go {steps}")
+            logger.info("profile: none, this run did not go %s", steps)
 
     def on_step(self, step: Step) -> None:
         # Told after a step: the profile begins with the next one.
@@ -75,7 +71,7 @@ class Profile:
         self._running = False
         tf.profiler.experimental.stop()
         if self._taken:
-            self._tell(
+            logger.info(
                 f"profile: steps {self._first} to {self._taken}; after `{TAB}` the tab"
                 f" Profile shows them:\n  tensorboard --logdir {shlex.quote(str(self._folder))}"
             )

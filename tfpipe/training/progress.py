@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from typing import Any, TextIO
@@ -10,6 +11,7 @@ from tfpipe.tasks.task import TaskEvaluation
 from tfpipe.text_display import format_duration
 from tfpipe.training.observer import Step
 
+logger = logging.getLogger(__name__)
 PLAIN_LINES = 20  # of progress in a run whose output is no terminal
 
 
@@ -73,8 +75,11 @@ class ProgressLine:
             f" {rates['tokens_per_second']:,.0f} tokens/s, padding {rates['padding_share']:.0%},"
             f" waited for data {rates['data_wait_share']:.1%} | {format_duration(left)} left"
         )
-        self._stream.write(f"\r\033[K{line}" if self._terminal else f"{line}\n")
-        self._stream.flush()
+        if not self._terminal:
+            logger.info(line)
+        elif logger.isEnabledFor(logging.INFO):
+            self._stream.write(f"\r\033[K{line}")
+            self._stream.flush()
 
     def on_epoch(self, record: dict[str, Any], evaluation: TaskEvaluation) -> None:
         figures = ", ".join(
@@ -82,7 +87,7 @@ class ProgressLine:
             for name, value in evaluation.figures.items()
             if isinstance(value, float)
         )
-        start = "\r\033[K" if self._terminal else ""
         mark = " (best so far)" if record["best"] else ""
-        self._stream.write(f"{start}epoch {record['epoch']}: dev {figures}{mark}\n")
-        self._stream.flush()
+        if self._terminal and logger.isEnabledFor(logging.INFO):
+            self._stream.write("\r\033[K")
+        logger.info("epoch %d: dev %s%s", record["epoch"], figures, mark)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from tfpipe.io.atomic import write_text
 from tfpipe.training.observer import Step
 from tfpipe.training.schedules import Schedule
 from tfpipe.training.state import Progress, State
+
+logger = logging.getLogger(__name__)
 
 FAILED_BATCH = "failed-batch.jsonl"
 BLOWN_UP = 10.0  # times the first loss of the run
@@ -63,11 +65,10 @@ class Rescue:
         state: State,
         rate: EasedRate,
         folder: Path,
-        tell: Callable[[str], None],
         writes: bool = True,
         scaled: bool = False,
     ):
-        self._state, self._rate, self._folder, self._tell = state, rate, folder, tell
+        self._state, self._rate, self._folder = state, rate, folder
         self._writes, self._scaled = writes, scaled
 
     def needed(self, step: Step) -> bool:
@@ -101,7 +102,7 @@ class Rescue:
         self._rate.ease(0.5)
         # At once: a run that is killed and resumed must not try the old rate again.
         self._state.save()
-        self._tell(f"{found}: back to step {progress.step}, with half the learning rate")
+        logger.info("%s: back to step %d, with half the learning rate", found, progress.step)
 
 
 def as_json_lines(train: Labelled, rows: np.ndarray) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -21,6 +22,8 @@ from tfpipe.training.state import Progress
 from tfpipe.training.step import TrainStep
 from tfpipe.training.together import run_batches, takes_steps_ahead
 
+logger = logging.getLogger(__name__)
+
 # Rows that are planned ahead: a new iterator takes seconds to begin and to end, so that small
 # files get one for the whole run; a plan of many millions of rows takes memory.
 ROWS_AHEAD = 2_000_000
@@ -30,7 +33,7 @@ class Steps:
     """Takes the training steps of a run, each from where `progress` stands.
 
     step: to be compiled, in as many parts as the device's memory needs; rate: the learning rate of
-    a step; tell: hears what the user should know.
+    a step.
     """
 
     def __init__(
@@ -41,14 +44,13 @@ class Steps:
         step: TrainStep,
         rate: Callable[[Any], Any],
         progress: Progress,
-        tell: Callable[[str], None],
     ):
         assert config.epochs is not None
         self.per_epoch = -(-len(train.encoded) // config.batch_size)
         self.total = self.per_epoch * config.epochs
         self._config, self._strategy = config, step.strategy
         self._train, self._weights = train, weights
-        self._step, self._rate, self._progress, self._tell = step, rate, progress, tell
+        self._step, self._rate, self._progress = step, rate, progress
         self._compiled: dict[int, Callable[[Batch], dict[str, tf.Tensor]]] = {}
         self._results: Iterator[dict[str, tf.Tensor]] = iter(())
         self._waited = 0.0
@@ -190,7 +192,7 @@ class Steps:
         progress.parts *= 2
         self.rewind()
         after = -(-batch_size // (replicas * progress.parts))
-        self._tell(
+        logger.info(
             f"out of memory at {before} x {width} tokens a device: from step {progress.step + 1} a"
             f" batch of {self._config.batch_size} is computed in {progress.parts} parts of {after}"
         )

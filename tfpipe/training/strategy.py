@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import functools
+import logging
 import os
 import signal
 import time
-from collections.abc import Callable
 
 import tensorflow as tf
 
@@ -15,6 +15,8 @@ from tfpipe.data.replicas import workers_of
 from tfpipe.errors import UserError
 from tfpipe.training.cluster import Cluster, answers, claim_port, meet, read_cluster
 from tfpipe.training.stop import StopRequest
+
+logger = logging.getLogger(__name__)
 
 NEEDS_CLUSTER = ("multi_worker", "parameter_server")
 LAUNCH = "python -m tfpipe.launch"
@@ -26,20 +28,19 @@ def make_strategy(
     cluster: Cluster | None = None,
     worker_timeout: float = 300,
     tpu: str | None = None,
-    tell: Callable[[str], None] = lambda line: None,
 ) -> tuple[tf.distribute.Strategy, str]:
     """The tf.distribute strategy of that name and a sentence that says what was chosen and why.
 
     devices: how many of this process's devices to use, 0 for all. Without a GPU, more than one
     means logical devices on the CPU, which must be asked for before TensorFlow has touched it.
     cluster: the processes that train together; all of them must come here, and are waited for
-    worker_timeout seconds, which `tell` is told about. Raises UserError for devices or processes
+    worker_timeout seconds. Raises UserError for devices or processes
     that are not there.
     """
     name, why = choose_name(name, cluster, tpu)
     if name in NEEDS_CLUSTER:
         assert cluster is not None
-        meet(cluster, worker_timeout, tell)
+        meet(cluster, worker_timeout)
         if name == "multi_worker":
             return _multi_worker(cluster, devices, why)
         return _parameter_server(cluster, devices, why)
@@ -113,7 +114,7 @@ def choose_name(name: str, cluster: Cluster | None, tpu: str | None) -> tuple[st
     return name, "as asked"
 
 
-def serve(cluster: Cluster, tell: Callable[[str], None]) -> None:
+def serve(cluster: Cluster) -> None:
     """Do what the chief of a parameter server cluster asks for, until this process is ended.
 
     SIGINT and SIGTERM end it once the chief is gone: who stops a job often tells all processes at
@@ -131,7 +132,7 @@ def serve(cluster: Cluster, tell: Callable[[str], None]) -> None:
         )
         server.start()
         place = f"{cluster.name} at {cluster.address}"
-        tell(f"strategy: parameter_server, {place} is at the chief's hand")
+        logger.info("strategy: parameter_server, %s waits for the chief's work", place)
         # Not server.join(): it never returns to Python, where a handler would have to run.
         while stop.signal is None or answers(cluster.addresses["chief"][0]):
             time.sleep(0.2)

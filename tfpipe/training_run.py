@@ -1,0 +1,221 @@
+"""The phases of a training run: data, model, training, evaluation of what was saved, report."""
+
+from __future__ import annotations
+
+import logging
+import shlex
+import time
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfpipe.config import TrainConfig
+from tfpipe.data.check import DataReport, report_data
+from tfpipe.data.encode import Labelled, hash_texts
+from tfpipe.data.examples import Columns, Examples
+from tfpipe.data.parts import Parts, read_parts
+from tfpipe.errors import Interrupted
+from tfpipe.io.locks import held_alone
+from tfpipe.model import checkpoint, sources
+from tfpipe.model.text_model import TextModel
+from tfpipe.report.board import Board
+from tfpipe.report.outcome import Outcome, write_outcome
+from tfpipe.run import FREE, Run, begin_run
+from tfpipe.tasks import TASKS
+from tfpipe.tasks.task import Task
+from tfpipe.training.allocator import keep_freed_memory
+from tfpipe.training.defaults import default_epochs, default_rate
+from tfpipe.training.evaluator import Evaluator
+from tfpipe.training.loop import fit
+from tfpipe.training.observer import Observer
+from tfpipe.training.precision import choose_precision
+from tfpipe.training.profile import Profile, parse_steps
+from tfpipe.training.progress import ProgressLine, Throughput
+from tfpipe.training.run_context import RunContext, open_context
+from tfpipe.training.stop import Stopped
+from tfpipe.training.strategy import describe_batch
+from tfpipe.training.together import check_agreement, telling_losses
+from tfpipe.training.weights import prepare_weights
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class EncodedData:
+    """The data as the model reads it.
+
+    Attributes:
+        sets: Train, dev and perhaps test.
+        report: What the data check found.
+    """
+
+    sets: Sequence[Labelled]
+    report: DataReport
+
+
+def train(config: TrainConfig) -> Run:
+    """Train as configured; see tfpipe.train.train."""
+    began = time.perf_counter()
+    if config.profile_steps:
+        parse_steps(config.profile_steps)
+    context = open_context(config)
+    parts, task = read_data(context)
+    context, model = build_model(context, parts, task)
+    data = encode_data(context, parts, model, task)
+    begin(context, parts, model)
+    history, throughput = run_epochs(context, model, task, data)
+    if not context.chief:
+        return replace(context.run, written_here=False)
+    seconds = time.perf_counter() - began
+    finish(context, task, data, history, {"seconds": seconds, **throughput.rates()})
+    return context.run
+
+
+def read_data(context: RunContext) -> tuple[Parts, Task]:
+    """Read and check the data files; raises UserError."""
+    config, rules = context.config, TASKS[context.config.task].task_class
+    columns = Columns(config.text, config.text_pair, config.label)
+    parts = read_parts(str(config.train), config.dev, config.test, columns, config.seed, rules)
+    task = rules.from_labels(parts.train.labels or [], config)
+    for part in parts:
+        task.refuse_unknown(part)
+    return parts, task
+
+
+def build_model(context: RunContext, parts: Parts, task: Task) -> tuple[RunContext, TextModel]:
+    """Open the model and resolve the settings that follow from it.
+
+    Returns:
+        The context with learning rate, epochs and precision resolved, and the model.
+
+    Raises:
+        UserError: The model cannot be opened, or does not fit the settings.
+    """
+    config = context.config
+    with context.strategy.scope():
+        texts = [*parts.train.texts, *(parts.train.text_pairs or ())]
+        model = sources.open_model(
+            config.model, task.label_names, texts, config.max_length, task.head
+        )
+        prepare_weights(model, config)
+    rate = config.learning_rate or default_rate(model.config.hidden_size)
+    epochs = config.epochs or default_epochs(-(-len(parts.train) // config.batch_size))
+    config = replace(
+        config,
+        learning_rate=rate,
+        epochs=1 if config.dry_run else epochs,
+        precision=choose_precision(config.precision, model),
+    )
+    logger.info(
+        "model: %s, %s parameters, %d labels, products in %s",
+        *(config.model, f"{model.parameters:,}", len(task.label_names), config.precision),
+    )
+    logger.info("weights: %s", model.origin)
+    return replace(context, config=config), model
+
+
+def encode_data(context: RunContext, parts: Parts, model: TextModel, task: Task) -> EncodedData:
+    """Tokenise the data, and log what the data check found; a dry run keeps the longest inputs."""
+    config = context.config
+    sets = [task.label(part, model.tokenizer, config.max_length) for part in parts]
+    report = report_data(
+        *(parts.train, parts.dev, sets[0].full_lengths, config.max_length),
+        TASKS[config.task].task_class.names_in,
+        in_windows=len(sets[0].encoded) > len(parts.train),
+    )
+    for name, value in report.facts:
+        logger.info("data: %s: %s", name, value)
+    for warning in (*report.warnings, *task.notes(sets[0])):
+        logger.info("data: note: %s", warning)
+    if config.dry_run:
+        longest = [take_longest(labelled, config.batch_size) for labelled in sets]
+        sets = [task.label(part, model.tokenizer, config.max_length) for part in longest]
+    return EncodedData(sets, report)
+
+
+def take_longest(labelled: Labelled, count: int) -> Examples:
+    """The `count` longest examples, the longest first."""
+    return labelled.examples.take(
+        np.argsort(-labelled.full_lengths, kind="stable")[:count].tolist()
+    )
+
+
+def begin(context: RunContext, parts: Parts, model: TextModel) -> None:
+    """Check that all workers agree and write the run's first files; raises UserError."""
+    config = context.config
+    hashes = [hash_texts(part.joined(), part.labels or ()) for part in parts]
+    settings = {name: value for name, value in vars(config).items() if name not in FREE}
+    # A resumed run may stop elsewhere, but then all of its workers must.
+    check_agreement(
+        context.strategy, data=hashes, configuration=settings, stop_after=config.stop_after
+    )
+    if context.chief:
+        begin_run(context.run, config, parts, model)
+
+
+def run_epochs(
+    context: RunContext, model: TextModel, task: Task, data: EncodedData
+) -> tuple[list[dict[str, Any]], Throughput]:
+    """Train, with the best epoch's weights saved.
+
+    Returns:
+        One record an epoch, and the throughput.
+
+    Raises:
+        Interrupted: A signal or `stop_after` ended the run, with its state saved.
+        UserError: Training diverged twice, or memory or disk are too small.
+    """
+    config, folder = context.config, context.run.folder
+    assert config.learning_rate is not None
+    batch = (config.batch_size, config.accumulate, config.learning_rate)
+    logger.info(describe_batch(context.strategy, *batch))
+    logger.info("training: %s epochs, into %s", config.epochs, folder)
+    keep_freed_memory()
+    throughput, board = Throughput(), Board(context.run.logs)
+    steps = parse_steps(config.profile_steps) if config.profile_steps else (0, 0)
+    profile = Profile(context.run.logs, *steps)
+    callbacks: list[Observer] = [throughput, ProgressLine(), board, profile]
+    lock = held_alone(folder / "checkpoints") if context.chief else nullcontext()
+    try:
+        with lock, board, profile, telling_losses(context.strategy):
+            history = fit(
+                *(context, model, task, data.sets[0], data.sets[1]),
+                callbacks if context.chief else (),
+            )
+    except Stopped as stop:
+        command = f"{context.restart_command} --resume --output {shlex.quote(str(folder))}"
+        raise Interrupted(
+            128 + stop.signal if stop.signal else 0,
+            f"stopped {stop}, state saved; go on with:\n  {command}",
+        ) from None
+    return history, throughput
+
+
+def finish(
+    context: RunContext,
+    task: Task,
+    data: EncodedData,
+    history: Sequence[dict[str, Any]],
+    speed: dict[str, float],
+) -> None:
+    """Evaluate the saved files, as others load them, and write metrics, report and model card.
+
+    The chief alone does so: the others may be gone, and need not see the folder.
+    """
+    config, run = context.config, context.run
+    strategy = tf.distribute.get_strategy() if context.cluster else context.strategy
+    with strategy.scope():
+        best = checkpoint.load(run.model)
+    task, dev = Evaluator(strategy, best, task, config.batch_size).tune(data.sets[1])
+    checkpoint.store_settings(run.model, task.head.settings)
+    for choice in task.choices:
+        logger.info("chosen on dev: %s", choice)
+    test = None
+    if data.sets[2:]:
+        test = Evaluator(strategy, best, task, config.batch_size).evaluate(data.sets[2])
+    outcome = Outcome(dev, test, history, speed, data.sets, data.report, task.head.settings)
+    write_outcome(run, best, context.strategy, outcome)

@@ -121,9 +121,10 @@ def train(config: TrainConfig) -> Run:
     data = report_data(
         parts.train, parts.dev, lengths, config.max_length, rules.names_in, in_windows
     )
+    data = replace(data, label_notes=parts.label_notes)
     for name, value in data.facts:
         tell(f"data: {name}: {value}")
-    for warning in (*data.warnings, *task.notes(sets[0])):
+    for warning in (*parts.label_notes, *data.warnings, *task.notes(sets[0])):
         tell(f"data: note: {warning}")
 
     if config.dry_run:

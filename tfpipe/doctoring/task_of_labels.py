@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tfpipe.data.conll import tells_tags
 from tfpipe.data.read import Examples, task_of_format
-from tfpipe.data.spans import parse_spans
+from tfpipe.data.spans import parse_spans, strip_types
 from tfpipe.data.squad import load_answers, tells_answers
 from tfpipe.doctoring.findings import Finding, note
 from tfpipe.errors import UserError
@@ -70,7 +70,10 @@ def _numbers(labels: set[str]) -> Iterator[float]:
 
 def _are_spans(labels: set[str]) -> bool:
     try:
-        return all(label.startswith("[") and parse_spans(label) is not None for label in labels)
+        return all(
+            label.startswith("[") and parse_spans(strip_types(label)) is not None
+            for label in labels
+        )
     except UserError:
         return False
 

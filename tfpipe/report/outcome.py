@@ -6,6 +6,7 @@ import json
 import shlex
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +107,7 @@ def _describe_data(
         if goodness is not None:
             right[name], figure = goodness.values, goodness.figure
     told = {"tell": TELL[run.config.task]} if run.config.task in TELL else {}
-    return describe_data(
+    described = describe_data(
         {name: labelled.examples for name, labelled in zip(PARTS, sets, strict=False)},
         data.labels,
         sets[0].full_lengths,
@@ -116,6 +117,7 @@ def _describe_data(
         in_windows=len(sets[0].encoded) > len(sets[0].examples),
         **told,
     )
+    return replace(described, label_notes=data.label_notes)
 
 
 def _describe_slices(run: Run, sets: Sequence[Labelled], dev: TaskEvaluation) -> list[Slices]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from tfpipe.data.near_labels import LabelNotes
 from tfpipe.report.excerpts import Piece
 from tfpipe.report.intervals import Interval
 from tfpipe.tasks.scores.abstain import Figures as HeldBack
@@ -90,7 +91,8 @@ class Data:
     """What was trained on and looked at.
 
     label_counts: (label, rows in train, in dev), the most frequent first; repeated: train rows
-    whose text stood before; contradictions: (text, labels) of train texts with several labels.
+    whose text stood before; contradictions: (text, labels) of train texts with several labels;
+    label_notes: blanks that were removed, and labels that are nearly equal.
     """
 
     parts: Sequence[Part]
@@ -101,6 +103,7 @@ class Data:
     contradiction: tuple[str, Sequence[str]] | None = None
     lengths: Lengths | None = None
     overlaps: Sequence[Overlap] = ()
+    label_notes: LabelNotes = field(default_factory=LabelNotes)
 
 
 @dataclass(frozen=True)

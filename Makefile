@@ -14,8 +14,11 @@ demo: $(VENV)/.installed
 	$(BIN)/python -m tfpipe.evaluate runs/$(NAME)
 	$(BIN)/python -m tfpipe.export runs/$(NAME) --to models/$(NAME)
 	@$(BIN)/python -m serving.server --port=$(PORT) --model_name=support \
-		--model_base_path=models/$(NAME) & server=$$!; trap "kill $$server; wait $$server" EXIT; \
-	$(BIN)/python -m serving.client wait --target localhost:$(PORT) --model support && \
+		--model_base_path=models/$(NAME) & server=$$!; \
+	trap "kill $$server 2>/dev/null; wait $$server" EXIT; trap "exit 130" INT; trap "exit 143" TERM; \
+	$(BIN)/python -m serving.client wait --target localhost:$(PORT) --model support \
+		--timeout none --pid $$server || { status=$$?; trap - EXIT; \
+		kill $$server 2>/dev/null; wait $$server || status=$$?; exit $$status; }; \
 	$(BIN)/python -m serving.client classify --target localhost:$(PORT) --model support \
 		"Where is my parcel?" "My card was charged twice" "I want to talk to a person" \
 		"Can you cancel what I ordered this morning?" "Who wins the match tonight?"

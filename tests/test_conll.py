@@ -28,6 +28,19 @@ TEXT = "Ann Lee met Bob Ray in Rome ."
 ENTITIES = [[0, 7, "per"], [12, 15, "per"], [16, 19, "per"], [23, 27, "loc"]]
 
 
+@pytest.mark.parametrize("blank", ["\u00a0", "\u3000", "\u200b"])
+def test_tags_are_stripped_and_counted(tmp_path: Path, blank: str) -> None:
+    rows = [f"{t}\t{tag}" for t, tag in zip(TOKENS, SCHEMES[BIO], strict=True)]
+    # A token may be what no tag can end with.
+    rows[0] += blank
+    rows[1] += blank
+    rows.append(f"{blank}\tO")
+    content = "\n".join([*rows, "", "Ann\tB-per", ""])
+    found = read_conll(write(tmp_path / "a.conll", content))
+    assert found.texts == [f"{TEXT} {blank}", "Ann"]
+    assert json.loads((found.labels or ())[0]) == ENTITIES and found.stripped == 1
+
+
 @functools.cache
 def bare() -> Tokenizer:
     """Every word is one token."""

@@ -184,6 +184,35 @@ def test_a_data_file(tmp_path: Path) -> None:
     assert f"--train '{path}' --output runs/NAME --label label" in diagnosis.commands[0].line
 
 
+def test_labels_with_blanks_and_labels_that_are_nearly_equal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = write_messages(tmp_path / "a.tsv").read_text(encoding="utf-8").splitlines()
+    for row in (2, 5, 8, 11):
+        lines[row] += "\u00a0"
+    lines[4] = lines[4].replace("\tcard", "\tCard")
+    lines[7] = lines[7].replace("\tcard", "\tCard")
+    for row in (9, 12):
+        lines[row] = lines[row].replace("\tweather", "\twaether")
+    path = tmp_path / "a.tsv"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    assert doctor.main([str(path)]) == 0
+    out = capsys.readouterr().out
+    if "starter" in out:
+        pytest.skip("the starter checkpoint is not installed")
+    notes = [line.removeprefix("note     ") for line in out.splitlines() if line[:4] == "note"]
+    assert notes[:3] == [
+        f"4 labels of {path} had blanks around them; they were removed.",
+        "The labels 'card' (38 rows: 1, 10, 13, ...) and 'Card' (2 rows: 4, 7) differ in case,"
+        " width or spaces alone: write them alike if they are one label.",
+        "The label 'waether' (2 rows: 9, 12) is one edit from 'weather' (38 rows: 3, 6, 15, ...):"
+        " correct it if it is a typing error.",
+    ]
+    lines = ["text,label", *(f"t{n},a {blank}| b" for n, blank in enumerate("\u3000 ")), "t,a"]
+    (tmp_path / "b.csv").write_text("\n".join(lines), encoding="utf-8")
+    assert examine(tmp_path / "b.csv")["task"].value == "multilabel"
+
+
 def test_a_file_to_predict_on(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text('{"text": "hello"}\n{"text": " "}\n')
     found = examine(tmp_path / "a.jsonl")

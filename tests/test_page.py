@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from dataclasses import replace
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from tests.test_report import HOSTILE, NAMES, Page, make_evaluation
+from tfpipe.data.near_labels import LabelNotes, NearLabels, Occurrences
 from tfpipe.data.read import Columns, Examples
 from tfpipe.data.spans import Span
 from tfpipe.report.curves import curves_figure
@@ -77,6 +79,42 @@ def make_report(evaluation: Evaluation, language: str = "en") -> Report:
         next_commands=["python -m tfpipe.export runs/x --to exports/x"],
         **evaluation.sections(None, SETTINGS),
     )
+
+
+@pytest.mark.parametrize(
+    ("language", "expected"),
+    [
+        (
+            "en",
+            [
+                "removed from 12 labels of a<b>.csv",
+                "(total 1, first in rows 9) and “\u2068good\u2069” (total 4, first in rows 1, 2, 3)"
+                " differ in case, width or spaces alone",
+                "(total 1, first in rows 99) is one edit from",
+                "2 labels are nearly equal to other ones: “\u2068<i>\u2069” / “\u2068good\u2069”",
+            ],
+        ),
+        (
+            "zh",
+            [
+                "已从 a<b>.csv 的 12 个标签中去除",
+                "（共 4 条，最先见于第 1、2、3 行）仅大小写、全半角或空格不同",
+                "只差一个字符",
+                "2 个标签与另一个标签几乎相同",
+            ],
+        ),
+    ],
+)
+def test_what_is_odd_about_labels(language: str, expected: list[str]) -> None:
+    good = Occurrences("good", 4, [1, 2, 3])
+    near = [
+        NearLabels(good, Occurrences("<i>", 1, [9]), typo=False),
+        NearLabels(good, Occurrences("goood", 1, [99]), typo=True),
+    ]
+    report = make_report(make_evaluation(6, 120, NAMES), language)
+    notes = LabelNotes({"a<b>.csv": 12}, near)
+    page = html.unescape(render_page(replace(report, data=replace(report.data, label_notes=notes))))
+    assert [words for words in expected if words not in page] == []
 
 
 def make_answers(count: int, context: str = "") -> QAEvaluation:

@@ -11,8 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
+from tfpipe.data.parts import read_for
 from tfpipe.data.read import Columns, Examples, read_examples
 from tfpipe.errors import UserError, UserErrors
+from tfpipe.tasks import TASKS
 
 
 def write(path: Path, *rows: str) -> Path:
@@ -68,6 +70,60 @@ def test_without_labels_none_is_needed_and_one_is_read_where_there_is_one(tmp_pa
     assert read_examples(path, Columns(), labelled=False).labels is None
     path = write(tmp_path / "b.csv", "text,label", "hello,")
     assert read_examples(path, Columns(), labelled=False).labels == [""]
+
+
+# Every character that Unicode calls white space, and those that cannot be seen.
+BLANKS = [c for c in map(chr, range(0x11_0000)) if c.isspace()] + list("\u200b\u2060\ufeff\u200e")
+
+
+def test_labels_are_stripped_as_headers_are_and_counted(tmp_path: Path) -> None:
+    for blank in BLANKS:
+        path = write(
+            tmp_path / "a.jsonl", json.dumps({"text": "t", f"label{blank}": f"a b{blank}"})
+        )
+        found = read_examples(path, Columns())
+        assert (found.labels, found.columns.label, found.stripped) == (["a b"], "label", 1)
+    lines = [json.dumps({"text": "t", "label": f"{c}a\u3000b{c}"}) for c in [*BLANKS, ""]]
+    found = read_examples(write(tmp_path / "b.jsonl", *lines), Columns())
+    assert set(found.labels or ()) == {"a\u3000b"} and found.stripped == len(BLANKS) > 25
+    assert found.take([0, 1]).stripped == 0
+
+
+def test_a_label_of_blanks_is_an_empty_one(tmp_path: Path) -> None:
+    labels = ["x", "\u3000", "\u200b", " nan\u00a0", ""]
+    lines = [json.dumps({"text": "t", "label": label}) for label in labels]
+    path = write(tmp_path / "a.jsonl", *lines)
+    assert refused(path).found.endswith("in column 'label', rows 2, 3, 4, 5")
+    found = read_examples(path, Columns(), optional_label=True)
+    assert (found.labels, found.stripped) == (["x", "", "", "", ""], 0)
+
+
+SPANS = '[[0, 1, "{0}person{0}"], [2, 3, "{0}place"]]'
+
+
+@pytest.mark.parametrize(
+    ("task", "written", "read"),
+    [
+        ("classify", "{0}a|{0}b", "a|{0}b"),
+        ("multilabel", "{0}a{0}|b|{0}c d", "a|b|c d"),
+        ("regress", "{0}3.50{0}", "3.50"),
+        ("tag", "{0}" + SPANS, SPANS.replace("{0}", "")),
+        ("qa", '[[0, "{0}t"]]{0}', '[[0, "{0}t"]]'),
+    ],
+)
+@pytest.mark.parametrize("blank", [" ", "\u00a0", "\u3000"])
+def test_each_task_strips_the_names_in_its_labels(
+    tmp_path: Path, task: str, written: str, read: str, blank: str
+) -> None:
+    given, expected = (label.replace("{0}", blank) for label in (written, read))
+    rows = [
+        {"text": "t t", "text_pair": f"{blank}t", "label": label} for label in (given, expected)
+    ]
+    for row in rows if task == "tag" else ():
+        del row["text_pair"]
+    path = write(tmp_path / "a.jsonl", *map(json.dumps, rows))
+    found = read_for(str(path), Columns(), TASKS[task])
+    assert (found.labels, found.stripped) == ([expected, expected], 1)
 
 
 def test_all_wrong_columns_are_told_at_once_with_the_close_one(tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ from safetensors.numpy import load_file
 
 from tests.tiny import tiny_config, tiny_run, write_messages
 from tfpipe import evaluate, export, train
-from tfpipe.config import EvaluateConfig, TrainConfig, build, read_values
+from tfpipe.compare import compare
+from tfpipe.config import CompareConfig, EvaluateConfig, TrainConfig, build, read_values
 from tfpipe.errors import Interrupted
 from tfpipe.io.locks import held_alone
 from tfpipe.run import Run
@@ -298,6 +299,37 @@ def test_a_run_needs_its_dev_file_no_more(tmp_path: Path) -> None:
     dev.unlink()
     evaluation = evaluate.evaluate(EvaluateConfig(run=str(run.folder)))
     assert evaluation.figures == run.metrics["dev"]
+
+
+def test_labels_with_blanks_around_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Train, test and evaluate read the same labels, whatever blanks stand around them."""
+    plain = write_messages(tmp_path / "plain.tsv", rows=30, seed=5)
+    header, *rows = plain.read_text(encoding="utf-8").splitlines()
+    blanks = [" ", "\u00a0", "\u3000", "\u200b", ""]
+    odd = [row.replace("\t", f"\t{blanks[n % 5]}") + blanks[n % 5] for n, row in enumerate(rows)]
+    odd[3] = odd[3].replace("card", "Card")
+    (tmp_path / "train.tsv").write_text("\n".join([header, *odd, odd[3]]), encoding="utf-8")
+    odd[3] = rows[3]
+    test = tmp_path / "test.tsv"
+    test.write_text("\n".join([header, *odd]), encoding="utf-8")
+    config = tiny_config(
+        tmp_path, train=str(tmp_path / "train.tsv"), test=str(test), dev=str(plain), epochs=1
+    )
+    run = train.train(config)
+    assert run.metrics["test"] == run.metrics["dev"]
+    log = capsys.readouterr().err
+    assert f"data: note: 25 labels of {config.train} had blanks around them; they were" in log
+    assert f"data: note: 23 labels of {test} had blanks around them; they were removed" in log
+    assert "data: note: the labels 'card' (9 rows: 1, 7, 10, ...) and 'Card' (2 rows: 4, 31)" in log
+    page = (run.folder / "report.html").read_text(encoding="utf-8")
+    assert f"removed from 23 labels of {test}" in page and "differ in case, width or spaces" in page
+
+    assert evaluate.main([str(run.folder), "--data", str(test), "--json"]) == 0
+    told = capsys.readouterr()
+    assert json.loads(told.out)["accuracy"] == run.metrics["dev"]["accuracy"]
+    assert f"data: note: 23 labels of {test} had blanks around them" in told.err
+    found = compare(CompareConfig(str(run.folder), str(run.folder), data=str(test), resamples=100))
+    assert f"23 labels of {test} had blanks around them; they were removed" in found.notes
 
 
 def test_bfloat16_trains_float32_weights(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfpipe.cli import parse, parser_for, run, say
-from tfpipe.config import CompareConfig, EvaluateConfig
+from tfpipe.config import CompareConfig
 from tfpipe.errors import UserError
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def compare(config: CompareConfig) -> Comparison:
     from tfpipe.comparing.labels import note_other_labels, refuse_unknown_labels
     from tfpipe.comparing.seen import what_they_saw
     from tfpipe.comparing.verdict import Comparison
+    from tfpipe.data.near_labels import describe_stripped
     from tfpipe.predicting.labelled import find_model
     from tfpipe.stats.bootstrap import paired_bootstrap
     from tfpipe.tasks import TASKS
@@ -57,10 +58,12 @@ def compare(config: CompareConfig) -> Comparison:
     notes, answers = note_other_labels(tasks), {}
     if models["A"].folder.resolve() == models["B"].folder.resolve():
         notes = ["A and B are the same model", *notes]
+    if examples.stripped:
+        notes.append(describe_stripped(examples.path, examples.stripped))
     for name, model in models.items():
         notes += seen[name].sentences(name, len(examples))
         say(f"{name}: {len(examples):,} texts, {model.folder}")
-        answers[name] = _ask(model, examples, config)
+        answers[name] = _ask(model, examples, config.batch_size)
 
     # ---- what that tells
     pair = spec.compare.load()(answers["A"], answers["B"])
@@ -134,16 +137,14 @@ def _read_data(config: CompareConfig, models: Mapping[str, Model]) -> Examples:
     return a.read_dev()
 
 
-def _ask(model: Model, examples: Examples, config: CompareConfig) -> TaskEvaluation:
+def _ask(model: Model, examples: Examples, batch_size: int) -> TaskEvaluation:
     """What a model says about the examples: a run here, an export as its users load it."""
-    from tfpipe.evaluate import evaluate
+    from tfpipe.evaluate import evaluate_on
     from tfpipe.predicting.labelled import ask_export
 
     if model.run is None:
         return ask_export(model, examples)
-    names = ("data", "text", "text_pair", "label", "batch_size")
-    same = {name: getattr(config, name) for name in names}
-    return evaluate(EvaluateConfig(run=str(model.folder), **same))
+    return evaluate_on(model.run, examples, batch_size)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -6,10 +6,12 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tfpipe.cli import parse, parser_for, print_figures, run
+from tfpipe.cli import parse, parser_for, print_figures, run, say
 from tfpipe.config import EvaluateConfig
 
 if TYPE_CHECKING:
+    from tfpipe.data.read import Examples
+    from tfpipe.run import Run
     from tfpipe.tasks.task import TaskEvaluation
 
 ABOUT = "Figures of a finished run on a labelled file, by default on the run's own dev examples."
@@ -18,14 +20,11 @@ EXAMPLE = "python -m tfpipe.evaluate runs/support --data test.tsv --json"
 
 def evaluate(config: EvaluateConfig) -> TaskEvaluation:
     """What the run's model says about the labelled file; raises UserError."""
-    from tfpipe.data.parts import read_for, refuse_other_inputs
+    from tfpipe.data.near_labels import describe_stripped
+    from tfpipe.data.parts import read_for
     from tfpipe.data.read import Columns
-    from tfpipe.model import checkpoint
     from tfpipe.run import open_run
     from tfpipe.tasks import TASKS
-    from tfpipe.tasks.task import task_of
-    from tfpipe.training.evaluator import Evaluator
-    from tfpipe.training.strategy import make_strategy
 
     finished = open_run(config.run)
     if config.data is None:
@@ -33,13 +32,26 @@ def evaluate(config: EvaluateConfig) -> TaskEvaluation:
     else:
         columns = Columns(config.text, config.text_pair, config.label)
         examples = read_for(config.data, columns, TASKS[finished.config.task].task_class)
+    if examples.stripped:
+        say(f"data: note: {describe_stripped(examples.path, examples.stripped)}")
+    return evaluate_on(finished, examples, config.batch_size)
+
+
+def evaluate_on(finished: Run, examples: Examples, batch_size: int) -> TaskEvaluation:
+    """What a finished run's model says about checked examples; raises UserError."""
+    from tfpipe.data.parts import refuse_other_inputs
+    from tfpipe.model import checkpoint
+    from tfpipe.tasks.task import task_of
+    from tfpipe.training.evaluator import Evaluator
+    from tfpipe.training.strategy import make_strategy
+
     refuse_other_inputs(examples, finished.data["pairs"])
     strategy, _ = make_strategy("auto", 0)
     with strategy.scope():
         model = checkpoint.load(finished.model)
     task = task_of(finished.config.task, model)
     labelled = task.label(examples, model.tokenizer, finished.config.max_length)
-    return Evaluator(strategy, model, task, config.batch_size).evaluate(labelled)
+    return Evaluator(strategy, model, task, batch_size).evaluate(labelled)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -127,9 +127,10 @@ def encode_data(context: RunContext, parts: Parts, model: TextModel, task: Task)
         TASKS[config.task].task_class.names_in,
         in_windows=len(sets[0].encoded) > len(parts.train),
     )
+    report = replace(report, label_notes=parts.label_notes)
     for name, value in report.facts:
         logger.info("data: %s: %s", name, value)
-    for warning in (*report.warnings, *task.notes(sets[0])):
+    for warning in (*parts.label_notes, *report.warnings, *task.notes(sets[0])):
         logger.info("data: note: %s", warning)
     if config.dry_run:
         longest = [take_longest(labelled, config.batch_size) for labelled in sets]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import grpc.aio
@@ -93,9 +93,11 @@ class AsyncClient(Verbs):
         """As Client.status."""
         return await self._run(self._status(timeout))
 
-    async def wait_until_ready(self, timeout: float = 60.0) -> None:
+    async def wait_until_ready(
+        self, timeout: float | None = 60.0, on_wait: Callable[[str], None] | None = None
+    ) -> None:
         """As Client.wait_until_ready."""
-        await self._run(self._wait_until_ready(timeout))
+        await self._run(self._wait_until_ready(timeout, on_wait))
 
     def _open(self) -> None:
         # A channel belongs to the event loop that runs when it is opened: the first request's.

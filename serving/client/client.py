@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -96,12 +96,16 @@ class Client(Verbs):
         """Every version of the model that the server knows, the highest first."""
         return self._run(self._status(timeout))
 
-    def wait_until_ready(self, timeout: float = 60.0) -> None:
+    def wait_until_ready(
+        self, timeout: float | None = 60.0, on_wait: Callable[[str], None] | None = None
+    ) -> None:
         """Return when a version of the model (or the one asked for) can answer.
 
-        Raises DeadlineExceeded when none does within `timeout` seconds.
+        `on_wait` is called with what is waited for ("connection refused", "model is LOADING"),
+        several times a second; what it raises ends the wait. Raises DeadlineExceeded when no
+        version can answer within `timeout` seconds; None sets no limit.
         """
-        self._run(self._wait_until_ready(timeout))
+        self._run(self._wait_until_ready(timeout, on_wait))
 
     def _open(self) -> None:
         self._channel = open_channel(self.settings)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import grpc
 
 HOW_TO_LOOK = "`python -m serving.client status` and `metadata` show what the server has."
@@ -128,6 +130,15 @@ def is_refused_for_now(error: grpc.RpcError) -> bool:
     return code is CODE.UNAVAILABLE or (
         code is CODE.RESOURCE_EXHAUSTED and "Concurrent RPC limit exceeded" in details
     )
+
+
+def name_refusal(error: ServerUnavailable) -> str:
+    """What keeps a server from answering, in a few words, such as `connection refused`."""
+    if isinstance(error, ServerOverloaded):
+        return "the server has more requests than it takes"
+    # gRPC's words end with those of the operating system, at times with their number behind.
+    words = re.sub(r" \(\d+\)$", "", error.details.rpartition(": ")[2]).strip()
+    return words[:1].lower() + words[1:] if words else "no server answers"
 
 
 def explain(

@@ -25,6 +25,7 @@ from serving.client.errors import (
     RequestCancelled,
     ServerFault,
     ServerUnavailable,
+    name_refusal,
 )
 from serving.client.exchange import Asker, Exchange, Pause, Together
 from serving.client.models import ModelMetadata, Version, read_metadata, read_versions
@@ -36,7 +37,17 @@ TEXTS_PER_REQUEST = 64
 # Servers and proxies that keep gRPC's own limit take messages up to 4 MiB.
 BYTES_PER_REQUEST = 4_000_000
 POLL_SECONDS = 0.1
+# After so long without an answer to a look at the model's status, on_wait is called.
+LONGEST_LOOK_SECONDS = 5.0
 Texts = Iterable[str | bytes]
+
+
+@dataclasses.dataclass(frozen=True)
+class Obstacle:
+    """Why a model cannot answer yet: its name, a few words, and the reason, whole sentences."""
+
+    name: str
+    reason: str
 
 
 class Verbs:
@@ -197,37 +208,49 @@ class Verbs:
         seconds = self._choose_timeout(timeout)
         return self._read(read_versions, (yield from self._asker.ask(STATUS, request, seconds)))
 
-    def _wait_until_ready(self, timeout: float) -> Exchange[None]:
-        deadline = time.monotonic() + _check_timeout(timeout)
+    def _wait_until_ready(
+        self, timeout: float | None, on_wait: Callable[[str], None] | None
+    ) -> Exchange[None]:
+        limit = math.inf if timeout is None else _check_timeout(timeout)
+        deadline = time.monotonic() + limit
         while True:
             remaining = deadline - time.monotonic()
-            reason = yield from self._find_obstacle(max(remaining, POLL_SECONDS))
-            if reason is None:
+            seconds = max(POLL_SECONDS, min(remaining, LONGEST_LOOK_SECONDS))
+            obstacle = yield from self._find_obstacle(seconds)
+            if obstacle is None:
                 return
             if remaining <= POLL_SECONDS:
                 raise DeadlineExceeded(
-                    f"At {self.target} {self} was not ready within {timeout:g} s. {reason}",
+                    f"At {self.target} {self} was not ready within {limit:g} s. {obstacle.reason}",
                     CODE.DEADLINE_EXCEEDED,
                 )
+            if on_wait is not None:
+                on_wait(obstacle.name)
             yield Pause(POLL_SECONDS)
 
-    def _find_obstacle(self, seconds: float) -> Exchange[str | None]:
+    def _find_obstacle(self, seconds: float) -> Exchange[Obstacle | None]:
         """Why the model cannot answer yet; None when it can."""
         asker = dataclasses.replace(self._asker, retries=0)
         try:
             answer = yield from asker.ask(STATUS, requests.build_status(self._choice), seconds)
             versions = read_versions(answer)
             if not any(version.state == "AVAILABLE" for version in versions):
-                return f"Its versions: {versions}."
+                newest = versions[0] if versions else Version(0, "UNKNOWN", "")
+                name = f"model is {newest.state}" + (f", {newest.error}" if newest.error else "")
+                return Obstacle(name, f"Its versions: {versions}.")
             if self.label is not None:
                 # The status leaves the label out of account; metadata has it resolved.
                 yield from asker.ask(METADATA, requests.build_metadata(self._choice), seconds)
-        except (ModelNotFound, ServerUnavailable, DeadlineExceeded) as error:
-            return str(error)
+        except ServerUnavailable as error:
+            return Obstacle(name_refusal(error), str(error))
+        except ModelNotFound as error:
+            return Obstacle("the server does not have the model", str(error))
+        except DeadlineExceeded as error:
+            return Obstacle("no answer", str(error))
         except InvalidRequest as error:
             if self.label is None:
                 raise
-            return str(error)
+            return Obstacle(f"no version has the label {self.label!r}", str(error))
         return None
 
     def _check_open(self) -> None:

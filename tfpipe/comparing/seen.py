@@ -85,12 +85,13 @@ def _find_train(run: Run) -> Examples | None:
     config = run.config
     try:
         columns = Columns(config.text, config.text_pair, config.label)
-        # Hashes tell whether these are the examples: what a task makes of labels need not be known.
-        train = read_examples(str(config.train), columns, optional_label=True)
+        # Hashes tell whether these are the examples: labels need not be checked.
+        rules = TASKS[config.task].task_class
+        train = read_examples(
+            str(config.train), columns, optional_label=True, strip_label=rules.strip_label
+        )
         if is_share(config.dev):
-            train, _ = cut_dev(
-                train, float(config.dev), config.seed, TASKS[config.task].task_class.names_in
-            )
+            train, _ = cut_dev(train, float(config.dev), config.seed, rules.names_in)
     except UserError:
         return None
     return train if hash_of(train) == run.data.get("train_sha256") else None

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from tfpipe.data.near_labels import LabelNotes, find_near_labels
 from tfpipe.data.read import Examples
 from tfpipe.data.split import example_keys
 from tfpipe.errors import UserError, raise_all
@@ -24,11 +25,15 @@ LONG_WORD = re.compile(
 
 @dataclass(frozen=True)
 class DataReport:
-    """Facts as (name, value), labels as (name, rows in train, rows in dev), warnings."""
+    """Facts as (name, value), labels as (name, rows in train, rows in dev), warnings.
+
+    label_notes: what reading the files' labels brought, which report_data does not see.
+    """
 
     facts: Sequence[tuple[str, str]]
     labels: Sequence[tuple[str, int, int]]
     warnings: Sequence[str]
+    label_notes: LabelNotes = field(default_factory=LabelNotes)
 
 
 def refuse_untrainable(train: Examples) -> None:
@@ -46,10 +51,12 @@ def refuse_untrainable(train: Examples) -> None:
         )
     single = sorted(label for label, count in counts.items() if count == 1)
     if single and len(counts) > 1:
+        near = [str(pair) for pair in find_near_labels(train.labels) if pair.rare.count == 1]
+        more = f"; {near[0]}" if near else ""
         errors.append(
             UserError(
                 "a label that occurs once cannot be learnt and checked",
-                f"{_shown(single)} in {train.path}",
+                f"{_shown(single)} in {train.path}{more}",
                 "add examples of it, merge it with another label, or remove the row",
             )
         )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tfpipe.data.examples import Columns, Examples
-from tfpipe.data.formats import Rows, split_ending
+from tfpipe.data.formats import Rows, split_ending, strip_blanks
 from tfpipe.data.lines import DataFile
 from tfpipe.data.schemes import Tag, find_breaks, find_entities, recognise_scheme, split_tag
 from tfpipe.data.spans import Span, format_spans
@@ -28,11 +28,15 @@ CJK = re.compile(r"[\u3001-\u303f\u3040-\u30ff\u31f0-\u31ff\ufe30-\ufe4f\uff01-\
 
 @dataclass
 class Sentence:
-    """Tokens, their tags, and the line in the file where each stands."""
+    """Tokens, their tags, and the line in the file where each stands.
+
+    stripped: whether a tag had blanks around it that are no separators.
+    """
 
     tokens: list[str]
     tags: list[str]
     lines: list[int]
+    stripped: bool = False
 
 
 def read_conll(path: str | Path, labelled: bool = True) -> Examples:
@@ -48,7 +52,8 @@ def read_conll(path: str | Path, labelled: bool = True) -> Examples:
     joined = [join_tokens(sentence.tokens) for sentence in sentences]
     labels = _label(path, sentences, [starts for _, starts in joined]) if labelled else None
     columns = Columns("text", None, "label" if labelled else None)
-    return Examples([text for text, _ in joined], None, labels, str(path), columns)
+    stripped = sum(sentence.stripped for sentence in sentences) if labelled else 0
+    return Examples([text for text, _ in joined], None, labels, str(path), columns, stripped)
 
 
 def stream_texts(path: Path) -> Rows:
@@ -94,10 +99,14 @@ def read_sentences(file: DataFile, labelled: bool = True) -> Iterator[Sentence]:
                 yield sentence
                 sentence = Sentence([], [], [])
             continue
+        written = fields[-1]
+        if fields[1:]:
+            fields[-1] = strip_blanks(written)
         if _is_comment(fields, width):
             continue
         _refuse_line(f"{file.path}, line {number}", line, fields, width, labelled)
         width = width or len(fields)
+        sentence.stripped |= written != fields[-1]
         sentence.tokens.append(fields[0])
         sentence.tags.append(fields[-1])
         sentence.lines.append(number)

@@ -17,13 +17,17 @@ class Columns:
 
 @dataclass(frozen=True)
 class Examples:
-    """N texts, or N pairs of texts, with their labels where the file has them."""
+    """N texts, or N pairs of texts, with their labels where the file has them.
+
+    stripped: labels of the file from which blanks were removed, 0 for a selection of its rows.
+    """
 
     texts: Sequence[str]
     text_pairs: Sequence[str] | None
     labels: Sequence[str] | None
     path: str
     columns: Columns
+    stripped: int = 0
 
     def __len__(self) -> int:
         return len(self.texts)

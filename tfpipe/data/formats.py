@@ -20,6 +20,14 @@ from tfpipe.errors import UserError
 
 FORMATS = (".csv", ".tsv", ".jsonl", ".parquet")
 PARQUET_ROWS = 1024  # read at once
+# What is no space in Unicode, and yet cannot be seen at the end of a name: zero-width space and
+# word joiner, byte order mark, marks of direction.
+INVISIBLE = "\u200b\u2060\ufeff\u200e\u200f"
+SPACES = (
+    " \t\n\v\f\r\x1c\x1d\x1e\x1f\x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006"
+    "\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+)
+BLANKS = SPACES + INVISIBLE
 
 
 @dataclass(frozen=True)
@@ -32,7 +40,7 @@ class Rows:
 
 
 def read_rows(path: Path) -> tuple[list[str], Iterator[Sequence[Any]]]:
-    """Column names, without spaces around them, and an iterator of rows as wide as the header.
+    """Column names, without blanks around them, and an iterator of rows as wide as the header.
 
     Raises UserError for a file that is missing, empty, of unknown format, not valid UTF-8 or
     broken: for its beginning here, for a later row while iterating, with its line.
@@ -64,7 +72,7 @@ def open_rows(path: Path, look_ahead: int | None = None) -> Rows:
         header, rows = _read_tsv(path, lines)
     else:
         header, rows = _read_jsonl(path, lines, look_ahead)
-    return Rows(_stripped(header), rows, lambda: file.share_read)
+    return Rows([*map(strip_blanks, header)], rows, lambda: file.share_read)
 
 
 def split_ending(path: Path) -> tuple[str, bool]:
@@ -74,8 +82,9 @@ def split_ending(path: Path) -> tuple[str, bool]:
     return "".join(suffixes[-2:-1] if zipped else suffixes[-1:]), zipped
 
 
-def _stripped(header: Sequence[str]) -> list[str]:
-    return [name.strip() for name in header]
+def strip_blanks(name: str) -> str:
+    """The name of a column or label without the spaces and invisible characters around it."""
+    return name.strip(BLANKS)
 
 
 def _skip_to_content(file: DataFile) -> Iterator[str]:
@@ -238,4 +247,4 @@ def _read_parquet(file: DataFile, zipped: bool) -> Rows:
         except failures as error:
             raise broken(error) from None
 
-    return Rows(_stripped(header), rows(), lambda: done / count if count else 0.0)
+    return Rows([*map(strip_blanks, header)], rows(), lambda: done / count if count else 0.0)

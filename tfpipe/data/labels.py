@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import ClassVar, Protocol
 
 from tfpipe.data.check import refuse_untrainable
+from tfpipe.data.formats import strip_blanks
 from tfpipe.data.read import Examples
 
 
@@ -23,6 +24,9 @@ class LabelRules(Protocol):
     def check(self, examples: Examples, to_learn: bool) -> None:
         """Raise UserError for labels that cannot be read or, of train, cannot be learnt."""
 
+    def strip_label(self, label: str) -> str:
+        """The label without blanks around it, and around the names in it."""
+
     def names_in(self, label: str) -> Sequence[str]:
         """The names in a label, by which rows are counted and dev is cut."""
 
@@ -38,6 +42,11 @@ class OneLabel:
         """Any name will do; those of train must differ and occur more than once."""
         if to_learn:
             refuse_untrainable(examples)
+
+    @classmethod
+    def strip_label(cls, label: str) -> str:
+        """The label without blanks around it."""
+        return strip_blanks(label)
 
     @classmethod
     def names_in(cls, label: str) -> Sequence[str]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tfpipe.data.check import long_words
 from tfpipe.data.labels import LabelRules, OneLabel
+from tfpipe.data.near_labels import LabelNotes, find_near_labels
 from tfpipe.data.read import Columns, Examples, read_examples, task_of_format
 from tfpipe.data.split import cut_dev
 from tfpipe.errors import UserError, raise_all
@@ -18,11 +19,15 @@ SAMPLE = Path(__file__).parent / "sample" / "messages.tsv"
 
 @dataclass(frozen=True)
 class Parts:
-    """Labelled examples for training, for choosing the best epoch, and for a last look."""
+    """Labelled examples for training, for choosing the best epoch, and for a last look.
+
+    label_notes: what to say about the labels of their files.
+    """
 
     train: Examples
     dev: Examples
     test: Examples | None
+    label_notes: LabelNotes = field(default_factory=LabelNotes)
 
     def __iter__(self) -> Iterator[Examples]:
         """The parts that are there."""
@@ -55,12 +60,16 @@ def read_parts(
         except UserError as error:
             errors.append(error)
     raise_all(errors)
+    notes = LabelNotes(
+        {path: examples.stripped for path, examples in read.items() if examples.stripped},
+        find_near_labels(read[train].labels or (), rules.names_in),
+    )
     train_part, dev_part = read[train], read.get(dev)
     if share:
         train_part, dev_part = cut_dev(train_part, share, seed, rules.names_in)
         dev_part = replace(dev_part, path=f"{dev} of {train}, cut with seed {seed}")
     assert dev_part is not None
-    return Parts(train_part, dev_part, read[test] if test else None)
+    return Parts(train_part, dev_part, read[test] if test else None, notes)
 
 
 def read_for(path: str, columns: Columns, rules: LabelRules) -> Examples:
@@ -79,7 +88,9 @@ def _read(path: str, columns: Columns, rules: LabelRules) -> Examples:
             f"{path} with --task {rules.name}",
             f"use --task {spec.name}, or give a file with a label column, such as .tsv",
         )
-    return read_examples(path, columns, optional_label=rules.optional_label)
+    return read_examples(
+        path, columns, optional_label=rules.optional_label, strip_label=rules.strip_label
+    )
 
 
 def is_share(dev: str) -> bool:

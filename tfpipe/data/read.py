@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from tfpipe.data.examples import Columns, Examples
-from tfpipe.data.formats import read_rows, split_ending
+from tfpipe.data.formats import read_rows, split_ending, strip_blanks
 from tfpipe.errors import UserError, did_you_mean, raise_all
 from tfpipe.tasks import TASKS
 from tfpipe.tasks.spec import TaskSpec
@@ -27,14 +27,18 @@ LABEL_COLUMNS = ("label", "category", "intent", "class")
 
 
 def read_examples(
-    path: str | Path, columns: Columns, labelled: bool = True, optional_label: bool = False
+    path: str | Path,
+    columns: Columns,
+    labelled: bool = True,
+    optional_label: bool = False,
+    strip_label: Callable[[str], str] = strip_blanks,
 ) -> Examples:
     """Read a data file.
 
     columns: names given by the user; those that are None are found by name. labelled: whether a
-    label column is needed; optional_label: whether a row may have an empty one. Raises UserError
-    for a missing or unreadable file, no rows, a column that is not there, rows of another width and
-    missing values.
+    label column is needed; optional_label: whether a row may have an empty one; strip_label: the
+    label without the blanks that are no part of it. Raises UserError for a missing or unreadable
+    file, no rows, a column that is not there, rows of another width and missing values.
     """
     path = Path(path)
     if spec := task_of_format(path):
@@ -47,6 +51,7 @@ def read_examples(
     missing: list[int] = []
     # Millions of rows share a few labels: one string for each.
     label_names: dict[str, str] = {}
+    stripped = 0
     for number, row in enumerate(rows, start=1):
         try:
             values = [as_text(row[place]) for place in places]
@@ -54,11 +59,17 @@ def read_examples(
             raise UserError(
                 "a value is not text", f"{path}, row {number}: {error}", "mend or remove the row"
             ) from None
-        if found.label is not None and labelled and _is_missing_label(values[-1]):
-            values[-1] = None
-            missing.append(number)
-        if found.label is not None and values[-1]:
-            values[-1] = label_names.setdefault(values[-1], values[-1])
+        if found.label is not None:
+            written = values[-1] or ""
+            if written not in label_names:
+                label = strip_label(written)
+                label_names[written] = label_names.setdefault(label, label)
+            label = values[-1] = label_names[written]
+            if labelled and label.lower() in ("", "nan"):
+                values[-1] = None
+                missing.append(number)
+            elif label and label != written:
+                stripped += 1
         for column, value in zip(picked, values, strict=True):
             column.append(value or "")
     if not picked[0]:
@@ -78,6 +89,7 @@ def read_examples(
         by_name.get(found.label or ""),
         str(path),
         found,
+        stripped,
     )
 
 
@@ -124,10 +136,6 @@ def as_text(value: Any) -> str | None:
     if not text.isascii():
         text.encode("utf-8")  # half of a surrogate pair, as JSON can spell it, is no character
     return text
-
-
-def _is_missing_label(value: str | None) -> bool:
-    return value is None or not value.strip() or value.strip().lower() == "nan"
 
 
 def find_columns(path: Path, header: list[str], asked: Columns, labelled: bool | None) -> Columns:

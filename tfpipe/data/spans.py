@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from tfpipe.data.formats import strip_blanks
 from tfpipe.errors import UserError
 
 
@@ -20,6 +21,21 @@ class Span(NamedTuple):
 def format_spans(spans: Iterable[Span]) -> str:
     """The label that `parse_spans` reads back."""
     return json.dumps([list(span) for span in spans], ensure_ascii=False)
+
+
+def strip_types(label: str) -> str:
+    """The label without blanks around its types, and unchanged where there are none."""
+    try:
+        values = json.loads(label)
+    except (ValueError, RecursionError):
+        return label
+    changed = False
+    for value in values if isinstance(values, list) else ():
+        if isinstance(value, list) and len(value) == 3 and isinstance(value[2], str):
+            stripped = strip_blanks(value[2])
+            changed |= stripped != value[2]
+            value[2] = stripped
+    return json.dumps(values, ensure_ascii=False) if changed else label
 
 
 def parse_spans(label: str, text: str | None = None, where: str = "a label") -> list[Span]:

@@ -70,7 +70,7 @@ def _describe_parts(parts: Parts, config: TrainConfig) -> Iterator[Finding]:
     )
     for name, value in report.facts:
         yield ok(name, f"{name}: {value}.", value)
-    for warning in (*report.warnings, *task.notes(labelled)):
+    for warning in (*parts.label_notes, *report.warnings, *task.notes(labelled)):
         yield note("data", f"{warning[0].upper()}{warning[1:]}.")
     summary = rules.describe_labels([*parts])
     if summary is None:

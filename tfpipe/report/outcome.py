@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import tensorflow as tf
@@ -110,7 +110,7 @@ def _describe_data(run: Run, outcome: Outcome) -> Data:
         metric = evaluation.example_metric() if evaluation else None
         if metric is not None:
             right[name], figure = metric.values, metric.name
-    return describe_data(
+    described = describe_data(
         {name: labelled.examples for name, labelled in zip(PARTS, sets, strict=False)},
         outcome.data.labels,
         sets[0].full_lengths,
@@ -120,6 +120,7 @@ def _describe_data(run: Run, outcome: Outcome) -> Data:
         in_windows=len(sets[0].encoded) > len(sets[0].examples),
         tell=TASKS[run.config.task].task_class.show_label,
     )
+    return replace(described, label_notes=outcome.data.label_notes)
 
 
 def _describe_slices(run: Run, outcome: Outcome) -> list[Slices]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from tfpipe.data.near_labels import LabelNotes
 from tfpipe.stats.bootstrap import Interval
 
 
@@ -76,7 +77,8 @@ class Data:
     """What was trained on and looked at.
 
     label_counts: (label, rows in train, in dev), the most frequent first; repeated: train rows
-    whose text stood before; contradictions: (text, labels) of train texts with several labels.
+    whose text stood before; contradictions: (text, labels) of train texts with several labels;
+    label_notes: blanks that were removed, and labels that are nearly equal.
     """
 
     parts: Sequence[Part]
@@ -87,6 +89,7 @@ class Data:
     contradiction: tuple[str, Sequence[str]] | None = None
     lengths: Lengths | None = None
     overlaps: Sequence[Overlap] = ()
+    label_notes: LabelNotes = field(default_factory=LabelNotes)
 
 
 @dataclass(frozen=True)

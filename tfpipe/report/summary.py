@@ -224,6 +224,10 @@ def _data(data: Data, wording: Wording) -> Iterator[str]:
             text=wording.quote(text),
             labels=name_some(list(labels), wording),
         )
+    if near := data.label_notes.near:
+        both = [(pair.rare.label, pair.frequent.label) for pair in near]
+        quoted = [" / ".join(wording.quote(name, 40) for name in names) for names in both]
+        yield wording("watch.near_labels", count=len(near), names=list_some(quoted, wording))
     if data.lengths and data.lengths.truncated > 0.01 and not data.lengths.in_windows:
         # Where the model can read no more, there is nothing to propose.
         name = "watch.truncated" if data.lengths.proposed > data.lengths.limit else "watch.cut_off"
@@ -246,7 +250,12 @@ def _data(data: Data, wording: Wording) -> Iterator[str]:
 
 def name_some(names: list[str], wording: Wording) -> str:
     """The first five names, and how many more there are."""
-    shown = wording.listing([wording.quote(name, 40) for name in names[:NAMES]])
-    if len(names) <= NAMES:
+    return list_some([wording.quote(name, 40) for name in names], wording)
+
+
+def list_some(quoted: list[str], wording: Wording) -> str:
+    """The first five, and how many more there are."""
+    shown = wording.listing(quoted[:NAMES])
+    if len(quoted) <= NAMES:
         return shown
-    return wording("listing.more", names=shown, count=len(names) - NAMES)
+    return wording("listing.more", names=shown, count=len(quoted) - NAMES)

@@ -62,6 +62,10 @@ class Task(Protocol):
         """
 
     @classmethod
+    def strip_label(cls, label: str) -> str:
+        """The label without blanks around it, and around the names in it."""
+
+    @classmethod
     def names_in(cls, label: str) -> Sequence[str]:
         """The label names in a row's label, by which rows are counted and dev is cut; may be none.
 

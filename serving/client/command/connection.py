@@ -11,8 +11,11 @@ from serving.client.command.numbers import not_negative_int, positive_int, posit
 from serving.client.errors import InvalidRequest
 
 
-def add_connection_options(options: argparse.ArgumentParser) -> None:
-    """Server, model and channel: what becomes the Client's arguments."""
+def add_connection_options(options: argparse.ArgumentParser, own_timeout: bool) -> None:
+    """Server, model and channel: what becomes the Client's arguments.
+
+    own_timeout: whether the verb has a --timeout that is not that of its requests.
+    """
     group = options.add_argument_group("server and model")
     group.add_argument(
         "--target",
@@ -25,12 +28,13 @@ def add_connection_options(options: argparse.ArgumentParser) -> None:
         "--version", type=int, help="version to ask (the newest that the server has ready)"
     )
     group.add_argument("--label", help="version label to ask, instead of --version (none)")
-    group.add_argument(
-        "--timeout",
-        type=positive_number,
-        default=30.0,
-        help="seconds each request may take, its retries included (%(default)g)",
-    )
+    if not own_timeout:
+        group.add_argument(
+            "--timeout",
+            type=positive_number,
+            default=30.0,
+            help="seconds each request may take, its retries included (%(default)g)",
+        )
     group.add_argument(
         "--json", action="store_true", help="print JSON lines instead of a table (off)"
     )
@@ -88,14 +92,13 @@ def client_arguments(arguments: argparse.Namespace) -> dict[str, Any]:
     """The Client's keywords. Raises InvalidRequest for a token or header that cannot be had."""
     given = vars(arguments)
     targets = arguments.target or ["localhost:8500"]
-    same = ("texts_per_request", "parallel", "retries")
+    same = ("timeout", "texts_per_request", "parallel", "retries")
     return {
         # A single one may also be of a form of gRPC's own, or several with commas between.
         "target": targets[0] if len(targets) == 1 else targets,
         "model": arguments.model,
         "version": arguments.version,
         "label": arguments.label,
-        "timeout": arguments.timeout,
         "tls": arguments.tls,
         "ca": arguments.ca,
         "certificate": arguments.certificate,

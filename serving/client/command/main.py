@@ -15,8 +15,8 @@ from serving.client.command.verbs import (
     predict,
     show_metadata,
     show_status,
-    wait,
 )
+from serving.client.command.wait import wait
 from serving.client.errors import (
     AccessDenied,
     ClientError,

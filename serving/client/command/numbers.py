@@ -28,6 +28,14 @@ def not_negative(text: str) -> float:
     return _number(text, float, lambda value: 0 <= value < math.inf, "a number from 0")
 
 
+def seconds_or_none(text: str) -> float | None:
+    """A finite argument above 0, or None for the word `none`."""
+    if text.lower() == "none":
+        return None
+    wanted = "a number above 0, or none"
+    return _number(text, float, lambda value: 0 < value < math.inf, wanted)
+
+
 def _number(text: str, kind: Any, fits: Callable[[Any], bool], wanted: str) -> Any:
     try:
         value = kind(text)

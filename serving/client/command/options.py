@@ -6,7 +6,12 @@ import argparse
 from typing import Any
 
 from serving.client.command.connection import add_connection_options, add_sending_options
-from serving.client.command.numbers import not_negative, positive_int, positive_number
+from serving.client.command.numbers import (
+    not_negative,
+    positive_int,
+    positive_number,
+    seconds_or_none,
+)
 
 EXAMPLES = {
     "classify": 'classify --target localhost:8500 --model support "Where is my card?"',
@@ -17,7 +22,7 @@ EXAMPLES = {
     "predict": "predict --model support --signature ids --input input_ids='[[101, 102]]'",
     "metadata": "metadata --model support --version 3",
     "status": "status --model support",
-    "wait": "wait --model support --timeout 120",
+    "wait": "wait --model support --timeout none --pid 4711",
     "bench": "bench --model support --file texts.txt --clients 32 --seconds 10",
 }
 SUMMARIES = {
@@ -29,10 +34,12 @@ SUMMARIES = {
     "predict": "run any signature on JSON inputs; dtypes come from the model's metadata",
     "metadata": "show the signatures of the model with their inputs and outputs",
     "status": "show the versions that the server knows and their states",
-    "wait": "return once the model answers; an error after --timeout seconds",
+    "wait": "return once the model answers; print meanwhile what is waited for",
     "bench": "measure requests and texts a second, latency and errors under load",
 }
 TEXT_VERBS = ("classify", "multilabel", "regress", "tag", "answer")
+# A server imports TensorFlow and loads the model before it answers.
+WAIT_SECONDS = 300.0
 ASKING_VERBS = (*TEXT_VERBS, "predict")
 
 
@@ -60,9 +67,11 @@ def build_parser() -> argparse.ArgumentParser:
             add_predict_options(options)
         elif verb == "bench":
             add_bench_options(options)
+        elif verb == "wait":
+            add_wait_options(options)
         if verb != "bench":
             add_sending_options(options, verb in TEXT_VERBS, verb in ASKING_VERBS)
-        add_connection_options(options)
+        add_connection_options(options, own_timeout=verb == "wait")
     return parser
 
 
@@ -134,6 +143,25 @@ def add_predict_options(options: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--outputs", metavar="NAME,...", help="outputs to ask for, with commas between (all)"
+    )
+
+
+def add_wait_options(options: argparse.ArgumentParser) -> None:
+    """How long to wait, and for which process."""
+    group = options.add_argument_group("waiting")
+    group.add_argument(
+        "--timeout",
+        type=seconds_or_none,
+        default=WAIT_SECONDS,
+        dest="wait_seconds",
+        metavar="SECONDS",
+        help="seconds after which waiting is an error; none for no limit (%(default)g)",
+    )
+    group.add_argument(
+        "--pid",
+        type=positive_int,
+        metavar="PID",
+        help="process of a server on this machine; waiting ends at once when it has ended (none)",
     )
 
 

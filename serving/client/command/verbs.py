@@ -125,11 +125,6 @@ def map_in_order(
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def wait(client: Client, arguments: argparse.Namespace) -> None:
-    """Return once the model answers."""
-    client.wait_until_ready(arguments.timeout)
-
-
 def show_status(client: Client, arguments: argparse.Namespace) -> None:
     """Print one line a version."""
     for version in client.status():

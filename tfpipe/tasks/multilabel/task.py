@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from tfpipe.config import TrainConfig
 from tfpipe.data.encode import Labelled
+from tfpipe.data.formats import strip_blanks
 from tfpipe.data.read import Examples, show_few
 from tfpipe.errors import UserError, raise_all
 from tfpipe.model.head import Head
@@ -30,9 +31,8 @@ from tfpipe.tasks.task import Batch, Outputs
 SEPARATOR = "|"
 UNTUNED = 0.5
 WRONG_LABELS = (
-    ("a label between bars is empty", lambda names: not all(name.strip() for name in names)),
+    ("a label between bars is empty", lambda names: not all(names)),
     ("a row has a label twice", lambda names: len(set(names)) < len(names)),
-    ("a label has spaces around it", lambda names: any(n != n.strip() for n in names)),
 )
 
 
@@ -81,6 +81,11 @@ class Multilabel(SequenceTask):
                     )
                 )
         raise_all(errors)
+
+    @classmethod
+    def strip_label(cls, label: str) -> str:
+        """The label without blanks around the labels between its bars."""
+        return SEPARATOR.join(map(strip_blanks, label.split(SEPARATOR)))
 
     @classmethod
     def names_in(cls, label: str) -> Sequence[str]:

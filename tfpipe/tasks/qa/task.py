@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from tfpipe.config import TrainConfig
 from tfpipe.data.encode import Labelled
+from tfpipe.data.formats import strip_blanks
 from tfpipe.data.read import Examples
 from tfpipe.data.squad import NO_ANSWER, Answer, find_misplaced, load_answers
 from tfpipe.data.tokenizer import Tokenizer
@@ -92,6 +93,11 @@ class QA:
                 )
             )
         raise_all(errors)
+
+    @classmethod
+    def strip_label(cls, label: str) -> str:
+        """The answers in JSON without blanks around them; those in it are of the context."""
+        return strip_blanks(label)
 
     @classmethod
     def names_in(cls, label: str) -> Sequence[str]:

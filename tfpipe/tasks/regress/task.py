@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from tfpipe.config import TrainConfig
 from tfpipe.data.encode import Labelled
+from tfpipe.data.formats import strip_blanks
 from tfpipe.data.read import Examples, show_few
 from tfpipe.errors import UserError
 from tfpipe.model.head import Head
@@ -71,6 +72,11 @@ class Regress(SequenceTask):
         return LabelSummary(
             "labels", f"The labels lie {ends}, {value['mean']:g} on average.", value
         )
+
+    @classmethod
+    def strip_label(cls, label: str) -> str:
+        """The number without blanks around it."""
+        return strip_blanks(label)
 
     @classmethod
     def names_in(cls, label: str) -> Sequence[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from tfpipe.data.spans import parse_spans
+from tfpipe.data.spans import parse_spans, strip_types
 from tfpipe.errors import UserError
 from tfpipe.tasks.recognition import shortest_example
 from tfpipe.tasks.spec import Recognition
@@ -20,6 +20,6 @@ def recognise(labels: Collection[str], pairs: bool) -> Recognition | None:
 
 def _is_spans(label: str) -> bool:
     try:
-        return label.startswith("[") and parse_spans(label) is not None
+        return label.startswith("[") and parse_spans(strip_types(label)) is not None
     except UserError:
         return False

@@ -12,9 +12,10 @@ import tensorflow as tf
 
 from tfpipe.config import TrainConfig
 from tfpipe.data.encode import Labelled
+from tfpipe.data.formats import strip_blanks
 from tfpipe.data.read import Examples
 from tfpipe.data.schemes import split_tag
-from tfpipe.data.spans import Span, parse_spans
+from tfpipe.data.spans import Span, parse_spans, strip_types
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.errors import UserError
 from tfpipe.model.head import Head
@@ -72,6 +73,11 @@ class Tag:
                 f"{len(spans)} texts of {examples.path}",
                 "mark the entities of some texts",
             )
+
+    @classmethod
+    def strip_label(cls, label: str) -> str:
+        """The entities in JSON, without blanks around the types."""
+        return strip_types(strip_blanks(label))
 
     @classmethod
     def names_in(cls, label: str) -> Sequence[str]:

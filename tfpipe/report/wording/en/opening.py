@@ -105,6 +105,10 @@ OPENING: dict[str, str | tuple[str, str]] = {
         "{count} train text has more than one label, such as {text}: {labels}.",
         "{count} train texts have more than one label, such as {text}: {labels}.",
     ),
+    "watch.near_labels": (
+        "{count} label is nearly equal to another one: {names}.",
+        "{count} labels are nearly equal to other ones: {names}.",
+    ),
     "watch.rare": (
         "{count} label has fewer than 10 rows in train: {names}.",
         "{count} labels have fewer than 10 rows in train: {names}.",
@@ -155,6 +159,20 @@ OPENING: dict[str, str | tuple[str, str]] = {
     ),
     "fact.contradictions": "several labels for one text",
     "fact.contradictions_value": ("{count} train text", "{count} train texts"),
+    "fact.stripped": "blanks around labels",
+    "fact.stripped_value": (
+        "removed from {count} label of {source}",
+        "removed from {count} labels of {source}",
+    ),
+    "fact.near": "nearly equal labels",
+    "fact.near_spelling": (
+        "{rare} (total {rare_count}, first in rows {rare_rows}) and {frequent} (total"
+        " {frequent_count}, first in rows {frequent_rows}) differ in case, width or spaces alone"
+    ),
+    "fact.near_typo": (
+        "{rare} (total {rare_count}, first in rows {rare_rows}) is one edit from {frequent} (total"
+        " {frequent_count}, first in rows {frequent_rows})"
+    ),
     "fact.overlap": "{part} examples in {other}, too",
     "fact.overlap_value": "{exact} equal, {alike} but for case and punctuation",
     "fact.tokens": "tokens a text",

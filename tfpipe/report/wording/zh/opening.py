@@ -61,6 +61,7 @@ OPENING: dict[str, str | tuple[str, str]] = {
     ),
     "watch.cut_off": "{share} 的训练文本超过模型所能读取的 {limit} 个词元，超出部分没有被读取。",
     "watch.contradictions": "{count} 条训练文本带有互相矛盾的标签，例如 {text}：{labels}。",
+    "watch.near_labels": "{count} 个标签与另一个标签几乎相同：{names}。",
     "watch.rare": "{count} 个标签在训练集中不足 10 条：{names}。",
     "watch.unseen": "{count} 个标签在验证集中没有样本，其表现未知：{names}。",
     "watch.empty": "{part}中有 {count} 条文本为空。",
@@ -97,6 +98,17 @@ OPENING: dict[str, str | tuple[str, str]] = {
     "fact.repeated_value": "{count} 条文本在前面已出现过",
     "fact.contradictions": "同一文本多个标签",
     "fact.contradictions_value": "{count} 条训练文本",
+    "fact.stripped": "标签首尾的空白",
+    "fact.stripped_value": "已从 {source} 的 {count} 个标签中去除",
+    "fact.near": "几乎相同的标签",
+    "fact.near_spelling": (
+        "{rare}（共 {rare_count} 条，最先见于第 {rare_rows} 行）与{frequent}"
+        "（共 {frequent_count} 条，最先见于第 {frequent_rows} 行）仅大小写、全半角或空格不同"
+    ),
+    "fact.near_typo": (
+        "{rare}（共 {rare_count} 条，最先见于第 {rare_rows} 行）与{frequent}"
+        "（共 {frequent_count} 条，最先见于第 {frequent_rows} 行）只差一个字符"
+    ),
     "fact.overlap": "{part}与{other}重复",
     "fact.overlap_value": "完全相同 {exact} 条，忽略大小写和标点后相同 {alike} 条",
     "fact.tokens": "文本长度（词元）",

@@ -1,0 +1,180 @@
+"""Labels that are probably one: equal but for case, width and spaces, or one typing error apart."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tfpipe.data.formats import INVISIBLE
+
+ROWS_SHOWN = 3
+PAIRS_SHOWN = 10
+# A label is compared for typing errors with those that are so many times as frequent.
+TIMES_AS_FREQUENT = 10
+# In shorter labels, and in words of one or two letters (type_a, type_b), one letter is no error
+# but another name; longer ones than these are texts.
+SHORTEST, SHORTEST_WORD, LONGEST = 4, 3, 60
+BETWEEN_WORDS = re.compile(r"[\W_]+|(?<=[a-z])(?=[A-Z])")
+UNSEEN = dict.fromkeys(map(ord, INVISIBLE))
+
+
+@dataclass(frozen=True)
+class Occurrences:
+    """A label, the number of its rows, and the first of them, counted from 1."""
+
+    label: str
+    count: int
+    rows: Sequence[int]
+
+    def __str__(self) -> str:
+        rows = ", ".join(map(str, self.rows)) + (", ..." if self.count > len(self.rows) else "")
+        return f"{self.label!r} ({self.count:,} row{'s' if self.count > 1 else ''}: {rows})"
+
+
+@dataclass(frozen=True)
+class NearLabels:
+    """Two labels that are probably one.
+
+    typo: whether they are one edit apart; otherwise they differ in case, width or spaces alone.
+    """
+
+    frequent: Occurrences
+    rare: Occurrences
+    typo: bool
+
+    def __str__(self) -> str:
+        if self.typo:
+            return (
+                f"the label {self.rare} is one edit from {self.frequent}: correct it if it is a"
+                " typing error"
+            )
+        return (
+            f"the labels {self.frequent} and {self.rare} differ in case, width or spaces alone:"
+            " write them alike if they are one label"
+        )
+
+
+@dataclass(frozen=True)
+class LabelNotes:
+    """What reading changed about labels, and what should be changed.
+
+    stripped: of each file the number of labels that had blanks around them, where there are any;
+    near: of the train file.
+    """
+
+    stripped: Mapping[str, int] = field(default_factory=dict)
+    near: Sequence[NearLabels] = ()
+
+    def __iter__(self) -> Iterator[str]:
+        """Sentences without a full stop."""
+        for path, count in self.stripped.items():
+            yield describe_stripped(path, count)
+        yield from map(str, self.near[:PAIRS_SHOWN])
+        if self.near[PAIRS_SHOWN:]:
+            yield f"{len(self.near) - PAIRS_SHOWN:,} more pairs of labels are nearly equal"
+
+
+def describe_stripped(path: str, count: int) -> str:
+    """The sentence about `count` labels of a file that had blanks around them."""
+    labels, them = ("label", "it") if count == 1 else ("labels", "them")
+    return f"{count:,} {labels} of {path} had blanks around {them}; they were removed"
+
+
+def find_near_labels(
+    labels: Iterable[str], names_in: Callable[[str], Sequence[str]] = lambda label: (label,)
+) -> list[NearLabels]:
+    """The pairs of labels that are probably one, those with the most rows first.
+
+    labels: of the rows of a file, in order; names_in: the label names in a row's label.
+    """
+    groups: dict[str, list[Occurrences]] = {}
+    for found in _count(labels, names_in):
+        groups.setdefault(fold(found.label), []).append(found)
+    near, spelled = [], {}
+    for key, group in groups.items():
+        spelled[key], *others = sorted(group, key=lambda found: -found.count)
+        near += [NearLabels(spelled[key], other, typo=False) for other in others]
+    near += _find_typos(spelled)
+    return sorted(near, key=lambda pair: (pair.typo, -pair.rare.count))
+
+
+def fold(label: str) -> str:
+    """What labels that differ in case, width and spaces alone have in common."""
+    folded = unicodedata.normalize("NFKC", label.translate(UNSEEN)).casefold()
+    return " ".join(unicodedata.normalize("NFKC", folded).split())
+
+
+def _count(
+    labels: Iterable[str], names_in: Callable[[str], Sequence[str]]
+) -> Iterator[Occurrences]:
+    counts: dict[str, int] = {}
+    first_rows: dict[str, list[int]] = {}
+    # Millions of rows share a few labels.
+    known: dict[str, Sequence[str]] = {}
+    for row, label in enumerate(labels, start=1):
+        if label not in known:
+            known[label] = names_in(label)
+        for name in known[label]:
+            count = counts[name] = counts.get(name, 0) + 1
+            if count <= ROWS_SHOWN:
+                first_rows.setdefault(name, []).append(row)
+    return (Occurrences(name, count, first_rows[name]) for name, count in counts.items())
+
+
+def _find_typos(spelled: Mapping[str, Occurrences]) -> Iterator[NearLabels]:
+    """The labels one edit from a much more frequent one; spelled: by what `fold` makes of them."""
+    able = {key: found for key, found in spelled.items() if SHORTEST <= len(key) <= LONGEST}
+    fewest = min((found.count for found in able.values()), default=0)
+    # Two strings that are one edit apart, or equal, share one of those that lack a character of
+    # them: so no label is compared with all others.
+    index: dict[str, list[str]] = {}
+    for key, found in able.items():
+        if found.count >= TIMES_AS_FREQUENT * fewest:
+            for part in _shortened(key):
+                index.setdefault(part, []).append(key)
+    for key, rare in able.items():
+        near = {other for part in _shortened(key) for other in index.get(part, ())}
+        frequent = [
+            spelled[other]
+            for other in sorted(near)
+            if spelled[other].count >= TIMES_AS_FREQUENT * rare.count
+            and _are_one_edit_apart(key, other)
+            and _may_be_typo(rare.label, spelled[other].label)
+        ]
+        if frequent:
+            yield NearLabels(max(frequent, key=lambda found: found.count), rare, typo=True)
+
+
+def _shortened(key: str) -> set[str]:
+    """The string, and all that lack one of its characters."""
+    return {key, *(key[:place] + key[place + 1 :] for place in range(len(key)))}
+
+
+def _are_one_edit_apart(one: str, other: str) -> bool:
+    """Whether a character was added, removed or replaced, or two neighbours were exchanged."""
+    start = _common_length(one, other)
+    one, other = one[start:], other[start:]
+    end = _common_length(one[::-1], other[::-1])
+    one, other = one[: len(one) - end], other[: len(other) - end]
+    exchanged = len(one) == len(other) == 2 and one == other[::-1]
+    return one != other and (max(len(one), len(other)) == 1 or exchanged)
+
+
+def _common_length(one: str, other: str) -> int:
+    """How many characters the strings have in common from the start."""
+    differing = (place for place, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)
+    return next(differing, min(len(one), len(other)))
+
+
+def _may_be_typo(one: str, other: str) -> bool:
+    """Whether neither numbers nor words of one or two letters are what two labels differ in."""
+    digits = ([c for c in fold(label) if c.isnumeric()] for label in (one, other))
+    if next(digits) != next(digits):
+        return False
+    words = [[*map(fold, BETWEEN_WORDS.split(label))] for label in (one, other)]
+    if len(words[0]) != len(words[1]):
+        return True
+    differing = [pair for pair in zip(*words, strict=True) if pair[0] != pair[1]]
+    return all(max(map(len, pair)) >= SHORTEST_WORD for pair in differing)

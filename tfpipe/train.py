@@ -38,8 +38,9 @@ def train(config: TrainConfig) -> Run:
 
     from tfpipe.data.check import report_data
     from tfpipe.data.encode import hash_texts
-    from tfpipe.data.parts import read_parts
+    from tfpipe.data.parts import PARTS, read_parts
     from tfpipe.data.read import Columns
+    from tfpipe.data.unknown import count_unknown
     from tfpipe.model import checkpoint, sources
     from tfpipe.report.board import Board
     from tfpipe.report.outcome import write_outcome
@@ -121,10 +122,15 @@ def train(config: TrainConfig) -> Run:
     data = report_data(
         parts.train, parts.dev, lengths, config.max_length, rules.names_in, in_windows
     )
-    for name, value in data.facts:
+    unknown = count_unknown(dict(zip(PARTS, sets, strict=False)), model.tokenizer, config.model)
+    data = replace(data, unknown=unknown)
+    for name, value in (*data.facts, ("unknown tokens", unknown)):
         tell(f"data: {name}: {value}")
-    for warning in (*data.warnings, *task.notes(sets[0])):
+    notes = [unknown.note] if unknown.note else []
+    for warning in (*data.warnings, *task.notes(sets[0]), *notes):
         tell(f"data: note: {warning}")
+    if unknown.warning:
+        tell(f"data: warning: {unknown.warning}")
 
     if config.dry_run:
         longest = [take_longest(labelled, config.batch_size) for labelled in sets]

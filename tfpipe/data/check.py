@@ -11,6 +11,7 @@ import numpy as np
 
 from tfpipe.data.read import Examples
 from tfpipe.data.split import example_keys
+from tfpipe.data.unknown import UnknownTokens
 from tfpipe.errors import UserError, raise_all
 
 LONGEST_INPUT = 512
@@ -24,11 +25,13 @@ LONG_WORD = re.compile(
 
 @dataclass(frozen=True)
 class DataReport:
-    """Facts as (name, value), labels as (name, rows in train, rows in dev), warnings."""
+    """Facts as (name, value), labels as (name, rows in train, rows in dev), warnings, and the
+    tokens that the vocabulary lacks, None where they were not counted."""
 
     facts: Sequence[tuple[str, str]]
     labels: Sequence[tuple[str, int, int]]
     warnings: Sequence[str]
+    unknown: UnknownTokens | None = None
 
 
 def refuse_untrainable(train: Examples) -> None:

@@ -12,6 +12,8 @@ from tfpipe.data.read import Columns, Examples, read_examples, task_of_format
 from tfpipe.data.split import cut_dev
 from tfpipe.errors import UserError, raise_all
 
+PARTS = ("train", "dev", "test")
+
 
 @dataclass(frozen=True)
 class Parts:

@@ -6,6 +6,7 @@ import json
 import shlex
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import tensorflow as tf
 
 from tfpipe.data.check import DataReport
 from tfpipe.data.encode import Labelled
-from tfpipe.data.parts import is_share
+from tfpipe.data.parts import PARTS, is_share
 from tfpipe.files import write_text
 from tfpipe.model.checkpoint import Classifier
 from tfpipe.report.card import write_card
@@ -21,13 +22,12 @@ from tfpipe.report.data_section import describe_data, tell_answers, tell_entitie
 from tfpipe.report.describe import figures_of, goodness_of, sections_of
 from tfpipe.report.page import Report, write_page
 from tfpipe.report.sections import Data, Slices
-from tfpipe.report.slices import read_sources, slices_by_length, slices_by_source
+from tfpipe.report.slices import read_sources, slices_by_length, slices_by_script, slices_by_source
 from tfpipe.run import Run
 from tfpipe.tasks.task import TaskEvaluation
 from tfpipe.training.environment import describe_environment
 
 SPACES = str.maketrans("\t\n\r", "   ")
-PARTS = ("train", "dev", "test")
 # Where labels are not written as people read them.
 TELL = {"tag": tell_entities, "qa": tell_answers}
 
@@ -76,6 +76,8 @@ def write_outcome(
     )
     write_page(run.folder / "report.html", report)
     metrics = {"task": run.config.task, **figures, "train": training, "model": model}
+    if data.unknown:
+        metrics["data"] = {"unknown_tokens": data.unknown.as_json()}
     write_card(run, metrics | {"environment": environment}, data)
     run.write_json("metrics.json", metrics | {"environment": environment})
 
@@ -106,7 +108,7 @@ def _describe_data(
         if goodness is not None:
             right[name], figure = goodness.values, goodness.figure
     told = {"tell": TELL[run.config.task]} if run.config.task in TELL else {}
-    return describe_data(
+    described = describe_data(
         {name: labelled.examples for name, labelled in zip(PARTS, sets, strict=False)},
         data.labels,
         sets[0].full_lengths,
@@ -116,6 +118,7 @@ def _describe_data(
         in_windows=len(sets[0].encoded) > len(sets[0].examples),
         **told,
     )
+    return replace(described, unknown=data.unknown)
 
 
 def _describe_slices(run: Run, sets: Sequence[Labelled], dev: TaskEvaluation) -> list[Slices]:
@@ -129,6 +132,7 @@ def _describe_slices(run: Run, sets: Sequence[Labelled], dev: TaskEvaluation) ->
             *(goodness.values, lengths, goodness.figure, goodness.rising),
             kind="context" if run.config.task == "qa" else "length",
         ),
+        slices_by_script(goodness.values, examples, goodness.figure, goodness.rising),
         slices_by_source(
             goodness.values, read_sources(examples, path), goodness.figure, goodness.rising
         ),

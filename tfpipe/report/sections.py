@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from tfpipe.data.unknown import UnknownTokens
 from tfpipe.report.excerpts import Piece
 from tfpipe.report.intervals import Interval
 from tfpipe.tasks.scores.abstain import Figures as HeldBack
@@ -90,7 +91,8 @@ class Data:
     """What was trained on and looked at.
 
     label_counts: (label, rows in train, in dev), the most frequent first; repeated: train rows
-    whose text stood before; contradictions: (text, labels) of train texts with several labels.
+    whose text stood before; contradictions: (text, labels) of train texts with several labels;
+    unknown: the tokens that the vocabulary lacks.
     """
 
     parts: Sequence[Part]
@@ -101,6 +103,7 @@ class Data:
     contradiction: tuple[str, Sequence[str]] | None = None
     lengths: Lengths | None = None
     overlaps: Sequence[Overlap] = ()
+    unknown: UnknownTokens | None = None
 
 
 @dataclass(frozen=True)
@@ -193,8 +196,8 @@ class SliceRow:
 class Slices:
     """The same figure over parts of dev.
 
-    kind: `length` (tokens), `context` (tokens of question and context), `characters` or `source`;
-    overall: the figure over all of dev; rising:
+    kind: `length` (tokens), `context` (tokens of question and context), `characters`, `script` or
+    `source`; overall: the figure over all of dev; rising:
     whether higher is better.
     """
 

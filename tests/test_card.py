@@ -15,6 +15,7 @@ from huggingface_hub import ModelCard
 
 from tfpipe.config import to_yaml
 from tfpipe.data.check import DataReport
+from tfpipe.data.unknown import ScriptTokens, UnknownTokens
 from tfpipe.export import Export
 from tfpipe.report.card import guess_language, render_card, write_card
 from tfpipe.run import Run
@@ -96,6 +97,21 @@ def test_limits(run: Run) -> None:
     assert "fewer than 20 examples: refund.\n" in card
     assert "fewer than 10 dev examples: weather.\n" in card
     assert "secret" not in card
+
+
+def test_unknown_tokens(run: Run) -> None:
+    def card_with(unknown: int) -> str:
+        scripts = [ScriptTokens("latin", 60, 900, 0), ScriptTokens("han", 30, 100, unknown)]
+        data = dataclasses.replace(DATA, unknown=UnknownTokens({"train": scripts}, "/secret/m"))
+        return render_card(run, run.metrics, data, None, {})
+
+    card = card_with(55)
+    assert "- Unknown tokens: 5.5% of train (latin 0.0%, han 55.0%).\n" in card
+    assert "does not cover texts of these scripts: han. " in card and "secret" not in card
+    card = card_with(10)
+    assert "- Unknown tokens: 1.0% of train (latin 0.0%, han 10.0%).\n" in card
+    assert "does not cover" not in card
+    assert "Unknown tokens" not in render_card(run, run.metrics, DATA, None, {})
 
 
 def test_test_figures_are_results_too(run: Run, tmp_path: Path) -> None:

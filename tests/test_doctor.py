@@ -31,6 +31,7 @@ from tfpipe.config import DoctorConfig
 from tfpipe.doctoring import packages, serving_lines
 from tfpipe.doctoring.export_folder import describe_labels, describe_warm_up
 from tfpipe.doctoring.findings import Finding, in_units
+from tfpipe.doctoring.vocabulary import describe_measured
 from tfpipe.errors import UserError
 from tfpipe.export import Export
 from tfpipe.exporting.client_command import client_command
@@ -235,7 +236,9 @@ def test_files_of_one_task_are_read_as_it_would(tmp_path: Path) -> None:
     found = {finding.about: finding for finding in asked.findings}
     assert found["questions"].value == {"questions": 60, "contexts": 60, "without_answer": 15}
     assert asked.commands[0].line.endswith("--output runs/NAME --task qa")
-    assert not [f for f in (*tagged.findings, *asked.findings) if f.mark != "ok"]
+    # Every second sentence has Chinese words, many of which the starter's vocabulary lacks.
+    noted = [f.about for f in (*tagged.findings, *asked.findings) if f.mark != "ok"]
+    assert noted == ["unknown_tokens"]
 
 
 def test_labels_that_another_task_reads(tmp_path: Path) -> None:
@@ -278,6 +281,38 @@ def test_what_training_would_refuse_in_files_of_one_task(tmp_path: Path) -> None
     assert marks(examine(path, text="question"), "problem") == {"file"}
 
 
+def write_titles(path: Path, titles: list[str]) -> Path:
+    """60 labelled rows, each with one of the titles and a number."""
+    rows = [f"{titles[i % len(titles)]} {i}\t{'ab'[i % 2]}" for i in range(60)]
+    path.write_text("text\tlabel\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    return path
+
+
+def test_texts_that_the_starter_has_no_vocabulary_for(tmp_path: Path) -> None:
+    # The starter's vocabulary has 我 and 的, and neither 邮 nor 箱.
+    path = write_titles(tmp_path / "zh.tsv", ["我的邮箱", "邮箱邮箱"])
+    diagnosis = doctor.examine(DoctorConfig(str(path)))
+    found = {finding.about: finding for finding in diagnosis.findings}
+    if "starter" in found:
+        pytest.skip("the starter checkpoint is not installed")
+    finding = found["unknown_tokens"]
+    assert finding.mark == "note" and "give --model tiny" in finding.sentence
+    assert "Chinese or multilingual BERT" in finding.sentence
+    # Of every two rows 10 tokens, 6 of them unknown; dev has some of the rows.
+    assert sum(part["by_script"]["han"]["texts"] for part in finding.value.values()) == 60
+    assert sum(part["by_script"]["han"]["tokens"] for part in finding.value.values()) == 300
+    assert sum(part["by_script"]["han"]["unknown"] for part in finding.value.values()) == 180
+    first, second = (command.line for command in diagnosis.commands)
+    assert "--model" not in first and second == f"{first} --model tiny"
+
+    covered = doctor.examine(DoctorConfig(str(write_titles(tmp_path / "en.tsv", ["my mail"]))))
+    found = {finding.about: finding for finding in covered.findings}
+    assert found["unknown_tokens"].mark == "ok" and len(covered.commands) == 1
+    assert found["unknown_tokens"].sentence == (
+        "Unknown tokens: 0.0% of train (latin), 0.0% of dev (latin)."
+    )
+
+
 def test_files_of_one_task_without_labels(tmp_path: Path) -> None:
     (tmp_path / "a.conll").write_text("Ann\nmet\nBob\n\nhello\n")
     paragraphs = [{"context": "Ann met Bob.", "qas": [{"id": 1, "question": "Who?"}]}]
@@ -296,6 +331,42 @@ def test_a_finished_run(run: Run) -> None:
     assert found["dev"].value == run.metrics["dev"] and found["model"].value == 3
     assert found["checkpoints"].value[-1] == f"step-{run.metrics['train']['steps']}"
     assert found["size"].value["total"] > found["size"].value["model"] > 100_000
+
+
+def counted(*of_train: int) -> dict[str, Any]:
+    """Counts as metrics.json keeps them: texts, tokens and unknown tokens of train."""
+    counts = dict(zip(("texts", "tokens", "unknown"), of_train, strict=True))
+    share = counts["unknown"] / counts["tokens"]
+    return {"train": {"share": share, "by_script": {"han": counts}}}
+
+
+def test_unknown_tokens_that_training_counted(run: Run, tmp_path: Path) -> None:
+    found = examine(run.folder)["unknown_tokens"]
+    assert found.mark == "ok" and found.value == run.metrics["data"]["unknown_tokens"]
+    copy = tmp_path / "run"
+    shutil.copytree(run.folder, copy)
+    for counts, mark, told in (
+        (counted(50, 200, 100), "note", "50.0% of train (han); train on more texts, or give"),
+        (counted(50, 200, 8), "note", "not cover all of the texts"),
+        (counted(50, 200, 4), "ok", "Unknown tokens: 2.0% of train (han)."),
+        ({"train": 3}, "problem", "cannot be read"),
+    ):
+        metrics = run.metrics | {"data": {"unknown_tokens": counts}}
+        (copy / "metrics.json").write_text(json.dumps(metrics))
+        found = examine(copy)["unknown_tokens"]
+        assert found.mark == mark and told in found.sentence
+    (copy / "metrics.json").write_text(
+        json.dumps({name: value for name, value in run.metrics.items() if name != "data"})
+    )
+    assert "unknown_tokens" not in examine(copy)
+
+
+def test_unknown_tokens_of_an_export() -> None:
+    (found,) = describe_measured(counted(50, 200, 100))
+    assert found.mark == "note" and found.value == counted(50, 200, 100)
+    assert found.sentence.startswith("The vocabulary does not cover these texts: unknown tokens")
+    assert "give --model tiny" in found.sentence and found.sentence.endswith("bert-base-chinese.")
+    assert not list(describe_measured(None))
 
 
 def test_broken_runs(run: Run, tmp_path: Path) -> None:
@@ -343,6 +414,8 @@ def test_an_export(exported: Path) -> None:
     assert signature["outputs"] == outputs
     assert found["version"].value == [1] and found["version"].mark == "ok"
     assert found["info"].value["task"] == "classify"
+    assert found["unknown_tokens"].value == found["info"].value["unknown_tokens"]
+    assert found["unknown_tokens"].mark == "ok"
     assert found["labels"].value == ["card", "refund", "weather"]
     assert found["operations"].value > 20
     memory = found["memory"].value

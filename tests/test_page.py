@@ -15,6 +15,7 @@ from tests.test_report import HOSTILE, NAMES, Page, make_evaluation
 from tfpipe.data.near_labels import LabelNotes, NearLabels, Occurrences
 from tfpipe.data.read import Columns, Examples
 from tfpipe.data.spans import Span
+from tfpipe.data.unknown import ScriptTokens, UnknownTokens
 from tfpipe.report.curves import curves_figure
 from tfpipe.report.data_section import describe_data
 from tfpipe.report.images import pixels, svg
@@ -23,7 +24,7 @@ from tfpipe.report.outcome import figures_of
 from tfpipe.report.page import MOST_CHARACTERS, cut, format_cost, render_page, write_page
 from tfpipe.report.run_report import Report
 from tfpipe.report.sections import Figures
-from tfpipe.report.slices import slices_by_length, slices_by_source
+from tfpipe.report.slices import slices_by_length, slices_by_script, slices_by_source
 from tfpipe.report.templates import format_number
 from tfpipe.report.wording import Wording
 from tfpipe.tasks.calibration.selective import figures, held_out_figures, threshold_for_scope
@@ -397,3 +398,38 @@ def test_numbers_costs_and_long_texts():
     assert cut("short", ENGLISH) == "short"
     long = cut("x" * (MOST_CHARACTERS + 1), ENGLISH)
     assert long.endswith(f"({MOST_CHARACTERS + 1:,} characters in all)")
+
+
+def test_unknown_tokens_are_told_by_script() -> None:
+    report = make_report(make_evaluation(4, 40, NAMES[:4]))
+
+    def page_with(unknown: int, model: str = "starter", language: str = "en") -> str:
+        scripts = [ScriptTokens("latin", 60, 900, 0), ScriptTokens("han", 30, 100, unknown)]
+        data = replace(report.data, unknown=UnknownTokens({"train": scripts}, model))
+        return shown(replace(report, data=data, language=language)).text
+
+    warned = "The model's vocabulary does not cover these texts"
+    noted = "The model's vocabulary lacks some of the tokens"
+    text = page_with(55)
+    assert f"{warned}, and [UNK] is read in place of many tokens: 5.5% of train" in text
+    assert "(Latin 0.0%, Han (Chinese) 55.0%). Train with --model tiny" in text
+    assert "Chinese or multilingual BERT" in text and "5.5%: 55 of 1,000 tokens" in text
+    assert "Train on more texts" in page_with(55, "tiny")
+    text = page_with(10)
+    assert noted in text and warned not in text
+    text = page_with(2)
+    assert noted not in text and warned not in text and "0.2%: 2 of 1,000 tokens" in text
+    text = page_with(55, language="zh")
+    assert "5.5%（1,000 个词元中的 55 个）" in text and "汉字 55.0%" in text
+
+
+def test_slices_by_script_are_named_in_the_language() -> None:
+    report = make_report(make_evaluation(4, 40, NAMES[:4]))
+    texts = ["我的卡"] * 20 + ["card"] * 20
+    examples = Examples(texts, None, None, "a.tsv", Columns())
+    right = np.array([0.0] * 20 + [1.0] * 20)
+    slices = [slices_by_script(right, examples, "accuracy")]
+    text = shown(replace(report, slices=slices)).text
+    assert "By script" in text and "Texts in the script Han (Chinese) do worse" in text
+    text = shown(replace(report, slices=slices, language="zh")).text
+    assert "按文字" in text and "汉字文本明显较差" in text and "拉丁字母" in text

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tfpipe.report.slices import slices_by_length, slices_by_source
+from tfpipe.data.read import Columns, Examples
+from tfpipe.report.slices import slices_by_length, slices_by_script, slices_by_source
 
 
 @settings(max_examples=60, deadline=None)
@@ -62,3 +63,26 @@ def test_sources() -> None:
 
 def test_one_length_has_no_slices() -> None:
     assert slices_by_length(np.ones(10), np.full(10, 7), "accuracy") is None
+
+
+def test_scripts() -> None:
+    texts = ["where is it"] * 6 + ["我的卡在哪里"] * 10 + ["где карта", "123"]
+    right = np.array([1, 1, 1, 0, 0, 0] + [0] * 9 + [1] + [1, 0], float)
+    examples = Examples(texts, None, None, "a.tsv", Columns())
+    found = slices_by_script(right, examples, "accuracy")
+    assert found is not None and found.kind == "script" and found.overall == 5 / 18
+    assert [(row.name, row.count, row.value) for row in found.rows] == [
+        ("han", 10, 0.1),
+        ("latin", 6, 0.5),
+        ("cyrillic", 1, 1.0),
+        ("none", 1, 0.0),
+    ]
+    assert slices_by_script(right[:6], examples.take(range(6)), "accuracy") is None
+    # Of a pair both texts count.
+    pairs = Examples(["a"] * 2, ["我的卡", "b"], None, "a.tsv", Columns())
+    found = slices_by_script(np.array([3.0, 1.0]), pairs, "mae", rising=False)
+    assert found is not None and not found.rising
+    assert [(row.name, row.count, row.value) for row in found.rows] == [
+        ("han", 1, 3.0),
+        ("latin", 1, 1.0),
+    ]

@@ -87,7 +87,7 @@ def test_all_wrong_options_at_once(capsys: pytest.CaptureFixture) -> None:
 def test_run_folder(tmp_path: Path) -> None:
     run = tiny_run(tmp_path, test=str(write_messages(tmp_path / "test.tsv", 30, seed=9)))
     metrics = json.loads((run.folder / "metrics.json").read_text())
-    assert set(metrics) == {"task", "dev", "test", "train", "model", "environment"}
+    assert set(metrics) == {"task", "dev", "test", "train", "model", "data", "environment"}
     assert set(metrics["dev"]) == {"accuracy", "macro_f1", "weighted_f1", "loss", "examples"}
     assert metrics["test"]["examples"] == 30
     assert set(metrics["train"]) == {

@@ -17,7 +17,8 @@ from tfpipe.config import TrainConfig
 from tfpipe.data.check import DataReport, report_data
 from tfpipe.data.encode import Labelled, hash_texts
 from tfpipe.data.examples import Columns, Examples
-from tfpipe.data.parts import Parts, read_parts
+from tfpipe.data.parts import PARTS, Parts, read_parts
+from tfpipe.data.unknown import count_unknown
 from tfpipe.errors import Interrupted
 from tfpipe.io.locks import held_alone
 from tfpipe.model import checkpoint, sources
@@ -127,11 +128,15 @@ def encode_data(context: RunContext, parts: Parts, model: TextModel, task: Task)
         TASKS[config.task].task_class.names_in,
         in_windows=len(sets[0].encoded) > len(parts.train),
     )
-    report = replace(report, label_notes=parts.label_notes)
-    for name, value in report.facts:
+    unknown = count_unknown(dict(zip(PARTS, sets, strict=False)), model.tokenizer, config.model)
+    report = replace(report, label_notes=parts.label_notes, unknown=unknown)
+    for name, value in (*report.facts, ("unknown tokens", unknown)):
         logger.info("data: %s: %s", name, value)
-    for warning in (*parts.label_notes, *report.warnings, *task.notes(sets[0])):
-        logger.info("data: note: %s", warning)
+    notes = [unknown.note] if unknown.note else []
+    for note in (*parts.label_notes, *report.warnings, *task.notes(sets[0]), *notes):
+        logger.info("data: note: %s", note)
+    if unknown.warning:
+        logger.warning("data: warning: %s", unknown.warning)
     if config.dry_run:
         longest = [take_longest(labelled, config.batch_size) for labelled in sets]
         sets = [task.label(part, model.tokenizer, config.max_length) for part in longest]

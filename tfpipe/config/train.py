@@ -45,7 +45,7 @@ class TrainConfig:
     )
     model: str = setting(
         "starter",
-        "`starter` (pip-installed MiniLM), `tiny` (small, random), a folder, or a hub id",
+        "`starter` (pip-installed English MiniLM), `tiny` (small, random), a folder, or a hub id",
         group="model",
     )
     max_length: int = setting(

@@ -12,6 +12,7 @@ import numpy as np
 from tfpipe.data.near_labels import LabelNotes, find_near_labels
 from tfpipe.data.read import Examples
 from tfpipe.data.split import example_keys
+from tfpipe.data.unknown import UnknownTokens
 from tfpipe.errors import UserError, raise_all
 
 LONGEST_INPUT = 512
@@ -27,12 +28,14 @@ LONG_WORD = re.compile(
 class DataReport:
     """Facts as (name, value), labels as (name, rows in train, rows in dev), warnings.
 
-    label_notes: what reading the files' labels brought, which report_data does not see.
+    unknown: the tokens that the vocabulary lacks, None where they were not counted; label_notes:
+    what reading the files' labels brought, which report_data does not see.
     """
 
     facts: Sequence[tuple[str, str]]
     labels: Sequence[tuple[str, int, int]]
     warnings: Sequence[str]
+    unknown: UnknownTokens | None = None
     label_notes: LabelNotes = field(default_factory=LabelNotes)
 
 

@@ -13,6 +13,7 @@ from tfpipe.data.read import Columns, Examples, read_examples, task_of_format
 from tfpipe.data.split import cut_dev
 from tfpipe.errors import UserError, raise_all
 
+PARTS = ("train", "dev", "test")
 # What training reads when no file is given.
 SAMPLE = Path(__file__).parent / "sample" / "messages.tsv"
 

@@ -13,8 +13,10 @@ from tfpipe.data.check import long_words, report_data
 from tfpipe.data.parts import Parts, read_parts
 from tfpipe.data.read import Columns, Examples, read_examples
 from tfpipe.data.tokenizer import Tokenizer
+from tfpipe.data.unknown import count_unknown
 from tfpipe.doctoring.findings import Command, Diagnosis, Finding, note, ok, problems_of
 from tfpipe.doctoring.task_of_labels import find_task, is_labelled
+from tfpipe.doctoring.vocabulary import describe_unknown, is_uncovered
 from tfpipe.errors import UserError
 from tfpipe.model.sources import find_folder
 from tfpipe.tasks import TASKS
@@ -44,7 +46,11 @@ def check_data(path: str, columns: Columns) -> Diagnosis:
     words += ["--task", task] if task != TrainConfig().task else []
     for name, value in vars(columns).items():
         words += [flag_of(name), value] if value is not None else []
-    return Diagnosis("data", path, findings, [Command("to train on it", shlex.join(words))])
+    commands = [Command("to train on it", shlex.join(words))]
+    if is_uncovered(findings):
+        purpose = "to train on it with a vocabulary that is learnt from it"
+        commands.append(Command(purpose, shlex.join([*words, "--model", "tiny"])))
+    return Diagnosis("data", path, findings, commands)
 
 
 def _describe_parts(parts: Parts, config: TrainConfig) -> Iterator[Finding]:
@@ -54,11 +60,13 @@ def _describe_parts(parts: Parts, config: TrainConfig) -> Iterator[Finding]:
     for part in parts:
         task.refuse_unknown(part)
     try:
-        tokenizer = Tokenizer.from_folder(find_folder("starter"))
+        tokenizer = Tokenizer.from_folder(find_folder(config.model))
     except UserError as error:
         yield from problems_of(error, "starter")
         return
-    labelled = task.label(parts.train, tokenizer, config.max_length)
+    labelled, of_dev = (
+        task.label(part, tokenizer, config.max_length) for part in (parts.train, parts.dev)
+    )
     cut = replace(parts.dev, path=f"{config.dev} of it, which training cuts off")
     report = report_data(
         parts.train,
@@ -70,6 +78,9 @@ def _describe_parts(parts: Parts, config: TrainConfig) -> Iterator[Finding]:
     )
     for name, value in report.facts:
         yield ok(name, f"{name}: {value}.", value)
+    yield describe_unknown(
+        count_unknown({"train": labelled, "dev": of_dev}, tokenizer, config.model)
+    )
     for warning in (*parts.label_notes, *report.warnings, *task.notes(labelled)):
         yield note("data", f"{warning[0].upper()}{warning[1:]}.")
     summary = rules.describe_labels([*parts])

@@ -17,6 +17,7 @@ from tfpipe.doctoring.findings import Diagnosis, Finding, in_units, note, ok, pr
 from tfpipe.doctoring.proofs import describe_operations, describe_proofs
 from tfpipe.doctoring.run_folder import size_of
 from tfpipe.doctoring.serving_lines import FLAGS_FILE, read_flags, serving_commands
+from tfpipe.doctoring.vocabulary import describe_measured
 from tfpipe.errors import UserError
 from tfpipe.exporting.info import read_info
 from tfpipe.exporting.warmup import REQUESTS_FILE, read_warm_up
@@ -107,6 +108,7 @@ def _describe_info(info: Mapping[str, Any]) -> Iterator[Finding]:
     versions = ", ".join(f"{name} {value}" for name, value in info.get("versions", {}).items())
     told = f"It does {info.get('task')} on up to {info.get('max_length')} tokens"
     yield ok("info", f"{told} and was made with {versions or 'unknown versions'}.", info)
+    yield from describe_measured(info.get("unknown_tokens"))
 
 
 def _open(export: Path, info: Mapping[str, Any]) -> tuple[dict[str, Any], list[Finding]]:

@@ -18,6 +18,7 @@ from tfpipe.doctoring.findings import (
     problem,
     problems_of,
 )
+from tfpipe.doctoring.vocabulary import describe_measured
 from tfpipe.errors import UserError
 from tfpipe.io.locks import LOCK_FILE, is_locked
 from tfpipe.run import Run
@@ -81,6 +82,8 @@ def _describe_outcome(run: Run) -> Iterator[Finding]:
                 for name, value in figures.items()
             )
             yield ok(part, f"On {part}: {told}.", figures)
+    measured = metrics.get("data", {}).get("unknown_tokens")
+    yield from describe_measured(measured, run.config.model)
     made_with = metrics.get("environment", {})
     training = metrics.get("train", {})
     if "seconds" in training:

@@ -32,6 +32,7 @@ def describe(run: Run, task: Task) -> dict[str, Any]:
             name: importlib.metadata.version(name)
             for name in ("tfpipe", "tensorflow", "transformers")
         },
+        "unknown_tokens": run.metrics.get("data", {}).get("unknown_tokens"),
         "metrics": {part: run.metrics.get(part) for part in ("dev", "test")},
     }
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from tfpipe.data.check import DataReport
 from tfpipe.data.parts import is_share
+from tfpipe.data.unknown import WARNED, show_script
 from tfpipe.run import Run
 from tfpipe.tasks import TASKS
 from tfpipe.tasks.calibration.selective import ABSTAIN
@@ -131,6 +132,7 @@ def _limits(run: Run, data: DataReport, settings: Mapping[str, Any]) -> Iterator
     how = "windows" if windows else settings.get("long_text", "head")
     yield f"- {LONGER[how].format(run.config.max_length)}"
     yield from (f"- {name}: {value}." for name, value in data.facts if name in FACTS)
+    yield from _unknown(data)
     rare = [label for label, train, _ in data.labels if train < FEW_TRAIN_ROWS]
     if rare:
         yield f"- Learnt from fewer than {FEW_TRAIN_ROWS} examples: {_few(rare)}."
@@ -139,6 +141,20 @@ def _limits(run: Run, data: DataReport, settings: Mapping[str, Any]) -> Iterator
         yield f"- Figures rest on fewer than {FEW_DEV_ROWS} dev examples: {_few(unsure)}."
     yield "- No license was stated for the data; ask its owner before passing the model on."
     yield ""
+
+
+def _unknown(data: DataReport) -> Iterator[str]:
+    """What the vocabulary lacks; the model's name may be a path, and is not said."""
+    if data.unknown is None:
+        return
+    yield f"- Unknown tokens: {data.unknown}."
+    uncovered = data.unknown.scripts_above(WARNED)
+    if uncovered:
+        shown = ", ".join(map(show_script, uncovered))
+        yield (
+            f"- The vocabulary does not cover texts of these scripts: {shown}. Answers to them rest"
+            " on few of their tokens; another model should be trained for them."
+        )
 
 
 def _how_to_load(run: Run, settings: Mapping[str, Any]) -> Iterator[str]:

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from tfpipe.data.check import DataReport
 from tfpipe.data.encode import Labelled
-from tfpipe.data.parts import is_share
+from tfpipe.data.parts import PARTS, is_share
 from tfpipe.io.atomic import write_text
 from tfpipe.model.text_model import TextModel
 from tfpipe.report.card import write_card
@@ -20,14 +20,13 @@ from tfpipe.report.data_section import describe_data
 from tfpipe.report.page import write_page
 from tfpipe.report.run_report import Report
 from tfpipe.report.sections import Data, Figures, Slices
-from tfpipe.report.slices import read_sources, slices_by_length, slices_by_source
+from tfpipe.report.slices import read_sources, slices_by_length, slices_by_script, slices_by_source
 from tfpipe.run import Run
 from tfpipe.tasks import TASKS
 from tfpipe.tasks.evaluation import TaskEvaluation
 from tfpipe.training.environment import describe_environment
 
 SPACES = str.maketrans("\t\n\r", "   ")
-PARTS = ("train", "dev", "test")
 
 
 @dataclass(frozen=True)
@@ -85,6 +84,8 @@ def write_outcome(
     )
     write_page(run.folder / "report.html", report)
     metrics = {"task": run.config.task, **figures, "train": training, "model": sizes}
+    if data.unknown:
+        metrics["data"] = {"unknown_tokens": data.unknown.as_json()}
     whole = metrics | {"environment": environment}
     write_card(run, whole, data, outcome.settings, outcome.sets[1].examples.joined())
     run.write_json("metrics.json", whole)
@@ -120,7 +121,7 @@ def _describe_data(run: Run, outcome: Outcome) -> Data:
         in_windows=len(sets[0].encoded) > len(sets[0].examples),
         tell=TASKS[run.config.task].task_class.show_label,
     )
-    return replace(described, label_notes=outcome.data.label_notes)
+    return replace(described, label_notes=outcome.data.label_notes, unknown=outcome.data.unknown)
 
 
 def _describe_slices(run: Run, outcome: Outcome) -> list[Slices]:
@@ -134,6 +135,7 @@ def _describe_slices(run: Run, outcome: Outcome) -> list[Slices]:
             *(metric.values, lengths, metric.name, metric.rising),
             kind="context" if TASKS[run.config.task].always_windows else "length",
         ),
+        slices_by_script(metric.values, examples, metric.name, metric.rising),
         slices_by_source(metric.values, read_sources(examples, path), metric.name, metric.rising),
     ]
     return [slices for slices in found if slices]

@@ -8,6 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from tfpipe.data.unknown import WARNED
 from tfpipe.report.curves import (
     MOST_POINTS,
     abstention_figure,
@@ -66,6 +67,7 @@ def render_page(report: Report) -> str:
         if report.scatter and len(report.scatter.gold)
         else None,
         most_points=MOST_POINTS,
+        warned=WARNED,
         replicates=max((one.replicates for one in report.dev.intervals.values()), default=0),
     )
 

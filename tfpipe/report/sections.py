@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tfpipe.data.near_labels import LabelNotes
+from tfpipe.data.unknown import UnknownTokens
 from tfpipe.stats.bootstrap import Interval
 
 
@@ -78,7 +79,8 @@ class Data:
 
     label_counts: (label, rows in train, in dev), the most frequent first; repeated: train rows
     whose text stood before; contradictions: (text, labels) of train texts with several labels;
-    label_notes: blanks that were removed, and labels that are nearly equal.
+    label_notes: blanks that were removed, and labels that are nearly equal; unknown: the tokens
+    that the vocabulary lacks.
     """
 
     parts: Sequence[Part]
@@ -90,6 +92,7 @@ class Data:
     lengths: Lengths | None = None
     overlaps: Sequence[Overlap] = ()
     label_notes: LabelNotes = field(default_factory=LabelNotes)
+    unknown: UnknownTokens | None = None
 
 
 @dataclass(frozen=True)
@@ -106,8 +109,8 @@ class SliceRow:
 class Slices:
     """The same figure over parts of dev.
 
-    kind: `length` (tokens), `context` (tokens of question and context), `characters` or `source`;
-    overall: the figure over all of dev; rising:
+    kind: `length` (tokens), `context` (tokens of question and context), `characters`, `script` or
+    `source`; overall: the figure over all of dev; rising:
     whether higher is better.
     """
 

@@ -1,4 +1,4 @@
-"""The same figure over parts of dev: by length, and by where the texts come from."""
+"""The same figure over parts of dev: by length, by script, and by where the texts come from."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import numpy as np
 
 from tfpipe.data.formats import read_rows
 from tfpipe.data.read import Examples
+from tfpipe.data.scripts import SCRIPTS, scripts_of
 from tfpipe.errors import UserError
 from tfpipe.report.sections import SliceRow, Slices
 from tfpipe.stats.metric_intervals import interval_of_mean
 
 SLICES = 5
-MOST_SOURCES = 20
+MOST_NAMES = 20
 FEWEST_TEXTS = 5
 SOURCE_COLUMNS = ("source", "channel", "来源")
 
@@ -67,14 +68,27 @@ def slices_by_source(
     values: np.ndarray, sources: Sequence[str], figure: str, rising: bool = True
 ) -> Slices | None:
     """A slice a source, the largest first, at most 20; None where there is one source."""
-    names, place, counts = np.unique(
-        np.asarray(sources, dtype=object).astype(str), return_inverse=True, return_counts=True
-    )
-    if len(names) < 2:
-        return None
-    largest = np.argsort(-counts, kind="stable")[:MOST_SOURCES]
-    rows = [_row(str(names[one]), values[place == one]) for one in largest]
-    return Slices("source", figure, float(np.mean(values)), rows, rising)
+    rows = _rows_by_name(values, np.asarray(sources, dtype=object).astype(str))
+    return Slices("source", figure, float(np.mean(values)), rows, rising) if rows[1:] else None
+
+
+def slices_by_script(
+    values: np.ndarray, examples: Examples, figure: str, rising: bool = True
+) -> Slices | None:
+    """A slice a script of the texts, or of both texts of pairs; None where there is one script.
+
+    values: float [N] of the N examples. A slice is named as in SCRIPTS, the largest comes first.
+    """
+    pairs = [] if examples.text_pairs is None else [examples.text_pairs]
+    rows = _rows_by_name(values, np.array(SCRIPTS)[scripts_of(examples.texts, *pairs)])
+    return Slices("script", figure, float(np.mean(values)), rows, rising) if rows[1:] else None
+
+
+def _rows_by_name(values: np.ndarray, names: np.ndarray) -> list[SliceRow]:
+    """A row a name, that of the most values first; names: str [N]."""
+    unique, place, counts = np.unique(names, return_inverse=True, return_counts=True)
+    largest = np.argsort(-counts, kind="stable")[:MOST_NAMES]
+    return [_row(str(unique[one]), values[place == one]) for one in largest]
 
 
 def _row(name: str, values: np.ndarray) -> SliceRow:

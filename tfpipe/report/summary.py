@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from tfpipe.data.unknown import NOTED, WARNED, UnknownTokens
 from tfpipe.report.run_report import Report
-from tfpipe.report.sections import Data, Figures
+from tfpipe.report.sections import Data, Figures, SliceRow, Slices
 from tfpipe.report.templates import format_number
 from tfpipe.report.wording import Wording
 from tfpipe.stats.bootstrap import Interval
@@ -127,8 +128,15 @@ def _ends(name: str, interval: Interval) -> dict[str, str]:
 
 def _notes(report: Report, promised: Figures, wording: Wording) -> Iterator[str]:
     """What to watch out for, the gravest first."""
+    unknown = report.data.unknown if report.data else None
+    if unknown and unknown.exceeds(WARNED):
+        remedy = wording(f"remedy.{unknown.remedy}")
+        yield wording("watch.uncovered", shares=list_unknown(unknown, wording), remedy=remedy)
     yield from _leaks(report, wording)
     yield from _doubts(report, promised, wording)
+    if unknown and unknown.exceeds(NOTED) and not unknown.exceeds(WARNED):
+        # Before what there may be many notes of, so that it is among those that are shown.
+        yield wording("watch.unknown", shares=list_unknown(unknown, wording))
     yield from _weak_labels(report, wording)
     if report.suspects and report.suspects.count:
         yield wording("watch.suspects", count=report.suspects.count)
@@ -139,13 +147,40 @@ def _notes(report: Report, promised: Figures, wording: Wording) -> Iterator[str]
         for row in sorted(weak, key=lambda row: row.value, reverse=not slices.rising)[:1]:
             yield wording(
                 f"watch.slice.{slices.kind}",
-                name=wording.quote(row.name) if slices.kind == "source" else row.name,
+                name=slice_name(slices, row, wording),
                 figure=wording.term("figure", slices.figure),
                 value=format_figure(slices.figure, row.value),
                 overall=format_figure(slices.figure, slices.overall),
             )
     if report.data:
         yield from _data(report.data, wording)
+
+
+def slice_name(slices: Slices, row: SliceRow, wording: Wording) -> str:
+    """A slice's name within a sentence."""
+    if slices.kind == "script":
+        return wording.term("script", row.name)
+    return wording.quote(row.name) if slices.kind == "source" else row.name
+
+
+def list_unknown(unknown: UnknownTokens, wording: Wording) -> str:
+    """The shares of unknown tokens by part and script, as a sentence has them."""
+    return wording.listing(
+        [
+            wording(
+                "unknown.part",
+                part=wording(part),
+                share=f"{unknown.share(part):.1%}",
+                scripts=wording.listing(
+                    [
+                        f"{wording.term('script', one.script)} {one.share:.1%}"
+                        for one in scripts[:NAMES]
+                    ]
+                ),
+            )
+            for part, scripts in unknown.parts.items()
+        ]
+    )
 
 
 def _leaks(report: Report, wording: Wording) -> Iterator[str]:

@@ -93,6 +93,32 @@ OPENING: dict[str, str | tuple[str, str]] = {
     "watch.slice.source": (
         "Texts from {name} do worse than the rest: {figure} {value}, {overall} over all."
     ),
+    "watch.slice.script": (
+        "Texts in the script {name} do worse than the rest: {figure} {value}, {overall} over all."
+    ),
+    "watch.unknown": (
+        "The model's vocabulary lacks some of the tokens, and [UNK] is read in their place:"
+        " {shares}."
+    ),
+    "watch.uncovered": (
+        "The model's vocabulary does not cover these texts, and [UNK] is read in place of many"
+        " tokens: {shares}. {remedy}"
+    ),
+    "unknown.part": "{share} of {part} ({scripts})",
+    "remedy.more_texts": (
+        "Train on more texts, or with the folder or hub id of a multilingual BERT, such as --model"
+        " google-bert/bert-base-multilingual-cased."
+    ),
+    "remedy.chinese": (
+        "Train with --model tiny, whose vocabulary is learnt from these texts, or with the folder"
+        " or hub id of a Chinese or multilingual BERT, such as --model"
+        " google-bert/bert-base-chinese."
+    ),
+    "remedy.multilingual": (
+        "Train with --model tiny, whose vocabulary is learnt from these texts, or with the folder"
+        " or hub id of a multilingual BERT, such as --model"
+        " google-bert/bert-base-multilingual-cased."
+    ),
     "watch.truncated": (
         "{share} of the train texts are longer than {limit} tokens, and what follows is not read;"
         " --max-length {proposed} reads more."
@@ -184,6 +210,18 @@ OPENING: dict[str, str | tuple[str, str]] = {
     "fact.windows_value": (
         "{share} of train is longer than {limit} tokens and read in several windows; nothing is"
         " cut off"
+    ),
+    "fact.unknown": "unknown tokens of {part}",
+    "fact.unknown_value": "{share}: {unknown} of {tokens} tokens",
+    "heading.unknown": "Unknown tokens by script",
+    "column.script": "script",
+    "column.tokens": "tokens",
+    "column.unknown": "unknown",
+    "column.share": "share",
+    "unknown.note": (
+        "Unknown tokens are not in the model's vocabulary: [UNK] is read in their place. Special"
+        " tokens and what was cut off are not counted. A text's script is that of most of its"
+        " letters."
     ),
     "heading.checked": "What was checked",
     "heading.label_counts": "Rows per label",

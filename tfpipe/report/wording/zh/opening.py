@@ -55,6 +55,22 @@ OPENING: dict[str, str | tuple[str, str]] = {
         "长度为 {name} 个字符的文本明显较差：{figure}为 {value}，整体为 {overall}。"
     ),
     "watch.slice.source": "来源为 {name} 的文本明显较差：{figure}为 {value}，整体为 {overall}。",
+    "watch.slice.script": "{name}文本明显较差：{figure}为 {value}，整体为 {overall}。",
+    "watch.unknown": "部分词元不在模型词表中，被读作 [UNK]：{shares}。",
+    "watch.uncovered": "模型词表不能覆盖这些文本，大量词元被读作 [UNK]：{shares}。{remedy}",
+    "unknown.part": "{part} {share}（{scripts}）",
+    "remedy.more_texts": (
+        "请增加训练文本，或用 --model 指定多语言 BERT 的目录或 hub 名称，"
+        "例如 google-bert/bert-base-multilingual-cased。"
+    ),
+    "remedy.chinese": (
+        "请改用 --model tiny（词表从这些文本中学得），"
+        "或用 --model 指定中文或多语言 BERT 的目录或 hub 名称，例如 google-bert/bert-base-chinese。"
+    ),
+    "remedy.multilingual": (
+        "请改用 --model tiny（词表从这些文本中学得），或用 --model 指定多语言 BERT 的目录或"
+        " hub 名称，例如 google-bert/bert-base-multilingual-cased。"
+    ),
     "watch.truncated": (
         "{share} 的训练文本超过 {limit} 个词元，超出部分没有被读取；"
         "设置 --max-length {proposed} 可以读取更多。"
@@ -118,6 +134,17 @@ OPENING: dict[str, str | tuple[str, str]] = {
     "fact.truncated_value": "{share} 的训练文本超过 {limit} 个词元的上限",
     "fact.windows": "分段读取",
     "fact.windows_value": "{share} 的训练文本超过 {limit} 个词元，分多段读取，没有截断",
+    "fact.unknown": "{part}的未知词元",
+    "fact.unknown_value": "{share}（{tokens} 个词元中的 {unknown} 个）",
+    "heading.unknown": "各文字的未知词元",
+    "column.script": "文字",
+    "column.tokens": "词元数",
+    "column.unknown": "未知词元数",
+    "column.share": "占比",
+    "unknown.note": (
+        "未知词元不在模型词表中，被读作 [UNK]；特殊词元和被截断的部分不计入。"
+        "一条文本的文字是其多数字母所属的文字。"
+    ),
     "heading.checked": "检查结果",
     "heading.label_counts": "各标签的样本数",
     "label.answer": "有答案",

@@ -1,0 +1,74 @@
+"""The script that a text is written in: that of most of its letters."""
+
+from __future__ import annotations
+
+import functools
+import unicodedata
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+# Of two scripts with equally many letters the first one is taken: a Latin product name in a
+# Chinese message of the same length does not make it a Latin one.
+NAMED = (
+    *("han", "kana", "hangul", "cyrillic", "arabic", "devanagari", "thai", "greek", "hebrew"),
+    *("bengali", "gurmukhi", "gujarati", "tamil", "telugu", "kannada", "malayalam", "sinhala"),
+    *("lao", "tibetan", "myanmar", "khmer", "ethiopic", "mongolian", "armenian", "georgian"),
+    "latin",
+)
+# `none` is that of texts without any letter, such as numbers and emoji.
+SCRIPTS = (*NAMED, "other", "none")
+# The first words of Unicode's names that are not the script's name.
+ALIASES = {
+    "cjk": "han",
+    "ideographic": "han",
+    "hiragana": "kana",
+    "katakana": "kana",
+}
+WIDTHS = ("FULLWIDTH ", "HALFWIDTH ")
+# Unicode has no letters from here on.
+LIMIT = 0x40000
+CHUNK = 4096
+
+
+def scripts_of(*columns: Sequence[str]) -> np.ndarray:
+    """int64 [N]: the script of each row's letters in all columns, an index into SCRIPTS.
+
+    columns: one or more, of N texts each.
+    """
+    return np.concatenate([np.zeros(0, np.int64), *_count_chunks(columns)])
+
+
+def _count_chunks(columns: Sequence[Sequence[str]]) -> Iterator[np.ndarray]:
+    none, table = len(SCRIPTS) - 1, _table()
+    for start in range(0, len(columns[0]), CHUNK):
+        chunk = [column[start : start + CHUNK] for column in columns]
+        texts = ["".join(row) for row in zip(*chunk, strict=True)]
+        encoded = "".join(texts).encode("utf-32-le", "surrogatepass")
+        points = np.minimum(np.frombuffer(encoded, "<u4"), LIMIT)
+        row = np.repeat(np.arange(len(texts)), [len(text) for text in texts])
+        width = len(SCRIPTS)
+        counts = np.bincount(row * width + table[points], minlength=len(texts) * width)
+        letters = counts.reshape(len(texts), width)[:, :none]
+        yield np.where(letters.any(axis=1), letters.argmax(axis=1), none)
+
+
+@functools.cache
+def _table() -> np.ndarray:
+    """uint8 [LIMIT + 1]: the script of each code point, `none` where it is no letter."""
+    number = {name: i for i, name in enumerate(SCRIPTS)}
+    table = np.full(LIMIT + 1, number["none"], np.uint8)
+    for point in range(LIMIT):
+        character = chr(point)
+        if unicodedata.category(character).startswith("L"):
+            table[point] = number[_script_of(unicodedata.name(character, ""))]
+    return table
+
+
+def _script_of(name: str) -> str:
+    """The script of a letter with this name in Unicode."""
+    for width in WIDTHS:
+        name = name.removeprefix(width)
+    first = name.split(" ", 1)[0].split("-", 1)[0].lower()
+    script = ALIASES.get(first, first)
+    return script if script in NAMED else "other"

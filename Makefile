@@ -14,7 +14,7 @@ demo: $(VENV)/.installed
 	$(BIN)/python -m tfpipe.evaluate runs/$(NAME)
 	$(BIN)/python -m tfpipe.export runs/$(NAME) --to models/$(NAME)
 	@$(BIN)/python -m serving.server --port=$(PORT) --model_name=support \
-		--model_base_path=models/$(NAME) & server=$$!; \
+		--model_base_path=models/$(NAME) --file_system_poll_wait_seconds=0 & server=$$!; \
 	trap "kill $$server 2>/dev/null; wait $$server" EXIT; trap "exit 130" INT; trap "exit 143" TERM; \
 	$(BIN)/python -m serving.client wait --target localhost:$(PORT) --model support \
 		--timeout none --pid $$server || { status=$$?; trap - EXIT; \

@@ -432,6 +432,23 @@ def test_loads_are_counted_and_looked_for_once_if_so_told(exports, base_path):
         wait_for(lambda: states_of(app.manager) == {2: AVAILABLE, 1: END})
 
 
+@pytest.mark.parametrize(
+    ("folder", "found"),
+    [("absent", "cannot be read (No such file or directory)"), (".", "holds nothing")],
+)
+def test_a_model_that_no_later_look_can_find_is_not_waited_for(tmp_path, folder, found):
+    path = tmp_path / folder
+    for seconds in (0, -1):
+        with (
+            pytest.raises(StartFailure) as caught,
+            serve(*QUICK, f"--file_system_poll_wait_seconds={seconds}", support=path),
+        ):
+            pass
+        assert caught.value.code is grpc.StatusCode.NOT_FOUND
+        assert f"model support: base path {path} " in caught.value.details
+        assert found in caught.value.details
+
+
 def test_other_tags_are_found_or_told(base_path):
     with (
         pytest.raises(StartFailure) as caught,

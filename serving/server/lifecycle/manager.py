@@ -23,6 +23,7 @@ from serving.server.lifecycle.served_models import Lease, ServedModels
 from serving.server.lifecycle.served_version import VersionState
 from serving.server.lifecycle.version_changes import TICK_SECONDS, VersionChanges
 from serving.server.lifecycle.version_watch import VersionWatch
+from serving.server.lifecycle.versions import describe_base_path
 
 # TensorFlow Serving loads the first config with as many (core/load_servables_fast.cc).
 FIRST_LOADS_AT_ONCE = 4 * CPUS
@@ -68,8 +69,8 @@ class Manager:
     def start(self, stopping: threading.Event) -> bool:
         """Load the first config; False when `stopping` was set before every model answered.
 
-        A model without a version yet is waited for. Raises StartFailure for a wrong config and
-        for a model that failed for good.
+        A model without a version yet is waited for. Raises StartFailure for a wrong config, for a
+        model that failed for good and for one without a version that no later look can find.
         """
         self._stopping = stopping
         try:
@@ -77,6 +78,7 @@ class Manager:
             settings = read_models(self.first_config, {})
             self._changes.loads_allowed = FIRST_LOADS_AT_ONCE
             self._apply(settings)
+            self._check_versions(settings)
             self._changes.start()
             self._await("servable", settings, stopping.is_set, with_labels=True)
             if stopping.is_set():
@@ -132,6 +134,18 @@ class Manager:
                     f"Could not find base path {model.base_path} for servable {name} "
                     f"with error NOT_FOUND: {model.base_path} not found"
                 )
+
+    def _check_versions(self, settings: Mapping[str, ModelSettings]) -> None:
+        """Raise a RequestError for models without a version where the only look is behind."""
+        if self._flags.file_system_poll_wait_seconds > 0:
+            return
+        lacking = [
+            f"model {name}: {describe_base_path(model.base_path)}"
+            for name, model in settings.items()
+            if not self._models.by_name[name].versions
+        ]
+        if lacking:
+            raise RequestError(grpc.StatusCode.NOT_FOUND, "; ".join(lacking))
 
     def _check_labels(self, settings: Mapping[str, ModelSettings]) -> dict[str, dict[str, int]]:
         """The labels by model, which may name versions that answer; with the flag new ones any."""

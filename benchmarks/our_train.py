@@ -90,7 +90,7 @@ class OurTrainer:
         """Dev accuracy of a fresh model after the job's epochs."""
         self.begin(self.job.epochs)
         self.train(self.engine.steps.total)
-        return float(self.engine.look_at(self.dev_set).figures["accuracy"])
+        return float(self.engine.look_at(self.dev_set).metrics["accuracy"])
 
 
 if __name__ == "__main__":

@@ -36,13 +36,13 @@ def check_task(config: TrainConfig, folder: Path, at_least: float = 0.8) -> None
 
     evaluation = evaluate(EvaluateConfig(run=str(run.folder)))
     # The last digits of the loss depend on which texts share a batch.
-    assert evaluation.figures == pytest.approx(run.metrics["dev"], rel=1e-5)
-    assert set(evaluation.figures) >= {*TASKS[config.task].metrics, "examples"}
-    assert evaluation.figures[config.best_figure] > at_least
+    assert evaluation.metrics == pytest.approx(run.metrics["dev"], rel=1e-5)
+    assert set(evaluation.metrics) >= {*TASKS[config.task].metrics, "examples"}
+    assert evaluation.metrics[config.best_metric] > at_least
     dev = run.read_dev()
     lines = (run.folder / "predictions.tsv").read_text(encoding="utf-8").splitlines()
     assert lines[0].split("\t") == ["text", "gold", "predicted", "score"]
-    assert len(lines) == 1 + len(dev) == 1 + evaluation.figures["examples"]
+    assert len(lines) == 1 + len(dev) == 1 + evaluation.metrics["examples"]
 
     to = str(folder / "models" / "tiny")
     settings = ExportConfig(
@@ -50,7 +50,7 @@ def check_task(config: TrainConfig, folder: Path, at_least: float = 0.8) -> None
         to=to,
         precision="float32",
         measure_serving=False,
-        require=f"dev.{config.best_figure}>{at_least}",
+        require=f"dev.{config.best_metric}>{at_least}",
     )
     version = export(settings).folder
     assert version == folder / "models" / "tiny" / "1"

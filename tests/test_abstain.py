@@ -17,8 +17,8 @@ from tfpipe.tasks.calibration.selective import (
     Wish,
     abstain,
     choose_threshold,
-    figures,
-    held_out_figures,
+    held_out_metrics,
+    selective_metrics,
     threshold_for_risk,
     threshold_for_scope,
 )
@@ -65,7 +65,7 @@ def test_the_curve_is_what_counting_gives(rows: list[tuple[float, bool]]) -> Non
     assert len(curve.threshold) == len(np.unique(answered.score))
     assert curve.coverage[-1] == 1.0 and curve.threshold[-1] == 0.0
     for threshold, coverage, risk in zip(curve.threshold, curve.coverage, curve.risk, strict=True):
-        counted = figures(answered, threshold)
+        counted = selective_metrics(answered, threshold)
         assert counted.coverage == pytest.approx(coverage)
         assert counted.selective_accuracy == pytest.approx(1 - risk)
 
@@ -141,7 +141,7 @@ def test_the_balance_is_the_best_of_all_thresholds(seed: int, knows_outside: boo
     answered = draw_scope(300, seed, knows_outside)
 
     def balance(threshold: float) -> float:
-        found = figures(answered, threshold)
+        found = selective_metrics(answered, threshold)
         assert found.in_scope_accuracy is not None and found.out_of_scope_recall is not None
         return found.in_scope_accuracy + found.out_of_scope_recall
 
@@ -158,13 +158,13 @@ def test_figures_by_hand() -> None:
         gold=np.array(["a", "a", "a", "a", "oos", "oos", "oos"]),
         outside="oos",
     )
-    found = figures(answered, 0.5)
+    found = selective_metrics(answered, 0.5)
     # Two of the five that score enough say that no label fits.
     assert found.coverage == pytest.approx(3 / 7)
     assert found.selective_accuracy == pytest.approx(1 / 3)
     assert found.in_scope_accuracy == pytest.approx(1 / 4)
     assert found.out_of_scope_recall == pytest.approx(2 / 3)
-    nothing = figures(answered, 0.95)
+    nothing = selective_metrics(answered, 0.95)
     assert nothing.coverage == 0.0 and math.isnan(nothing.selective_accuracy)
     assert nothing.out_of_scope_recall == 1.0
     plain = figures(Answered(answered.score, answered.predicted, answered.gold), 0.5)
@@ -182,7 +182,7 @@ def test_held_out_figures_are_those_of_new_texts() -> None:
         np.mean([balance(look(answered)) for answered in small])
         for look in (
             lambda a: figures(a, threshold_for_scope(a)),
-            held_out_figures,
+            held_out_metrics,
             lambda a: figures(new, threshold_for_scope(a)),
         )
     )
@@ -237,6 +237,6 @@ def test_what_is_served() -> None:
     label = tf.constant(["a", "b", "c", "d"])
     assert serve(label, score).numpy().tolist() == [b"a", b"b", ABSTAIN.encode(), ABSTAIN.encode()]
     # The same threshold on the same scores counts the same answers.
-    assert figures(answered_with(score, np.ones(4, bool)), 0.7).coverage == 0.5
+    assert selective_metrics(answered_with(score, np.ones(4, bool)), 0.7).coverage == 0.5
     assert serve(label[:0], score[:0]).shape == (0,)
     assert tf.equal(abstain(label, score, 0.0), label).numpy().tolist() == [True] * 3 + [False]

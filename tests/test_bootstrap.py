@@ -66,7 +66,9 @@ def compare(
     answers: tuple[np.ndarray, np.ndarray, np.ndarray], **settings: float
 ) -> dict[str, Difference]:
     pair = classified(*answers)
-    found = paired_bootstrap(pair.sizes, pair.a.figures, pair.b.figures, DIRECTIONS, **settings)  # type: ignore[arg-type]
+    found = paired_bootstrap(
+        pair.sizes, pair.a.statistics, pair.b.statistics, DIRECTIONS, **settings
+    )  # type: ignore[arg-type]
     return {one.name: one for one in found}
 
 
@@ -90,7 +92,7 @@ def test_figures_of_a_drawing_are_those_of_the_drawn_texts(labels: int) -> None:
     triples = np.unique(np.stack([gold, a, b]), axis=1)
     assert triples.shape[1] == len(pair.sizes) <= 60
     counts = rng.multinomial(60, pair.sizes / 60, size=20)
-    for side, figures in ((1, pair.a.figures(counts)), (2, pair.b.figures(counts))):
+    for side, figures in ((1, pair.a.statistics(counts)), (2, pair.b.statistics(counts))):
         for row, drawn in enumerate(counts):
             texts = np.repeat(triples, drawn, axis=1)
             for name, figure in FIGURE_OF.items():
@@ -274,10 +276,12 @@ def test_figures_of_drawings_are_those_of_the_drawn_examples(task: str) -> None:
     rng = np.random.default_rng(4)
     for rows in (every, *rng.integers(50, size=(10, 50))):
         drawn = TASKS[task].compare.load()(*sides(rows))
-        for side, figures in zip(sides(rows), (drawn.a.figures, drawn.b.figures), strict=True):
+        for side, figures in zip(
+            sides(rows), (drawn.a.statistics, drawn.b.statistics), strict=True
+        ):
             found = figures(drawn.sizes[None])
-            for name in set(found) & set(side.figures):
-                assert found[name][0] == pytest.approx(side.figures[name]), name
+            for name in set(found) & set(side.metrics):
+                assert found[name][0] == pytest.approx(side.metrics[name]), name
             assert set(TASKS[task].metrics) - {"loss"} <= set(found)
 
 
@@ -288,10 +292,10 @@ def test_groups_are_drawn_as_their_examples(task: str) -> None:
     sides = [make(np.random.default_rng(seed), gold, np.arange(50)) for seed in (2, 3)]
     pair = TASKS[task].compare.load()(*sides)
     names = (
-        ("pearson", "spearman") if task == "regress" else tuple(pair.a.figures(pair.sizes[None]))
+        ("pearson", "spearman") if task == "regress" else tuple(pair.a.statistics(pair.sizes[None]))
     )
     directions = dict.fromkeys(names, "max")
-    found = paired_bootstrap(pair.sizes, pair.a.figures, pair.b.figures, directions, 400)
+    found = paired_bootstrap(pair.sizes, pair.a.statistics, pair.b.statistics, directions, 400)
     for one in found:
         assert one.low <= one.value <= one.high or one.low == one.high
         assert abs(one.low) <= 1 and abs(one.high) <= 1
@@ -327,9 +331,9 @@ def test_figures_of_held_back_answers() -> None:
     scores = [rng.dirichlet(np.ones(3), size=60) + np.eye(3)[gold] * 0.3 for _ in "ab"]
     a, b = held_back(scores[0], gold, 0.7), held_back(scores[1], gold, None)
     pair = compare_classify(a, b)
-    found = [side.figures(pair.sizes[None]) for side in (pair.a, pair.b)]
+    found = [side.statistics(pair.sizes[None]) for side in (pair.a, pair.b)]
     for name in ("accuracy", "macro_f1", "in_scope_accuracy", "out_of_scope_recall"):
-        assert found[0][name][0] == pytest.approx(a.figures[name]), name
+        assert found[0][name][0] == pytest.approx(a.metrics[name]), name
     served = a.outputs["label"]
     given = served != ABSTAIN
     right = served == np.array(a.label_names)[gold]
@@ -354,13 +358,13 @@ def test_holding_back_is_right_where_no_label_fits() -> None:
     assert len(pair.notes) == 1
     plain = compare_classify(b, b)
     assert plain.notes == [] and plain.a.said == ["a", "a", "a", "oos"]
-    assert not set(HELD_BACK) & set(plain.a.figures(plain.sizes[None]))
+    assert not set(HELD_BACK) & set(plain.a.statistics(plain.sizes[None]))
 
 
 def test_nothing_given_has_no_accuracy() -> None:
     one = held_back([[0.6, 0.4, 0], [0.3, 0.7, 0]], [0, 1], 0.9)
     pair = compare_classify(one, held_back([[0.95, 0.05, 0], [0, 1, 0]], [0, 1], 0.9))
-    found = paired_bootstrap(pair.sizes, pair.a.figures, pair.b.figures, HELD_BACK, 100)
+    found = paired_bootstrap(pair.sizes, pair.a.statistics, pair.b.statistics, HELD_BACK, 100)
     told = {difference.name: difference for difference in found}
     assert set(told) == {"coverage", "selective_accuracy"}
     assert np.isnan(told["selective_accuracy"].a) and told["selective_accuracy"].p_value == 1

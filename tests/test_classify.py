@@ -79,10 +79,10 @@ def test_scores_are_those_of_divided_logits() -> None:
     expected = -log_softmax(logits.astype(float) / 2.5, axis=1)[np.arange(50), gold]
     np.testing.assert_allclose(warm.loss(tf.constant(logits), {"label": gold}), expected, rtol=1e-4)
     evaluation = warm.evaluate(labelled_of(warm, *labels), logits)
-    assert evaluation.figures["loss"] == pytest.approx(expected.mean(), rel=1e-5)
+    assert evaluation.metrics["loss"] == pytest.approx(expected.mean(), rel=1e-5)
     np.testing.assert_array_equal(evaluation.scores, found["scores"])
     judged = warm.judge(examples_of(*labels), evaluation.outputs)
-    assert judged.figures == pytest.approx(evaluation.figures, rel=1e-5)
+    assert judged.metrics == pytest.approx(evaluation.metrics, rel=1e-5)
     # What is learnt is learnt before there is a temperature.
     for settings in (LossSettings(), LossSettings(2.0), LossSettings(label_smoothing=0.1)):
         ours, theirs = (
@@ -99,8 +99,8 @@ def test_a_temperature_is_fitted_on_dev() -> None:
     tuned = task.tuned_on(labelled, logits)
     assert task == Classify(NAMES) and tuned.abstain_below is None
     before, after = task.evaluate(labelled, logits), tuned.evaluate(labelled, logits)
-    assert after.figures["loss"] < before.figures["loss"] - 0.1
-    assert after.figures["accuracy"] == before.figures["accuracy"]
+    assert after.metrics["loss"] < before.metrics["loss"] - 0.1
+    assert after.metrics["accuracy"] == before.metrics["accuracy"]
     errors = [reliability(e.score, e.gold == e.predicted).error for e in (before, after)]
     assert errors[0] > 0.1 and errors[1] < 0.03
     assert tuned.choices == [f"scores are those of logits divided by {tuned.temperature:.3f}"]
@@ -157,29 +157,29 @@ def test_training_and_serving_hold_back_the_same() -> None:
         assert [row[2] for row in evaluation.rows()] == evaluation.labels.tolist()
         assert [row[1] for row in evaluation.rows()] == labels
         given = evaluation.labels != ABSTAIN
-        assert evaluation.figures["coverage"] == pytest.approx(given.mean())
+        assert evaluation.metrics["coverage"] == pytest.approx(given.mean())
 
 
 def test_figures_of_held_back_answers() -> None:
     labelled = labelled_of(TASK, "a", "a", "b", "oos")
     evaluation = TASK.evaluate(labelled, LOGITS)
-    assert {name: evaluation.figures[name] for name in list(evaluation.figures)[5:]} == {
+    assert {name: evaluation.metrics[name] for name in list(evaluation.metrics)[5:]} == {
         "coverage": 1 / 2,
         "selective_accuracy": 1 / 2,
         "in_scope_accuracy": pytest.approx(1 / 3),
         "out_of_scope_recall": 0.0,
     }
     # By label as if nothing were held back.
-    assert evaluation.figures["accuracy"] == 0.5
+    assert evaluation.metrics["accuracy"] == 0.5
     judged = TASK.judge(labelled.examples, evaluation.outputs)
-    assert judged.figures == pytest.approx(evaluation.figures, rel=1e-5)
+    assert judged.metrics == pytest.approx(evaluation.metrics, rel=1e-5)
 
-    outside = TASK.evaluate(labelled_of(TASK, "a", "oos", "oos", "b"), LOGITS).figures
+    outside = TASK.evaluate(labelled_of(TASK, "a", "oos", "oos", "b"), LOGITS).metrics
     assert (outside["in_scope_accuracy"], outside["out_of_scope_recall"]) == (1.0, 1.0)
-    plain = dataclasses.replace(TASK, out_of_scope=None).evaluate(labelled, LOGITS).figures
+    plain = dataclasses.replace(TASK, out_of_scope=None).evaluate(labelled, LOGITS).metrics
     assert set(plain) - set(outside) == set() and "out_of_scope_recall" not in plain
     assert plain["coverage"] == 3 / 4
-    never = dataclasses.replace(TASK, abstain_below=None).evaluate(labelled, LOGITS).figures
+    never = dataclasses.replace(TASK, abstain_below=None).evaluate(labelled, LOGITS).metrics
     assert "coverage" not in never and never["accuracy"] == 0.5
 
 
@@ -202,19 +202,19 @@ def test_a_threshold_is_chosen_on_calibrated_scores() -> None:
     evaluation = tuned.evaluate(labelled, logits)
     best = threshold_for_scope(evaluation.answered)
     assert tuned.abstain_below == pytest.approx(best, abs=3 * CLEAR)
-    figures = evaluation.figures
-    open_minded = dataclasses.replace(tuned, abstain_below=0.0).evaluate(labelled, logits).figures
+    figures = evaluation.metrics
+    open_minded = dataclasses.replace(tuned, abstain_below=0.0).evaluate(labelled, logits).metrics
     assert figures["out_of_scope_recall"] > open_minded["out_of_scope_recall"]
     assert figures["coverage"] < open_minded["coverage"] < 1.0
     told = f"answers with a score below {tuned.abstain_below:.3f} are held back"
     assert tuned.choices[1:] == [told]
     again = restored(tuned)
-    assert again.evaluate(labelled, logits).figures == figures
+    assert again.evaluate(labelled, logits).metrics == figures
 
     risky = dataclasses.replace(task, out_of_scope=None, wish=Wish(None, 0.05))
     tuned = risky.tuned_on(labelled, logits)
-    assert tuned.evaluate(labelled, logits).figures["selective_accuracy"] > 0.95
-    assert tuned.evaluate(labelled, logits).figures["accuracy"] < 0.95
+    assert tuned.evaluate(labelled, logits).metrics["selective_accuracy"] > 0.95
+    assert tuned.evaluate(labelled, logits).metrics["accuracy"] < 0.95
 
 
 @pytest.mark.parametrize(
@@ -339,4 +339,4 @@ def test_held_back_from_training_to_the_export(
     assert answers["label"].tolist() == predicted
     assert ABSTAIN in predicted and {*predicted} <= {"card", "refund", ABSTAIN}
     judged = task.judge(dev, answers)
-    assert judged.figures == pytest.approx(metrics, rel=1e-4)
+    assert judged.metrics == pytest.approx(metrics, rel=1e-4)

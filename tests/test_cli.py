@@ -180,9 +180,9 @@ def test_exit_statuses(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_figures_on_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
-    cli.print_figures({"accuracy": 0.91234, "examples": 10}, prefix="dev.")
+    cli.print_metrics({"accuracy": 0.91234, "examples": 10}, prefix="dev.")
     assert capsys.readouterr().out == "dev.accuracy\t0.9123\ndev.examples\t10\n"
-    cli.print_figures({"accuracy": 0.91234}, as_json=True)
+    cli.print_metrics({"accuracy": 0.91234}, as_json=True)
     assert json.loads(capsys.readouterr().out) == {"accuracy": 0.91234}
 
 

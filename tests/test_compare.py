@@ -66,8 +66,8 @@ def test_the_better_run_is_found(good: Run, poor: Run, fresh: Path, tmp_path: Pa
     found = compare(configured(poor, good, data=str(fresh), out=str(out)))
     a, b = (evaluate(EvaluateConfig(str(run.folder), str(fresh))) for run in (poor, good))
     for one in found.differences:
-        assert one.a == pytest.approx(a.figures[one.name])
-        assert one.b == pytest.approx(b.figures[one.name])
+        assert one.a == pytest.approx(a.metrics[one.name])
+        assert one.b == pytest.approx(b.metrics[one.name])
     assert [one.name for one in found.differences] == ["accuracy", "macro_f1", "weighted_f1"]
     assert found.better == "B" and found.verdict.startswith("B is better: accuracy +0.")
     assert found.differences[0].p_value == pytest.approx(2 / 501)
@@ -318,7 +318,7 @@ def test_every_task(task: str, tmp_path: Path) -> None:
     assert {one.name for one in found.differences} == set(TASKS[task].metrics) - {"loss"}
     for one in found.differences:
         for side, value in zip(expected, (one.a, one.b), strict=True):
-            assert value == pytest.approx(side.figures[one.name], rel=1e-5, nan_ok=True), one.name
+            assert value == pytest.approx(side.metrics[one.name], rel=1e-5, nan_ok=True), one.name
     # A short text may happen to be in both files.
     assert found.trained_on["A"] == found.trained_on["B"] is not None and found.changes
     assert any(found.quality in line for line in render_table(found, 3))
@@ -337,7 +337,7 @@ def test_an_export_that_holds_answers_back(good: Run, fresh: Path, tmp_path: Pat
     exported = save_export(cautious, tmp_path / "models" / "1")
     same = compare(configured(cautious, exported, data=str(fresh)))
     assert same.changes == [] and {one.value for one in same.differences} == {0.0}
-    figures = evaluate(EvaluateConfig(str(cautious.folder), str(fresh))).figures
+    figures = evaluate(EvaluateConfig(str(cautious.folder), str(fresh))).metrics
     told = {one.name: one.a for one in same.differences}
     for name in ("accuracy", "in_scope_accuracy", "out_of_scope_recall"):
         assert told[name] == pytest.approx(figures[name]), name

@@ -15,7 +15,7 @@ NAN = float("nan")
 
 def test_they_are_those_of_an_evaluation() -> None:
     evaluation = ClassificationEvaluation(["a", "b"], ["x", "y"], np.array([0, 1]), np.eye(2), 0.5)
-    assert set(evaluation.figures) - {"examples"} == set(TASKS["classify"].metrics)
+    assert set(evaluation.metrics) - {"examples"} == set(TASKS["classify"].metrics)
 
 
 @pytest.mark.parametrize(
@@ -39,8 +39,8 @@ def test_better(value: float, before: float, direction: str, expected: bool) -> 
 
 
 def test_the_task_has_its_own() -> None:
-    assert TrainConfig().best_figure == "accuracy"
-    assert build(TrainConfig, {"best_by": "loss"}).best_figure == "loss"
+    assert TrainConfig().best_metric == "accuracy"
+    assert build(TrainConfig, {"best_by": "loss"}).best_metric == "loss"
 
 
 @pytest.mark.parametrize("name", ["macrof1", "dev.macro_f1"])

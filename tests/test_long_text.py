@@ -308,7 +308,7 @@ def test_gold_with_columns() -> None:
     logits = np.arange(2 * len(labelled.example_of), dtype=np.float32).reshape(-1, 2)
     means = [logits[labelled.example_of == row].mean(axis=0).tolist() for row in range(3)]
     np.testing.assert_allclose(task.pooled(labelled, logits), means)
-    assert task.evaluate(labelled, logits).figures["examples"] == 3
+    assert task.evaluate(labelled, logits).metrics["examples"] == 3
     assert len(task.tuned_on(labelled, logits).thresholds or ()) == 2
 
 

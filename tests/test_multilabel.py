@@ -136,13 +136,13 @@ def test_figures_are_those_of_scikit_learn() -> None:
     evaluation = task.evaluate(labelled_of(task, examples_of(*labels)), logits)
     active = 1 / (1 + np.exp(-logits)) >= np.array([0.3, 0.5, 0.7, 0.5, 0.9])
     np.testing.assert_array_equal(evaluation.active, active)
-    figures, occur = evaluation.figures, (gold | active).any(axis=0)
+    figures, occur = evaluation.metrics, (gold | active).any(axis=0)
     assert figures["micro_f1"] == pytest.approx(f1_score(gold, active, average="micro"))
     macro = f1_score(gold[:, occur], active[:, occur], average="macro", zero_division=0)
     assert figures["macro_f1"] == pytest.approx(macro)
     assert figures["exact_match"] == pytest.approx((gold == active).all(axis=1).mean())
     judged = task.judge(examples_of(*labels), evaluation.outputs)
-    assert judged.figures == pytest.approx(figures)
+    assert judged.metrics == pytest.approx(figures)
     np.testing.assert_array_equal(
         task.costs(examples_of(*labels), evaluation.outputs), (gold != active).sum(axis=1)
     )
@@ -155,7 +155,7 @@ def test_figures_are_those_of_scikit_learn() -> None:
 def test_one_label_is_one_column() -> None:
     task = Multilabel(["only"])
     logits = np.array([[2.0], [-2.0], [2.0]], np.float32)
-    figures = task.evaluate(labelled_of(task, examples_of("only", "only", "")), logits).figures
+    figures = task.evaluate(labelled_of(task, examples_of("only", "only", "")), logits).metrics
     assert figures["micro_f1"] == figures["macro_f1"] == pytest.approx(0.5)
 
 

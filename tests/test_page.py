@@ -27,7 +27,10 @@ from tfpipe.report.sections import Figures
 from tfpipe.report.slices import slices_by_length, slices_by_script, slices_by_source
 from tfpipe.report.templates import format_number
 from tfpipe.report.wording import Wording
-from tfpipe.tasks.calibration.selective import figures, held_out_figures, threshold_for_scope
+from tfpipe.tasks.calibration.selective import (
+    held_out_metrics,
+    threshold_for_scope,
+)
 from tfpipe.tasks.classify.evaluation import ClassificationEvaluation as Evaluation
 from tfpipe.tasks.multilabel.evaluation import MultilabelEvaluation
 from tfpipe.tasks.qa.evaluation import QAEvaluation
@@ -221,7 +224,7 @@ def test_a_perfect_run_is_doubted():
 def test_the_top_says_what_how_well_and_what_to_watch():
     evaluation = make_evaluation(3, 300)
     text = " ".join(shown(make_report(evaluation)).text.split())
-    accuracy = f"{evaluation.figures['accuracy']:.1%}"
+    accuracy = f"{evaluation.metrics['accuracy']:.1%}"
     plain = Report("x", "classify", figures_of(evaluation), label_count=3)
     assert f"one of 3 labels, and is right for {accuracy} of the texts" in shown(plain).text
     assert "one of 3 labels or no answer: it answers for 2.0% of the texts" in text
@@ -328,8 +331,8 @@ def test_held_back_answers_are_told_of_as_new_texts_will_have_them():
     threshold = threshold_for_scope(replace(evaluation, outside=3).answered)
     evaluation = replace(evaluation, abstain_below=threshold, outside=3)
     found = evaluation.abstention(evaluation)
-    expected = held_out_figures(evaluation.answered)
-    assert found.chosen == found.test == figures(evaluation.answered, threshold)
+    expected = held_out_metrics(evaluation.answered)
+    assert found.chosen == found.test == selective_metrics(evaluation.answered, threshold)
     assert found.expected == expected and found.out_of_scope == "oos"
     report = Report("x", "classify", figures_of(evaluation), **evaluation.sections())
     text = " ".join(shown(report).text.split())

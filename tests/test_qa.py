@@ -181,7 +181,7 @@ def test_no_answer_and_no_context_tokens() -> None:
     assert labelled.targets["answer"].tolist() == [[0, 0], [0, 0]]
     assert labelled.targets["context"][1].tolist() == [1, 0]
     evaluation = QA(may_be_silent=True).evaluate(labelled, oracle(labelled))
-    assert evaluation.figures["exact_match"] == 1.0
+    assert evaluation.metrics["exact_match"] == 1.0
     # Where all questions have answers one is always given, if there is a word.
     given_always = QA().evaluate(labelled, oracle(labelled))
     assert given_always.predicted[0] and not given_always.predicted[1]
@@ -279,10 +279,10 @@ def test_the_threshold_is_tuned_for_f1() -> None:
     logits[:, noon] = 10.0
     # No answer is overrated by all; by those without one the most.
     logits[:, 0] = [[12.0], [13.0], [15.0], [16.0]]
-    assert task.evaluate(labelled, logits).figures["f1"] == 0.5
+    assert task.evaluate(labelled, logits).metrics["f1"] == 0.5
     tuned = task.tuned_on(labelled, logits)
     assert 6.0 < tuned.threshold < 10.0
-    figures = tuned.evaluate(labelled, logits).figures
+    figures = tuned.evaluate(labelled, logits).metrics
     assert figures["f1"] == figures["no_answer_accuracy"] == figures["answerable_f1"] == 1.0
     assert QA().tuned_on(labelled, logits) == QA()
 
@@ -398,7 +398,7 @@ def test_evaluation() -> None:
     }
     examples = make_examples(*rows)
     evaluation = QA().judge(examples, outputs)
-    assert evaluation.figures == {"exact_match": 0.0, "f1": pytest.approx(1 / 3), "examples": 2}
+    assert evaluation.metrics == {"exact_match": 0.0, "f1": pytest.approx(1 / 3), "examples": 2}
     assert QA().costs(examples, outputs) == pytest.approx([1 / 3, 1.0])
     (mistake,) = evaluation.mistakes(5)
     assert (mistake.gold, mistake.predicted, mistake.score) == ("Zoë | 55", "tea", 0.75)

@@ -70,17 +70,17 @@ def test_figures_are_those_of_scipy() -> None:
     logits = (gold[:, None] + random.normal(0, 0.5, (60, 1))).astype(np.float32)
     examples = examples_of(*map(str, gold))
     evaluation = task.evaluate(labelled_of(task, examples), logits)
-    figures, value = evaluation.figures, evaluation.value
+    figures, value = evaluation.metrics, evaluation.value
     assert figures["pearson"] == pytest.approx(pearsonr(gold, value)[0])
     # In float32 as the gold is, so that ties are ties.
     assert figures["spearman"] == pytest.approx(spearmanr(np.float32(gold), value)[0])
     assert figures["mae"] == pytest.approx(np.abs(gold - value).mean(), rel=1e-5)
     assert figures["rmse"] == pytest.approx(np.sqrt(((gold - value) ** 2).mean()), rel=1e-5)
     assert figures["loss"] == pytest.approx(figures["rmse"] ** 2 / task.deviation**2, rel=1e-5)
-    assert task.judge(examples, evaluation.outputs).figures == pytest.approx(figures, rel=1e-5)
+    assert task.judge(examples, evaluation.outputs).metrics == pytest.approx(figures, rel=1e-5)
     worst = evaluation.mistakes(5)
     assert [m.score for m in worst] == sorted(evaluation.error, reverse=True)[:5]
-    same = task.evaluate(labelled_of(task, examples), np.zeros((60, 1), np.float32)).figures
+    same = task.evaluate(labelled_of(task, examples), np.zeros((60, 1), np.float32)).metrics
     assert np.isnan(same["pearson"]) and np.isnan(same["spearman"]) and same["mae"] > 0
 
 
@@ -120,5 +120,5 @@ def test_settings_that_mean_nothing_to_a_task_are_refused(task: str, settings: d
 
 
 def test_the_best_epoch_goes_by_the_task() -> None:
-    assert TrainConfig(task="regress").best_figure == "pearson"
-    assert TrainConfig(task="multilabel").best_figure == "micro_f1"
+    assert TrainConfig(task="regress").best_metric == "pearson"
+    assert TrainConfig(task="multilabel").best_metric == "micro_f1"

@@ -176,7 +176,7 @@ def test_board_writes_tidy_tags(tmp_path):
     (accuracy,) = events.Tensors("dev/accuracy")
     assert accuracy.step == 2
     assert float(tf.make_ndarray(accuracy.tensor_proto)) == pytest.approx(
-        evaluation.figures["accuracy"]
+        evaluation.metrics["accuracy"]
     )
     width, height, picture = tf.make_ndarray(events.Tensors("dev/confusion_matrix")[0].tensor_proto)
     assert tf.io.decode_png(picture).shape == (int(height), int(width), 3)

@@ -122,7 +122,7 @@ def test_what_is_cut_or_torn_is_counted_and_told() -> None:
     behind, inside = TASK.notes(labelled)
     assert behind.startswith("1 of 3 entities lie behind --max-length")
     assert inside.startswith("1 of 3 entities begin or end inside a word")
-    figures = TASK.evaluate(labelled, perfect_logits(labelled)).figures
+    figures = TASK.evaluate(labelled, perfect_logits(labelled)).metrics
     assert (figures["precision"], figures["recall"]) == (0.5, pytest.approx(1 / 3))
 
 
@@ -174,7 +174,7 @@ def test_entities_of_hostile_texts_stand_where_they_were_marked() -> None:
     evaluation = TASK.evaluate(labelled, perfect_logits(labelled))
     assert sum(map(len, evaluation.gold)) > 50
     if not labelled.cut:
-        assert evaluation.figures["f1"] == 1.0
+        assert evaluation.metrics["f1"] == 1.0
     for text, gold, found in zip(
         examples.texts, evaluation.gold, evaluation.predicted, strict=True
     ):
@@ -190,7 +190,7 @@ def test_the_order_of_the_label_names_does_not_matter() -> None:
     one = TASK.evaluate(label(examples, 512), logits)
     two = other.evaluate(label(examples, 512, other), logits[..., columns])
     assert one.predicted == two.predicted
-    assert one.figures == pytest.approx(two.figures)
+    assert one.metrics == pytest.approx(two.metrics)
 
 
 def test_scores_are_the_probability_of_just_these_words() -> None:
@@ -258,9 +258,9 @@ def test_answers_of_a_saved_graph_are_those_of_evaluation(tmp_path: Path) -> Non
     assert {k: v.shape.as_list() for k, v in serve(text=tf.constant([], tf.string)).items()} == {
         name: [0, 0] for name in together
     }
-    judged = TASK.judge(examples, {**together, "entity": names}).figures
+    judged = TASK.judge(examples, {**together, "entity": names}).metrics
     assert np.isnan(judged.pop("loss"))
-    assert judged == {k: v for k, v in evaluation.figures.items() if k != "loss"}
+    assert judged == {k: v for k, v in evaluation.metrics.items() if k != "loss"}
 
 
 def test_tokens_alone_are_answered_by_their_tags() -> None:
@@ -300,7 +300,7 @@ def test_figures_are_those_of_seqeval() -> None:
     for name in ("precision", "recall", "f1"):
         expected = getattr(metrics, f"{name}_score")(gold, found, **strict)
         assert 0.1 < expected < 0.9
-        assert evaluation.figures[name] == pytest.approx(expected)
+        assert evaluation.metrics[name] == pytest.approx(expected)
     report = metrics.classification_report(gold, found, output_dict=True, **strict)
     for row in evaluation.per_class:
         theirs = report[row["label"]]
@@ -318,7 +318,7 @@ def test_figures_by_hand() -> None:
     score = np.array([[0.9, 0.5, 0.7], [0.8, -1, -1]], np.float32)
     outputs = {"entity": entity, "start": start, "end": end, "score": score}
     evaluation = TASK.judge(examples, outputs)
-    figures = evaluation.figures
+    figures = evaluation.metrics
     assert figures["precision"] == 1 / 4 and figures["recall"] == 1 / 3
     assert figures["f1"] == pytest.approx(2 / 7) and figures["examples"] == 2
     assert evaluation.counts.tolist() == [[1, 3, 3], [0, 1, 0]]
@@ -355,7 +355,7 @@ def test_missed_entities_are_the_last_of_the_mistakes() -> None:
     }
     shown = [(m.gold, m.predicted) for m in TASK.judge(examples, outputs).mistakes(9)]
     assert shown == [("", "loc: bob"), ("per: ann", ""), ("per: bob", "")]
-    assert TASK.judge(examples, outputs).figures["f1"] == 0.0
+    assert TASK.judge(examples, outputs).metrics["f1"] == 0.0
 
 
 def test_nothing_found_and_nothing_to_find() -> None:
@@ -363,7 +363,7 @@ def test_nothing_found_and_nothing_to_find() -> None:
     logits = np.zeros((2, labelled.targets["tags"].shape[1], 5), np.float32)
     logits[..., 0] = 9
     evaluation = TASK.evaluate(labelled, logits)
-    assert [evaluation.figures[name] for name in ("precision", "recall", "f1")] == [0.0] * 3
+    assert [evaluation.metrics[name] for name in ("precision", "recall", "f1")] == [0.0] * 3
     assert [row[1:] for row in evaluation.rows()] == [("[]", "[]", 1.0)] * 2
 
 
@@ -376,12 +376,12 @@ def test_no_entity_of_a_real_file_is_torn(shared_data: Path) -> None:
     whole = label(examples, 512, task)
     assert (whole.cut, whole.torn) == (0, 0)
     evaluation = task.evaluate(whole, perfect_logits(whole, task))
-    assert evaluation.figures["f1"] == 1.0
+    assert evaluation.metrics["f1"] == 1.0
     for row, entities in zip(evaluation.rows(), examples.labels or (), strict=True):
         assert row[1] == row[2] == entities
 
     short = label(examples, 40, task)
     total = sum(len(parse_spans(entities)) for entities in examples.labels or ())
     assert 0 < short.cut < total
-    recall = task.evaluate(short, perfect_logits(short, task)).figures["recall"]
+    recall = task.evaluate(short, perfect_logits(short, task)).metrics["recall"]
     assert recall == pytest.approx(1 - short.cut / total)

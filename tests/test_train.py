@@ -298,7 +298,7 @@ def test_a_run_needs_its_dev_file_no_more(tmp_path: Path) -> None:
     run = tiny_run(tmp_path, dev=str(dev), epochs=1)
     dev.unlink()
     evaluation = evaluate.evaluate(EvaluateConfig(run=str(run.folder)))
-    assert evaluation.figures == run.metrics["dev"]
+    assert evaluation.metrics == run.metrics["dev"]
 
 
 def test_labels_with_blanks_around_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

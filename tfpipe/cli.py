@@ -162,7 +162,7 @@ def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def print_figures(figures: Mapping[str, Any], prefix: str = "", as_json: bool = False) -> None:
+def print_metrics(figures: Mapping[str, Any], prefix: str = "", as_json: bool = False) -> None:
     """Results on standard output: one JSON object, or one `name<TAB>value` a line."""
     if as_json:
         print(json.dumps(figures))

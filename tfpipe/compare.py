@@ -69,7 +69,12 @@ def compare(config: CompareConfig) -> Comparison:
     pair = spec.compare.load()(answers["A"], answers["B"])
     say(f"paired bootstrap: {config.resamples:,} drawings")
     differences = paired_bootstrap(
-        *(pair.sizes, pair.a.figures, pair.b.figures, {**spec.metrics, **spec.optional_metrics}),
+        *(
+            pair.sizes,
+            pair.a.statistics,
+            pair.b.statistics,
+            {**spec.metrics, **spec.optional_metrics},
+        ),
         *(config.resamples, config.confidence, config.seed),
     )
     changes = find_changes(answers["A"].texts, pair)

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tfpipe.cli import parse, parser_for, print_figures, run, say
+from tfpipe.cli import parse, parser_for, print_metrics, run, say
 from tfpipe.config import EvaluateConfig
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def command() -> None:
         config = parse(parser, EvaluateConfig, arguments)
-        print_figures(evaluate(config).figures, as_json=config.json)
+        print_metrics(evaluate(config).metrics, as_json=config.json)
 
     return run(command)
 

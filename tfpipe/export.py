@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfpipe.cli import parse, parser_for, print_figures, run, say
+from tfpipe.cli import parse, parser_for, print_metrics, run, say
 from tfpipe.config import ExportConfig
 from tfpipe.exporting.client_command import client_command
 
@@ -138,7 +138,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         place = Path(done.folder)
         if config.json:
             told = {"folder": str(done.folder), "version": int(place.name), **asdict(done.parity)}
-            print_figures(told | {"gate": done.gate, "removed": done.removed}, as_json=True)
+            print_metrics(told | {"gate": done.gate, "removed": done.removed}, as_json=True)
         else:
             print(done.folder)
         name, base = shlex.quote(place.parent.name), shlex.quote(str(place.parent.resolve()))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfpipe.cli import parse, parser_for, print_figures, run, say
+from tfpipe.cli import parse, parser_for, print_metrics, run, say
 from tfpipe.config import PredictConfig
 from tfpipe.errors import Interrupted
 
@@ -148,7 +148,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rows, rate = done.rows - done.rows_before, done.rows_per_second
         say(f"answered {rows:,} rows in {done.seconds:.1f} s, {rate:,.0f} rows/s")
         if config.json:
-            print_figures(vars(done) | {"out": str(done.out)}, as_json=True)
+            print_metrics(vars(done) | {"out": str(done.out)}, as_json=True)
         else:
             print(done.out)
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tfpipe.cli import parse, parser_for, print_figures, run, say
+from tfpipe.cli import parse, parser_for, print_metrics, run, say
 from tfpipe.config import TrainConfig
 
 if TYPE_CHECKING:
@@ -52,9 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not done.written_here:
             return
         if config.json:
-            print_figures(done.metrics, as_json=True)
+            print_metrics(done.metrics, as_json=True)
         for part in () if config.json else ("dev", "test"):
-            print_figures(done.metrics.get(part, {}), prefix=f"{part}.")
+            print_metrics(done.metrics.get(part, {}), prefix=f"{part}.")
         say(f"report: {done.folder / 'report.html'}\nnext:")
         for line in done.next_commands:
             say(f"  {line}")

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tfpipe.cli import print_figures
+from tfpipe.cli import print_metrics
 from tfpipe.config import TrainConfig, to_yaml
 from tfpipe.data.parts import Parts
 from tfpipe.errors import UserError
@@ -68,7 +68,7 @@ def tell_estimate(
         seconds += speed.beside + epochs * seen * speed.an_example
     seconds *= plan.seeds / config.jobs
     figures = {"trials": len(sampled), "estimated_seconds": round(seconds)}
-    print_figures(figures | ({"configurations": shown} if config.json else {}), as_json=config.json)
+    print_metrics(figures | ({"configurations": shown} if config.json else {}), as_json=config.json)
     tell(
         f"dry run: about {format_time(seconds)} for {len(sampled)} trials, {config.jobs} at a time:"
         f" {1000 * speed.an_example:.1f} ms a text and {speed.beside:.0f} s beside the steps of a"

@@ -10,7 +10,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfpipe.cli import given_values, owned_fields, parser_for, print_figures, run, say
+from tfpipe.cli import given_values, owned_fields, parser_for, print_metrics, run, say
 from tfpipe.config import build
 from tfpipe.errors import UserError, did_you_mean, raise_all
 from tuning import chief
@@ -216,10 +216,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             # A worker's chief tells why there is none.
             return
         if config.json:
-            print_figures(best.as_row(), as_json=True)
+            print_metrics(best.as_row(), as_json=True)
         else:
             values = {name: format_value(value) for name, value in best.values.items()}
-            print_figures({"trial": best.number, study.plan.objective: best.score, **values})
+            print_metrics({"trial": best.number, study.plan.objective: best.score, **values})
         folder = shlex.quote(str(study.folder))
         say(f"report: {study.folder / 'report.html'}\nnext:")
         say(f"  tensorboard --logdir {folder}")

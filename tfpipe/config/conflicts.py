@@ -59,13 +59,13 @@ def _task_conflicts(config: TrainConfig) -> Iterator[Conflict]:
 
 def _figure_conflicts(config: TrainConfig) -> Iterator[Conflict]:
     known = TASKS[config.task].metrics
-    if config.best_figure not in known:
+    if config.best_metric not in known:
         yield (
             ("task", "best_by"),
             UserError(
                 f"--best-by names no figure of --task {config.task}",
                 repr(config.best_by),
-                f"{did_you_mean(config.best_figure, known)}choose one of {', '.join(known)}",
+                f"{did_you_mean(config.best_metric, known)}choose one of {', '.join(known)}",
             ),
         )
 

@@ -251,6 +251,6 @@ class TrainConfig:
     )
 
     @property
-    def best_figure(self) -> str:
+    def best_metric(self) -> str:
         """The dev figure that the best epoch is chosen by."""
         return self.best_by or next(iter(TASKS[self.task].metrics))

@@ -84,7 +84,7 @@ def pass_gate(
 
     Figures of dev are those of the export's own answers.
     """
-    figures = gate.metrics | figures_by_name({"dev": proof.evaluation.figures})
+    figures = gate.metrics | figures_by_name({"dev": proof.evaluation.metrics})
     raise_all(
         [
             UserError(

@@ -51,7 +51,7 @@ class Board:
 
     def on_step(self, step: Step) -> None:
         """Write the curves of a training step."""
-        self._write_scalars("train", step.step, step.figures)
+        self._write_scalars("train", step.step, step.metrics)
 
     def on_epoch(self, record: Mapping[str, Any], evaluation: TaskEvaluation) -> None:
         """Write the figures on dev, the task's pictures and the worst mistakes.
@@ -60,7 +60,7 @@ class Board:
         """
         step = record["step"]
         # The number of examples never changes: a flat curve tells nothing.
-        figures = {k: value for k, value in evaluation.figures.items() if k != "examples"}
+        figures = {k: value for k, value in evaluation.metrics.items() if k != "examples"}
         self._write_scalars("dev", step, figures)
         with self._writer().as_default(step=np.asarray(step, np.int64)):
             for picture in draw_pictures(evaluation):

@@ -57,7 +57,7 @@ def write_outcome(
     """Write the run's last files; metrics.json comes last, for it marks the run as finished."""
     dev, test, history, data = outcome.dev, outcome.test, outcome.history, outcome.data
     environment = describe_environment(strategy)
-    figures = {"dev": dev.figures, **({"test": test.figures} if test else {})}
+    figures = {"dev": dev.metrics, **({"test": test.metrics} if test else {})}
     training = {"steps": history[-1]["step"], "epochs": history[-1]["epoch"], **outcome.speed}
     sizes = {"parameters": model.parameters, "trainable_parameters": model.trainable_parameters}
     write_predictions(run, dev)
@@ -72,7 +72,7 @@ def write_outcome(
         test=figures_of(test) if test else None,
         data=_describe_data(run, outcome),
         history=history,
-        best_by=run.config.best_figure,
+        best_by=run.config.best_metric,
         slices=_describe_slices(run, outcome),
         cost=training | sizes | {"model_bytes": size},
         command=_command_again(run),
@@ -94,7 +94,7 @@ def write_outcome(
 def figures_of(evaluation: TaskEvaluation) -> Figures:
     """The evaluation's metrics with their intervals, what a model is judged by first."""
     last = ("loss", "examples")
-    found = sorted(evaluation.figures.items(), key=lambda figure: figure[0] in last)
+    found = sorted(evaluation.metrics.items(), key=lambda figure: figure[0] in last)
     return Figures(dict(found), evaluation.intervals())
 
 

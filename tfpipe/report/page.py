@@ -19,7 +19,7 @@ from tfpipe.report.curves import (
 from tfpipe.report.images import svg
 from tfpipe.report.matrix import draw_matrix
 from tfpipe.report.run_report import Report
-from tfpipe.report.summary import Summary, format_figure, summarise
+from tfpipe.report.summary import Summary, format_metric, summarise
 from tfpipe.report.templates import format_number, make_environment, write_html
 from tfpipe.report.wording import Wording
 from tfpipe.text_display import JOINERS
@@ -53,7 +53,7 @@ def render_page(report: Report) -> str:
         report=report,
         t=wording,
         summary=summary,
-        figure=format_figure,
+        figure=format_metric,
         folded=report.label_count > FOLDED_LABELS,
         curves=_picture(curves_figure(history, wording)) if history else None,
         matrix=draw_matrix(report.confusion, wording) if report.confusion else None,

@@ -47,7 +47,7 @@ class Summary:
     accuracy: float
 
 
-def format_figure(name: str, value: float | None) -> str:
+def format_metric(name: str, value: float | None) -> str:
     """A figure for the top of the page: shares as percentages, all else as a number."""
     if value is None or value != value:
         return "–"
@@ -58,7 +58,7 @@ def format_figure(name: str, value: float | None) -> str:
 def summarise(report: Report, wording: Wording) -> Summary:
     """What a reader takes home in ten seconds."""
     part, promised = ("test", report.test) if report.test else ("dev", report.dev)
-    shown = {name: format_figure(name, value) for name, value in promised.values.items()}
+    shown = {name: format_metric(name, value) for name, value in promised.values.items()}
     first = _leading(promised)[0]
     values = {"labels": report.label_count, "task": report.task, **shown}
     headline = wording.of(
@@ -87,7 +87,7 @@ def summarise(report: Report, wording: Wording) -> Summary:
 def _headline_with_abstention(report: Report, abstention: Abstention, wording: Wording) -> str:
     held_out = abstention.test or abstention.expected or abstention.chosen
     # What was measured where the threshold was not chosen, where that is known.
-    values = {name: format_figure("accuracy", value) for name, value in vars(held_out).items()}
+    values = {name: format_metric("accuracy", value) for name, value in vars(held_out).items()}
     if held_out.out_of_scope_recall is None:
         return wording.of(report.task, "headline_coverage", labels=report.label_count, **values)
     return wording.of(report.task, "headline_scope", labels=report.label_count - 1, **values)
@@ -101,12 +101,12 @@ def _tiles(report: Report, promised: Figures, wording: Wording) -> Iterator[Tile
     for name in _leading(promised)[:3]:
         interval = promised.intervals.get(name)
         note = wording("tile.interval", **_ends(name, interval)) if interval else ""
-        value = format_figure(name, promised.values[name])
+        value = format_metric(name, promised.values[name])
         yield Tile(wording.term("figure", name), value, note)
     if report.baseline:
         yield Tile(
             wording("tile.baseline"),
-            format_figure(report.baseline.figure, report.baseline.value),
+            format_metric(report.baseline.figure, report.baseline.value),
             wording("tile.baseline_note", answer=wording.quote(report.baseline.answer, 30)),
         )
     if "model_bytes" in report.cost and "parameters" in report.cost:
@@ -123,7 +123,7 @@ def _leading(figures: Figures) -> list[str]:
 
 
 def _ends(name: str, interval: Interval) -> dict[str, str]:
-    return {"low": format_figure(name, interval.low), "high": format_figure(name, interval.high)}
+    return {"low": format_metric(name, interval.low), "high": format_metric(name, interval.high)}
 
 
 def _notes(report: Report, promised: Figures, wording: Wording) -> Iterator[str]:
@@ -149,8 +149,8 @@ def _notes(report: Report, promised: Figures, wording: Wording) -> Iterator[str]
                 f"watch.slice.{slices.kind}",
                 name=slice_name(slices, row, wording),
                 figure=wording.term("figure", slices.figure),
-                value=format_figure(slices.figure, row.value),
-                overall=format_figure(slices.figure, slices.overall),
+                value=format_metric(slices.figure, row.value),
+                overall=format_metric(slices.figure, slices.overall),
             )
     if report.data:
         yield from _data(report.data, wording)
@@ -193,7 +193,7 @@ def _leaks(report: Report, wording: Wording) -> Iterator[str]:
                 yield wording(
                     "watch.leaks",
                     figure=wording.term("figure", overlap.figure),
-                    without=format_figure(overlap.figure, overlap.without),
+                    without=format_metric(overlap.figure, overlap.without),
                     **values,
                 )
 
@@ -206,7 +206,7 @@ def _doubts(report: Report, promised: Figures, wording: Wording) -> Iterator[str
         yield wording(
             "watch.no_better",
             answer=wording.quote(baseline.answer),
-            value=format_figure(first, baseline.value),
+            value=format_metric(first, baseline.value),
         )
     if first in ("accuracy", "exact_match") and promised.values.get(first) == 1 and count:
         # The rule of three: with no error in n texts, 95 % sure that the rate is below 3 / n.

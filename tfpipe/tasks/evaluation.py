@@ -64,7 +64,7 @@ class TaskEvaluation(abc.ABC):
 
     @property
     @abc.abstractmethod
-    def figures(self) -> dict[str, float]:
+    def metrics(self) -> dict[str, float]:
         """The task's metrics, and `examples`."""
 
     @abc.abstractmethod

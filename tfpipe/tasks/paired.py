@@ -17,12 +17,12 @@ from tfpipe.tasks.evaluation import TaskEvaluation
 class Side:
     """One model's answers to N examples.
 
-    figures: over drawings of the groups; said: each answer as predictions.tsv writes it; score:
-    float [N], each answer's; quality: float [N], how good it is; right: bool [N], whether it is
-    wholly right; by_label: label, recall, f1 and support of each label, empty without labels.
+    statistics: the metrics of resampled groups; said: each answer as predictions.tsv writes it;
+    score: float [N], each answer's; quality: float [N], how good it is; right: bool [N], whether it
+    is wholly right; by_label: label, recall, f1 and support of each label, empty without labels.
     """
 
-    figures: Statistics
+    statistics: Statistics
     said: Sequence[str]
     score: Sequence[float] | np.ndarray
     quality: np.ndarray
@@ -51,14 +51,14 @@ class Pair:
 
 def side_of(
     of: TaskEvaluation,
-    figures: Statistics,
+    statistics: Statistics,
     quality: np.ndarray,
     right: np.ndarray,
     by_label: Any = (),
 ) -> Side:
     """A side whose answers are written as predictions.tsv does."""
     _, _, said, score = zip(*of.rows(), strict=True)
-    return Side(figures, said, score, quality, right, by_label)
+    return Side(statistics, said, score, quality, right, by_label)
 
 
 def pair_of(sizes: np.ndarray, of: TaskEvaluation, a: Side, b: Side, quality: str) -> Pair:

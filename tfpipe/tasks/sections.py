@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tfpipe.stats.bootstrap import Interval
-from tfpipe.tasks.calibration.selective import Figures as HeldBack
+from tfpipe.tasks.calibration.selective import SelectiveMetrics
 from tfpipe.tasks.calibration.temperature import Reliability
 from tfpipe.tasks.excerpts import Piece
 
@@ -84,10 +84,10 @@ class Abstention:
     coverage: np.ndarray
     risk: np.ndarray
     threshold: float
-    chosen: HeldBack
+    chosen: SelectiveMetrics
     out_of_scope: str | None = None
-    expected: HeldBack | None = None
-    test: HeldBack | None = None
+    expected: SelectiveMetrics | None = None
+    test: SelectiveMetrics | None = None
 
 
 @dataclass(frozen=True)

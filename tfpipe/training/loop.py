@@ -107,13 +107,13 @@ def make_record(
 ) -> dict[str, Any]:
     """What the run remembers of an epoch."""
     progress, best = engine.state.progress, engine.state.progress.best
-    figure = config.best_figure
-    value, direction = evaluation.figures[figure], TASKS[config.task].metrics[figure]
+    figure = config.best_metric
+    value, direction = evaluation.metrics[figure], TASKS[config.task].metrics[figure]
     return {
         "epoch": epoch,
         "step": progress.step,
         "loss": progress.epoch_loss / engine.steps.per_epoch,
-        **{f"dev_{name}": value for name, value in evaluation.figures.items()},
+        **{f"dev_{name}": value for name, value in evaluation.metrics.items()},
         # The first is kept even where its figure is NaN: a run has a model.
         "best": best is None or is_better(value, best[f"dev_{figure}"], direction),
     }

@@ -28,7 +28,7 @@ class Step:
     waited: float = 0.0
 
     @property
-    def figures(self) -> dict[str, float]:
+    def metrics(self) -> dict[str, float]:
         """The curves of a step: what it learnt and how fast."""
         return {
             "loss": self.loss,

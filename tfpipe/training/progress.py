@@ -84,7 +84,7 @@ class ProgressLine:
     def on_epoch(self, record: dict[str, Any], evaluation: TaskEvaluation) -> None:
         figures = ", ".join(
             f"{name} {value:.4f}"
-            for name, value in evaluation.figures.items()
+            for name, value in evaluation.metrics.items()
             if isinstance(value, float)
         )
         mark = " (best so far)" if record["best"] else ""

@@ -102,7 +102,7 @@ def choose_threshold(answered: Answered, wish: Wish) -> float:
 
 
 @dataclass(frozen=True)
-class Figures:
+class SelectiveMetrics:
     """What a threshold does to labelled texts; the last two are None without outside texts.
 
     coverage: share of texts with a label for an answer; selective_accuracy: share of these that
@@ -117,7 +117,7 @@ class Figures:
     out_of_scope_recall: float | None
 
 
-def figures(answered: Answered, threshold: float) -> Figures:
+def selective_metrics(answered: Answered, threshold: float) -> SelectiveMetrics:
     """The figures of N texts where scores below the threshold are held back."""
     return _count(answered, _let_in(answered.score, threshold), threshold)
 
@@ -126,7 +126,7 @@ def _let_in(score: np.ndarray, threshold: float) -> np.ndarray:
     return np.asarray(score, np.float32) >= np.float32(threshold)
 
 
-def _count(answered: Answered, given: np.ndarray, threshold: float) -> Figures:
+def _count(answered: Answered, given: np.ndarray, threshold: float) -> SelectiveMetrics:
     # To say by a label that no label fits is to give no answer.
     given = given & ~answered.says_outside
     outside = answered.is_outside
@@ -135,7 +135,7 @@ def _count(answered: Answered, given: np.ndarray, threshold: float) -> Figures:
         inside = float((given & answered.right)[~outside].mean())
         recall = float((~given)[outside].mean())
     accuracy = float(answered.right[given].mean()) if given.any() else math.nan
-    return Figures(float(threshold), float(given.mean()), accuracy, inside, recall)
+    return SelectiveMetrics(float(threshold), float(given.mean()), accuracy, inside, recall)
 
 
 def threshold_for_risk(answered: Answered, risk: float, doubt: float = 0.05) -> float:
@@ -198,7 +198,7 @@ def _best_balance(answered: Answered) -> float:
     return float(steps.threshold[::-1][np.argmax(balance)])
 
 
-def held_out_figures(answered: Answered, seed: int = 0) -> Figures:
+def held_out_metrics(answered: Answered, seed: int = 0) -> SelectiveMetrics:
     """The figures of N texts, each held back or not by `threshold_for_scope` of other texts.
 
     What to expect of new texts: on those that it was chosen on a threshold looks better than it is.

@@ -14,7 +14,12 @@ from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 from tfpipe.stats.bootstrap import Interval
 from tfpipe.stats.metric_intervals import class_intervals, interval_of_mean
 from tfpipe.tasks.calibration.risk_coverage import Answered, risk_coverage
-from tfpipe.tasks.calibration.selective import ABSTAIN, LEAST_OUTSIDE, figures, held_out_figures
+from tfpipe.tasks.calibration.selective import (
+    ABSTAIN,
+    LEAST_OUTSIDE,
+    held_out_metrics,
+    selective_metrics,
+)
 from tfpipe.tasks.calibration.temperature import cross_fitted_scores, reliability
 from tfpipe.tasks.classify.confusion import worst_pairs
 from tfpipe.tasks.classify.label_errors import find_suspects
@@ -91,7 +96,7 @@ class ClassificationEvaluation(TaskEvaluation):
         return confusion_matrix(self.gold, self.predicted, labels=range(len(self.label_names)))
 
     @cached_property
-    def figures(self) -> dict[str, float]:
+    def metrics(self) -> dict[str, float]:
         """The figures of metrics.json; F1 is averaged over the labels that occur."""
         return {
             "accuracy": float((self.gold == self.predicted).mean()),
@@ -105,7 +110,7 @@ class ClassificationEvaluation(TaskEvaluation):
     def _abstention(self) -> dict[str, float]:
         if self.abstain_below is None:
             return {}
-        found = figures(self.answered, self.abstain_below)
+        found = selective_metrics(self.answered, self.abstain_below)
         named = {
             "coverage": found.coverage,
             "selective_accuracy": found.selective_accuracy,
@@ -231,10 +236,10 @@ class ClassificationEvaluation(TaskEvaluation):
             curve.coverage[shown],
             curve.risk[shown],
             threshold,
-            figures(answered, threshold),
+            selective_metrics(answered, threshold),
             None if self.outside is None else self.label_names[self.outside],
-            held_out_figures(answered) if enough else None,
-            None if of_test is None else figures(of_test, threshold),
+            held_out_metrics(answered) if enough else None,
+            None if of_test is None else selective_metrics(of_test, threshold),
         )
 
     def confusion_section(self) -> Confusion:

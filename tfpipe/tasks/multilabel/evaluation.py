@@ -49,7 +49,7 @@ class MultilabelEvaluation(TaskEvaluation):
         return np.where(self.active, self.scores, 1.0 - self.scores)
 
     @cached_property
-    def figures(self) -> dict[str, float]:
+    def metrics(self) -> dict[str, float]:
         """The figures of metrics.json; macro F1 is averaged over the labels that occur."""
         occur = np.flatnonzero((self.gold | self.active).any(axis=0))
         return {

@@ -60,7 +60,7 @@ class QAEvaluation(TaskEvaluation):
         return self._scores[1]
 
     @cached_property
-    def figures(self) -> dict[str, float]:
+    def metrics(self) -> dict[str, float]:
         """The figures of metrics.json; those of questions with and without answer apart."""
         figures: dict[str, float] = {
             "exact_match": float(self.exact.mean()),
@@ -107,7 +107,7 @@ class QAEvaluation(TaskEvaluation):
             "answerable_exact_match": self.exact[answerable],
             "answerable_f1": self.f1[answerable],
         }
-        known = self.figures
+        known = self.metrics
         return {name: interval_of_mean(values) for name, values in means.items() if name in known}
 
     def calibration(self, settings: Mapping[str, Any] | None = None) -> Calibration:

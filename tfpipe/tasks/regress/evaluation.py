@@ -45,7 +45,7 @@ class RegressEvaluation(TaskEvaluation):
         return np.abs(self.value.astype(float) - self.gold.astype(float))
 
     @cached_property
-    def figures(self) -> dict[str, float]:
+    def metrics(self) -> dict[str, float]:
         """The figures of metrics.json; correlations of values that do not differ are NaN."""
         return {
             "pearson": correlate(self.gold, self.value),

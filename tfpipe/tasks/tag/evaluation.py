@@ -67,7 +67,7 @@ class TagEvaluation(TaskEvaluation):
         return np.array(counts, np.int64).reshape(-1, 3)
 
     @cached_property
-    def figures(self) -> dict[str, float]:
+    def metrics(self) -> dict[str, float]:
         """The figures of metrics.json, over the entities of all texts (micro)."""
         precision, recall, f1 = rate(*self.counts.sum(axis=0).tolist())
         return {

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from tfpipe.cli import Interrupted, parse, parser_for, print_figures, run, say
 from tfpipe.config import TrainConfig
 from tfpipe.errors import UserError
+from tfpipe.training.ending import Ending
 
 if TYPE_CHECKING:
     from tfpipe.run import Run
@@ -171,6 +172,8 @@ def train(config: TrainConfig) -> Run:
 
     if not chief:
         return replace(this_run, written_here=False)
+    assert config.epochs is not None
+    tell(f"training: {Ending.of(history, config.epochs)}")
 
     # ---- figures of the files that were saved, as others load them: not of what is in memory
     # The chief alone looks at them: the others may be gone, and need not see the folder.
@@ -252,6 +255,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print_figures(done.metrics, as_json=True)
         for part in () if config.json else ("dev", "test"):
             print_figures(done.metrics.get(part, {}), prefix=f"{part}.")
+        assert done.config.epochs is not None
+        trained = done.metrics["train"]
+        say(f"training {Ending(trained['epochs'], done.config.epochs, trained['best_epoch'])}")
         say(f"report: {done.folder / 'report.html'}\nnext:")
         for line in done.next_commands:
             say(f"  {line}")

@@ -24,6 +24,7 @@ from tfpipe.report.sections import Data, Slices
 from tfpipe.report.slices import read_sources, slices_by_length, slices_by_source
 from tfpipe.run import Run
 from tfpipe.tasks.task import TaskEvaluation
+from tfpipe.training.ending import Ending
 from tfpipe.training.environment import describe_environment
 
 SPACES = str.maketrans("\t\n\r", "   ")
@@ -51,7 +52,10 @@ def write_outcome(
     environment = describe_environment(strategy)
     figures = {"dev": dev.figures, **({"test": test.figures} if test else {})}
     trainable = sum(v.shape.num_elements() for v in classifier.bert.trainable_variables)
-    training = {"steps": history[-1]["step"], "epochs": history[-1]["epoch"], **speed}
+    assert run.config.epochs is not None
+    ending = Ending.of(history, run.config.epochs)
+    training = {"steps": history[-1]["step"], "epochs": ending.done, "best_epoch": ending.best}
+    training |= speed
     model = {"parameters": classifier.bert.count_params(), "trainable_parameters": trainable}
     write_predictions(run, dev)
     size = sum(file.stat().st_size for file in run.model.iterdir() if file.is_file())
@@ -65,6 +69,7 @@ def write_outcome(
         data=_describe_data(run, data, sets, dev, test),
         history=history,
         best_by=run.config.best_figure,
+        ending=ending,
         slices=_describe_slices(run, sets, dev),
         cost=training | model | {"model_bytes": size},
         command=_command_again(run),
@@ -75,9 +80,15 @@ def write_outcome(
         **sections_of(dev, test, _chosen_on_dev(run.model)),
     )
     write_page(run.folder / "report.html", report)
-    metrics = {"task": run.config.task, **figures, "train": training, "model": model}
-    write_card(run, metrics | {"environment": environment}, data)
-    run.write_json("metrics.json", metrics | {"environment": environment})
+    metrics = {
+        "task": run.config.task,
+        **figures,
+        "train": training | {"stopped_early": ending.early},
+        "model": model,
+        "environment": environment,
+    }
+    write_card(run, metrics, data)
+    run.write_json("metrics.json", metrics)
 
 
 def _command_again(run: Run) -> str:

@@ -36,6 +36,7 @@ from tfpipe.report.sections import (
 from tfpipe.report.summary import Summary, format_figure, summarise
 from tfpipe.report.templates import format_number, make_environment, write_html
 from tfpipe.report.wording import Wording
+from tfpipe.training.ending import Ending
 
 # Texts of this length in every table, each character escaped, still leave the page under 2 MB.
 MOST_CHARACTERS = 2_000
@@ -49,9 +50,10 @@ class Report:
 
     title: the run's name; task: as on the command line; language: `en` or `zh`; made: when, as
     text; dev, test: figures; history: one mapping an epoch, as `curves_figure` takes it; best_by:
-    the dev figure that the kept epoch was chosen by; label_count: labels, or entity types; cost:
-    facts of speed and size by name; command: the shell line that makes the run again; settings:
-    the run's config.yaml; hashes: SHA-256 by part; next_commands: shell lines.
+    the dev figure that the kept epoch was chosen by; ending: after which epoch training ended;
+    label_count: labels, or entity types; cost: facts of speed and size by name; command: the shell
+    line that makes the run again; settings: the run's config.yaml; hashes: SHA-256 by part;
+    next_commands: shell lines.
     """
 
     title: str
@@ -65,6 +67,7 @@ class Report:
     data: Data | None = None
     history: Sequence[Mapping[str, Any]] = ()
     best_by: str | None = None
+    ending: Ending | None = None
     classes: Sequence[ClassRow] = ()
     confusion: Confusion | None = None
     calibration: Calibration | None = None

@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfpipe.config import FIGURES, TrainConfig, is_better
+from tfpipe.config import FIGURES, TrainConfig, is_better_epoch
 from tfpipe.data.encode import Labelled
 from tfpipe.files import folder_aside
 from tfpipe.model import checkpoint
@@ -58,7 +58,9 @@ def fit(
 
     with StopRequest() as stop:
         while len(progress.history) < config.epochs:
-            if progress.waited_enough(config.early_stopping):
+            waited = progress.waited_enough(config.early_stopping)
+            # Losses may differ by rounding between machines, and all workers must end alike.
+            if largest_over_workers(strategy, int(waited)):
                 break
             if config.stop_after and len(progress.history) >= config.stop_after:
                 raise Stopped(where_stopped(len(progress.history), done_before, config.epochs))
@@ -108,14 +110,15 @@ def make_record(
     """What the run remembers of an epoch."""
     progress, best = engine.state.progress, engine.state.progress.best
     figure = config.best_figure
-    value, direction = evaluation.figures[figure], FIGURES[config.task][figure]
+    direction = FIGURES[config.task][figure]
+    found = {f"dev_{name}": value for name, value in evaluation.figures.items()}
     return {
         "epoch": epoch,
         "step": progress.step,
         "loss": progress.epoch_loss / engine.steps.per_epoch,
-        **{f"dev_{name}": value for name, value in evaluation.figures.items()},
+        **found,
         # The first is kept even where its figure is NaN: a run has a model.
-        "best": best is None or is_better(value, best[f"dev_{figure}"], direction),
+        "best": best is None or is_better_epoch(found, best, figure, direction),
     }
 
 

@@ -167,7 +167,7 @@ def test_figures_by_hand() -> None:
     nothing = selective_metrics(answered, 0.95)
     assert nothing.coverage == 0.0 and math.isnan(nothing.selective_accuracy)
     assert nothing.out_of_scope_recall == 1.0
-    plain = figures(Answered(answered.score, answered.predicted, answered.gold), 0.5)
+    plain = selective_metrics(Answered(answered.score, answered.predicted, answered.gold), 0.5)
     assert plain.in_scope_accuracy is None and plain.out_of_scope_recall is None
 
 
@@ -181,9 +181,9 @@ def test_held_out_figures_are_those_of_new_texts() -> None:
     own, held, true = (
         np.mean([balance(look(answered)) for answered in small])
         for look in (
-            lambda a: figures(a, threshold_for_scope(a)),
+            lambda a: selective_metrics(a, threshold_for_scope(a)),
             held_out_metrics,
-            lambda a: figures(new, threshold_for_scope(a)),
+            lambda a: selective_metrics(new, threshold_for_scope(a)),
         )
     )
     assert own - true > 0.015

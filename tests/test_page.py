@@ -29,6 +29,7 @@ from tfpipe.report.templates import format_number
 from tfpipe.report.wording import Wording
 from tfpipe.tasks.calibration.selective import (
     held_out_metrics,
+    selective_metrics,
     threshold_for_scope,
 )
 from tfpipe.tasks.classify.evaluation import ClassificationEvaluation as Evaluation

@@ -240,5 +240,3 @@ def test_progress_counts() -> None:
     assert progress.epoch_loss == 0 and progress.best == {"epoch": 1, "best": True}
     progress.close_epoch({"epoch": 2, "best": False})
     assert progress.best == {"epoch": 1, "best": True}
-    assert progress.waited_enough(1) and not progress.waited_enough(2)
-    assert not progress.waited_enough(0)

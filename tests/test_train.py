@@ -91,9 +91,10 @@ def test_run_folder(tmp_path: Path) -> None:
     assert set(metrics["dev"]) == {"accuracy", "macro_f1", "weighted_f1", "loss", "examples"}
     assert metrics["test"]["examples"] == 30
     assert set(metrics["train"]) == {
-        *("steps", "epochs", "seconds"),
+        *("steps", "epochs", "best_epoch", "stopped_early", "seconds"),
         *("examples_per_second", "tokens_per_second", "padding_share", "data_wait_share"),
     }
+    assert metrics["train"]["epochs"] == 3 and metrics["train"]["stopped_early"] is False
     assert set(metrics["model"]) == {"parameters", "trainable_parameters"}
     lines = (run.folder / "predictions.tsv").read_text(encoding="utf-8").splitlines()
     assert lines[0] == "text\tgold\tpredicted\tscore"
@@ -184,11 +185,6 @@ def test_a_start_that_stops_after_an_epoch(tmp_path: Path, capsys: pytest.Captur
     # There is nothing left to stop after the last epoch.
     assert train.main([*again, "--stop-after", "3"]) == 0
     assert run.metrics["train"]["epochs"] == 3
-
-
-def test_early_stopping_ends_a_run_before_stop_after(tmp_path: Path) -> None:
-    settings: dict = {"learning_rate": 1e-9, "early_stopping": 1, "epochs": 4}
-    assert tiny_run(tmp_path, stop_after=2, **settings).metrics["train"]["epochs"] == 2
 
 
 def test_the_best_epoch_by_loss(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tfpipe.cli import parse, parser_for, print_metrics, run, say
 from tfpipe.config import TrainConfig
+from tfpipe.training.ending import Ending
 
 if TYPE_CHECKING:
     from tfpipe.run import Run
@@ -55,6 +56,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print_metrics(done.metrics, as_json=True)
         for part in () if config.json else ("dev", "test"):
             print_metrics(done.metrics.get(part, {}), prefix=f"{part}.")
+        assert done.config.epochs is not None
+        trained = done.metrics["train"]
+        say(f"training {Ending(trained['epochs'], done.config.epochs, trained['best_epoch'])}")
         say(f"report: {done.folder / 'report.html'}\nnext:")
         for line in done.next_commands:
             say(f"  {line}")

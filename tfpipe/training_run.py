@@ -30,6 +30,7 @@ from tfpipe.tasks import TASKS
 from tfpipe.tasks.task import Task
 from tfpipe.training.allocator import keep_freed_memory
 from tfpipe.training.defaults import default_epochs, default_rate
+from tfpipe.training.ending import Ending
 from tfpipe.training.evaluator import Evaluator
 from tfpipe.training.loop import fit
 from tfpipe.training.observer import Observer
@@ -71,6 +72,8 @@ def train(config: TrainConfig) -> Run:
     history, throughput = run_epochs(context, model, task, data)
     if not context.chief:
         return replace(context.run, written_here=False)
+    assert context.config.epochs is not None
+    logger.info("training: %s", Ending.of(history, context.config.epochs))
     seconds = time.perf_counter() - began
     finish(context, task, data, history, {"seconds": seconds, **throughput.rates()})
     return context.run

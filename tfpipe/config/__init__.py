@@ -3,7 +3,7 @@
 from tfpipe.config.commands import DoctorConfig, EvaluateConfig, ExportConfig, LaunchConfig
 from tfpipe.config.compare import CompareConfig
 from tfpipe.config.fields import field_type
-from tfpipe.config.metrics import is_better
+from tfpipe.config.metrics import is_better, is_better_epoch
 from tfpipe.config.predict import PredictConfig
 from tfpipe.config.requirements import Requirement, parse_requirements
 from tfpipe.config.train import (
@@ -36,6 +36,7 @@ __all__ = [
     "checked_value",
     "field_type",
     "is_better",
+    "is_better_epoch",
     "parse_requirements",
     "read_values",
     "to_yaml",

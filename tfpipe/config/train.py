@@ -179,13 +179,15 @@ class TrainConfig:
     )
     best_by: str | None = setting(
         None,
-        "dev figure that the best epoch is chosen by, for early stopping too (default: the task's"
-        " own, accuracy of classify)",
+        "dev figure that the best epoch is chosen by, for early stopping too; of epochs that tie"
+        " in it the one with the lowest dev loss (default: the task's own, accuracy of classify)",
         group="training",
     )
     early_stopping: int = setting(
         3,
-        "epochs without a better dev figure (see --best-by) before stopping, 0 for never",
+        "epochs without progress before stopping, 0 for never: the figure of --best-by is not"
+        " better, and dev loss is above its lowest by more than 1/N of it (N dev examples); a"
+        " better figure or a lower loss begins the count again",
         minimum=0,
         group="training",
     )

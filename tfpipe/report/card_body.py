@@ -68,8 +68,10 @@ def _trained_on(run: Run, metrics: Mapping[str, Any], data: DataReport) -> Itera
         yield f"| test | {rows:,} | {_markdown(source_of(run, 'test'))} | |"
     yield ""
     training = metrics["train"]
+    early = ", stopped early" if training["stopped_early"] else ""
     yield (
-        f"{training['epochs']} epochs, {training['steps']:,} steps of {run.config.batch_size}"
+        f"{training['epochs']} of {run.config.epochs} epochs{early}, the weights of epoch"
+        f" {training['best_epoch']}; {training['steps']:,} steps of {run.config.batch_size}"
         f" examples, learning rate {run.config.learning_rate:.3g}, seed {run.config.seed},"
         f" products in {run.config.precision}."
     )

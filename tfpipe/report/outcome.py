@@ -24,6 +24,7 @@ from tfpipe.report.slices import read_sources, slices_by_length, slices_by_scrip
 from tfpipe.run import Run
 from tfpipe.tasks import TASKS
 from tfpipe.tasks.evaluation import TaskEvaluation
+from tfpipe.training.ending import Ending
 from tfpipe.training.environment import describe_environment
 
 SPACES = str.maketrans("\t\n\r", "   ")
@@ -58,7 +59,10 @@ def write_outcome(
     dev, test, history, data = outcome.dev, outcome.test, outcome.history, outcome.data
     environment = describe_environment(strategy)
     figures = {"dev": dev.metrics, **({"test": test.metrics} if test else {})}
-    training = {"steps": history[-1]["step"], "epochs": history[-1]["epoch"], **outcome.speed}
+    assert run.config.epochs is not None
+    ending = Ending.of(history, run.config.epochs)
+    training = {"steps": history[-1]["step"], "epochs": ending.done, "best_epoch": ending.best}
+    training |= outcome.speed
     sizes = {"parameters": model.parameters, "trainable_parameters": model.trainable_parameters}
     write_predictions(run, dev)
     size = sum(file.stat().st_size for file in run.model.iterdir() if file.is_file())
@@ -73,6 +77,7 @@ def write_outcome(
         data=_describe_data(run, outcome),
         history=history,
         best_by=run.config.best_metric,
+        ending=ending,
         slices=_describe_slices(run, outcome),
         cost=training | sizes | {"model_bytes": size},
         command=_command_again(run),
@@ -83,12 +88,16 @@ def write_outcome(
         **dev.sections(test, outcome.settings),
     )
     write_page(run.folder / "report.html", report)
-    metrics = {"task": run.config.task, **figures, "train": training, "model": sizes}
-    if data.unknown:
-        metrics["data"] = {"unknown_tokens": data.unknown.as_json()}
-    whole = metrics | {"environment": environment}
-    write_card(run, whole, data, outcome.settings, outcome.sets[1].examples.joined())
-    run.write_json("metrics.json", whole)
+    metrics = {
+        "task": run.config.task,
+        **figures,
+        "train": training | {"stopped_early": ending.early},
+        "model": sizes,
+        **({"data": {"unknown_tokens": data.unknown.as_json()}} if data.unknown else {}),
+        "environment": environment,
+    }
+    write_card(run, metrics, data, outcome.settings, outcome.sets[1].examples.joined())
+    run.write_json("metrics.json", metrics)
 
 
 def figures_of(evaluation: TaskEvaluation) -> Figures:

@@ -17,6 +17,7 @@ from tfpipe.tasks.sections import (
     Scatter,
     Suspects,
 )
+from tfpipe.training.ending import Ending
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Report:
         dev, test: Metrics.
         history: One mapping an epoch, as `curves_figure` takes it.
         best_by: The dev metric that the kept epoch was chosen by.
+        ending: After which epoch training ended.
         labels_from_data: Whether label names are those of the data, not of the task.
         label_count: Labels, or entity types.
         cost: Speed and size by name.
@@ -52,6 +54,7 @@ class Report:
     data: Data | None = None
     history: Sequence[Mapping[str, Any]] = ()
     best_by: str | None = None
+    ending: Ending | None = None
     classes: Sequence[ClassRow] = ()
     confusion: Confusion | None = None
     calibration: Calibration | None = None

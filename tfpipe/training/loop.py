@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tfpipe.config import TrainConfig, is_better
+from tfpipe.config import TrainConfig, is_better_epoch
 from tfpipe.data.encode import Labelled
 from tfpipe.io.atomic import clear_leftovers, folder_aside
 from tfpipe.model import checkpoint
@@ -58,7 +58,9 @@ def fit(
 
     with StopRequest() as stop:
         while len(progress.history) < config.epochs:
-            if progress.waited_enough(config.early_stopping):
+            waited = progress.waited_enough(config.early_stopping)
+            # Losses may differ by rounding between machines, and all workers must end alike.
+            if largest_over_workers(strategy, int(waited)):
                 break
             if config.stop_after and len(progress.history) >= config.stop_after:
                 raise Stopped(where_stopped(len(progress.history), done_before, config.epochs))
@@ -107,15 +109,16 @@ def make_record(
 ) -> dict[str, Any]:
     """What the run remembers of an epoch."""
     progress, best = engine.state.progress, engine.state.progress.best
-    figure = config.best_metric
-    value, direction = evaluation.metrics[figure], TASKS[config.task].metrics[figure]
+    metric = config.best_metric
+    direction = TASKS[config.task].metrics[metric]
+    found = {f"dev_{name}": value for name, value in evaluation.metrics.items()}
     return {
         "epoch": epoch,
         "step": progress.step,
         "loss": progress.epoch_loss / engine.steps.per_epoch,
-        **{f"dev_{name}": value for name, value in evaluation.metrics.items()},
+        **found,
         # The first is kept even where its figure is NaN: a run has a model.
-        "best": best is None or is_better(value, best[f"dev_{figure}"], direction),
+        "best": best is None or is_better_epoch(found, best, metric, direction),
     }
 
 

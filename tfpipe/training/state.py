@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 import shutil
 import time
@@ -14,6 +15,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfpipe.config import is_better
 from tfpipe.errors import UserError
 from tfpipe.io.atomic import clear_leftovers, folder_aside, write_text
 
@@ -60,10 +62,29 @@ class Progress:
         self.history.append(record)
         self.epoch_loss = 0.0
 
+    @property
+    def epochs_without_progress(self) -> int:
+        """Epochs with a higher dev loss since the last that was the best or had the lowest one.
+
+        A figure such as accuracy moves in steps of one dev example, and stands still or falls by
+        some of them while the model still learns, so that it is no evidence by itself. A loss
+        counts as higher where it exceeds the lowest by more than what one example of average loss
+        adds: dev does not resolve less. One that is not finite always does.
+        """
+        count, lowest = 0, math.nan
+        for record in self.history:
+            loss = record["dev_loss"]
+            if record["best"] or is_better(loss, lowest, "min"):
+                count = 0
+            elif not (math.isfinite(loss) and loss <= lowest * (1 + 1 / record["dev_examples"])):
+                count += 1
+            if is_better(loss, lowest, "min"):
+                lowest = loss
+        return count
+
     def waited_enough(self, patience: int) -> bool:
-        """Whether the last `patience` epochs all failed to become the best; never at 0."""
-        recent = self.history[-patience:]
-        return bool(patience) and len(recent) == patience and not any(r["best"] for r in recent)
+        """Whether `patience` epochs were without progress; never at 0."""
+        return bool(patience) and self.epochs_without_progress >= patience
 
 
 def list_checkpoints(folder: Path) -> list[Path]:

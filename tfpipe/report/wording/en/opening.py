@@ -239,6 +239,11 @@ OPENING: dict[str, str | tuple[str, str]] = {
         "Train loss is the mean over each epoch's steps; all else is measured on dev after the"
         " epoch. The dotted line marks the epoch that was kept, the best by {figure} on dev."
     ),
+    "curves.stopped": (
+        "Training stopped after epoch {count} of {planned}, best {best}: in the last epochs no"
+        " figure on dev was better, and the loss there rose (--early-stopping)."
+    ),
+    "curves.complete": "Training ended after epoch {count} of {planned}, best {best}.",
     "axis.epoch": "epoch",
     "axis.loss": "Loss",
     "axis.figures": "Figures on dev",

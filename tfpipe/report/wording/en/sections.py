@@ -183,6 +183,7 @@ SECTIONS: dict[str, str | tuple[str, str]] = {
     # ---- speed, size, environment
     "fact.seconds": "time of the whole run",
     "fact.epochs": "epochs",
+    "fact.best_epoch": "epoch that was kept",
     "fact.steps": "steps",
     "fact.examples_per_second": "examples a second in training",
     "fact.tokens_per_second": "tokens a second in training, without padding",

@@ -160,6 +160,11 @@ OPENING: dict[str, str | tuple[str, str]] = {
         "训练损失是每轮各步的平均值，其余指标均在每轮结束后于验证集上测得。"
         "虚线标出最终保留的一轮，即验证集{figure}最好的一轮。"
     ),
+    "curves.stopped": (
+        "训练在第 {count} 轮提前停止（计划 {planned} 轮），保留第 {best} 轮："
+        "最后几轮中，验证集指标没有提高，而验证集损失上升（--early-stopping）。"
+    ),
+    "curves.complete": "训练在第 {count} 轮结束（计划 {planned} 轮），保留第 {best} 轮。",
     "axis.epoch": "轮次",
     "axis.loss": "损失",
     "axis.figures": "验证集指标",

@@ -168,6 +168,7 @@ SECTIONS: dict[str, str | tuple[str, str]] = {
     # ---- speed, size, environment
     "fact.seconds": "总耗时",
     "fact.epochs": "训练轮数",
+    "fact.best_epoch": "保留的轮次",
     "fact.steps": "训练步数",
     "fact.examples_per_second": "训练速度（样本/秒）",
     "fact.tokens_per_second": "训练速度（词元/秒，不计填充）",

@@ -45,23 +45,23 @@ Round = dict[tuple[int, str], list[float]]
 
 def write_ours(run: str, folder: Path, max_length: int) -> None:
     """Our exports of a run: FOLDER/float32/1 and FOLDER/bfloat16/1."""
-    from tfpipe.run import open_run  # isort: skip
+    from tfpipe.run_folder import open_run  # isort: skip
 
-    from tfpipe.exporting.graph import Servable
-    from tfpipe.model import checkpoint
+    from tfpipe.exporting.saved_model import ExportedModel
+    from tfpipe.model import pretrained
     from tfpipe.tasks.task import task_of
 
     finished = open_run(run)
-    model = checkpoint.load(finished.model)
+    model = pretrained.load(finished.model)
     task = task_of(finished.config.task, model)
     for precision in ("float32", "bfloat16"):
-        servable = Servable(model, task, max_length, False, {}, precision)
+        servable = ExportedModel(model, task, max_length, False, {}, precision)
         servable.save(str(folder / precision / "1"))
 
 
 def find_max_length(run: str) -> int:
     """The longest input of a run, in tokens."""
-    from tfpipe.run import open_run
+    from tfpipe.run_folder import open_run
 
     return open_run(run).config.max_length
 

@@ -20,10 +20,10 @@ from tfpipe.config import TrainConfig  # isort: skip
 
 import tf_keras
 
-from tfpipe.data.encode import Labelled, encode
-from tfpipe.data.read import Columns, read_examples
-from tfpipe.model.sources import open_model
-from tfpipe.run import Run
+from tfpipe.data.encoded import EncodedDataset, encode
+from tfpipe.data.read_examples import Columns, read_examples
+from tfpipe.model.presets import open_model
+from tfpipe.run_folder import Run
 from tfpipe.tasks.classify.task import Classify
 from tfpipe.training.allocator import keep_freed_memory
 from tfpipe.training.engine import make_engine
@@ -63,7 +63,7 @@ class OurTrainer:
             )
         precision = choose_precision(self.config.precision, model)
         self.train_set, self.dev_set = (
-            Labelled(
+            EncodedDataset(
                 part,
                 encode(part, model.tokenizer, self.config.max_length),
                 {self.task.target: self.task.gold(part)},

@@ -27,7 +27,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 # Before TensorFlow: it sets up the environment of TensorFlow and transformers.
-from tfpipe.run import open_run  # isort: skip
+from tfpipe.run_folder import open_run  # isort: skip
 
 import numpy as np
 import tensorflow as tf
@@ -35,7 +35,7 @@ import tensorflow as tf
 from benchmarks.inference import write_ours
 from benchmarks.texts import read_texts
 from serving.server.inference.model import LoadedModel
-from tfpipe.model import checkpoint
+from tfpipe.model import pretrained
 
 KINDS = ("float32", "bfloat16", "int8", "quantized int8")
 # Rows, inputs and outputs of a product.
@@ -158,7 +158,7 @@ def main() -> None:
     arguments = parser.parse_args()
     run = open_run(arguments.run)
     longest = arguments.max_length or run.config.max_length
-    model, texts = checkpoint.load(run.model), read_texts(arguments.data)
+    model, texts = pretrained.load(run.model), read_texts(arguments.data)
     masks = model.tokenizer(tf.constant(texts), None, max_length=longest)["attention_mask"]
     counts = masks.numpy().sum(1)
     with tempfile.TemporaryDirectory() as name:

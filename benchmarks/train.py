@@ -160,7 +160,7 @@ def main() -> None:
     if arguments.accuracy and not arguments.dev:
         parser.error("--accuracy needs --dev")
 
-    from tfpipe.model.sources import find_folder
+    from tfpipe.model.presets import find_folder
 
     job = Job(
         model=str(find_folder(arguments.model).resolve()),

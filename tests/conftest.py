@@ -17,7 +17,7 @@ import tfpipe  # noqa: F401  (sets up the environment of TensorFlow and transfor
 
 if TYPE_CHECKING:
     from tfpipe.export import Export
-    from tfpipe.run import Run
+    from tfpipe.run_folder import Run
 
 ROOT = Path(__file__).parents[1]
 

@@ -26,14 +26,14 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from transformers import BertTokenizerFast
 
 from tfpipe.data.tokenizer import Tokenizer
-from tfpipe.exporting.hostile import (
+from tfpipe.exporting.fuzz_strings import (
     SPECIAL,
     alphabets,
     assigned_characters,
     between,
     strings,
 )
-from tfpipe.exporting.parity import find_mismatches
+from tfpipe.exporting.reference_parity import find_mismatches
 
 # A vocabulary and texts for tests of single points.
 TOY = [*SPECIAL, "is", "my", "card", "un", "##aff", "##able", "na", "##ive", "!", "中"]

@@ -14,7 +14,7 @@ from tfpipe.errors import UserError
 from tfpipe.tasks.calibration.risk_coverage import Answered, risk_coverage, sort_by_score
 from tfpipe.tasks.calibration.selective import (
     ABSTAIN,
-    Wish,
+    AbstentionTarget,
     abstain,
     choose_threshold,
     held_out_metrics,
@@ -208,10 +208,10 @@ def test_a_threshold_keeps_clear_of_the_scores() -> None:
         score, np.full(82, "a"), np.where(np.arange(82) < 61, "a", "oos"), outside="oos"
     )
     assert abs(threshold_for_scope(answered) - 0.5) < 1e-6
-    chosen = choose_threshold(answered, Wish("oos"))
+    chosen = choose_threshold(answered, AbstentionTarget("oos"))
     assert abs(chosen - 0.5) < 3 * CLEAR
     assert np.abs(score - np.float32(chosen)).min() > CLEAR / 2
-    risky = choose_threshold(answered, Wish(None, 0.12))
+    risky = choose_threshold(answered, AbstentionTarget(None, 0.12))
     assert np.abs(score - np.float32(risky)).min() > CLEAR / 2
     assert risky == pytest.approx(threshold_for_risk(answered, 0.12), abs=3 * CLEAR)
 
@@ -219,7 +219,7 @@ def test_a_threshold_keeps_clear_of_the_scores() -> None:
 def test_scores_that_are_no_numbers_choose_nothing() -> None:
     answered = draw_scope(100, 0)
     answered.score[[3, 7]] = np.nan
-    for wish in (Wish("oos"), Wish(None, 0.2)):
+    for wish in (AbstentionTarget("oos"), AbstentionTarget(None, 0.2)):
         with pytest.raises(UserError, match="not finite numbers") as caught:
             choose_threshold(answered, wish)
         assert caught.value.found == "2 of 100 dev texts"

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from tfpipe.data.batches import Plan, plan_reading, plan_training, read_batches
-from tfpipe.data.encode import Encoded
+from tfpipe.data.encoded import Encoded
 from tfpipe.data.replicas import compile_for
 
 Batch = dict[str, np.ndarray]

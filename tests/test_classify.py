@@ -13,13 +13,18 @@ from scipy.special import log_softmax, softmax
 
 from tests.tiny import tiny_config, write_messages
 from tfpipe.config import ExportConfig, TrainConfig
-from tfpipe.data.encode import Encoded, Labelled
-from tfpipe.data.read import Columns, Examples
+from tfpipe.data.encoded import Encoded, EncodedDataset
+from tfpipe.data.read_examples import Columns, Examples
 from tfpipe.errors import UserError
 from tfpipe.export import export
+from tfpipe.exporting.clean_process import batches_of, join, open_as_stranger
 from tfpipe.exporting.info import read_info
-from tfpipe.exporting.stranger import batches_of, join, open_as_stranger
-from tfpipe.tasks.calibration.selective import ABSTAIN, Wish, read_wish, threshold_for_scope
+from tfpipe.tasks.calibration.selective import (
+    ABSTAIN,
+    AbstentionTarget,
+    read_abstention_target,
+    threshold_for_scope,
+)
 from tfpipe.tasks.calibration.temperature import reliability
 from tfpipe.tasks.calibration.thresholds import CLEAR
 from tfpipe.tasks.classify.task import Classify
@@ -34,9 +39,9 @@ def examples_of(*labels: str) -> Examples:
     return Examples(texts, None, list(labels), "dev.csv", Columns("text", None, "label"))
 
 
-def labelled_of(task: Classify, *labels: str) -> Labelled:
+def labelled_of(task: Classify, *labels: str) -> EncodedDataset:
     nothing, examples = np.zeros(0, np.int32), examples_of(*labels)
-    return Labelled(
+    return EncodedDataset(
         examples, Encoded(nothing, nothing, nothing, nothing), {"label": task.gold(examples)}
     )
 
@@ -195,7 +200,7 @@ def test_costs_of_answers_held_back() -> None:
 
 def test_a_threshold_is_chosen_on_calibrated_scores() -> None:
     labels, logits = draw(1000, seed=4, temperature=3.0)
-    task = Classify(NAMES, out_of_scope="oos", wish=Wish("oos"))
+    task = Classify(NAMES, out_of_scope="oos", wish=AbstentionTarget("oos"))
     labelled = labelled_of(task, *labels)
     tuned = task.tuned_on(labelled, logits)
     assert tuned.temperature > 2 and tuned.refusal is None
@@ -211,7 +216,7 @@ def test_a_threshold_is_chosen_on_calibrated_scores() -> None:
     again = restored(tuned)
     assert again.evaluate(labelled, logits).metrics == figures
 
-    risky = dataclasses.replace(task, out_of_scope=None, wish=Wish(None, 0.05))
+    risky = dataclasses.replace(task, out_of_scope=None, wish=AbstentionTarget(None, 0.05))
     tuned = risky.tuned_on(labelled, logits)
     assert tuned.evaluate(labelled, logits).metrics["selective_accuracy"] > 0.95
     assert tuned.evaluate(labelled, logits).metrics["accuracy"] < 0.95
@@ -220,12 +225,20 @@ def test_a_threshold_is_chosen_on_calibrated_scores() -> None:
 @pytest.mark.parametrize(
     "wish,labels,reason",
     [
-        (Wish("oos"), ["a", "b"] * 20 + ["oos"] * 4, "too few texts to choose a threshold"),
-        (Wish(None, 0.01), ["a", "b"] * 20, "no threshold keeps wrong answers to 1.00%"),
+        (
+            AbstentionTarget("oos"),
+            ["a", "b"] * 20 + ["oos"] * 4,
+            "too few texts to choose a threshold",
+        ),
+        (
+            AbstentionTarget(None, 0.01),
+            ["a", "b"] * 20,
+            "no threshold keeps wrong answers to 1.00%",
+        ),
     ],
 )
 def test_without_a_threshold_the_training_is_not_lost(
-    wish: Wish, labels: list[str], reason: str
+    wish: AbstentionTarget, labels: list[str], reason: str
 ) -> None:
     task = Classify(NAMES, out_of_scope=wish.outside, wish=wish)
     logits = 3 * np.eye(3, dtype=np.float32)[task.gold(examples_of(*labels))]
@@ -238,7 +251,7 @@ def test_without_a_threshold_the_training_is_not_lost(
 
 
 def test_a_model_that_answers_nothing_chooses_nothing() -> None:
-    for wish in (Wish("oos"), Wish(None, 0.05)):
+    for wish in (AbstentionTarget("oos"), AbstentionTarget(None, 0.05)):
         task = Classify(NAMES, out_of_scope=wish.outside, wish=wish)
         logits = np.full((60, 3), np.nan, np.float32)
         tuned = task.tuned_on(labelled_of(task, *NAMES * 20), logits)
@@ -253,25 +266,25 @@ def test_a_model_that_answers_nothing_chooses_nothing() -> None:
     "text,expected",
     [
         (None, None),
-        ("auto", Wish("oos")),
-        ("b", Wish("b")),
-        ("0.1", Wish(None, 0.1)),
-        ("1e-3", Wish(None, 0.001)),
+        ("auto", AbstentionTarget("oos")),
+        ("b", AbstentionTarget("b")),
+        ("0.1", AbstentionTarget(None, 0.1)),
+        ("1e-3", AbstentionTarget(None, 0.001)),
     ],
 )
-def test_what_is_wished_for(text: str | None, expected: Wish | None) -> None:
-    assert read_wish(text, NAMES) == expected
+def test_what_is_wished_for(text: str | None, expected: AbstentionTarget | None) -> None:
+    assert read_abstention_target(text, NAMES) == expected
 
 
 def test_a_wish_goes_by_the_labels_that_there_are() -> None:
-    assert read_wish("auto", ["a", "b"]) == Wish(None, 0.05)
-    assert read_wish("auto", ["a", "Out of Scope"]) == Wish("Out of Scope")
-    assert read_wish("auto", ["天气", "域外"]) == Wish("域外")
+    assert read_abstention_target("auto", ["a", "b"]) == AbstentionTarget(None, 0.05)
+    assert read_abstention_target("auto", ["a", "Out of Scope"]) == AbstentionTarget("Out of Scope")
+    assert read_abstention_target("auto", ["天气", "域外"]) == AbstentionTarget("域外")
     # A label before a word or a number of ours.
-    assert read_wish("auto", ["auto", "oos"]) == Wish("auto")
-    assert read_wish("0.5", ["0.5", "1"]) == Wish("0.5")
+    assert read_abstention_target("auto", ["auto", "oos"]) == AbstentionTarget("auto")
+    assert read_abstention_target("0.5", ["0.5", "1"]) == AbstentionTarget("0.5")
     # Only an answer that can be held back needs a name of its own.
-    assert read_wish(None, ["a", ABSTAIN]) is None
+    assert read_abstention_target(None, ["a", ABSTAIN]) is None
 
 
 @pytest.mark.parametrize(
@@ -289,7 +302,7 @@ def test_a_wish_goes_by_the_labels_that_there_are() -> None:
 )
 def test_a_wish_that_cannot_be_read(text: str, names: list[str], wrong: str, fix: str) -> None:
     with pytest.raises(UserError) as caught:
-        read_wish(text, names)
+        read_abstention_target(text, names)
     assert caught.value.wrong.startswith(wrong)
     assert caught.value.found in (text, repr(text), repr(ABSTAIN))
     assert caught.value.fix.startswith(fix)
@@ -300,9 +313,9 @@ def test_the_configuration_becomes_the_task() -> None:
     assert Classify.from_labels(labels) == Classify(NAMES)
     assert Classify.from_labels(labels, TrainConfig()) == Classify(NAMES)
     wished = Classify.from_labels(labels, TrainConfig(abstain="auto", long_text="head_tail"))
-    assert wished == Classify(NAMES, "head_tail", out_of_scope="oos", wish=Wish("oos"))
+    assert wished == Classify(NAMES, "head_tail", out_of_scope="oos", wish=AbstentionTarget("oos"))
     risky = Classify.from_labels(labels, TrainConfig(abstain="0.02"))
-    assert (risky.out_of_scope, risky.wish) == (None, Wish(None, 0.02))
+    assert (risky.out_of_scope, risky.wish) == (None, AbstentionTarget(None, 0.02))
     with pytest.raises(UserError, match="did you mean 'oos'"):
         Classify.from_labels(labels, TrainConfig(abstain="oss"))
 

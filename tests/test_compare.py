@@ -19,18 +19,18 @@ from tests.tiny import (
     write_questions,
 )
 from tfpipe.compare import compare, main
-from tfpipe.comparing.seen import Seen, what_a_run_saw, what_they_saw
 from tfpipe.comparing.table import render_table
+from tfpipe.comparing.train_overlap import Seen, what_a_run_saw, what_they_saw
 from tfpipe.config import CompareConfig, EvaluateConfig
-from tfpipe.data.formats import read_rows
-from tfpipe.data.read import Columns, read_examples
+from tfpipe.data.read_examples import Columns, read_examples
+from tfpipe.data.tabular import read_rows
 from tfpipe.errors import UserError, UserErrors
 from tfpipe.evaluate import evaluate
 from tfpipe.export import Export
-from tfpipe.exporting.graph import Servable
 from tfpipe.exporting.info import describe
-from tfpipe.model import checkpoint
-from tfpipe.run import Run
+from tfpipe.exporting.saved_model import ExportedModel
+from tfpipe.model import pretrained
+from tfpipe.run_folder import Run
 from tfpipe.tasks import TASKS
 from tfpipe.tasks.task import task_of
 
@@ -281,9 +281,9 @@ def test_what_a_run_saw(good: Run, fresh: Path, tmp_path: Path) -> None:
 
 def save_export(run: Run, folder: Path) -> Path:
     """What tfpipe.export writes, without its proofs."""
-    model = checkpoint.load(run.model)
+    model = pretrained.load(run.model)
     task, length, pairs = task_of(run.config.task, model), run.config.max_length, run.data["pairs"]
-    Servable(model, task, length, pairs, describe(run, task)).save(str(folder))
+    ExportedModel(model, task, length, pairs, describe(run, task)).save(str(folder))
     return folder
 
 
@@ -298,11 +298,11 @@ MAKERS = {
 def shake(run: Run, folder: Path) -> Run:
     """A copy of a run with noise in its last layer."""
     shutil.copytree(run.folder, folder)
-    model = checkpoint.load(run.model)
+    model = pretrained.load(run.model)
     noise = np.random.default_rng(1)
     for weight in model.bert.weights[-2:]:
         weight.assign_add(noise.normal(size=weight.shape))
-    checkpoint.save(model, folder / "model")
+    pretrained.save(model, folder / "model")
     return Run(folder)
 
 
@@ -333,7 +333,7 @@ def test_an_export_that_holds_answers_back(good: Run, fresh: Path, tmp_path: Pat
     cautious = Run(tmp_path / "cautious")
     middle = float(np.median(evaluate(EvaluateConfig(str(good.folder), str(fresh))).score))
     kept = {"task": "classify", "abstain_below": middle + 1e-4, "out_of_scope": "weather"}
-    checkpoint.store_settings(cautious.model, kept)
+    pretrained.store_settings(cautious.model, kept)
     exported = save_export(cautious, tmp_path / "models" / "1")
     same = compare(configured(cautious, exported, data=str(fresh)))
     assert same.changes == [] and {one.value for one in same.differences} == {0.0}

@@ -16,8 +16,8 @@ from tfpipe.comparing.changes import (
     label_changes,
     write_changes,
 )
+from tfpipe.comparing.result import Comparison
 from tfpipe.comparing.table import render_table
-from tfpipe.comparing.verdict import Comparison
 from tfpipe.errors import UserError
 from tfpipe.stats.bootstrap import Difference
 from tfpipe.stats.mcnemar import Agreement

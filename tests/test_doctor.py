@@ -36,8 +36,8 @@ from tfpipe.errors import UserError
 from tfpipe.export import Export
 from tfpipe.exporting.client_command import client_command
 from tfpipe.io.locks import held_alone
-from tfpipe.model import sources
-from tfpipe.run import Run
+from tfpipe.model import presets
+from tfpipe.run_folder import Run
 
 
 @pytest.fixture(scope="module")
@@ -167,7 +167,7 @@ def test_versions_outside_the_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_starter_is_the_one_that_training_takes() -> None:
-    assert packages.STARTER == sources.STARTER_PACKAGE
+    assert packages.STARTER == presets.STARTER_PACKAGE
 
 
 # ---- a data file ----------------------------------------------------------------------------

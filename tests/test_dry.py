@@ -9,9 +9,9 @@ import pytest
 from tests.tiny import write_entities, write_messages, write_questions
 from tfpipe import train
 from tfpipe.config import TrainConfig
-from tfpipe.data.parts import read_for
-from tfpipe.data.read import Columns
-from tfpipe.model.sources import make_tiny
+from tfpipe.data.read_examples import Columns
+from tfpipe.data.splits import read_for
+from tfpipe.model.presets import make_tiny
 from tfpipe.tasks import TASKS
 from tfpipe.training_run import take_longest
 

@@ -17,11 +17,11 @@ from tfpipe.cli import Interrupted
 from tfpipe.config import is_better_epoch
 from tfpipe.report.page import Report, render_page
 from tfpipe.report.sections import Figures
-from tfpipe.run import Run
+from tfpipe.run_folder import Run
 from tfpipe.tasks import TASKS
+from tfpipe.training.checkpointing import Progress, read_progress
 from tfpipe.training.ending import Ending
 from tfpipe.training.engine import Engine
-from tfpipe.training.state import Progress, read_progress
 
 NAN = math.nan
 # Of a run on 240 rows, 48 of them dev: accuracy ties and falls by a row, and the loss falls.

@@ -18,9 +18,9 @@ from transformers import BertConfig
 from tests.tiny import WORDS, tiny_config, write_messages
 from tfpipe.config import TrainConfig
 from tfpipe.data.tokenizer import Tokenizer
-from tfpipe.model import checkpoint
-from tfpipe.model.sources import learn_vocabulary
-from tfpipe.run import Run
+from tfpipe.model import pretrained
+from tfpipe.model.presets import learn_vocabulary
+from tfpipe.run_folder import Run
 from tfpipe.train import train
 
 ROOT = Path(__file__).parents[1]
@@ -58,7 +58,7 @@ def write_model(folder: Path, data: Path) -> Path:
         intermediate_size=64,
         initializer_range=0.1,
     )
-    checkpoint.save(checkpoint.build(shape, tokenizer, sorted(WORDS)), folder)
+    pretrained.save(pretrained.build(shape, tokenizer, sorted(WORDS)), folder)
     return folder
 
 

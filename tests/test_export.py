@@ -21,9 +21,9 @@ from tfpipe.doctoring.serving_lines import read_flags
 from tfpipe.export import Export, main
 from tfpipe.exporting.info import read_info
 from tfpipe.exporting.server_flags import BATCHING_FILE, FLAGS_FILE
-from tfpipe.exporting.tuned import LEAST_ROUNDS
+from tfpipe.exporting.serving_benchmark import LEAST_ROUNDS
 from tfpipe.locations import list_versions
-from tfpipe.run import Run
+from tfpipe.run_folder import Run
 
 ROOT = Path(__file__).parents[1]
 

@@ -14,7 +14,7 @@ from serving.server.flags import parse_flags
 from serving.server.inference.warmup import MOST_RECORDS as SERVER_LIMIT
 from serving.server.inference.warmup import REQUESTS_FILE as SERVER_FILE
 from serving.server.lifecycle.loader import Loader
-from tfpipe.data.read import Columns, Examples
+from tfpipe.data.read_examples import Columns, Examples
 from tfpipe.export import Export
 from tfpipe.exporting.warmup import (
     BATCH_SIZES,
@@ -24,7 +24,7 @@ from tfpipe.exporting.warmup import (
     read_warm_up,
     write_warm_up,
 )
-from tfpipe.run import Run
+from tfpipe.run_folder import Run
 from tfpipe.tasks.classify.task import Classify
 
 

@@ -13,12 +13,12 @@ from tests.tiny import write_messages
 from tfpipe.config import ExportConfig, build, parse_requirements
 from tfpipe.errors import UserError, UserErrors
 from tfpipe.export import Export
+from tfpipe.exporting.answer_parity import Parity
+from tfpipe.exporting.baseline import judge
+from tfpipe.exporting.clean_process import batches_of, join, open_as_stranger
 from tfpipe.exporting.gate import Gate, figures_by_name, pass_gate, read_gate
-from tfpipe.exporting.proof import Proof
-from tfpipe.exporting.rival import judge
-from tfpipe.exporting.stranger import batches_of, join, open_as_stranger
-from tfpipe.exporting.verify import Parity
-from tfpipe.run import Run
+from tfpipe.exporting.verify_export import Proof
+from tfpipe.run_folder import Run
 from tfpipe.tasks import TASKS
 from tfpipe.tasks.classify.evaluation import ClassificationEvaluation
 from tfpipe.tasks.classify.task import Classify

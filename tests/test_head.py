@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tfpipe.model import checkpoint, sources
+from tfpipe.model import presets, pretrained
 from tfpipe.model.head import HEADS, Head
 
 TEXTS = ["where is my card", "退款 please", "card", "money back now please"]
@@ -23,7 +23,7 @@ LABELS = {"sequence": ["value"], "token": ["O", "B-X", "I-X"], "span": ["start",
 
 @pytest.mark.parametrize("kind", HEADS)
 def test_the_fast_graph_equals_stock_bert(kind: str, tmp_path: Path) -> None:
-    model = sources.make_tiny(LABELS[kind], TEXTS, head=MODELS[kind])
+    model = presets.make_tiny(LABELS[kind], TEXTS, head=MODELS[kind])
     batch = model.tokenizer(TEXTS, max_length=10)
     real = batch["attention_mask"].numpy() > 0
     stock = model.stock_logits(batch).numpy()
@@ -41,22 +41,22 @@ def test_the_fast_graph_equals_stock_bert(kind: str, tmp_path: Path) -> None:
     assert not np.allclose(dropped[real] if kind != "sequence" else dropped, wanted)
 
     # ---- and again from the folder
-    checkpoint.save(model, tmp_path)
-    again = checkpoint.load(tmp_path)
+    pretrained.save(model, tmp_path)
+    again = pretrained.load(tmp_path)
     assert again.head == model.head and again.label_names == LABELS[kind]
     np.testing.assert_array_equal(again.stock_logits(batch), stock)
     settings = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
     assert settings["architectures"] == [HEADS[kind].architecture]
     assert settings["tfpipe"] == MODELS[kind].settings
-    checkpoint.store_settings(tmp_path, {"task": "x", "thresholds": [0.5]})
-    assert checkpoint.load(tmp_path).head.settings == {"task": "x", "thresholds": [0.5]}
+    pretrained.store_settings(tmp_path, {"task": "x", "thresholds": [0.5]})
+    assert pretrained.load(tmp_path).head.settings == {"task": "x", "thresholds": [0.5]}
 
 
 def test_transformers_loads_a_regression(tmp_path: Path) -> None:
     from transformers import TFAutoModelForSequenceClassification
 
-    model = sources.make_tiny(["value"], TEXTS, head=MODELS["sequence"])
-    checkpoint.save(model, tmp_path)
+    model = presets.make_tiny(["value"], TEXTS, head=MODELS["sequence"])
+    pretrained.save(model, tmp_path)
     theirs, notes = TFAutoModelForSequenceClassification.from_pretrained(
         tmp_path, output_loading_info=True
     )
@@ -67,8 +67,8 @@ def test_transformers_loads_a_regression(tmp_path: Path) -> None:
 
 
 def test_a_folder_of_another_head_starts_fresh(tmp_path: Path) -> None:
-    checkpoint.save(sources.make_tiny(["a", "b"], TEXTS), tmp_path)
-    model = checkpoint.load(tmp_path, LABELS["token"], MODELS["token"])
+    pretrained.save(presets.make_tiny(["a", "b"], TEXTS), tmp_path)
+    model = pretrained.load(tmp_path, LABELS["token"], MODELS["token"])
     batch = model.tokenizer(TEXTS, max_length=10)
     assert model.logits(batch).shape[-1] == 3
     assert model.head.settings == {"task": "tag"}

@@ -13,8 +13,17 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 # Each layer imports from itself and from layers before it.
-LAYERS = ["errors", "text_display", "io", "locations", "stats", "processes", "config", "data"]
-LAYERS += ["model", "tasks", "run", "training", "report", "comparing", "exporting", "predicting"]
+LAYERS = ["errors", "text_display", "io", "locations", "stats", "subprocesses", "config", "data"]
+LAYERS += [
+    "model",
+    "tasks",
+    "run_folder",
+    "training",
+    "report",
+    "comparing",
+    "exporting",
+    "predicting",
+]
 LAYERS += ["doctoring", "cli"]
 LAYERS += [
     "training_run",

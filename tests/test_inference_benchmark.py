@@ -59,9 +59,9 @@ def test_rates_and_ratios(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_products_are_those_of_the_model(published) -> None:
-    from tfpipe.model import checkpoint
+    from tfpipe.model import pretrained
 
-    bert = checkpoint.load(published[0].model).bert
+    bert = pretrained.load(published[0].model).bert
     kernels = [w for w in bert.bert.encoder.weights if "kernel" in w.name]
     # With as many texts as tokens the last layer leaves nothing out.
     products = list_products(bert.config, 5, 5)

@@ -15,7 +15,7 @@ from safetensors.numpy import load_file, save_file
 from tests.tiny import WORDS, tiny_config, write_messages
 from tfpipe import train
 from tfpipe.errors import UserError
-from tfpipe.model import checkpoint, sources
+from tfpipe.model import presets, pretrained
 from tfpipe.model.head import Head
 
 TEXTS = [word for words in WORDS.values() for word in words] * 2
@@ -27,18 +27,18 @@ State = dict[str, np.ndarray]
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A saved model of two layers whose pooler and norms are not as they start."""
     folder = tmp_path_factory.mktemp("model")
-    model = sources.make_tiny(LABELS, TEXTS)
+    model = presets.make_tiny(LABELS, TEXTS)
     chance = np.random.default_rng(1)
     for weight in model.bert.weights:
         weight.assign(weight + chance.normal(0, 0.05, weight.shape))
-    checkpoint.save(model, folder)
+    pretrained.save(model, folder)
     return folder
 
 
 @pytest.fixture(scope="module")
 def expected(saved: Path) -> np.ndarray:
     """Its logits."""
-    return logits(checkpoint.load(saved))
+    return logits(pretrained.load(saved))
 
 
 @pytest.fixture
@@ -64,14 +64,14 @@ def configure(folder: Path, **values: object) -> None:
     path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | values), "utf-8")
 
 
-def logits(model: checkpoint.TextModel) -> np.ndarray:
+def logits(model: pretrained.TextModel) -> np.ndarray:
     return model.logits(model.tokenizer(["card 卡", "refund money back"], max_length=12)).numpy()
 
 
 def assert_loads_as(folder: Path, saved: Path, expected: np.ndarray) -> None:
-    model = checkpoint.load(folder)
+    model = pretrained.load(folder)
     np.testing.assert_array_equal(logits(model), expected)
-    checkpoint.save(model, folder / "again")
+    pretrained.save(model, folder / "again")
     values, found = weights_of(saved), weights_of(folder / "again")
     assert values.keys() == found.keys()
     for name, value in values.items():
@@ -80,7 +80,7 @@ def assert_loads_as(folder: Path, saved: Path, expected: np.ndarray) -> None:
 
 
 def found_file(folder: Path) -> str:
-    return next(name for name in checkpoint.WEIGHTS if (folder / name).is_file())
+    return next(name for name in pretrained.WEIGHTS if (folder / name).is_file())
 
 
 # ---- names
@@ -124,8 +124,8 @@ def test_old_names_of_layer_norms(saved: Path, folder: Path, expected: np.ndarra
 @pytest.mark.parametrize("safe", [True, False], ids=["safetensors", "h5"])
 def test_tensorflow_format(saved: Path, folder: Path, expected: np.ndarray, safe: bool) -> None:
     (folder / "model.safetensors").unlink()
-    checkpoint.load(saved).bert.save_pretrained(folder, safe_serialization=safe)
-    assert found_file(folder) == checkpoint.WEIGHTS[not safe]
+    pretrained.load(saved).bert.save_pretrained(folder, safe_serialization=safe)
+    assert found_file(folder) == pretrained.WEIGHTS[not safe]
     assert_loads_as(folder, saved, expected)
 
 
@@ -133,7 +133,7 @@ def test_tensorflow_format(saved: Path, folder: Path, expected: np.ndarray, safe
 def test_half_precision(folder: Path, expected: np.ndarray, dtype: str) -> None:
     halves = {n: v.astype(tf.as_dtype(dtype).as_numpy_dtype) for n, v in weights_of(folder).items()}
     save_file(halves, folder / "model.safetensors")
-    model = checkpoint.load(folder)
+    model = pretrained.load(folder)
     np.testing.assert_allclose(logits(model), expected, atol=0.02)
     kernel = halves["classifier.weight"].T.astype(np.float32)
     np.testing.assert_array_equal(model.bert.classifier.kernel, kernel)
@@ -149,12 +149,12 @@ def test_a_pretraining_checkpoint_starts_a_fresh_head(saved: Path, folder: Path)
         return body
 
     rewrite(folder, change)
-    model = checkpoint.load(folder, LABELS)
+    model = pretrained.load(folder, LABELS)
     assert model.origin == (
         "body, pooler from model.safetensors; fresh head (not in the file); not used: cls.*"
     )
     batch = model.tokenizer(TEXTS, max_length=12)
-    whole = checkpoint.load(saved)
+    whole = pretrained.load(saved)
     assert model.encoder is not None and whole.encoder is not None
     np.testing.assert_array_equal(model.encoder.pooled(batch), whole.encoder.pooled(batch))
 
@@ -164,15 +164,15 @@ def test_a_pretraining_checkpoint_starts_a_fresh_head(saved: Path, folder: Path)
 
 def test_a_fresh_pooler_and_a_fresh_head_are_reported(folder: Path) -> None:
     rewrite(folder, lambda state: {n: v for n, v in state.items() if "pooler" not in n})
-    assert checkpoint.load(folder, ["x", "y"]).origin == (
+    assert pretrained.load(folder, ["x", "y"]).origin == (
         "body from model.safetensors; fresh pooler (not in the file),"
         " fresh head (classifier.weight is [3, 64], [2, 64] is needed and 1 more)"
     )
 
 
 def test_a_head_of_another_kind_starts_fresh(saved: Path) -> None:
-    before = checkpoint.load(saved).bert.classifier.kernel.numpy()
-    model = checkpoint.load(saved, LABELS, Head("token", None, {"task": "tag"}))
+    before = pretrained.load(saved).bert.classifier.kernel.numpy()
+    model = pretrained.load(saved, LABELS, Head("token", None, {"task": "tag"}))
     assert not np.allclose(model.bert.classifier.kernel, before)
     assert model.origin == (
         "body from model.safetensors; fresh head (the file's is of another kind);"
@@ -185,13 +185,13 @@ def test_a_model_as_it_is_needs_head_and_pooler(folder: Path, lost: str) -> None
     rewrite(folder, lambda state: {n: v for n, v in state.items() if lost not in n})
     part = {"classifier": "head"}.get(lost, lost)
     with pytest.raises(UserError, match=f"no trained {part}") as caught:
-        checkpoint.load(folder)
+        pretrained.load(folder)
     assert "not in the file" in caught.value.found
 
 
 def test_a_half_head_starts_fresh_whole(folder: Path) -> None:
     rewrite(folder, lambda state: {n: v for n, v in state.items() if n != "classifier.bias"})
-    model = checkpoint.load(folder, LABELS)
+    model = pretrained.load(folder, LABELS)
     assert not np.allclose(model.bert.classifier.kernel, weights_of(folder)["classifier.weight"].T)
     assert "fresh head (the file lacks classifier.bias [3])" in model.origin
 
@@ -234,7 +234,7 @@ def test_refuses_sizes_unlike_the_configuration(folder: Path, what: str) -> None
     configure(folder, **values)
     for labels in (None, LABELS, ["x", "y"]):
         with pytest.raises(UserError, match="do not fit its config.json") as caught:
-            checkpoint.load(folder, labels)
+            pretrained.load(folder, labels)
         assert found in caught.value.found
         layers = values.get("num_hidden_layers")
         counted = f"2 layers in the file, num_hidden_layers is {layers}"
@@ -244,7 +244,7 @@ def test_refuses_sizes_unlike_the_configuration(folder: Path, what: str) -> None
 def test_refuses_a_configuration_that_no_model_has(folder: Path) -> None:
     configure(folder, num_attention_heads=7)
     with pytest.raises(UserError, match="no BERT can be built from") as caught:
-        checkpoint.load(folder)
+        pretrained.load(folder)
     assert "multiple of the number of attention heads" in caught.value.found
 
 
@@ -307,7 +307,7 @@ def test_refuses_files_that_do_not_fit(folder: Path, change: Callable[[State], S
     rewrite(folder, change)
     for labels in (None, LABELS):
         with pytest.raises(UserError, match=wrong) as caught:
-            checkpoint.load(folder, labels)
+            pretrained.load(folder, labels)
         assert found in caught.value.found and str(folder) in caught.value.found
         assert caught.value.fix and len(str(caught.value)) < 800
 
@@ -316,11 +316,11 @@ def test_refuses_files_that_do_not_fit(folder: Path, change: Callable[[State], S
 @pytest.mark.parametrize("part", [0.5, 0.98])
 def test_refuses_half_a_file(saved: Path, folder: Path, safe: bool, part: float) -> None:
     (folder / "model.safetensors").unlink()
-    checkpoint.load(saved).bert.save_pretrained(folder, safe_serialization=safe)
+    pretrained.load(saved).bert.save_pretrained(folder, safe_serialization=safe)
     path = folder / found_file(folder)
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * part)])
     with pytest.raises(UserError, match="damaged"):
-        checkpoint.load(folder, LABELS)
+        pretrained.load(folder, LABELS)
 
 
 # ---- through training
@@ -332,7 +332,7 @@ def test_training_reports_the_weights_or_leaves_nothing(
     data = write_messages(tmp_path / "messages.tsv", rows=30)
     config = tiny_config(tmp_path, model=str(tmp_path / "model"), epochs=1)
     texts = data.read_text("utf-8").splitlines()
-    checkpoint.save(sources.make_tiny(["x", "y"], texts), tmp_path / "model")
+    pretrained.save(presets.make_tiny(["x", "y"], texts), tmp_path / "model")
     train.train(config)
     printed = capfd.readouterr()
     line = "weights: body, pooler from model.safetensors; fresh head (classifier.weight is [2, 64]"

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from tfpipe.errors import UserError
+from tfpipe.exporting.baseline import find_rival
 from tfpipe.exporting.remote_versions import open_target
-from tfpipe.exporting.rival import find_rival
 from tfpipe.locations import Location, locate, locate_model
-from tfpipe.run import open_run
+from tfpipe.run_folder import open_run
 
 
 @pytest.mark.parametrize(

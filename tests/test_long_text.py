@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 from tests.task_check import check_task
 from tests.tiny import FILLERS, tiny_config
 from tests.tiny import WORDS as MESSAGE_WORDS
-from tfpipe.data.encode import encode
-from tfpipe.data.read import Columns, Examples
+from tfpipe.data.encoded import encode
+from tfpipe.data.read_examples import Columns, Examples
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.errors import UserError
 from tfpipe.tasks import long_text
 from tfpipe.tasks.classify.task import Classify
-from tfpipe.tasks.labelled_texts import CHUNK, LabelledTexts
+from tfpipe.tasks.labelled_texts import CHUNK, EncodedTextDataset
 from tfpipe.tasks.long_text import CUTS, TextInputs, forward_in_groups, mean_by_owner
 from tfpipe.tasks.multilabel.task import Multilabel
 from tfpipe.tasks.regress.task import Regress
@@ -258,7 +258,7 @@ def examples_of(texts: list[str], labels: list[str], pairs: list[str] | None = N
     return Examples(texts, pairs, labels, "train.tsv", columns)
 
 
-def rows_of(labelled: LabelledTexts) -> list[list[int]]:
+def rows_of(labelled: EncodedTextDataset) -> list[list[int]]:
     return [part.tolist() for part in np.split(labelled.encoded.ids, labelled.encoded.splits[1:-1])]
 
 
@@ -270,7 +270,7 @@ def test_labelled_inputs_are_those_of_the_graph(mode: str) -> None:
     numbers = [f"{i}.5" for i in range(len(texts))]
     task = Regress(long_text=mode)
     labelled = task.label(examples_of(texts, numbers), tokenizer(), 16)
-    assert isinstance(labelled, LabelledTexts)
+    assert isinstance(labelled, EncodedTextDataset)
 
     tokens = tokenizer().tokenize(texts).to_list()
     expected = [stretches(mode, of_text, 14) for of_text in tokens]
@@ -301,7 +301,7 @@ def test_examples_that_are_inputs_stay_as_they_are() -> None:
 def test_gold_with_columns() -> None:
     task = Multilabel(["x", "y"], long_text="windows")
     labelled = task.label(examples_of(["a " * 9, "", "b " * 5], ["x|y", "", "y"]), tokenizer(), 6)
-    assert isinstance(labelled, LabelledTexts)
+    assert isinstance(labelled, EncodedTextDataset)
     gold = [[1, 1], [0, 0], [0, 1]]
     assert labelled.targets["active"].tolist() == [gold[row] for row in labelled.example_of]
     assert task.example_targets(labelled)["active"].tolist() == gold

@@ -7,9 +7,9 @@ import pytest
 import tensorflow as tf
 from sklearn.metrics import f1_score
 
-from tfpipe.data.encode import Encoded, Labelled
-from tfpipe.data.read import Columns, Examples
-from tfpipe.data.split import cut_dev
+from tfpipe.data.dev_split import split_off_dev
+from tfpipe.data.encoded import Encoded, EncodedDataset
+from tfpipe.data.read_examples import Columns, Examples
 from tfpipe.errors import UserError, UserErrors
 from tfpipe.tasks import TASKS
 from tfpipe.tasks.calibration.thresholds import CLEAR, keep_clear
@@ -22,9 +22,9 @@ def examples_of(*labels: str) -> Examples:
     return Examples(texts, None, list(labels), "train.csv", Columns("text", None, "label"))
 
 
-def labelled_of(task: Multilabel, examples: Examples) -> Labelled:
+def labelled_of(task: Multilabel, examples: Examples) -> EncodedDataset:
     nothing = np.zeros(0, np.int32)
-    return Labelled(
+    return EncodedDataset(
         examples, Encoded(nothing, nothing, nothing, nothing), {"active": task.gold(examples)}
     )
 
@@ -75,7 +75,7 @@ def test_a_dev_cut_has_every_label_that_two_texts_have() -> None:
     shares = {"often": 0.5, "half": 0.2, "seldom": 0.03}
     rows = ["|".join(n for n, p in shares.items() if chance.random() < p) for _ in range(400)]
     rows += ["once|often"]
-    train, dev = cut_dev(examples_of(*rows), 0.1, 1, Multilabel.names_in)
+    train, dev = split_off_dev(examples_of(*rows), 0.1, 1, Multilabel.names_in)
     assert len(train) + len(dev) == 401 and 30 <= len(dev) <= 60
     inside = [
         {name for label in part.labels or [] for name in Multilabel.names_in(label)}

@@ -15,9 +15,9 @@ import tensorflow as tf
 
 from tests.test_step import TASK, UNEVEN, make_batch, make_model, one_step
 from tfpipe.data.batches import plan_training, read_batches
-from tfpipe.data.encode import encode
-from tfpipe.data.read import Columns, Examples
-from tfpipe.model.sources import make_tiny
+from tfpipe.data.encoded import encode
+from tfpipe.data.read_examples import Columns, Examples
+from tfpipe.model.presets import make_tiny
 from tfpipe.tasks.task import Batch
 from tfpipe.training.gradients import Gradient
 from tfpipe.training.objective import Differentiable, ForwardPass, TaskLoss

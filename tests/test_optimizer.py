@@ -9,9 +9,9 @@ import pytest
 import tensorflow as tf
 from transformers import AdamWeightDecay
 
-from tfpipe.model.sources import make_tiny
+from tfpipe.model.presets import make_tiny
 from tfpipe.model.text_model import TextModel
-from tfpipe.training.adam import LayerwiseAdam
+from tfpipe.training.adamw import LayerwiseAdamW
 from tfpipe.training.optimizer import NO_DECAY, is_decayed, make_optimizer, rate_factors
 from tfpipe.training.schedules import LinearWarmupDecay
 from tfpipe.training.strategy import make_strategy
@@ -50,14 +50,14 @@ def updated(make: Callable[[], AdamWeightDecay], steps: int = 3) -> list[np.ndar
 def test_factors_of_one_are_stock_adamw() -> None:
     schedule = LinearWarmupDecay(1e-2, 2, 10)
     stock = updated(lambda: AdamWeightDecay(learning_rate=schedule, **SETTINGS))
-    ours = updated(lambda: LayerwiseAdam(lambda _: 1.0, learning_rate=schedule, **SETTINGS))
+    ours = updated(lambda: LayerwiseAdamW(lambda _: 1.0, learning_rate=schedule, **SETTINGS))
     for one, other in zip(stock, ours, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-6)
 
 
 def test_a_factor_is_a_rate_of_its_own() -> None:
     halved = updated(
-        lambda: LayerwiseAdam(
+        lambda: LayerwiseAdamW(
             lambda name: 0.5 if "kernel" in name else 1.0,
             learning_rate=LinearWarmupDecay(1e-2, 2, 10),
             **SETTINGS,
@@ -92,7 +92,7 @@ def test_the_formula() -> None:
             corrected = rate * np.sqrt(1 - 0.999**step) / (1 - 0.9**step)
             weights[i] = weights[i] * (1 - rate * decay) - corrected * m / (np.sqrt(v) + 1e-6)
     found = updated(
-        lambda: LayerwiseAdam(
+        lambda: LayerwiseAdamW(
             lambda name: 0.3 if "kernel" in name else 1.0, learning_rate=schedule, **SETTINGS
         )
     )
@@ -105,7 +105,7 @@ def test_slices_get_the_factor_too() -> None:
     tables = []
     for factor in (1.0, 0.25):
         copy = tf.Variable(table, name="x/embeddings/table")
-        optimizer = LayerwiseAdam(lambda _, f=factor: f, learning_rate=1e-2, weight_decay_rate=0.1)
+        optimizer = LayerwiseAdamW(lambda _, f=factor: f, learning_rate=1e-2, weight_decay_rate=0.1)
         slices = tf.IndexedSlices(tf.ones((1, 2)), tf.constant([2]), tf.constant([4, 2]))
         optimizer.apply_gradients([(slices, copy)])
         tables.append(1 - copy.numpy())
@@ -178,7 +178,7 @@ def test_slices_move_rows_as_the_dense_kernel_does_and_leave_unseen_rows_alone()
     tables = []
     for dense in (True, False):
         table = tf.Variable(start, name="embeddings/weight")
-        optimizer = LayerwiseAdam(lambda _: 1.0, **settings)
+        optimizer = LayerwiseAdamW(lambda _: 1.0, **settings)
 
         @tf.function
         def step(rows, slices, table=table, optimizer=optimizer, dense=dense):

@@ -13,20 +13,20 @@ import pytest
 
 from tests.test_report import HOSTILE, NAMES, Page, make_evaluation
 from tfpipe.data.near_labels import LabelNotes, NearLabels, Occurrences
-from tfpipe.data.read import Columns, Examples
+from tfpipe.data.read_examples import Columns, Examples
 from tfpipe.data.spans import Span
-from tfpipe.data.unknown import ScriptTokens, UnknownTokens
+from tfpipe.data.unknown_tokens import ScriptTokens, UnknownTokens
+from tfpipe.report.confusion_svg import draw_matrix
 from tfpipe.report.curves import curves_figure
 from tfpipe.report.data_section import describe_data
+from tfpipe.report.i18n import Wording
 from tfpipe.report.images import pixels, svg
-from tfpipe.report.matrix import draw_matrix
-from tfpipe.report.outcome import figures_of
 from tfpipe.report.page import MOST_CHARACTERS, cut, format_cost, render_page, write_page
+from tfpipe.report.run_outputs import figures_of
 from tfpipe.report.run_report import Report
 from tfpipe.report.sections import Figures
 from tfpipe.report.slices import slices_by_length, slices_by_script, slices_by_source
 from tfpipe.report.templates import format_number
-from tfpipe.report.wording import Wording
 from tfpipe.tasks.calibration.selective import (
     held_out_metrics,
     selective_metrics,

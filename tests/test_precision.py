@@ -11,14 +11,14 @@ import tensorflow as tf
 import tf_keras
 
 from tfpipe.errors import UserError
-from tfpipe.model.sources import make_tiny
+from tfpipe.model.presets import make_tiny
 from tfpipe.model.text_model import TextModel
 from tfpipe.tasks.classify.task import Classify
 from tfpipe.training.objective import TaskLoss
 from tfpipe.training.optimizer import make_optimizer
 from tfpipe.training.precision import LossScale, choose_precision
 from tfpipe.training.schedules import LinearWarmupDecay
-from tfpipe.training.step import TrainStep
+from tfpipe.training.train_step import TrainStep
 
 TEXTS = ["one two three four", "five six seven eight"]
 

@@ -22,16 +22,16 @@ import pytest
 from tests.serving_models import serve
 from tests.tiny import tiny_run, write_messages
 from tfpipe.config import EvaluateConfig, PredictConfig
-from tfpipe.data.formats import read_rows
-from tfpipe.data.windows import Window
+from tfpipe.data.streaming import Window
+from tfpipe.data.tabular import read_rows
 from tfpipe.errors import UserError
 from tfpipe.evaluate import evaluate
 from tfpipe.export import Export
 from tfpipe.predict import main, predict
 from tfpipe.predicting.batches import cut_batches, in_order, take
 from tfpipe.predicting.progress import Progress
-from tfpipe.predicting.table import make_table
-from tfpipe.run import Run
+from tfpipe.predicting.writers import make_table
+from tfpipe.run_folder import Run
 from tfpipe.tasks.classify.evaluation import ClassificationEvaluation
 from tfpipe.tasks.classify.output import SCHEMA
 

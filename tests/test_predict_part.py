@@ -13,7 +13,7 @@ import pytest
 
 from tfpipe.errors import UserError
 from tfpipe.io.locks import exclusive_lock
-from tfpipe.predicting.part import Part
+from tfpipe.predicting.resumable_output import Part
 
 MODEL = {"model": "run abc", "scores": False}
 # Answers the windows that are missing, as the command does, from whatever an earlier start left.
@@ -21,7 +21,7 @@ MODEL = {"model": "run abc", "scores": False}
 WRITER = """
 import sys
 from pathlib import Path
-from tfpipe.predicting.part import Part
+from tfpipe.predicting.resumable_output import Part
 with Part(Path(sys.argv[1]), {"model": "run abc", "scores": False}) as part:
     print(part.rows, flush=True)
     for number in range(part.rows, 60):

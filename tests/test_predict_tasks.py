@@ -18,19 +18,19 @@ import pytest
 from tests.serving_models import save_classifier, serve
 from tests.tiny import tiny_run, write_entities, write_messages, write_questions
 from tfpipe.config import EvaluateConfig, PredictConfig
-from tfpipe.data.formats import read_rows
-from tfpipe.data.parts import read_for
-from tfpipe.data.read import Columns
+from tfpipe.data.read_examples import Columns
 from tfpipe.data.spans import format_spans, parse_spans
-from tfpipe.data.windows import Window
+from tfpipe.data.splits import read_for
+from tfpipe.data.streaming import Window
+from tfpipe.data.tabular import read_rows
 from tfpipe.errors import UserError
 from tfpipe.evaluate import evaluate
-from tfpipe.exporting.graph import Servable
-from tfpipe.model import checkpoint
+from tfpipe.exporting.saved_model import ExportedModel
+from tfpipe.model import pretrained
 from tfpipe.predict import main, predict
-from tfpipe.predicting.answerer import spec_of
-from tfpipe.predicting.table import make_table
-from tfpipe.run import Run
+from tfpipe.predicting.predictor import spec_of
+from tfpipe.predicting.writers import make_table
+from tfpipe.run_folder import Run
 from tfpipe.tasks import TASKS
 from tfpipe.tasks.task import TaskEvaluation, task_of
 
@@ -55,9 +55,9 @@ def worlds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, World]:
         folder = tmp_path_factory.mktemp(task)
         train = str(write(folder / f"train.{ending}", rows=120))
         run = tiny_run(folder, task=task, train=train, epochs=4, max_length=32)
-        model = checkpoint.load(run.model)
+        model = pretrained.load(run.model)
         facts = {"task": task, "max_length": 32}
-        servable = Servable(model, task_of(task, model), 32, task == "qa", facts)
+        servable = ExportedModel(model, task_of(task, model), 32, task == "qa", facts)
         servable.save(str(folder / "models" / "1"))
         data = write(folder / f"asked.{ending}", rows=60, seed=5)
         evaluation = evaluate(EvaluateConfig(run=str(run.folder), data=str(data)))

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from tfpipe.errors import UserError
-from tfpipe.training.observer import Step
+from tfpipe.training.callbacks import Step
 from tfpipe.training.profile import TAB, Profile, parse_steps
 
 STEP = Step(1, 9, 1, 1.0, 1e-3, 1.0, examples=8, tokens=80, places=80, seconds=0.1)

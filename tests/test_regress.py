@@ -8,12 +8,12 @@ import tensorflow as tf
 from scipy.stats import pearsonr, spearmanr
 
 from tfpipe.config import TrainConfig, build
-from tfpipe.data.encode import Encoded, Labelled
-from tfpipe.data.read import Columns, Examples
-from tfpipe.data.split import cut_dev
+from tfpipe.data.dev_split import split_off_dev
+from tfpipe.data.encoded import Encoded, EncodedDataset
+from tfpipe.data.read_examples import Columns, Examples
 from tfpipe.errors import UserError
-from tfpipe.exporting.rival import judge
-from tfpipe.exporting.verify import hold_against
+from tfpipe.exporting.answer_parity import hold_against
+from tfpipe.exporting.baseline import judge
 from tfpipe.tasks import TASKS
 from tfpipe.tasks.regress.task import Regress
 
@@ -23,9 +23,9 @@ def examples_of(*labels: str) -> Examples:
     return Examples(texts, None, list(labels), "train.csv", Columns("text", None, "label"))
 
 
-def labelled_of(task: Regress, examples: Examples) -> Labelled:
+def labelled_of(task: Regress, examples: Examples) -> EncodedDataset:
     nothing = np.zeros(0, np.int32)
-    return Labelled(
+    return EncodedDataset(
         examples, Encoded(nothing, nothing, nothing, nothing), {"value": task.gold(examples)}
     )
 
@@ -46,7 +46,7 @@ def test_numbers_must_differ() -> None:
 
 
 def test_a_dev_cut_is_a_share_of_the_rows() -> None:
-    train, dev = cut_dev(examples_of(*map(str, range(200))), 0.1, 1, Regress.names_in)
+    train, dev = split_off_dev(examples_of(*map(str, range(200))), 0.1, 1, Regress.names_in)
     assert (len(train), len(dev)) == (180, 20)
 
 

@@ -15,14 +15,21 @@ import tensorflow as tf
 from tests.kill_publish import FILES, write_version
 from tfpipe.errors import UserError
 from tfpipe.export import Export, main
-from tfpipe.exporting import claims
-from tfpipe.exporting.labels import refuse_new_labels
+from tfpipe.exporting import version_claims
+from tfpipe.exporting.baseline import find_rival
+from tfpipe.exporting.label_compatibility import refuse_new_labels
 from tfpipe.exporting.local_versions import LocalVersions
-from tfpipe.exporting.objects import copy, list_files, list_names, local_copy, remove_tree, write
+from tfpipe.exporting.object_store import (
+    copy,
+    list_files,
+    list_names,
+    local_copy,
+    remove_tree,
+    write,
+)
+from tfpipe.exporting.pinned_versions import read_named_versions
 from tfpipe.exporting.remote_versions import RemoteVersions, open_target
-from tfpipe.exporting.rival import find_rival
-from tfpipe.exporting.served import read_named_versions
-from tfpipe.run import Run
+from tfpipe.run_folder import Run
 
 gfile = tf.io.gfile
 DAY = 24 * 3600
@@ -222,7 +229,7 @@ def all_files(base: str) -> list[str]:
 
 
 def test_exports_at_once_each_get_a_number(base: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(claims, "WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(version_claims, "WAIT_SECONDS", 0.05)
 
     def publish_some(_: int) -> list[str]:
         return [publish_one(base) for _ in range(3)]
@@ -238,15 +245,15 @@ def test_exports_at_once_each_get_a_number(base: str, monkeypatch: pytest.Monkey
 def test_a_number_that_somebody_else_claims_is_left_to_him(
     base: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(claims, "WAIT_SECONDS", 0.01)
+    monkeypatch.setattr(version_claims, "WAIT_SECONDS", 0.01)
     others: list[str] = []
 
-    def also_claim(base: str, name: str, do: Callable = claims.write_claim) -> str:
+    def also_claim(base: str, name: str, do: Callable = version_claims.write_claim) -> str:
         if not others:
             others.append(do(base, name))
         return do(base, name)
 
-    monkeypatch.setattr(claims, "write_claim", also_claim)
+    monkeypatch.setattr(version_claims, "write_claim", also_claim)
     assert publish_one(base) == f"{base}/5"
     assert others[0] in list_names(base) and "4" not in list_names(base)
     with pytest.raises(UserError, match="begun less than a day ago"):
@@ -256,13 +263,13 @@ def test_a_number_that_somebody_else_claims_is_left_to_him(
 def test_a_rival_that_shows_only_late_keeps_the_number_and_its_files(
     base: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(claims, "WAIT_SECONDS", 0.01)
+    monkeypatch.setattr(version_claims, "WAIT_SECONDS", 0.01)
 
     def rename(source: str, target: str, do: Callable = gfile.rename) -> None:
         do(source, target)
         if f"{base}/4/" in target and not gfile.exists(f"{base}/4/theirs"):
             write(f"{base}/4/theirs", "theirs")
-            claims.write_claim(base, "4")
+            version_claims.write_claim(base, "4")
 
     monkeypatch.setattr(gfile, "rename", rename)
     assert publish_one(base) == f"{base}/5"

@@ -16,16 +16,16 @@ import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugin_util import markdown_to_safe_html
 
-from tfpipe.report.board import Board, mistakes_table
-from tfpipe.report.fonts import can_draw
-from tfpipe.report.images import pixels, svg
-from tfpipe.report.plots import (
+from tfpipe.report.confusion_png import (
     confusion_figure,
     picture_names,
 )
+from tfpipe.report.fonts import can_draw
+from tfpipe.report.images import pixels, svg
+from tfpipe.report.tensorboard_events import TensorBoardCallback, mistakes_table
 from tfpipe.tasks.classify.confusion import worst_pairs
 from tfpipe.tasks.classify.evaluation import ClassificationEvaluation as Evaluation
-from tfpipe.training.observer import Step
+from tfpipe.training.callbacks import Step
 
 HOSTILE = [
     '<script>alert(1)</script><img src="http://evil.example/x" onerror=alert(1)>',
@@ -155,7 +155,7 @@ def test_board_writes_tidy_tags(tmp_path):
     folder = tmp_path / "logs"
     evaluation = make_evaluation(45, 200, NAMES)
     first = Step(1, 2, 1, 1.5, 3e-5, 0.5, examples=32, tokens=448, places=512, seconds=0.25)
-    with Board(folder) as board:
+    with TensorBoardCallback(folder) as board:
         assert not folder.exists()
         for step in (1, 2):
             board.on_step(replace(first, step=step, loss=1.5 / step))
@@ -199,13 +199,13 @@ def test_curves_of_thousands_of_steps_take_no_memory(tmp_path):
             board.on_step(replace(first, step=step, loss=loss, gradient_norm=norm, seconds=seconds))
         return resident_kilobytes()
 
-    with Board(tmp_path / "logs") as board:
+    with TensorBoardCallback(tmp_path / "logs") as board:
         before = take_steps(0, 500)
         assert take_steps(500, 3000) - before < 2000
 
 
 def test_board_without_values_leaves_nothing(tmp_path):
-    with Board(tmp_path / "logs"):
+    with TensorBoardCallback(tmp_path / "logs"):
         pass
     assert list(tmp_path.iterdir()) == []
 

@@ -14,9 +14,9 @@ from tests.test_page import make_answers
 from tests.test_report import HOSTILE, NAMES, make_evaluation, read_events, resident_kilobytes
 from tfpipe.data.spans import Span
 from tfpipe.report.bars import MOST_BARS, Bar, bars_figure
-from tfpipe.report.board import Board
 from tfpipe.report.images import pixels, svg
 from tfpipe.report.pictures import draw_pictures
+from tfpipe.report.tensorboard_events import TensorBoardCallback
 from tfpipe.tasks.multilabel.evaluation import MultilabelEvaluation
 from tfpipe.tasks.regress.evaluation import RegressEvaluation
 from tfpipe.tasks.tag.evaluation import TagEvaluation
@@ -67,7 +67,7 @@ def test_each_task_has_its_pictures(task: str, tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert [picture.name for picture in draw_pictures(evaluation)] == names
-        with Board(tmp_path) as board:
+        with TensorBoardCallback(tmp_path) as board:
             board.on_epoch({"step": 3}, evaluation)
     events = read_events(tmp_path)
     tags = events.Tags()["tensors"]
@@ -94,7 +94,7 @@ def test_bars_are_as_long_as_their_values() -> None:
 @pytest.mark.slow
 def test_many_epochs_take_no_memory(tmp_path: Path) -> None:
     evaluation = make_evaluation(2, 60)
-    with Board(tmp_path) as board:
+    with TensorBoardCallback(tmp_path) as board:
         for epoch in range(2):
             board.on_epoch({"step": epoch}, evaluation)
         gc.collect()

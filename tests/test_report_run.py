@@ -8,7 +8,7 @@ import pytest
 
 from tests.test_report import Page
 from tests.tiny import tiny_run, write_messages
-from tfpipe.run import Run
+from tfpipe.run_folder import Run
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import pytest
 
 from tfpipe.config import TrainConfig
 from tfpipe.report import summary
-from tfpipe.report.wording import LANGUAGES, WORDS, Wording
+from tfpipe.report.i18n import LANGUAGES, WORDS, Wording
 from tfpipe.tasks import TASKS
 
 REPORT = Path(summary.__file__).parent

@@ -10,19 +10,19 @@ import tensorflow as tf
 
 from tfpipe.errors import UserError
 from tfpipe.exporting import precision
-from tfpipe.exporting.graph import Servable
+from tfpipe.exporting.answer_parity import NARROW, Bounds, hold_against
 from tfpipe.exporting.precision import choose_served
-from tfpipe.exporting.verify import NARROW, Bounds, hold_against
-from tfpipe.model import checkpoint
+from tfpipe.exporting.saved_model import ExportedModel
+from tfpipe.model import pretrained
 from tfpipe.model.encoder import UnsupportedBert
-from tfpipe.run import Run
+from tfpipe.run_folder import Run
 from tfpipe.tasks import TASKS
 
 
 @pytest.fixture(scope="module")
 def parts(published) -> tuple:
     run: Run = published[0]
-    model = checkpoint.load(run.model)
+    model = pretrained.load(run.model)
     return (
         model,
         TASKS["classify"].task_class(model.label_names),
@@ -97,7 +97,7 @@ def test_a_narrow_type_may_change_a_label_in_a_thousand() -> None:
 
 def test_embed_gives_the_mean_and_the_first_vector(parts) -> None:
     model, task, dev, max_length = parts
-    servable = Servable(model, task, max_length, False, {})
+    servable = ExportedModel(model, task, max_length, False, {})
     texts = ["where is my card", "退款", "", "a very long text " * 20]
     found = servable.embed(tf.constant(texts))
     batch = model.tokenizer(tf.constant(texts), None, max_length=max_length)

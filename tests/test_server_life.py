@@ -394,7 +394,11 @@ def test_models_are_chosen_with_the_codes_and_texts_of_tensorflow_serving(export
             (make_spec(name=""), invalid, "ModelSpec has no name specified."),
             (make_spec(name="x"), not_found, "Servable not found for request: Latest(x)"),
             (make_spec(0), not_found, "Servable not found for request: Specific(support, 0)"),
-            (make_spec(7, name="x"), not_found, "Servable not found for request: Specific(x, 7)"),
+            (
+                make_spec(7, name="x"),
+                not_found,
+                "Servable not found for request: Specific(x, 7)",
+            ),
             (make_spec(label="new"), invalid, "Unrecognized servable version label: new"),
             (make_spec(label="a", name="x"), invalid, "Unrecognized servable version label: a"),
         ]:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tfpipe.data.spans import Span, format_spans, parse_spans
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.errors import UserError
-from tfpipe.exporting.hostile import strings
+from tfpipe.exporting.fuzz_strings import strings
 from tfpipe.tasks.tag.words import cover_spans, find_words, trim_span
 
 

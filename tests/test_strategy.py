@@ -12,11 +12,11 @@ import tensorflow as tf
 
 from tfpipe.config import TrainConfig, build
 from tfpipe.data.batches import widen
-from tfpipe.data.replicas import DealtBatches, compile_for
+from tfpipe.data.replicas import DistributedBatches, compile_for
 from tfpipe.errors import UserError
 from tfpipe.training.cluster import Cluster, meet, read_cluster
+from tfpipe.training.collectives import check_agreement, largest_over_workers, run_batches
 from tfpipe.training.strategy import choose_name, describe_batch, find_cluster, make_strategy
-from tfpipe.training.together import check_agreement, largest_over_workers, run_batches
 
 WORKERS = {"worker": ["a:1", "b:2"]}
 SERVERS = {"chief": ["c:3"], "worker": ["a:1"], "ps": ["s:4"]}
@@ -224,7 +224,7 @@ def test_fixed_shapes_are_traced_once_a_width() -> None:
 
         return strategy.reduce("SUM", strategy.run(of_replica, args=(batch,)), axis=None)
 
-    fed = DealtBatches(strategy, data)
+    fed = DistributedBatches(strategy, data)
     # As for a TPU.
     fed.element_spec = None
     totals = [int(value) for value in run_batches(strategy, compile_for(fed, total), fed)]

@@ -13,13 +13,13 @@ import pytest
 import tensorflow as tf
 
 from tfpipe.data.conll import read_conll
-from tfpipe.data.read import Columns, Examples
+from tfpipe.data.read_examples import Columns, Examples
 from tfpipe.data.spans import Span, format_spans, parse_spans
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.errors import UserError
-from tfpipe.exporting.hostile import strings
+from tfpipe.exporting.fuzz_strings import strings
 from tfpipe.tasks.losses import LossSettings
-from tfpipe.tasks.tag.labelled_words import LabelledWords
+from tfpipe.tasks.tag.labelled_words import EncodedTagDataset
 from tfpipe.tasks.tag.task import Tag
 from tfpipe.tasks.tag.words import trim_span
 
@@ -39,11 +39,11 @@ def examples_of(*rows: tuple[str, list[list[Any]]]) -> Examples:
     return Examples([text for text, _ in rows], None, labels, "a.jsonl", Columns("text"))
 
 
-def label(examples: Examples, max_length: int = 64, task: Tag = TASK) -> LabelledWords:
+def label(examples: Examples, max_length: int = 64, task: Tag = TASK) -> EncodedTagDataset:
     return task.label(examples, tokenizer(), max_length)
 
 
-def perfect_logits(labelled: LabelledWords, task: Tag = TASK) -> np.ndarray:
+def perfect_logits(labelled: EncodedTagDataset, task: Tag = TASK) -> np.ndarray:
     """Logits that say the gold tags, and at other tokens nonsense."""
     gold = np.where(labelled.targets["tags"] < 0, 2, labelled.targets["tags"])
     return 20 * np.eye(len(task.label_names), dtype=np.float32)[gold]
@@ -272,7 +272,7 @@ def test_tokens_alone_are_answered_by_their_tags() -> None:
 # ---- figures --------------------------------------------------------------------------------
 
 
-def word_tags(labelled: LabelledWords, row: int, spans: list[Span]) -> list[str]:
+def word_tags(labelled: EncodedTagDataset, row: int, spans: list[Span]) -> list[str]:
     """BIO over the words of a text, of spans that are whole words."""
     used, _, start, end = (values.numpy()[0] for values in labelled.words(row, row + 1))
     text = labelled.examples.texts[row]

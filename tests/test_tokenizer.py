@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests import fuzz_tokenizer as fuzz
-from tfpipe.data.packing import SpecialIds, pack
+from tfpipe.data.bert_inputs import SpecialIds, pack
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.errors import UserError
 

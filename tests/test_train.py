@@ -21,9 +21,9 @@ from tfpipe.compare import compare
 from tfpipe.config import CompareConfig, EvaluateConfig, TrainConfig, build, read_values
 from tfpipe.errors import Interrupted
 from tfpipe.io.locks import held_alone
-from tfpipe.run import Run
+from tfpipe.run_folder import Run
 from tfpipe.training import loop
-from tfpipe.training.state import read_progress
+from tfpipe.training.checkpointing import read_progress
 
 HEADER = "text\tlabel\n"
 ROWS = "".join(f"word{i} text\t{'ab'[i % 2]}\n" for i in range(20))

@@ -15,7 +15,7 @@ import pytest
 from tests.studies import make_study, steps_of, wait_until
 from tests.test_launch import is_alive, on_linux
 from tests.tiny import tiny_config, write_messages
-from tfpipe.run import Run
+from tfpipe.run_folder import Run
 from tuning.outcome import COMPLETED, FAILED, RUNNING, STOPPED, Outcome
 from tuning.report.board import SUFFIX
 from tuning.study import Study

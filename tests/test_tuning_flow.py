@@ -16,8 +16,8 @@ import pytest
 from tests.studies import ROOT, Search, steps_of, three_parts
 from tests.test_launch import on_linux
 from tfpipe.config import TrainConfig, build, read_values
-from tfpipe.run import Run
-from tfpipe.training.state import read_progress
+from tfpipe.run_folder import Run
+from tfpipe.training.checkpointing import read_progress
 
 EPOCHS = 6
 # Half of the trials are refused by training: tiny has two layers.

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfpipe.exporting.stranger import Stranger, open_as_stranger
+from tfpipe.exporting.clean_process import Stranger, open_as_stranger
 from tfpipe.exporting.unsupported_ops import (
     PYTHON,
     RESTORING,

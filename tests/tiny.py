@@ -7,7 +7,7 @@ import random
 from pathlib import Path
 
 from tfpipe.config import TrainConfig
-from tfpipe.run import Run
+from tfpipe.run_folder import Run
 from tfpipe.train import train
 
 WORDS = {

@@ -13,8 +13,8 @@ from tfpipe.config import CompareConfig
 from tfpipe.errors import UserError
 
 if TYPE_CHECKING:
-    from tfpipe.comparing.verdict import Comparison
-    from tfpipe.data.read import Examples
+    from tfpipe.comparing.result import Comparison
+    from tfpipe.data.read_examples import Examples
     from tfpipe.predicting.labelled import Model
     from tfpipe.tasks.evaluation import TaskEvaluation
 
@@ -31,9 +31,9 @@ def compare(config: CompareConfig) -> Comparison:
     tasks, labels that one of them does not know, no data to compare on.
     """
     from tfpipe.comparing.changes import find_changes, label_changes, write_changes
-    from tfpipe.comparing.labels import note_other_labels, refuse_unknown_labels
-    from tfpipe.comparing.seen import what_they_saw
-    from tfpipe.comparing.verdict import Comparison
+    from tfpipe.comparing.label_checks import note_other_labels, refuse_unknown_labels
+    from tfpipe.comparing.result import Comparison
+    from tfpipe.comparing.train_overlap import what_they_saw
     from tfpipe.data.near_labels import describe_stripped
     from tfpipe.predicting.labelled import find_model
     from tfpipe.stats.bootstrap import paired_bootstrap
@@ -99,7 +99,7 @@ def compare(config: CompareConfig) -> Comparison:
 
 
 def _refuse_out(out: str) -> None:
-    from tfpipe.predicting.part import refuse_taken
+    from tfpipe.predicting.resumable_output import refuse_taken
 
     if not out.endswith(".tsv"):
         raise UserError("--out is written as .tsv alone", out, "name it NAME.tsv")
@@ -119,8 +119,8 @@ def _refuse_unlike(models: Mapping[str, Model]) -> None:
 
 def _read_data(config: CompareConfig, models: Mapping[str, Model]) -> Examples:
     """The file, or the dev examples that both runs have; raises UserError."""
-    from tfpipe.data.parts import read_for
-    from tfpipe.data.read import Columns
+    from tfpipe.data.read_examples import Columns
+    from tfpipe.data.splits import read_for
     from tfpipe.tasks import TASKS
 
     if config.data is not None:

@@ -13,10 +13,10 @@ import tensorflow as tf
 from tfpipe.cli import say
 from tfpipe.config import TrainConfig
 from tfpipe.errors import UserError
-from tfpipe.exporting.graph import Servable
-from tfpipe.exporting.verify import compare
-from tfpipe.model import checkpoint
-from tfpipe.run import find_run
+from tfpipe.exporting.answer_parity import compare
+from tfpipe.exporting.saved_model import ExportedModel
+from tfpipe.model import pretrained
+from tfpipe.run_folder import find_run
 from tfpipe.tasks.task import task_of
 from tfpipe.training.evaluator import Evaluator
 from tfpipe.training_run import take_longest, train
@@ -43,7 +43,7 @@ def dry_run(config: TrainConfig) -> None:
         steps = done.metrics["train"]["steps"]
         (newest,) = (done.folder / "checkpoints").glob(f"step-{steps}")
         report(f"checkpoint read back, {read_back(newest) / 1e6:,.1f} MB")
-        model = checkpoint.load(done.model)
+        model = pretrained.load(done.model)
         task, dev = task_of(config.task, model), done.read_dev()
         labelled = task.label(dev, model.tokenizer, config.max_length)
         longest = take_longest(labelled, config.batch_size)
@@ -52,7 +52,7 @@ def dry_run(config: TrainConfig) -> None:
         expected = Evaluator(strategy, model, task, config.batch_size).evaluate(batch)
         export = Path(folder, "export")
         pairs = dev.text_pairs is not None
-        Servable(model, task, config.max_length, pairs, {"task": task.name}).save(str(export))
+        ExportedModel(model, task, config.max_length, pairs, {"task": task.name}).save(str(export))
         report("exported")
         parity = compare(export, task, longest, expected)
         if not parity.holds:

@@ -10,8 +10,8 @@ from tfpipe.cli import parse, parser_for, print_metrics, run, say
 from tfpipe.config import EvaluateConfig
 
 if TYPE_CHECKING:
-    from tfpipe.data.read import Examples
-    from tfpipe.run import Run
+    from tfpipe.data.read_examples import Examples
+    from tfpipe.run_folder import Run
     from tfpipe.tasks.task import TaskEvaluation
 
 ABOUT = "Figures of a finished run on a labelled file, by default on the run's own dev examples."
@@ -21,9 +21,9 @@ EXAMPLE = "python -m tfpipe.evaluate runs/support --data test.tsv --json"
 def evaluate(config: EvaluateConfig) -> TaskEvaluation:
     """What the run's model says about the labelled file; raises UserError."""
     from tfpipe.data.near_labels import describe_stripped
-    from tfpipe.data.parts import read_for
-    from tfpipe.data.read import Columns
-    from tfpipe.run import open_run
+    from tfpipe.data.read_examples import Columns
+    from tfpipe.data.splits import read_for
+    from tfpipe.run_folder import open_run
     from tfpipe.tasks import TASKS
 
     finished = open_run(config.run)
@@ -39,8 +39,8 @@ def evaluate(config: EvaluateConfig) -> TaskEvaluation:
 
 def evaluate_on(finished: Run, examples: Examples, batch_size: int) -> TaskEvaluation:
     """What a finished run's model says about checked examples; raises UserError."""
-    from tfpipe.data.parts import refuse_other_inputs
-    from tfpipe.model import checkpoint
+    from tfpipe.data.splits import refuse_other_inputs
+    from tfpipe.model import pretrained
     from tfpipe.tasks.task import task_of
     from tfpipe.training.evaluator import Evaluator
     from tfpipe.training.strategy import make_strategy
@@ -48,7 +48,7 @@ def evaluate_on(finished: Run, examples: Examples, batch_size: int) -> TaskEvalu
     refuse_other_inputs(examples, finished.data["pairs"])
     strategy, _ = make_strategy("auto", 0)
     with strategy.scope():
-        model = checkpoint.load(finished.model)
+        model = pretrained.load(finished.model)
     task = task_of(finished.config.task, model)
     labelled = task.label(examples, model.tokenizer, finished.config.max_length)
     return Evaluator(strategy, model, task, batch_size).evaluate(labelled)

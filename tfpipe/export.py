@@ -15,7 +15,7 @@ from tfpipe.config import ExportConfig
 from tfpipe.exporting.client_command import client_command
 
 if TYPE_CHECKING:
-    from tfpipe.exporting.verify import Parity
+    from tfpipe.exporting.answer_parity import Parity
 
 ABOUT = """Write a finished run as FOLDER/NAME/N, or gs://BUCKET/FOLDER/NAME/N: a SavedModel with
 tokenizer, model and decoder in core TensorFlow ops. It is reloaded in a fresh process and must
@@ -49,17 +49,17 @@ def export(config: ExportConfig) -> Export:
     RuntimeError when the export is not what was trained; both leave nothing behind.
     """
     from tfpipe.exporting.gate import GATE_FILE, pass_gate, read_gate
-    from tfpipe.exporting.graph import Servable
     from tfpipe.exporting.info import describe, write_info
-    from tfpipe.exporting.labels import refuse_new_labels
+    from tfpipe.exporting.label_compatibility import refuse_new_labels
+    from tfpipe.exporting.pinned_versions import read_named_versions
     from tfpipe.exporting.precision import choose_served
-    from tfpipe.exporting.proof import PARITY_FILE, prove, write_beside
     from tfpipe.exporting.remote_versions import open_target
-    from tfpipe.exporting.served import read_named_versions
+    from tfpipe.exporting.saved_model import ExportedModel
     from tfpipe.exporting.server_flags import recommend_flags
+    from tfpipe.exporting.verify_export import PARITY_FILE, prove, write_beside
     from tfpipe.exporting.warmup import write_warm_up
-    from tfpipe.model import checkpoint
-    from tfpipe.run import open_run
+    from tfpipe.model import pretrained
+    from tfpipe.run_folder import open_run
     from tfpipe.tasks.task import task_of
 
     began = time.perf_counter()
@@ -75,7 +75,7 @@ def export(config: ExportConfig) -> Export:
         if config.model_config
         else frozenset()
     )
-    model = checkpoint.load(finished.model)
+    model = pretrained.load(finished.model)
     task = task_of(finished.config.task, model)
     gate = read_gate(config, finished, task)
     if not config.allow_new_labels:
@@ -88,7 +88,7 @@ def export(config: ExportConfig) -> Export:
         tell(f"products in {choice.precision}: {choice.reason}")
         facts = describe(finished, task) | {"precision": vars(choice)}
         pairs = dev.text_pairs is not None
-        servable = Servable(model, task, max_length, pairs, facts, choice.precision)
+        servable = ExportedModel(model, task, max_length, pairs, facts, choice.precision)
         servable.save(str(folder))
         tell("the graph is written")
 

@@ -19,7 +19,7 @@ from typing import IO, Any
 from tfpipe.cli import parse, parser_for, run, say
 from tfpipe.config import LaunchConfig, TrainConfig
 from tfpipe.errors import UserError, raise_all
-from tfpipe.processes import bound
+from tfpipe.subprocesses import bound
 from tfpipe.training.local_cluster import count_gpus, plan_places, share_gpus
 
 ABOUT = """Train in several processes on this machine, with free ports and prefixed logs.

@@ -16,7 +16,7 @@ from tfpipe.config import PredictConfig
 from tfpipe.errors import Interrupted
 
 if TYPE_CHECKING:
-    from tfpipe.predicting.answerer import Answerer
+    from tfpipe.predicting.predictor import Predictor
 
 ABOUT = """Answer every row of a file, which may be larger than memory, with a run, an export or a
 served model: also the sentences of a .conll, and the questions of SQuAD's .json, which alone is
@@ -42,20 +42,20 @@ def predict(config: PredictConfig) -> Prediction:
     Raises UserError for what the user can mend, and Interrupted after SIGINT or SIGTERM; both
     leave what is done for the same configuration to go on with.
     """
-    from tfpipe.data.read import Columns
-    from tfpipe.data.windows import TextFile
+    from tfpipe.data.read_examples import Columns
+    from tfpipe.data.streaming import TextStream
     from tfpipe.errors import UserError
-    from tfpipe.predicting.part import Part, refuse_taken
+    from tfpipe.predicting.pipeline import answer_windows
     from tfpipe.predicting.progress import Progress
-    from tfpipe.predicting.table import make_table, split_name
-    from tfpipe.predicting.work import answer_windows
+    from tfpipe.predicting.resumable_output import Part, refuse_taken
+    from tfpipe.predicting.writers import make_table, split_name
 
     # ---- what can be refused before a model is loaded
     out = Path(config.out)
     split_name(out)
     refuse_taken(out)
     columns = Columns(config.text, config.text_pair)
-    texts = TextFile(Path(config.data), columns, config.answer_empty)
+    texts = TextStream(Path(config.data), columns, config.answer_empty)
 
     with _open_model(config) as answerer:
         texts.refuse_other_inputs(answerer.inputs)
@@ -101,10 +101,10 @@ def predict(config: PredictConfig) -> Prediction:
 
 
 @contextmanager
-def _open_model(config: PredictConfig) -> Iterator[Answerer]:
+def _open_model(config: PredictConfig) -> Iterator[Predictor]:
     """Whoever is to answer; raises UserError."""
     if config.target is not None:
-        from tfpipe.predicting.served import open_served
+        from tfpipe.predicting.remote import open_served
 
         with open_served(config) as answerer:
             yield answerer

@@ -11,7 +11,7 @@ from tfpipe.config import TrainConfig
 from tfpipe.training.ending import Ending
 
 if TYPE_CHECKING:
-    from tfpipe.run import Run
+    from tfpipe.run_folder import Run
 
 ABOUT = """Train a model on labelled texts: data report, training, figures, report page.
 With no flag it trains on the synthetic customer-service sample that ships with the package."""

@@ -14,34 +14,34 @@ import numpy as np
 import tensorflow as tf
 
 from tfpipe.config import TrainConfig
-from tfpipe.data.check import DataReport, report_data
-from tfpipe.data.encode import Labelled, hash_texts
+from tfpipe.data.encoded import EncodedDataset, hash_texts
 from tfpipe.data.examples import Columns, Examples
-from tfpipe.data.parts import PARTS, Parts, read_parts
-from tfpipe.data.unknown import count_unknown
+from tfpipe.data.quality import DataReport, report_data
+from tfpipe.data.splits import PARTS, Splits, read_splits
+from tfpipe.data.unknown_tokens import count_unknown
 from tfpipe.errors import Interrupted
 from tfpipe.io.locks import held_alone
-from tfpipe.model import checkpoint, sources
+from tfpipe.model import presets, pretrained
 from tfpipe.model.text_model import TextModel
-from tfpipe.report.board import Board
-from tfpipe.report.outcome import Outcome, write_outcome
-from tfpipe.run import FREE, Run, begin_run
+from tfpipe.report.run_outputs import Outcome, write_outcome
+from tfpipe.report.tensorboard_events import TensorBoardCallback
+from tfpipe.run_folder import FREE, Run, begin_run
 from tfpipe.tasks import TASKS
 from tfpipe.tasks.task import Task
 from tfpipe.training.allocator import keep_freed_memory
+from tfpipe.training.callbacks import Callback
+from tfpipe.training.collectives import check_agreement, report_lost_processes
 from tfpipe.training.defaults import default_epochs, default_rate
+from tfpipe.training.ema import prepare_weights
 from tfpipe.training.ending import Ending
 from tfpipe.training.evaluator import Evaluator
 from tfpipe.training.loop import fit
-from tfpipe.training.observer import Observer
 from tfpipe.training.precision import choose_precision
+from tfpipe.training.preemption import Stopped
 from tfpipe.training.profile import Profile, parse_steps
 from tfpipe.training.progress import ProgressLine, Throughput
 from tfpipe.training.run_context import RunContext, open_context
-from tfpipe.training.stop import Stopped
 from tfpipe.training.strategy import describe_batch
-from tfpipe.training.together import check_agreement, telling_losses
-from tfpipe.training.weights import prepare_weights
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ class EncodedData:
         report: What the data check found.
     """
 
-    sets: Sequence[Labelled]
+    sets: Sequence[EncodedDataset]
     report: DataReport
 
 
@@ -79,18 +79,18 @@ def train(config: TrainConfig) -> Run:
     return context.run
 
 
-def read_data(context: RunContext) -> tuple[Parts, Task]:
+def read_data(context: RunContext) -> tuple[Splits, Task]:
     """Read and check the data files; raises UserError."""
     config, rules = context.config, TASKS[context.config.task].task_class
     columns = Columns(config.text, config.text_pair, config.label)
-    parts = read_parts(str(config.train), config.dev, config.test, columns, config.seed, rules)
+    parts = read_splits(str(config.train), config.dev, config.test, columns, config.seed, rules)
     task = rules.from_labels(parts.train.labels or [], config)
     for part in parts:
         task.refuse_unknown(part)
     return parts, task
 
 
-def build_model(context: RunContext, parts: Parts, task: Task) -> tuple[RunContext, TextModel]:
+def build_model(context: RunContext, parts: Splits, task: Task) -> tuple[RunContext, TextModel]:
     """Open the model and resolve the settings that follow from it.
 
     Returns:
@@ -102,7 +102,7 @@ def build_model(context: RunContext, parts: Parts, task: Task) -> tuple[RunConte
     config = context.config
     with context.strategy.scope():
         texts = [*parts.train.texts, *(parts.train.text_pairs or ())]
-        model = sources.open_model(
+        model = presets.open_model(
             config.model, task.label_names, texts, config.max_length, task.head
         )
         prepare_weights(model, config)
@@ -122,7 +122,7 @@ def build_model(context: RunContext, parts: Parts, task: Task) -> tuple[RunConte
     return replace(context, config=config), model
 
 
-def encode_data(context: RunContext, parts: Parts, model: TextModel, task: Task) -> EncodedData:
+def encode_data(context: RunContext, parts: Splits, model: TextModel, task: Task) -> EncodedData:
     """Tokenise the data, and log what the data check found; a dry run keeps the longest inputs."""
     config = context.config
     sets = [task.label(part, model.tokenizer, config.max_length) for part in parts]
@@ -146,14 +146,14 @@ def encode_data(context: RunContext, parts: Parts, model: TextModel, task: Task)
     return EncodedData(sets, report)
 
 
-def take_longest(labelled: Labelled, count: int) -> Examples:
+def take_longest(labelled: EncodedDataset, count: int) -> Examples:
     """The `count` longest examples, the longest first."""
     return labelled.examples.take(
         np.argsort(-labelled.full_lengths, kind="stable")[:count].tolist()
     )
 
 
-def begin(context: RunContext, parts: Parts, model: TextModel) -> None:
+def begin(context: RunContext, parts: Splits, model: TextModel) -> None:
     """Check that all workers agree and write the run's first files; raises UserError."""
     config = context.config
     hashes = [hash_texts(part.joined(), part.labels or ()) for part in parts]
@@ -184,13 +184,13 @@ def run_epochs(
     logger.info(describe_batch(context.strategy, *batch))
     logger.info("training: %s epochs, into %s", config.epochs, folder)
     keep_freed_memory()
-    throughput, board = Throughput(), Board(context.run.logs)
+    throughput, board = Throughput(), TensorBoardCallback(context.run.logs)
     steps = parse_steps(config.profile_steps) if config.profile_steps else (0, 0)
     profile = Profile(context.run.logs, *steps)
-    callbacks: list[Observer] = [throughput, ProgressLine(), board, profile]
+    callbacks: list[Callback] = [throughput, ProgressLine(), board, profile]
     lock = held_alone(folder / "checkpoints") if context.chief else nullcontext()
     try:
-        with lock, board, profile, telling_losses(context.strategy):
+        with lock, board, profile, report_lost_processes(context.strategy):
             history = fit(
                 *(context, model, task, data.sets[0], data.sets[1]),
                 callbacks if context.chief else (),
@@ -218,9 +218,9 @@ def finish(
     config, run = context.config, context.run
     strategy = tf.distribute.get_strategy() if context.cluster else context.strategy
     with strategy.scope():
-        best = checkpoint.load(run.model)
+        best = pretrained.load(run.model)
     task, dev = Evaluator(strategy, best, task, config.batch_size).tune(data.sets[1])
-    checkpoint.store_settings(run.model, task.head.settings)
+    pretrained.store_settings(run.model, task.head.settings)
     for choice in task.choices:
         logger.info("chosen on dev: %s", choice)
     test = None

@@ -15,10 +15,10 @@ from pathlib import Path
 
 from tfpipe.cli import print_metrics
 from tfpipe.config import TrainConfig, to_yaml
-from tfpipe.data.parts import Parts
+from tfpipe.data.splits import Splits
 from tfpipe.errors import UserError
 from tfpipe.io.atomic import write_text
-from tfpipe.processes import bound
+from tfpipe.subprocesses import bound
 from tfpipe.training.defaults import default_epochs
 from tuning.config import SearchConfig
 from tuning.oracles import oracle_of
@@ -44,7 +44,7 @@ class Speed:
 
 
 def tell_estimate(
-    config: SearchConfig, plan: Plan, parts: Parts, tell: Callable[[str], None]
+    config: SearchConfig, plan: Plan, parts: Splits, tell: Callable[[str], None]
 ) -> None:
     """Tell five configurations that the search might try, and the time that it might take.
 
@@ -96,7 +96,7 @@ def sample_trials(config: SearchConfig, plan: Plan) -> list[tuple[dict, int, int
     return found
 
 
-def measure(config: TrainConfig, parts: Parts, environment: dict[str, str]) -> Speed:
+def measure(config: TrainConfig, parts: Splits, environment: dict[str, str]) -> Speed:
     """Train for an epoch on a few batches of the data, in a process as a trial's."""
     chance = random.Random(config.seed)
     rows = min(len(parts.train), BATCHES * config.batch_size)
@@ -136,7 +136,7 @@ def measure(config: TrainConfig, parts: Parts, environment: dict[str, str]) -> S
     return Speed(trained, an_example, max(0.0, taken - trained * an_example))
 
 
-def _with_every_label(parts: Parts, chosen: list[int]) -> list[int]:
+def _with_every_label(parts: Splits, chosen: list[int]) -> list[int]:
     """The rows, and one more of each label that they lack."""
     labels = parts.train.labels or []
     first: dict[str, int] = {}

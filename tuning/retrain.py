@@ -12,9 +12,9 @@ from tfpipe.cli import say
 from tfpipe.config import TrainConfig, to_yaml
 from tfpipe.errors import Interrupted, UserError
 from tfpipe.io.atomic import write_text
-from tfpipe.processes import bound
-from tfpipe.run import Run
-from tfpipe.training.stop import StopRequest
+from tfpipe.run_folder import Run
+from tfpipe.subprocesses import bound
+from tfpipe.training.preemption import StopRequest
 from tuning.study import Study
 from tuning.texts import with_all_texts
 

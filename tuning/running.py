@@ -17,7 +17,7 @@ from tfpipe.errors import Interrupted, UserError
 from tfpipe.io.atomic import ASIDE, remove_files, write_text
 from tfpipe.io.locks import held_alone
 from tfpipe.training.environment import describe_environment
-from tfpipe.training.stop import StopRequest
+from tfpipe.training.preemption import StopRequest
 from tuning import chief
 from tuning.config import SearchConfig
 from tuning.oracles import oracle_of

@@ -17,7 +17,7 @@ from tuning import chief
 from tuning.config import OWN, SearchConfig, training_fields
 
 if TYPE_CHECKING:
-    from tfpipe.data.parts import Parts
+    from tfpipe.data.splits import Splits
     from tuning.space import Space
     from tuning.study import Plan, Study
 
@@ -57,11 +57,11 @@ def search(config: SearchConfig, given: Mapping[str, Any], command: Sequence[str
     return study
 
 
-def plan_study(config: SearchConfig, given: Mapping[str, Any]) -> tuple[Plan, Parts]:
+def plan_study(config: SearchConfig, given: Mapping[str, Any]) -> tuple[Plan, Splits]:
     """What is searched and on what data; raises UserError, with the data's mistakes, too."""
-    from tfpipe.data.encode import hash_texts
-    from tfpipe.data.parts import SAMPLE, read_parts
-    from tfpipe.data.read import Columns
+    from tfpipe.data.encoded import hash_texts
+    from tfpipe.data.read_examples import Columns
+    from tfpipe.data.splits import SAMPLE, read_splits
     from tfpipe.tasks import TASKS
     from tuning.space import read_space
     from tuning.study import Plan
@@ -100,7 +100,7 @@ def plan_study(config: SearchConfig, given: Mapping[str, Any]) -> tuple[Plan, Pa
     # ---- the data, so that its mistakes are told before the first trial
     columns = Columns(*(base.get(name) for name in ("text", "text_pair", "label")))
     train, dev = str(base.get("train") or SAMPLE), str(base.get("dev", "0.1"))
-    parts = read_parts(
+    parts = read_splits(
         train,
         dev,
         base.get("test"),

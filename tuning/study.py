@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tfpipe import run
+from tfpipe import run_folder
 from tfpipe.config import TrainConfig, to_yaml
 from tfpipe.errors import UserError
 from tfpipe.io.atomic import ASIDE, remove_files, write_text
@@ -19,7 +19,7 @@ from tuning.space import Space, differences
 # Settings of the search that a study keeps; all others may change from start to start.
 KEPT = ("algorithm", "objective", "seeds")
 # Fixed settings that may change as well: files are known by what is in them.
-FREE = (*run.FREE, "train", "dev", "test")
+FREE = (*run_folder.FREE, "train", "dev", "test")
 
 
 @dataclass(frozen=True)

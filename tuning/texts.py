@@ -6,10 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from tfpipe.config import TrainConfig
-from tfpipe.data.parts import SAMPLE, Parts, is_share, read_parts
-from tfpipe.data.read import Columns, Examples
+from tfpipe.data.read_examples import Columns, Examples
+from tfpipe.data.splits import SAMPLE, Splits, is_share, read_splits
 from tfpipe.io.atomic import write_text
-from tfpipe.run import as_json_lines
+from tfpipe.run_folder import as_json_lines
 from tfpipe.tasks import TASKS
 
 
@@ -34,7 +34,7 @@ def with_all_texts(config: TrainConfig, folder: Path) -> TrainConfig:
     return on_files(config, train, dev)
 
 
-def join(parts: Parts) -> Examples:
+def join(parts: Splits) -> Examples:
     """The examples of train, then those of dev."""
     train, dev = parts.train, parts.dev
     both = zip(
@@ -58,7 +58,7 @@ def on_files(config: TrainConfig, train: Path, dev: Path) -> TrainConfig:
     return replace(config, text=None, text_pair=None, label=None)
 
 
-def _read(config: TrainConfig) -> Parts:
+def _read(config: TrainConfig) -> Splits:
     columns = Columns(config.text, config.text_pair, config.label)
     rules = TASKS[config.task].task_class
-    return read_parts(str(config.train or SAMPLE), config.dev, None, columns, config.seed, rules)
+    return read_splits(str(config.train or SAMPLE), config.dev, None, columns, config.seed, rules)

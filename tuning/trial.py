@@ -18,9 +18,9 @@ from typing import Any
 
 from tfpipe.config import TrainConfig, to_yaml
 from tfpipe.io.atomic import write_text
-from tfpipe.processes import bound
-from tfpipe.run import Run
-from tfpipe.training.state import read_progress
+from tfpipe.run_folder import Run
+from tfpipe.subprocesses import bound
+from tfpipe.training.checkpointing import read_progress
 from tuning.outcome import COMPLETED, FAILED, STOPPED, Outcome
 from tuning.reason import last_lines, tell_reason
 from tuning.report.board import SUFFIX, write_trial

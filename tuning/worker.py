@@ -8,7 +8,7 @@ import time
 import grpc
 
 from tfpipe.errors import Interrupted, UserError
-from tfpipe.training.stop import StopRequest
+from tfpipe.training.preemption import StopRequest
 from tuning import chief
 from tuning.config import SearchConfig
 from tuning.oracles import oracle_of

@@ -16,11 +16,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", ".."))
 
 # Before TensorFlow: it sets up the environment of TensorFlow and transformers.
-from tfpipe.run import open_run  # isort: skip
+from tfpipe.run_folder import open_run  # isort: skip
 
 import tensorflow as tf
 
-from tfpipe.model import checkpoint
+from tfpipe.model import pretrained
 from tfpipe.tasks.task import task_of
 
 
@@ -30,7 +30,7 @@ class StockBert(tf.Module):
     def __init__(self, run: str, max_length: int):
         super().__init__()
         finished = open_run(run)
-        model = checkpoint.load(finished.model)
+        model = pretrained.load(finished.model)
         task = task_of(finished.config.task, model)
         self.tokenizer, self.weights = model.tokenizer, list(model.bert.weights)
 

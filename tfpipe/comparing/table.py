@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 
 from tfpipe.comparing.changes import Change, LabelChange, count_kinds
-from tfpipe.comparing.verdict import Comparison, in_words
+from tfpipe.comparing.result import Comparison, in_words
 from tfpipe.stats.bootstrap import Difference
 from tfpipe.text_display import shorten
 
@@ -87,5 +87,5 @@ def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
 
 
 def _width(text: str) -> int:
-    """Places on a terminal: Chinese characters take two."""
+    """Columns on a terminal: Chinese characters take two."""
     return sum(1 + (unicodedata.east_asian_width(character) in "WF") for character in text)

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfpipe.data.encode import Encoded
-from tfpipe.data.replicas import DealtBatches, local_replicas
+from tfpipe.data.encoded import Encoded
+from tfpipe.data.replicas import DistributedBatches, local_replicas
 
 # A pool of this many batches is sorted by length before it is cut: large enough that padding
 # nearly vanishes, small enough that an epoch's order stays random.
@@ -150,4 +150,4 @@ def read_batches(
     # sleeps for up to a minute.
     options.autotune.enabled = False
     batches = batches.with_options(options)
-    return batches if replicas == 1 else DealtBatches(strategy, batches)
+    return batches if replicas == 1 else DistributedBatches(strategy, batches)

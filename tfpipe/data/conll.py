@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tfpipe.data.examples import Columns, Examples
-from tfpipe.data.formats import Rows, split_ending, strip_blanks
-from tfpipe.data.lines import DataFile
 from tfpipe.data.schemes import Tag, find_breaks, find_entities, recognise_scheme, split_tag
 from tfpipe.data.spans import Span, format_spans
+from tfpipe.data.tabular import Rows, split_ending, strip_blanks
+from tfpipe.data.text_file import DataFile
 from tfpipe.errors import UserError
 
 DOCUMENT_START = "-DOCSTART-"

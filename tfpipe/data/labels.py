@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, Protocol
 
-from tfpipe.data.check import refuse_untrainable
-from tfpipe.data.formats import strip_blanks
-from tfpipe.data.read import Examples
+from tfpipe.data.quality import refuse_untrainable
+from tfpipe.data.read_examples import Examples
+from tfpipe.data.tabular import strip_blanks
 
 
 class LabelRules(Protocol):

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tfpipe.data.formats import INVISIBLE
+from tfpipe.data.tabular import INVISIBLE
 
 ROWS_SHOWN = 3
 PAIRS_SHOWN = 10

@@ -37,7 +37,7 @@ def needs_few_widths(strategy: tf.distribute.Strategy) -> bool:
     return isinstance(strategy, tf.distribute.TPUStrategy)
 
 
-class DealtBatches:
+class DistributedBatches:
     """Batches dealt out to the replicas of this process, as many at a time as there are.
 
     TensorFlow's own distributed data sets do the same, but fetch ahead through data sets whose

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from tfpipe.data.formats import strip_blanks
+from tfpipe.data.tabular import strip_blanks
 from tfpipe.errors import UserError
 
 

@@ -20,8 +20,8 @@ from typing import Any, TypeAlias
 import tensorflow as tf
 
 from tfpipe.data import unicode_tables
+from tfpipe.data.bert_inputs import SpecialIds, pack
 from tfpipe.data.normalizer import Normalizer, keep_first
-from tfpipe.data.packing import SpecialIds, pack
 from tfpipe.data.vocabulary import CLS, PAD, SEP, UNK, Rules, Vocabulary, read_folder, write_folder
 from tfpipe.data.wordpiece import WordPiece, rows_of
 from tfpipe.errors import UserError

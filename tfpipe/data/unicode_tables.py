@@ -29,12 +29,12 @@ ISOLATED = 1  # a word of its own: punctuation and, when asked for, Chinese char
 SPACE = 2  # ends a word, and is gone
 MARK = 3  # an accent that is stripped
 CLEANED = 4  # control and format characters: gone before anything else happens
-RARE = 5  # becomes several characters or can change places with a neighbour: see `Parts`
+RARE = 5  # becomes several characters or can change places with a neighbour: see `Splits`
 KIND_BITS = 3
 
 
 @dataclass(frozen=True)
-class Parts:
+class Splits:
     """The characters that code points decompose into, for the rare texts where that matters.
 
     slots: int32 [CODE_POINTS], row of `splits` for a code point; 0: it stands for itself.
@@ -55,7 +55,7 @@ class Tables:
     """`outcomes`: int32 [CODE_POINTS], (normalised - original code point) << KIND_BITS | kind."""
 
     outcomes: np.ndarray
-    parts: Parts
+    parts: Splits
 
 
 @functools.cache
@@ -102,7 +102,7 @@ def compose(lower_case: bool, strip_accents: bool, split_chinese: bool) -> Table
     slots = np.zeros_like(identity)
     slots[owners] = np.arange(len(owners))
     splits = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
-    parts = Parts(slots, splits, lowered[values], after[values], classes[values])
+    parts = Splits(slots, splits, lowered[values], after[values], classes[values])
 
     # When one part survives, the code point simply becomes that character.
     codes, kinds = lowered.copy(), after

@@ -9,16 +9,16 @@ from pathlib import Path
 
 from tfpipe.config import TrainConfig
 from tfpipe.config.fields import flag_of
-from tfpipe.data.check import long_words, report_data
-from tfpipe.data.parts import Parts, read_parts
-from tfpipe.data.read import Columns, Examples, read_examples
+from tfpipe.data.quality import long_words, report_data
+from tfpipe.data.read_examples import Columns, Examples, read_examples
+from tfpipe.data.splits import Splits, read_splits
 from tfpipe.data.tokenizer import Tokenizer
-from tfpipe.data.unknown import count_unknown
+from tfpipe.data.unknown_tokens import count_unknown
 from tfpipe.doctoring.findings import Command, Diagnosis, Finding, note, ok, problems_of
 from tfpipe.doctoring.task_of_labels import find_task, is_labelled
 from tfpipe.doctoring.vocabulary import describe_unknown, is_uncovered
 from tfpipe.errors import UserError
-from tfpipe.model.sources import find_folder
+from tfpipe.model.presets import find_folder
 from tfpipe.tasks import TASKS
 
 
@@ -38,7 +38,7 @@ def check_data(path: str, columns: Columns) -> Diagnosis:
     task, findings = find_task(file, examples)
     config = TrainConfig(task=task)
     try:
-        parts = read_parts(path, config.dev, None, columns, config.seed, TASKS[task].task_class)
+        parts = read_splits(path, config.dev, None, columns, config.seed, TASKS[task].task_class)
         findings += _describe_parts(parts, config)
     except UserError as error:
         return Diagnosis("data", path, [*findings, *problems_of(error, "training")])
@@ -53,7 +53,7 @@ def check_data(path: str, columns: Columns) -> Diagnosis:
     return Diagnosis("data", path, findings, commands)
 
 
-def _describe_parts(parts: Parts, config: TrainConfig) -> Iterator[Finding]:
+def _describe_parts(parts: Splits, config: TrainConfig) -> Iterator[Finding]:
     """What training says of them, and what their labels are; raises UserError as training does."""
     rules = TASKS[config.task].task_class
     task = rules.from_labels(parts.train.labels or [], config)

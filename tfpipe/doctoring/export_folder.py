@@ -22,7 +22,7 @@ from tfpipe.errors import UserError
 from tfpipe.exporting.info import read_info
 from tfpipe.exporting.warmup import REQUESTS_FILE, read_warm_up
 from tfpipe.locations import list_versions
-from tfpipe.processes import bound
+from tfpipe.subprocesses import bound
 from tfpipe.tasks import TASKS
 from tfpipe.text_display import list_few
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tfpipe.doctoring.findings import Finding, note, ok, problem
-from tfpipe.processes import bound
+from tfpipe.subprocesses import bound
 
 IMPORTS = Path(__file__).with_name("import_libraries.py")
 # The top package of a Keras, and how people call it.

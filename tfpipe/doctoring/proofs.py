@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from tfpipe.doctoring.findings import Finding, note, ok, problem
-from tfpipe.exporting.proof import PARITY_FILE
 from tfpipe.exporting.unsupported_ops import find_operations, find_unsupported
+from tfpipe.exporting.verify_export import PARITY_FILE
 
 
 def describe_operations(export: Path, found: Mapping[str, Any]) -> Iterator[Finding]:

@@ -21,9 +21,9 @@ from tfpipe.doctoring.findings import (
 from tfpipe.doctoring.vocabulary import describe_measured
 from tfpipe.errors import UserError
 from tfpipe.io.locks import LOCK_FILE, is_locked
-from tfpipe.run import Run
+from tfpipe.run_folder import Run
 from tfpipe.tasks import TASKS
-from tfpipe.training.state import list_checkpoints
+from tfpipe.training.checkpointing import list_checkpoints
 
 WEIGHTS = ("model.safetensors", "tf_model.h5")
 # What evaluate and export read; the others are for people.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from tfpipe.data.unknown import WARNED, UnknownTokens
+from tfpipe.data.unknown_tokens import WARNED, UnknownTokens
 from tfpipe.doctoring.findings import Finding, note, ok, problem
 
 ABOUT = "unknown_tokens"

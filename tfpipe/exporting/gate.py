@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from tfpipe.config import ExportConfig, Requirement, parse_requirements
-from tfpipe.data.parts import read_for, refuse_other_inputs
-from tfpipe.data.read import Columns, Examples
+from tfpipe.data.read_examples import Columns, Examples
+from tfpipe.data.splits import read_for, refuse_other_inputs
 from tfpipe.errors import UserError, did_you_mean, raise_all
-from tfpipe.exporting.proof import Proof
-from tfpipe.exporting.rival import find_rival, hold_a_duel
-from tfpipe.exporting.stranger import batches_of, join, open_as_stranger
-from tfpipe.run import Run
+from tfpipe.exporting.baseline import find_rival, hold_a_duel
+from tfpipe.exporting.clean_process import batches_of, join, open_as_stranger
+from tfpipe.exporting.verify_export import Proof
+from tfpipe.run_folder import Run
 from tfpipe.tasks.task import Task
 
 GATE_FILE = Path("assets.extra", "gate.json")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tfpipe.locations import SAVED_MODEL
 
 if TYPE_CHECKING:
-    from tfpipe.run import Run
+    from tfpipe.run_folder import Run
     from tfpipe.tasks.task import Task
 
 # What the signature answers, inside the SavedModel's folder.

@@ -10,12 +10,12 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfpipe.data.read import Examples
+from tfpipe.data.read_examples import Examples
 from tfpipe.errors import UserError
-from tfpipe.exporting.graph import Servable
-from tfpipe.exporting.probes import probe_batches
-from tfpipe.exporting.stranger import Answers, Columns, as_answers, batches_of, join
-from tfpipe.exporting.verify import NARROW, NARROW_EDGES, hold_against, hold_batches
+from tfpipe.exporting.answer_parity import NARROW, NARROW_EDGES, hold_against, hold_batches
+from tfpipe.exporting.clean_process import Answers, Columns, as_answers, batches_of, join
+from tfpipe.exporting.edge_batches import probe_batches
+from tfpipe.exporting.saved_model import ExportedModel
 from tfpipe.model.text_model import TextModel
 from tfpipe.tasks.task import Task
 from tfpipe.training.precision import computes_in_bfloat16
@@ -57,7 +57,7 @@ def choose_served(
     pairs = dev.text_pairs is not None
     batches, probes = batches_of(dev, task), probe_batches(task.inputs(pairs), max_length)
     servables = {
-        precision: Servable(model, task, max_length, pairs, {}, precision)
+        precision: ExportedModel(model, task, max_length, pairs, {}, precision)
         for precision in ("float32", "bfloat16")
     }
     answers = {p: _ask(servable, batches) for p, servable in servables.items()}
@@ -81,11 +81,11 @@ def choose_served(
     return Choice("bfloat16", f"{found}, beside float32 on this machine", measured)
 
 
-def _ask(servable: Servable, batches: Sequence[Columns]) -> list[Answers]:
+def _ask(servable: ExportedModel, batches: Sequence[Columns]) -> list[Answers]:
     return [as_answers(servable.serve(*_tensors(batch))) for batch in batches]
 
 
-def _time(servables: dict[str, Servable], batches: Sequence[Columns]) -> dict[str, float]:
+def _time(servables: dict[str, ExportedModel], batches: Sequence[Columns]) -> dict[str, float]:
     """Median seconds of a batch; the types take turns, so that a busy moment meets both."""
     chosen = [_tensors(batch) for batch in batches[:TIMED]]
     taken: dict[str, list[float]] = {precision: [] for precision in servables}

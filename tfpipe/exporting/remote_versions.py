@@ -22,7 +22,18 @@ from pathlib import Path
 import tensorflow as tf
 
 from tfpipe.errors import UserError
-from tfpipe.exporting.claims import (
+from tfpipe.exporting.local_versions import LocalVersions, PublishTarget, choose_old
+from tfpipe.exporting.object_store import (
+    answering,
+    copy,
+    list_files,
+    list_names,
+    move,
+    refuse_unknown,
+    remove_tree,
+    write,
+)
+from tfpipe.exporting.version_claims import (
     ATTEMPTS,
     claim_number,
     is_held,
@@ -32,17 +43,6 @@ from tfpipe.exporting.claims import (
     settle,
     stamp,
     write_claim,
-)
-from tfpipe.exporting.local_versions import LocalVersions, PublishTarget, choose_old
-from tfpipe.exporting.objects import (
-    answering,
-    copy,
-    list_files,
-    list_names,
-    move,
-    refuse_unknown,
-    remove_tree,
-    write,
 )
 from tfpipe.locations import SAVED_MODEL, locate
 

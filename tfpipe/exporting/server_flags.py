@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tfpipe.data.read import Examples
-from tfpipe.exporting.tuned import (
+from tfpipe.data.read_examples import Examples
+from tfpipe.exporting.serving_benchmark import (
     BUSY,
     LEAST_TEXTS,
     NOISE,

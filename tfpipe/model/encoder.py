@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfpipe.model.layout import KernelTransform, Stored, Weights, lay_out
+from tfpipe.model.fused_weights import FrozenWeights, KernelTransform, Weights, lay_out
 from tfpipe.model.operations import (
     drop,
     gelu,
@@ -18,7 +18,7 @@ from tfpipe.model.operations import (
     served_norm,
     served_product,
 )
-from tfpipe.model.places import Places
+from tfpipe.model.packing import PackedTokens
 
 Seeds = Callable[[], tf.Tensor]
 ACTIVATIONS = {
@@ -63,7 +63,7 @@ class Encoder:
         bert: Any,
         dtype: tf.DType = tf.float32,
         packed: bool = False,
-        stored: Stored | None = None,
+        stored: FrozenWeights | None = None,
         head: Any = None,
         transform: KernelTransform | None = None,
     ):
@@ -138,7 +138,7 @@ class Encoder:
         return lay_out(self._bert, self.dtype, self._head, self._transform)
 
     @property
-    def stored(self) -> Stored | None:
+    def stored(self) -> FrozenWeights | None:
         """The copies of the weights, where the graph reads no variables of the model."""
         return self._stored
 
@@ -148,8 +148,8 @@ class Encoder:
 
     def _run(
         self, batch: dict[str, Any], weights: Weights, dropout: Dropout, first_only: bool
-    ) -> tuple[Places, tf.Tensor]:
-        places = Places(batch["attention_mask"], self.packed)
+    ) -> tuple[PackedTokens, tf.Tensor]:
+        places = PackedTokens(batch["attention_mask"], self.packed)
         rows = self._embed(batch, weights, places, dropout)
         layers = [f"layer{number}" for number in range(self._config.num_hidden_layers)]
         for layer in layers:
@@ -167,7 +167,7 @@ class Encoder:
         return places, rows
 
     def _embed(
-        self, batch: dict[str, Any], weights: Weights, places: Places, dropout: Dropout
+        self, batch: dict[str, Any], weights: Weights, places: PackedTokens, dropout: Dropout
     ) -> tf.Tensor:
         ids = places.pack(tf.reshape(batch["input_ids"], [-1]))
         types = places.pack(tf.reshape(batch["token_type_ids"], [-1]))
@@ -185,7 +185,7 @@ class Encoder:
         layer: str,
         rows: tf.Tensor,
         weights: Weights,
-        places: Places,
+        places: PackedTokens,
         dropout: Dropout,
         first_only: bool,
     ) -> tf.Tensor:

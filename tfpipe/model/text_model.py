@@ -13,8 +13,8 @@ import tf_keras
 
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.model.encoder import Encoder, Seeds, UnsupportedBert
+from tfpipe.model.fused_weights import FrozenWeights, KernelTransform, lay_out
 from tfpipe.model.head import Head
-from tfpipe.model.layout import KernelTransform, Stored, lay_out
 
 # transformers' names of variables.
 LAYER = re.compile(r"/encoder/layer_\._(\d+)/")
@@ -143,7 +143,7 @@ class TextModel:
             UnsupportedBert: Only stock TFBert computes this configuration.
         """
         weights = lay_out(self.bert, dtype, self._dense, self.transform)
-        return Encoder(self.bert, dtype, packed=True, stored=Stored(weights, dtype))
+        return Encoder(self.bert, dtype, packed=True, stored=FrozenWeights(weights, dtype))
 
     def logits(
         self, batch: Mapping[str, Any], training: bool = False, seeds: Seeds | None = None

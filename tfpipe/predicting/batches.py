@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tfpipe.data.windows import Window
+from tfpipe.data.streaming import Window
 from tfpipe.tasks.output_schema import Answers
 
 # Batches of long texts are smaller: what attention needs grows with the square of the length.

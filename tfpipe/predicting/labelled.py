@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tfpipe.data.read import Examples
+from tfpipe.data.read_examples import Examples
 from tfpipe.errors import UserError
+from tfpipe.exporting.clean_process import batches_of, join, open_as_stranger
 from tfpipe.exporting.info import read_info
-from tfpipe.exporting.stranger import batches_of, join, open_as_stranger
 from tfpipe.locations import locate_model
-from tfpipe.run import Run, open_run
+from tfpipe.run_folder import Run, open_run
 from tfpipe.tasks import TASKS
 from tfpipe.tasks.evaluation import TaskEvaluation
 from tfpipe.tasks.task import Task

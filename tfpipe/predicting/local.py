@@ -12,24 +12,24 @@ import tensorflow as tf
 from tfpipe.errors import UserError
 from tfpipe.exporting.info import read_info
 from tfpipe.locations import SAVED_MODEL
-from tfpipe.predicting.answerer import LONGEST_INPUT, Answerer, spec_of
+from tfpipe.predicting.predictor import LONGEST_INPUT, Predictor, spec_of
 from tfpipe.tasks.output_schema import Answers, OutputSchema
 
 # While one batch is tokenised, the products of another fill the cores.
 PARALLEL = 2
 
 
-def open_run_model(folder: Path) -> Answerer:
+def open_run_model(folder: Path) -> Predictor:
     """The model of a finished run; raises UserError."""
     # transformers takes seconds to import, and an export is answered without it.
-    from tfpipe.model import checkpoint
-    from tfpipe.run import open_run
+    from tfpipe.model import pretrained
+    from tfpipe.run_folder import open_run
     from tfpipe.tasks import TASKS
     from tfpipe.tasks.task import task_of
 
     run = open_run(str(folder))
     max_length = run.config.max_length
-    model = replace(checkpoint.load(run.model), packed=True)
+    model = replace(pretrained.load(run.model), packed=True)
     task = task_of(run.config.task, model)
 
     def decode(*columns: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -44,7 +44,7 @@ def open_run_model(folder: Path) -> Answerer:
 
     spec = TASKS[run.config.task]
     files = (file for file in run.model.iterdir() if file.is_file())
-    return Answerer(
+    return Predictor(
         f"run {_hash_files(files)}, {max_length} tokens",
         inputs,
         spec,
@@ -55,7 +55,7 @@ def open_run_model(folder: Path) -> Answerer:
     )
 
 
-def open_export(folder: Path) -> Answerer:
+def open_export(folder: Path) -> Predictor:
     """A version of an export; raises UserError for one whose answers are no table's."""
     try:
         module = tf.saved_model.load(str(folder))
@@ -84,7 +84,7 @@ def open_export(folder: Path) -> Answerer:
 
     schema: OutputSchema = spec.schema.load()
     files = [folder / SAVED_MODEL, *(folder / "variables").glob("*")]
-    return Answerer(
+    return Predictor(
         f"export {_hash_files(files)}",
         schema.order(inputs),
         spec,

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 from matplotlib.figure import Figure
 
+from tfpipe.report.confusion_png import picture_names
 from tfpipe.report.fonts import font_families, width_in_ems
 from tfpipe.report.images import PAGE_COLOURS
-from tfpipe.report.plots import picture_names
 
 MOST_BARS = 60
 SIZE = 9

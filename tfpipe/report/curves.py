@@ -12,8 +12,8 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from tfpipe.report.fonts import font_families
+from tfpipe.report.i18n import Wording
 from tfpipe.report.images import PAGE_COLOURS as LINES
-from tfpipe.report.wording import Wording
 from tfpipe.tasks.sections import Abstention, Calibration, Scatter
 
 MOST_POINTS = 1500

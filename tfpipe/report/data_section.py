@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from tfpipe.data.check import LONGEST_INPUT
-from tfpipe.data.read import Examples
-from tfpipe.data.split import example_keys
+from tfpipe.data.dev_split import example_keys
+from tfpipe.data.quality import LONGEST_INPUT
+from tfpipe.data.read_examples import Examples
 from tfpipe.report.sections import Data, Lengths, Overlap, Part, Twin
 
 POINTS = (50, 90, 95, 99, 100)

@@ -8,7 +8,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from tfpipe.data.unknown import WARNED
+from tfpipe.data.unknown_tokens import WARNED
+from tfpipe.report.confusion_svg import draw_matrix
 from tfpipe.report.curves import (
     MOST_POINTS,
     abstention_figure,
@@ -16,12 +17,11 @@ from tfpipe.report.curves import (
     reliability_figure,
     scatter_figure,
 )
+from tfpipe.report.i18n import Wording
 from tfpipe.report.images import svg
-from tfpipe.report.matrix import draw_matrix
 from tfpipe.report.run_report import Report
 from tfpipe.report.summary import Summary, format_metric, summarise
 from tfpipe.report.templates import format_number, make_environment, write_html
-from tfpipe.report.wording import Wording
 from tfpipe.text_display import JOINERS
 
 # Texts of this length in every table, each character escaped, still leave the page under 2 MB.

@@ -9,10 +9,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from tfpipe.report.bars import Bar, bars_figure
+from tfpipe.report.confusion_png import confusion_figure
 from tfpipe.report.curves import reliability_figure, scatter_figure
-from tfpipe.report.plots import confusion_figure
+from tfpipe.report.i18n import Wording
 from tfpipe.report.slices import slices_by_length
-from tfpipe.report.wording import Wording
 from tfpipe.tasks.evaluation import TaskEvaluation
 
 ENGLISH = Wording("en")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tfpipe.data.near_labels import LabelNotes
-from tfpipe.data.unknown import UnknownTokens
+from tfpipe.data.unknown_tokens import UnknownTokens
 from tfpipe.stats.bootstrap import Interval
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tfpipe.data.formats import read_rows
-from tfpipe.data.read import Examples
+from tfpipe.data.read_examples import Examples
 from tfpipe.data.scripts import SCRIPTS, scripts_of
+from tfpipe.data.tabular import read_rows
 from tfpipe.errors import UserError
 from tfpipe.report.sections import SliceRow, Slices
 from tfpipe.stats.metric_intervals import interval_of_mean

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tfpipe.data.unknown import NOTED, WARNED, UnknownTokens
+from tfpipe.data.unknown_tokens import NOTED, WARNED, UnknownTokens
+from tfpipe.report.i18n import Wording
 from tfpipe.report.run_report import Report
 from tfpipe.report.sections import Data, Figures, SliceRow, Slices
 from tfpipe.report.templates import format_number
-from tfpipe.report.wording import Wording
 from tfpipe.stats.bootstrap import Interval
 from tfpipe.tasks.sections import Abstention, Calibration
 

@@ -80,7 +80,7 @@ def _after(text: str, place: int) -> int:
 def find_words(text: str, words: Sequence[str], kind: int) -> list[Mark]:
     """Where such words stand in the text, at most two places each and four in all.
 
-    Parts of longer words count only where the words stand nowhere alone, as in Chinese.
+    Splits of longer words count only where the words stand nowhere alone, as in Chinese.
     """
     marks: list[Mark] = []
     for wanted in dict.fromkeys(word for word in words if word.strip()):

@@ -1,4 +1,4 @@
-"""Labelled long texts as the inputs that a model reads of them."""
+"""EncodedDataset long texts as the inputs that a model reads of them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from tfpipe.data.encode import Chunk, Encoded, Labelled, flatten, hash_inputs, keep
-from tfpipe.data.read import Examples
+from tfpipe.data.encoded import Chunk, Encoded, EncodedDataset, flatten, hash_inputs, keep
+from tfpipe.data.read_examples import Examples
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.tasks.long_text import CUTS
 
@@ -30,7 +30,7 @@ class EncodedTexts(Encoded):
 
 
 @dataclass(frozen=True)
-class LabelledTexts(Labelled):
+class EncodedTextDataset(EncodedDataset):
     """N examples as W inputs, each with the targets of its text."""
 
     encoded: EncodedTexts
@@ -52,7 +52,7 @@ def label_texts(
     tokenizer: Tokenizer,
     max_length: int,
     long_text: str,
-) -> LabelledTexts:
+) -> EncodedTextDataset:
     """The inputs of single texts, read from the cache when the same texts were cut so before.
 
     targets: columns [N, ...], a row for each example; long_text: one of CUTS.
@@ -60,7 +60,7 @@ def label_texts(
     key = hash_inputs(examples, tokenizer, max_length, long_text)
     encoded = keep(key, EncodedTexts, lambda: _cut(examples, tokenizer, max_length, long_text))
     owned = {name: column[encoded.owner] for name, column in targets.items()}
-    return LabelledTexts(examples, encoded, owned)
+    return EncodedTextDataset(examples, encoded, owned)
 
 
 def _cut(examples: Examples, tokenizer: Tokenizer, max_length: int, long_text: str) -> EncodedTexts:

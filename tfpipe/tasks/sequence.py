@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 import tensorflow as tf
 
-from tfpipe.data.encode import Labelled, encode
-from tfpipe.data.read import Examples
+from tfpipe.data.encoded import EncodedDataset, encode
+from tfpipe.data.read_examples import Examples
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.errors import UserError
-from tfpipe.tasks.labelled_texts import LabelledTexts, label_texts
+from tfpipe.tasks.labelled_texts import EncodedTextDataset, label_texts
 from tfpipe.tasks.long_text import CUTS, forward_in_groups, mean_by_owner
 from tfpipe.tasks.task import Forward, LabelSummary, Tensors
 
@@ -56,7 +56,7 @@ class SequenceTask(abc.ABC):
         """None: labels are names that are counted."""
         return None
 
-    def notes(self, labelled: Labelled) -> Sequence[str]:
+    def notes(self, labelled: EncodedDataset) -> Sequence[str]:
         """Nothing beyond the data report."""
         return ()
 
@@ -71,12 +71,12 @@ class SequenceTask(abc.ABC):
         self.gold(examples)
         self._refuse_pairs(examples)
 
-    def label(self, examples: Examples, tokenizer: Tokenizer, max_length: int) -> Labelled:
+    def label(self, examples: Examples, tokenizer: Tokenizer, max_length: int) -> EncodedDataset:
         """The examples as the model reads them, with their targets; raises UserError like
         `refuse_unknown`."""
         targets = {self.target: self.gold(examples)}
         if self.long_text == "head":
-            return Labelled(examples, encode(examples, tokenizer, max_length), targets)
+            return EncodedDataset(examples, encode(examples, tokenizer, max_length), targets)
         self._refuse_pairs(examples)
         return label_texts(examples, targets, tokenizer, max_length, self.long_text)
 
@@ -90,16 +90,16 @@ class SequenceTask(abc.ABC):
                 "leave out --long-text, or give a file of single texts",
             )
 
-    def pooled(self, labelled: Labelled, logits: np.ndarray) -> np.ndarray:
+    def pooled(self, labelled: EncodedDataset, logits: np.ndarray) -> np.ndarray:
         """float32 [N, K]: the logits of each example, of those of each input."""
-        if not isinstance(labelled, LabelledTexts):
+        if not isinstance(labelled, EncodedTextDataset):
             return logits
         return mean_by_owner(tf.constant(logits), tf.constant(labelled.example_of)).numpy()
 
-    def example_targets(self, labelled: Labelled) -> Mapping[str, np.ndarray]:
+    def example_targets(self, labelled: EncodedDataset) -> Mapping[str, np.ndarray]:
         """The target columns with a row for each example, [N, ...], not for each input."""
         targets = labelled.targets
-        if not isinstance(labelled, LabelledTexts):
+        if not isinstance(labelled, EncodedTextDataset):
             return targets
         first = np.unique(labelled.example_of, return_index=True)[1]
         return {name: column[first] for name, column in targets.items()}

@@ -9,8 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfpipe.config import TrainConfig
-from tfpipe.data.encode import Labelled
-from tfpipe.data.read import Examples
+from tfpipe.data.encoded import EncodedDataset
+from tfpipe.data.read_examples import Examples
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.model.head import Head
 from tfpipe.model.text_model import TextModel
@@ -101,7 +101,7 @@ class Task(Protocol):
     def refuse_unknown(self, examples: Examples) -> None:
         """Raise UserError for labels that checked examples have and the task does not."""
 
-    def label(self, examples: Examples, tokenizer: Tokenizer, max_length: int) -> Labelled:
+    def label(self, examples: Examples, tokenizer: Tokenizer, max_length: int) -> EncodedDataset:
         """What the model reads and what it should say; raises UserError for an unknown label."""
 
     def loss(self, logits: tf.Tensor, batch: Batch) -> tf.Tensor:
@@ -116,17 +116,17 @@ class Task(Protocol):
     def balanced_weights(self, targets: Mapping[str, np.ndarray]) -> np.ndarray:
         """float32 [N]: the weight of each example where rare labels are to count as much."""
 
-    def tuned_on(self, labelled: Labelled, logits: np.ndarray) -> Task:
+    def tuned_on(self, labelled: EncodedDataset, logits: np.ndarray) -> Task:
         """The task with what is chosen on dev, not learnt: thresholds, a temperature."""
 
     @property
     def choices(self) -> Sequence[str]:
         """What was chosen on dev, as sentences."""
 
-    def notes(self, labelled: Labelled) -> Sequence[str]:
+    def notes(self, labelled: EncodedDataset) -> Sequence[str]:
         """What the owner of the training data should know of it, as sentences."""
 
-    def evaluate(self, labelled: Labelled, logits: np.ndarray) -> TaskEvaluation:
+    def evaluate(self, labelled: EncodedDataset, logits: np.ndarray) -> TaskEvaluation:
         """What the head's output for all inputs, float32 [N, ...], says about the examples."""
 
     # ---- served

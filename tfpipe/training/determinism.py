@@ -5,8 +5,8 @@ from __future__ import annotations
 import tensorflow as tf
 from tensorflow.python.framework import config as framework
 
-from tfpipe.training.state import State
-from tfpipe.training.steps import Steps
+from tfpipe.training.checkpointing import State
+from tfpipe.training.step_runner import Steps
 
 
 def price_determinism(steps: Steps, state: State) -> str:

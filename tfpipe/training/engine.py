@@ -7,22 +7,22 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tfpipe.data.encode import Labelled
+from tfpipe.data.encoded import EncodedDataset
 from tfpipe.model.text_model import TextModel
 from tfpipe.tasks.task import Task, TaskEvaluation
+from tfpipe.training.checkpointing import State
+from tfpipe.training.collectives import checkpoint_options
+from tfpipe.training.divergence import DivergenceGuard, ScaledSchedule
+from tfpipe.training.dropout_seeds import seed_dropout
+from tfpipe.training.ema import ExponentialMovingAverage
 from tfpipe.training.evaluator import Evaluator
 from tfpipe.training.objective import make_loss
 from tfpipe.training.optimizer import make_optimizer
 from tfpipe.training.precision import LossScale
-from tfpipe.training.randomness import seed_dropout
-from tfpipe.training.rescue import EasedRate, Rescue
 from tfpipe.training.run_context import RunContext
 from tfpipe.training.schedules import make_schedule
-from tfpipe.training.state import State
-from tfpipe.training.step import TrainStep
-from tfpipe.training.steps import Steps
-from tfpipe.training.together import checkpoint_options
-from tfpipe.training.weights import AveragedWeights
+from tfpipe.training.step_runner import Steps
+from tfpipe.training.train_step import TrainStep
 
 logger = logging.getLogger(__name__)
 
@@ -33,10 +33,10 @@ class Engine:
 
     steps: Steps
     state: State
-    rescue: Rescue
-    rate: EasedRate
+    rescue: DivergenceGuard
+    rate: ScaledSchedule
     evaluator: Evaluator
-    average: AveragedWeights | None
+    average: ExponentialMovingAverage | None
 
     def restore(self) -> None:
         """Go on from the newest checkpoint; from the first step where none was written yet."""
@@ -47,7 +47,7 @@ class Engine:
         self.rate.ease(progress.rate_factor)
         logger.info("resuming: %d of %d steps are done", progress.step, self.steps.total)
 
-    def look_at(self, dev: Labelled) -> TaskEvaluation:
+    def look_at(self, dev: EncodedDataset) -> TaskEvaluation:
         """What the weights that would be saved say about dev."""
         with self.evaluated_weights():
             # As it would be at the end: a figure at untuned thresholds is none to choose by.
@@ -58,19 +58,21 @@ class Engine:
         return self.average.in_place() if self.average else nullcontext()
 
 
-def make_engine(context: RunContext, model: TextModel, task: Task, train: Labelled) -> Engine:
+def make_engine(context: RunContext, model: TextModel, task: Task, train: EncodedDataset) -> Engine:
     """The engine of a run, at its first step. Parameters are those of `fit`."""
     config, strategy, folder = context.config, context.strategy, context.run.folder
     assert config.epochs is not None
     total = -(-len(train.encoded) // config.batch_size) * config.epochs
     weights = task.balanced_weights(train.targets) if config.class_weights == "balanced" else None
     with strategy.scope():
-        rate = EasedRate(make_schedule(config, total))
+        rate = ScaledSchedule(make_schedule(config, total))
         optimizer = make_optimizer(
             rate, config.weight_decay, model, config.layer_decay, config.head_rate
         )
         loss_scale = LossScale() if config.precision == "float16" else None
-        average = AveragedWeights(model.trainable_variables, config.ema) if config.ema else None
+        average = (
+            ExponentialMovingAverage(model.trainable_variables, config.ema) if config.ema else None
+        )
     training_model = replace(model, precision=config.precision)
     seeds = seed_dropout(training_model, config.seed, optimizer.iterations)
     saved: dict[str, Any] = {"model": model.trackable, "optimizer": optimizer}
@@ -96,7 +98,7 @@ def make_engine(context: RunContext, model: TextModel, task: Task, train: Labell
     return Engine(
         steps=Steps(config, train, weights, step, rate, state.progress),
         state=state,
-        rescue=Rescue(state, rate, folder, context.chief, scaled=loss_scale is not None),
+        rescue=DivergenceGuard(state, rate, folder, context.chief, scaled=loss_scale is not None),
         rate=rate,
         evaluator=Evaluator(strategy, model, task, config.batch_size),
         average=average,

@@ -8,11 +8,11 @@ import numpy as np
 import tensorflow as tf
 
 from tfpipe.data.batches import plan_reading, read_batches
-from tfpipe.data.encode import Encoded, Labelled
+from tfpipe.data.encoded import Encoded, EncodedDataset
 from tfpipe.data.replicas import compile_for, local_replicas, needs_few_widths
 from tfpipe.model.text_model import TextModel
 from tfpipe.tasks.task import Task, TaskEvaluation
-from tfpipe.training.together import run_batches, sum_over_workers
+from tfpipe.training.collectives import run_batches, sum_over_workers
 
 
 class Evaluator:
@@ -67,11 +67,11 @@ class Evaluator:
                     logits[rows[rows >= 0]] = found_rows
         return sum_over_workers(strategy, logits)
 
-    def evaluate(self, labelled: Labelled) -> TaskEvaluation:
+    def evaluate(self, labelled: EncodedDataset) -> TaskEvaluation:
         """What the model says about labelled examples."""
         return self._task.evaluate(labelled, self.logits(labelled.encoded))
 
-    def tune(self, labelled: Labelled) -> tuple[Task, TaskEvaluation]:
+    def tune(self, labelled: EncodedDataset) -> tuple[Task, TaskEvaluation]:
         """The task with what is to be chosen on labelled examples, and what it then says."""
         logits = self.logits(labelled.encoded)
         task = self._task.tuned_on(labelled, logits)

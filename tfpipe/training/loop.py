@@ -8,19 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from tfpipe.config import TrainConfig, is_better_epoch
-from tfpipe.data.encode import Labelled
+from tfpipe.data.encoded import EncodedDataset
 from tfpipe.io.atomic import clear_leftovers, folder_aside
-from tfpipe.model import checkpoint
+from tfpipe.model import pretrained
 from tfpipe.model.text_model import TextModel
 from tfpipe.tasks import TASKS
 from tfpipe.tasks.evaluation import TaskEvaluation
 from tfpipe.tasks.task import Task
+from tfpipe.training.callbacks import Callback
+from tfpipe.training.collectives import check_agreement, largest_over_workers, settle
 from tfpipe.training.determinism import price_determinism
 from tfpipe.training.engine import Engine, make_engine
-from tfpipe.training.observer import Observer
+from tfpipe.training.preemption import Stopped, StopRequest
 from tfpipe.training.run_context import RunContext
-from tfpipe.training.stop import Stopped, StopRequest
-from tfpipe.training.together import check_agreement, largest_over_workers, settle
 
 logger = logging.getLogger(__name__)
 
@@ -29,9 +29,9 @@ def fit(
     context: RunContext,
     model: TextModel,
     task: Task,
-    train: Labelled,
-    dev: Labelled,
-    observers: Sequence[Observer] = (),
+    train: EncodedDataset,
+    dev: EncodedDataset,
+    observers: Sequence[Callback] = (),
 ) -> list[dict[str, Any]]:
     """Train and leave the best epoch's weights in the run's folder; returns one record an epoch.
 
@@ -125,4 +125,4 @@ def make_record(
 def save_model(engine: Engine, model: TextModel, place: Path) -> None:
     """Write the model folder, whole, in the place of the one before."""
     with folder_aside(place) as aside, engine.evaluated_weights():
-        checkpoint.save(model, aside)
+        pretrained.save(model, aside)

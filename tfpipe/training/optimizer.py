@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tfpipe.model.text_model import TextModel
-from tfpipe.training.adam import LayerwiseAdam
+from tfpipe.training.adamw import LayerwiseAdamW
 from tfpipe.training.schedules import Schedule
 
 NO_DECAY = ["bias", "LayerNorm"]
@@ -41,7 +41,7 @@ def make_optimizer(
     model: TextModel,
     layer_decay: float = 1.0,
     head_rate: float | None = None,
-) -> LayerwiseAdam:
+) -> LayerwiseAdamW:
     """AdamW (Loshchilov and Hutter 2019), no decay on biases and layer norms, BERT's own epsilon.
 
     head_rate: peak rate of pooler and head, None for that of the schedule. transformers' class
@@ -49,7 +49,7 @@ def make_optimizer(
     BERT's word embedding.
     """
     head_factor = 1.0 if head_rate is None else head_rate / schedule.peak
-    optimizer = LayerwiseAdam(
+    optimizer = LayerwiseAdamW(
         rate_factors(model, layer_decay, head_factor),
         learning_rate=schedule,
         weight_decay_rate=weight_decay,

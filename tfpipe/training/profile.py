@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from tfpipe.errors import UserError
 from tfpipe.tasks.task import TaskEvaluation
-from tfpipe.training.observer import Step
+from tfpipe.training.callbacks import Step
 
 logger = logging.getLogger(__name__)
 

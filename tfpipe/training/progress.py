@@ -9,7 +9,7 @@ from typing import Any, TextIO
 
 from tfpipe.tasks.task import TaskEvaluation
 from tfpipe.text_display import format_duration
-from tfpipe.training.observer import Step
+from tfpipe.training.callbacks import Step
 
 logger = logging.getLogger(__name__)
 PLAIN_LINES = 20  # of progress in a run whose output is no terminal

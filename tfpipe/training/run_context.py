@@ -11,8 +11,8 @@ import tensorflow as tf
 import tf_keras
 
 from tfpipe.config import TrainConfig
-from tfpipe.data.parts import SAMPLE
-from tfpipe.run import Run, find_run, resumed_config
+from tfpipe.data.splits import SAMPLE
+from tfpipe.run_folder import Run, find_run, resumed_config
 from tfpipe.training.cluster import Cluster
 from tfpipe.training.strategy import find_cluster, make_strategy, serve
 

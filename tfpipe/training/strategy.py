@@ -14,7 +14,7 @@ from tfpipe.config import TrainConfig
 from tfpipe.data.replicas import workers_of
 from tfpipe.errors import UserError
 from tfpipe.training.cluster import Cluster, answers, claim_port, meet, read_cluster
-from tfpipe.training.stop import StopRequest
+from tfpipe.training.preemption import StopRequest
 
 logger = logging.getLogger(__name__)
 

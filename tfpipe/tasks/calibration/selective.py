@@ -36,7 +36,7 @@ def abstain(label: tf.Tensor, score: tf.Tensor, threshold: float) -> tf.Tensor:
 
 
 @dataclass(frozen=True)
-class Wish:
+class AbstentionTarget:
     """What a threshold is to be chosen for.
 
     outside: the label of texts that no other label fits; risk: else, the share of answers that may
@@ -47,7 +47,7 @@ class Wish:
     risk: float = DEFAULT_RISK
 
 
-def read_wish(text: str | None, label_names: Sequence[str]) -> Wish | None:
+def read_abstention_target(text: str | None, label_names: Sequence[str]) -> AbstentionTarget | None:
     """What `--abstain` asks for: None, `auto`, a label, or a share of wrong answers.
 
     auto is the label that is called as such labels often are, and a risk of 5 % without one.
@@ -62,9 +62,9 @@ def read_wish(text: str | None, label_names: Sequence[str]) -> Wish | None:
             "rename the label, or leave out --abstain",
         )
     if text in label_names:
-        return Wish(text)
+        return AbstentionTarget(text)
     if text == "auto":
-        return Wish(next((n for n in label_names if n.lower() in OUTSIDE_NAMES), None))
+        return AbstentionTarget(next((n for n in label_names if n.lower() in OUTSIDE_NAMES), None))
     try:
         risk = float(text)
     except ValueError:
@@ -80,10 +80,10 @@ def read_wish(text: str | None, label_names: Sequence[str]) -> Wish | None:
             text,
             "give a number between 0 and 1, such as 0.05",
         )
-    return Wish(None, risk)
+    return AbstentionTarget(None, risk)
 
 
-def choose_threshold(answered: Answered, wish: Wish) -> float:
+def choose_threshold(answered: Answered, wish: AbstentionTarget) -> float:
     """The threshold that dev texts say is best; raises UserError where they do not warrant one.
 
     It keeps clear of their scores, so that no rounding decides what is served.

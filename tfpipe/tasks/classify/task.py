@@ -11,12 +11,18 @@ import numpy as np
 import tensorflow as tf
 
 from tfpipe.config import TrainConfig
-from tfpipe.data.encode import Labelled
+from tfpipe.data.encoded import EncodedDataset
 from tfpipe.data.labels import OneLabel
-from tfpipe.data.read import Examples
+from tfpipe.data.read_examples import Examples
 from tfpipe.errors import UserError
 from tfpipe.model.head import Head
-from tfpipe.tasks.calibration.selective import ABSTAIN, Wish, abstain, choose_threshold, read_wish
+from tfpipe.tasks.calibration.selective import (
+    ABSTAIN,
+    AbstentionTarget,
+    abstain,
+    choose_threshold,
+    read_abstention_target,
+)
 from tfpipe.tasks.calibration.temperature import fit_temperature
 from tfpipe.tasks.classify.evaluation import ClassificationEvaluation
 from tfpipe.tasks.losses import LossSettings, cross_entropy, focal, symmetric_divergence
@@ -40,7 +46,7 @@ class Classify(OneLabel, SequenceTask):
     temperature: float = 1.0
     abstain_below: float | None = None
     out_of_scope: str | None = None
-    wish: Wish | None = None
+    wish: AbstentionTarget | None = None
     refusal: str | None = None
 
     name: ClassVar[str] = "classify"
@@ -53,7 +59,7 @@ class Classify(OneLabel, SequenceTask):
         names = sorted(set(labels))
         if config is None:
             return cls(names)
-        wish = read_wish(config.abstain, names)
+        wish = read_abstention_target(config.abstain, names)
         outside = wish.outside if wish else None
         return cls(names, config.long_text, out_of_scope=outside, wish=wish)
 
@@ -114,7 +120,7 @@ class Classify(OneLabel, SequenceTask):
             told.append(f"no answer is held back: {self.refusal}")
         return told
 
-    def tuned_on(self, labelled: Labelled, logits: np.ndarray) -> Classify:
+    def tuned_on(self, labelled: EncodedDataset, logits: np.ndarray) -> Classify:
         """With the temperature, and where it is wished for the threshold, that suit these best."""
         logits, gold = self.pooled(labelled, logits), self.example_targets(labelled)["label"]
         fitted = dataclasses.replace(self, temperature=fit_temperature(logits, gold).value)
@@ -142,7 +148,7 @@ class Classify(OneLabel, SequenceTask):
             label = abstain(label, score, self.abstain_below)
         return {"label": label, "score": score, "scores": scores}
 
-    def evaluate(self, labelled: Labelled, logits: np.ndarray) -> ClassificationEvaluation:
+    def evaluate(self, labelled: EncodedDataset, logits: np.ndarray) -> ClassificationEvaluation:
         """What logits float32 say about labelled examples."""
         gold = self.example_targets(labelled)["label"]
         return self._evaluation(labelled.examples, gold, self.pooled(labelled, logits))

@@ -12,9 +12,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfpipe.config import TrainConfig
-from tfpipe.data.encode import Labelled
-from tfpipe.data.formats import strip_blanks
-from tfpipe.data.read import Examples, show_few
+from tfpipe.data.encoded import EncodedDataset
+from tfpipe.data.read_examples import Examples, show_few
+from tfpipe.data.tabular import strip_blanks
 from tfpipe.errors import UserError, raise_all
 from tfpipe.model.head import Head
 from tfpipe.tasks.calibration.thresholds import keep_clear, tune_thresholds
@@ -158,7 +158,7 @@ class Multilabel(SequenceTask):
         low, high = min(self.thresholds), max(self.thresholds)
         return [f"labels are active from scores of {low:.3f} to {high:.3f} on, by label"]
 
-    def tuned_on(self, labelled: Labelled, logits: np.ndarray) -> Multilabel:
+    def tuned_on(self, labelled: EncodedDataset, logits: np.ndarray) -> Multilabel:
         """The task with the thresholds that are best on these."""
         if not np.isfinite(logits).all():
             return self
@@ -171,7 +171,7 @@ class Multilabel(SequenceTask):
         scores = tf.sigmoid(tf.cast(logits, tf.float32))
         return {"scores": scores, "active": scores >= tf.constant(self._thresholds)}
 
-    def evaluate(self, labelled: Labelled, logits: np.ndarray) -> MultilabelEvaluation:
+    def evaluate(self, labelled: EncodedDataset, logits: np.ndarray) -> MultilabelEvaluation:
         """What logits float32 say about labelled examples."""
         targets, pooled = self.example_targets(labelled), tf.constant(self.pooled(labelled, logits))
         found = self.decode(pooled)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from tfpipe.data.encode import Encoded, Labelled
-from tfpipe.data.read import Examples
+from tfpipe.data.encoded import Encoded, EncodedDataset
+from tfpipe.data.read_examples import Examples
 from tfpipe.data.squad import Answer
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.tasks.qa.context_windows import ContextTokens, window_contexts
@@ -18,7 +18,7 @@ CHUNK = 256
 
 
 @dataclass(frozen=True)
-class LabelledWindows(Labelled):
+class EncodedQADataset(EncodedDataset):
     """N questions as W windows, T tokens end to end.
 
     encoded: of the W windows; targets: `answer` int32 [W, 2], the answer's first and last token,
@@ -68,7 +68,7 @@ def label_windows(
     tokenizer: Tokenizer,
     max_length: int,
     stride: int | None,
-) -> LabelledWindows:
+) -> EncodedQADataset:
     """The windows of the examples; a question with several answers is taught the first."""
     assert examples.text_pairs is not None
     parts: dict[str, list[np.ndarray]] = {}
@@ -99,7 +99,7 @@ def label_windows(
     begins = np.array([answer.start for answer in firsts])[whole["owner"]]
     limits = np.array([answer.start + len(answer.text) for answer in firsts])[whole["owner"]]
     targets = _find_targets(splits, whole["starts"], whole["ends"], numbers, begins, limits)
-    return LabelledWindows(examples, encoded, targets, **whole)
+    return EncodedQADataset(examples, encoded, targets, **whole)
 
 
 def _find_targets(
@@ -110,7 +110,7 @@ def _find_targets(
     begins: np.ndarray,
     limits: np.ndarray,
 ) -> dict[str, np.ndarray]:
-    """The targets of LabelledWindows.
+    """The targets of EncodedQADataset.
 
     begins, limits: int [W], the code points of each window's answer, -1 for none.
     An answer that begins or ends inside a token takes the whole token.

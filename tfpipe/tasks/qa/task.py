@@ -11,10 +11,10 @@ import numpy as np
 import tensorflow as tf
 
 from tfpipe.config import TrainConfig
-from tfpipe.data.encode import Labelled
-from tfpipe.data.formats import strip_blanks
-from tfpipe.data.read import Examples
+from tfpipe.data.encoded import EncodedDataset
+from tfpipe.data.read_examples import Examples
 from tfpipe.data.squad import NO_ANSWER, Answer, find_misplaced, load_answers
+from tfpipe.data.tabular import strip_blanks
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.errors import UserError, raise_all
 from tfpipe.model.head import Head
@@ -23,7 +23,7 @@ from tfpipe.tasks.losses import LossSettings, cross_entropy, focal, symmetric_di
 from tfpipe.tasks.qa.best_spans import NEVER, BestSpans, find_best_spans, mask_logits
 from tfpipe.tasks.qa.context_windows import ContextTokens, window_contexts
 from tfpipe.tasks.qa.evaluation import QAEvaluation
-from tfpipe.tasks.qa.labelled_windows import LabelledWindows, label_windows
+from tfpipe.tasks.qa.labelled_windows import EncodedQADataset, label_windows
 from tfpipe.tasks.qa.squad_metrics import find_threshold
 from tfpipe.tasks.task import Batch, Forward, LabelSummary, Outputs, Tensors
 
@@ -145,13 +145,13 @@ class QA:
     def refuse_unknown(self, examples: Examples) -> None:
         """Nothing: a model can be asked for any answer."""
 
-    def label(self, examples: Examples, tokenizer: Tokenizer, max_length: int) -> LabelledWindows:
+    def label(self, examples: Examples, tokenizer: Tokenizer, max_length: int) -> EncodedQADataset:
         """The examples' windows; raises UserError for labels that are no answers."""
         return label_windows(examples, read_answers(examples), tokenizer, max_length, self.stride)
 
-    def notes(self, labelled: Labelled) -> Sequence[str]:
+    def notes(self, labelled: EncodedDataset) -> Sequence[str]:
         """Answers that no window holds, which cannot be learnt."""
-        assert isinstance(labelled, LabelledWindows)
+        assert isinstance(labelled, EncodedQADataset)
         held = (
             np.bincount(
                 labelled.owner, labelled.targets["answer"][:, 0] > 0, len(labelled.examples)
@@ -166,7 +166,7 @@ class QA:
     def loss(self, logits: tf.Tensor, batch: Batch) -> tf.Tensor:
         """float32 [W]: the mean of the cross-entropies of the answer's first and last token.
 
-        logits: [W, L, 2]; batch: the targets of LabelledWindows. [CLS] is right where the answer
+        logits: [W, L, 2]; batch: the targets of EncodedQADataset. [CLS] is right where the answer
         is not in the window; the question's tokens and padding cannot be an answer.
         """
         return tf.reduce_mean(cross_entropy(*_columns(logits, batch)), axis=1)
@@ -204,7 +204,7 @@ class QA:
         told = f"no answer is given where it is worth {self.threshold:.3f} nats more than the best"
         return [told]
 
-    def tuned_on(self, labelled: Labelled, logits: np.ndarray) -> QA:
+    def tuned_on(self, labelled: EncodedDataset, logits: np.ndarray) -> QA:
         """With the threshold that gives the best F1; as it is where every question is answered."""
         if not self.may_be_silent:
             return self
@@ -215,7 +215,7 @@ class QA:
         threshold = find_threshold(margins, evaluation.f1, answerable)
         return dataclasses.replace(self, threshold=threshold)
 
-    def evaluate(self, labelled: Labelled, logits: np.ndarray) -> QAEvaluation:
+    def evaluate(self, labelled: EncodedDataset, logits: np.ndarray) -> QAEvaluation:
         """What logits float32 [W, L, 2] say; the loss is the mean over windows."""
         outputs, _ = self._answer_all(labelled, logits)
         losses = [
@@ -229,10 +229,10 @@ class QA:
         return dataclasses.replace(self.judge(labelled.examples, outputs), loss=loss)
 
     def _answer_all(
-        self, labelled: Labelled, logits: np.ndarray
+        self, labelled: EncodedDataset, logits: np.ndarray
     ) -> tuple[dict[str, np.ndarray], np.ndarray]:
         """What is served to all questions, and float [N]: no answer's worth beyond the best's."""
-        assert isinstance(labelled, LabelledWindows)
+        assert isinstance(labelled, EncodedQADataset)
         contexts = labelled.examples.text_pairs or []
         parts: list[Tensors] = []
         for first in range(0, len(contexts), CHUNK):

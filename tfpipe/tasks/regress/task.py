@@ -12,9 +12,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfpipe.config import TrainConfig
-from tfpipe.data.encode import Labelled
-from tfpipe.data.formats import strip_blanks
-from tfpipe.data.read import Examples, show_few
+from tfpipe.data.encoded import EncodedDataset
+from tfpipe.data.read_examples import Examples, show_few
+from tfpipe.data.tabular import strip_blanks
 from tfpipe.errors import UserError
 from tfpipe.model.head import Head
 from tfpipe.tasks.losses import LossSettings
@@ -123,7 +123,7 @@ class Regress(SequenceTask):
         """Refused by the configuration: numbers are no classes."""
         raise ValueError("numbers have no balanced weights")
 
-    def tuned_on(self, labelled: Labelled, logits: np.ndarray) -> Regress:
+    def tuned_on(self, labelled: EncodedDataset, logits: np.ndarray) -> Regress:
         """The task itself: nothing is chosen on dev."""
         return self
 
@@ -131,7 +131,7 @@ class Regress(SequenceTask):
         """value float32 [B], in the file's unit, of logits [B, 1]."""
         return {"value": tf.cast(logits, tf.float32)[:, 0] * self.deviation + self.mean}
 
-    def evaluate(self, labelled: Labelled, logits: np.ndarray) -> RegressEvaluation:
+    def evaluate(self, labelled: EncodedDataset, logits: np.ndarray) -> RegressEvaluation:
         """What logits float32 say about labelled examples."""
         targets, pooled = self.example_targets(labelled), tf.constant(self.pooled(labelled, logits))
         value = self.decode(pooled)["value"].numpy()

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from tfpipe.data.encode import Labelled, encode
-from tfpipe.data.read import Examples
+from tfpipe.data.encoded import EncodedDataset, encode
+from tfpipe.data.read_examples import Examples
 from tfpipe.data.spans import Span
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.tasks.tag.words import Words, cover_spans, find_words
@@ -20,7 +20,7 @@ NO_WORD = -100
 
 
 @dataclass(frozen=True)
-class LabelledWords(Labelled):
+class EncodedTagDataset(EncodedDataset):
     """N texts of T tokens end to end.
 
     targets: `tags` int32 [N, L] of the longest text's L tokens, the column of each word's tag at
@@ -54,7 +54,7 @@ def label_words(
     column: Mapping[str, int],
     tokenizer: Tokenizer,
     max_length: int,
-) -> LabelledWords:
+) -> EncodedTagDataset:
     """The words of the examples and their tags.
 
     spans: the entities of each text; column: of O and of each type's B- and I-.
@@ -89,4 +89,4 @@ def label_words(
                 tokens = token[i, cover.first : cover.limit]
                 gold[begin + i, tokens[1:]] = column[f"I-{span.type}"]
                 gold[begin + i, tokens[:1]] = column[f"B-{span.type}"]
-    return LabelledWords(examples, encoded, {"tags": gold}, starts, ends, cut, torn)
+    return EncodedTagDataset(examples, encoded, {"tags": gold}, starts, ends, cut, torn)

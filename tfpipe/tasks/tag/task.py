@@ -11,18 +11,18 @@ import numpy as np
 import tensorflow as tf
 
 from tfpipe.config import TrainConfig
-from tfpipe.data.encode import Labelled
-from tfpipe.data.formats import strip_blanks
-from tfpipe.data.read import Examples
+from tfpipe.data.encoded import EncodedDataset
+from tfpipe.data.read_examples import Examples
 from tfpipe.data.schemes import split_tag
 from tfpipe.data.spans import Span, parse_spans, strip_types
+from tfpipe.data.tabular import strip_blanks
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.errors import UserError
 from tfpipe.model.head import Head
 from tfpipe.tasks.losses import LossSettings, cross_entropy, focal, symmetric_divergence
 from tfpipe.tasks.tag.entities import decode_entities
 from tfpipe.tasks.tag.evaluation import TagEvaluation
-from tfpipe.tasks.tag.labelled_words import NO_WORD, LabelledWords, label_words
+from tfpipe.tasks.tag.labelled_words import NO_WORD, EncodedTagDataset, label_words
 from tfpipe.tasks.tag.words import Words, find_words
 from tfpipe.tasks.task import Batch, Forward, LabelSummary, Outputs, Tensors
 
@@ -130,7 +130,7 @@ class Tag:
         """Raise UserError for entity types that the model has no tags for."""
         self._parse_known(examples)
 
-    def label(self, examples: Examples, tokenizer: Tokenizer, max_length: int) -> LabelledWords:
+    def label(self, examples: Examples, tokenizer: Tokenizer, max_length: int) -> EncodedTagDataset:
         """The examples as the model reads them, with their words and tags."""
         spans = self._parse_known(examples)
         return label_words(examples, spans, self._column, tokenizer, max_length)
@@ -146,9 +146,9 @@ class Tag:
             )
         return spans
 
-    def notes(self, labelled: Labelled) -> list[str]:
+    def notes(self, labelled: EncodedDataset) -> list[str]:
         """Entities that cannot be learnt as they stand."""
-        assert isinstance(labelled, LabelledWords)
+        assert isinstance(labelled, EncodedTagDataset)
         notes = []
         total = sum(map(len, _parse_all(labelled.examples)))
         if labelled.cut:
@@ -197,16 +197,16 @@ class Tag:
         """Nothing is chosen on dev."""
         return ()
 
-    def tuned_on(self, labelled: Labelled, logits: np.ndarray) -> Tag:
+    def tuned_on(self, labelled: EncodedDataset, logits: np.ndarray) -> Tag:
         """The task itself: nothing is chosen on dev."""
         return self
 
-    def evaluate(self, labelled: Labelled, logits: np.ndarray) -> TagEvaluation:
+    def evaluate(self, labelled: EncodedDataset, logits: np.ndarray) -> TagEvaluation:
         """What logits float32 [N, L, K] say about labelled examples.
 
         L: that of the longest text or more; values behind a text's tokens are not looked at.
         """
-        assert isinstance(labelled, LabelledWords)
+        assert isinstance(labelled, EncodedTagDataset)
         losses, parts = [np.zeros(0)], []
         for first in range(0, len(labelled.encoded), ROWS):
             limit = min(first + ROWS, len(labelled.encoded))
@@ -301,7 +301,7 @@ def _mean_of_words(costs: tf.Tensor, is_word: tf.Tensor) -> tf.Tensor:
 
 
 def _stack(parts: Sequence[np.ndarray], name: str) -> np.ndarray:
-    """Parts [n, e] of several widths as one array [N, E], filled up; bytes become strings."""
+    """Splits [n, e] of several widths as one array [N, E], filled up; bytes become strings."""
     unused: Any = b"" if name == "entity" else -1
     width = max(part.shape[1] for part in parts)
     whole = np.concatenate(

@@ -1,0 +1,233 @@
+"""Tokens that the vocabulary lacks: counted by hand, noted above 2 %, warned of above 10 %."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.tiny import tiny_config
+from tfpipe.config import TrainConfig
+from tfpipe.data.encoded import EncodedDataset
+from tfpipe.data.read_examples import Columns, Examples
+from tfpipe.data.tokenizer import Tokenizer
+from tfpipe.data.unknown_tokens import ScriptTokens, UnknownTokens, count_unknown
+from tfpipe.model import presets, pretrained
+from tfpipe.tasks import TASKS
+from tfpipe.train import train
+
+# 我 and 的 are there, 卡 and 里 are not.
+WORDS = [*presets.SPECIAL_TOKENS, "where", "is", "it", "?", "我", "的", "##s"]
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Tokenizer:
+    return Tokenizer(WORDS)
+
+
+def label(
+    tokenizer: Tokenizer,
+    task: str,
+    texts: list[str],
+    pairs: list[str] | None = None,
+    labels: list[str] | None = None,
+    max_length: int = 64,
+    **settings: object,
+) -> EncodedDataset:
+    labels = labels or ["a", "b"] * (len(texts) // 2)
+    rules = TASKS[task].from_labels(labels, TrainConfig(task=task, **settings))
+    examples = Examples(texts, pairs, labels, "a.tsv", Columns("text", None, "label"))
+    return rules.label(examples, tokenizer, max_length)
+
+
+def counts(labelled: EncodedDataset, tokenizer: Tokenizer) -> list[tuple[str, int, int, int]]:
+    found = count_unknown({"train": labelled}, tokenizer).parts["train"]
+    return [(one.script, one.texts, one.tokens, one.unknown) for one in found]
+
+
+def unknown(share: float, texts: int = 100, model: str | None = "starter") -> UnknownTokens:
+    """Chinese texts with 10,000 tokens."""
+    scripts = [ScriptTokens("han", texts, 10_000, round(10_000 * share))]
+    return UnknownTokens({"train": scripts}, model)
+
+
+# ---- counted --------------------------------------------------------------------------------
+
+
+def test_single_texts(tokenizer: Tokenizer) -> None:
+    texts = ["where is it?", "我的卡", "[UNK] its", "卡里 where", "我的", "? 😀"]
+    # [ , UNK and ] are three words that the vocabulary lacks; its is it and ##s.
+    assert counts(label(tokenizer, "classify", texts), tokenizer) == [
+        ("latin", 3, 12, 5),
+        ("han", 2, 5, 1),
+        ("none", 1, 2, 1),
+    ]
+
+
+def test_what_is_cut_off_is_not_counted(tokenizer: Tokenizer) -> None:
+    texts = ["我的卡卡卡卡", "where is it it it it"]
+    assert counts(label(tokenizer, "classify", texts, max_length=5), tokenizer) == [
+        ("han", 1, 3, 1),
+        ("latin", 1, 3, 0),
+    ]
+
+
+def test_windows_of_long_texts(tokenizer: Tokenizer) -> None:
+    texts = ["我的卡卡卡卡", "where is it it it it"]
+    labelled = label(tokenizer, "classify", texts, max_length=5, long_text="windows")
+    assert len(labelled.encoded) > 2
+    expected = []
+    for row, script in enumerate(("han", "latin")):
+        tokens = unknown = 0
+        for one in np.flatnonzero(labelled.example_of == row):
+            ids = labelled.encoded.ids[slice(*labelled.encoded.splits[one : one + 2])]
+            tokens += len(ids) - 2
+            unknown += int((ids == tokenizer.unk_id).sum())
+        expected.append((script, 1, tokens, unknown))
+    assert expected[0][3] >= 4 and expected[1][3] == 0
+    assert counts(labelled, tokenizer) == expected
+
+
+def test_pairs(tokenizer: Tokenizer) -> None:
+    texts, pairs = ["where is it", "is"], ["卡", "我的卡里"]
+    assert counts(label(tokenizer, "classify", texts, pairs), tokenizer) == [
+        ("han", 1, 5, 2),
+        ("latin", 1, 4, 1),
+    ]
+
+
+def test_every_other_task(tokenizer: Tokenizer) -> None:
+    texts = ["where is 卡", "我的卡里"]
+    expected = [("han", 1, 4, 2), ("latin", 1, 3, 1)]
+    for task, labels in (
+        ("multilabel", ["a|b", "b"]),
+        ("regress", ["1.0", "2.5"]),
+        ("tag", ['[[0, 5, "x"]]', '[[0, 1, "x"]]']),
+    ):
+        assert counts(label(tokenizer, task, texts, None, labels), tokenizer) == expected
+    contexts = ["it is it is it", "我的卡里"]
+    labelled = label(tokenizer, "qa", texts, contexts, ['[[0, "it"]]', '[[0, "我"]]'])
+    assert counts(labelled, tokenizer) == [("han", 1, 8, 4), ("latin", 1, 8, 1)]
+    # The question is read with every window of its context.
+    short = label(tokenizer, "qa", texts, contexts, ['[[0, "it"]]', '[[0, "我"]]'], max_length=9)
+    assert len(short.encoded) > 2
+    assert sum(n for _, _, n, _ in counts(short, tokenizer)) == len(short.encoded.ids) - 3 * len(
+        short.encoded
+    )
+
+
+def test_a_learnt_vocabulary_lacks_nothing() -> None:
+    texts = ["我的卡在哪里", "where is it", "где карта?", "카드 1"]
+    tokenizer = Tokenizer(presets.learn_vocabulary(texts))
+    found = count_unknown({"train": label(tokenizer, "classify", texts)}, tokenizer, "tiny")
+    assert found.share("train") == 0 and found.note is None and found.warning is None
+    assert len(found.parts["train"]) == 4
+
+
+# ---- what is said ---------------------------------------------------------------------------
+
+
+def test_noted_above_2_percent_and_warned_of_above_10() -> None:
+    for share, noted, warned in (
+        (0.0, False, False),
+        (0.02, False, False),
+        (0.0201, True, False),
+        (0.1, True, False),
+        (0.1001, False, True),
+        (1.0, False, True),
+    ):
+        found = unknown(share)
+        assert (found.note is not None, found.warning is not None) == (noted, warned), share
+    assert unknown(0.05).note == (
+        "the vocabulary of --model starter does not cover all of the texts: unknown tokens"
+        " ([UNK]) are 5.0% of train (han)"
+    )
+
+
+def test_advice() -> None:
+    assert unknown(0.5).warning == (
+        "the vocabulary of --model starter does not cover these texts: unknown tokens ([UNK]) are"
+        " 50.0% of train (han); give --model tiny, whose vocabulary is learnt from these texts, or"
+        " --model with the folder or hub id of a Chinese or multilingual BERT, such as"
+        " google-bert/bert-base-chinese"
+    )
+    # What tiny has learnt from is not advised once more.
+    assert "--model tiny, whose" not in str(unknown(0.5, model="tiny").warning)
+    assert "train on more texts" in str(unknown(0.5, model="tiny").warning)
+    thai = UnknownTokens({"train": [ScriptTokens("thai", 9, 90, 80)]}, "starter")
+    assert "of a multilingual BERT" in str(thai.warning)
+
+
+def test_a_script_is_judged_by_itself_where_it_has_enough_texts() -> None:
+    def mixed(chinese: int, lacking: int) -> UnknownTokens:
+        scripts = [
+            ScriptTokens("latin", 500, 10_000, 0),
+            ScriptTokens("han", chinese, 10 * chinese, lacking),
+        ]
+        return UnknownTokens({"train": [scripts[0]], "dev": scripts})
+
+    # 60 of 10,100 tokens, and yet the Chinese texts cannot be read.
+    assert mixed(10, 60).warning and mixed(10, 60).scripts_above(0.1) == ["han"]
+    assert str(mixed(10, 60)) == "0.0% of train (latin), 0.6% of dev (latin 0.0%, han 60.0%)"
+    assert mixed(10, 3).note and not mixed(10, 3).warning
+    assert mixed(10, 2).note is None
+    # Four texts of 504 are few, but hold all that is unknown.
+    assert mixed(4, 20).scripts_above(0.1) == ["han"]
+
+
+def test_few_texts_of_a_script_say_nothing_alone() -> None:
+    latin = ScriptTokens("latin", 996, 100_000, 30)
+    found = UnknownTokens({"train": [latin, ScriptTokens("han", 4, 40, 20)]})
+    assert found.note is None and found.warning is None
+
+
+def test_json_and_back() -> None:
+    parts = {
+        "train": [ScriptTokens("han", 3, 40, 10), ScriptTokens("none", 1, 0, 0)],
+        "dev": [ScriptTokens("latin", 2, 8, 0)],
+    }
+    found = UnknownTokens(parts, "starter")
+    content = json.loads(json.dumps(found.as_json()))
+    assert content["train"]["share"] == 0.25
+    assert content["train"]["by_script"]["han"] == {"texts": 3, "tokens": 40, "unknown": 10}
+    assert UnknownTokens.from_json(content, "starter") == found
+    assert str(found) == "25.0% of train (han 25.0%, no letters 0.0%), 0.0% of dev (latin)"
+
+
+# ---- a run ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_run_on_texts_that_the_vocabulary_does_not_cover(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], language: str
+) -> None:
+    folder = tmp_path / "model"
+    latin = ["where is my card", "I want a refund", "rain again?"]
+    pretrained.save(presets.make_tiny(["a", "b"], latin), folder)
+    data = tmp_path / "mixed.tsv"
+    rows = [(latin[i % 3] if i % 2 else "我的卡在哪里", "ab"[i % 3 == 0]) for i in range(60)]
+    lines = [f"{text} {i}\t{name}" for i, (text, name) in enumerate(rows)]
+    data.write_text("text\tlabel\n" + "\n".join(lines) + "\n", encoding="utf-8")
+    config = tiny_config(tmp_path, train=str(data), model=str(folder), epochs=1, language=language)
+    run = train(config)
+
+    log = capsys.readouterr().err
+    assert "data: unknown tokens: " in log and "han " in log
+    assert f"data: warning: the vocabulary of --model {folder} does not cover these texts" in log
+    kept = run.metrics["data"]["unknown_tokens"]
+    texts = {name: part["by_script"]["han"]["texts"] for name, part in kept.items()}
+    assert texts["train"] + texts["dev"] == 30
+    assert kept["train"]["by_script"]["han"]["unknown"] >= 6 * texts["train"]
+
+    card = (run.model / "README.md").read_text(encoding="utf-8")
+    assert f"- Unknown tokens: {UnknownTokens.from_json(kept)}.\n" in card
+    assert "does not cover texts of these scripts: han" in card and str(folder) not in card
+    page = (run.folder / "report.html").read_text(encoding="utf-8")
+    shown = {
+        "en": ["does not cover these texts", "Chinese or multilingual BERT", "By script", "Latin"],
+        "zh": ["模型词表不能覆盖这些文本", "中文或多语言 BERT", "按文字", "拉丁字母"],
+    }
+    assert not [sentence for sentence in shown[language] if sentence not in page]
+    assert f"{kept['dev']['share']:.1%}" in page

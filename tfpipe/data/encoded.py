@@ -1,0 +1,171 @@
+"""Texts to token ids, once: through the one tokenizer, kept on disk by content."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import zipfile
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias, TypeVar
+
+import numpy as np
+
+from tfpipe.data.read_examples import Examples
+from tfpipe.data.tokenizer import Tokenizer
+from tfpipe.locations import cache_folder
+
+CHUNK = 1024
+CACHE_FILES = 32
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Token ids of N inputs, end to end.
+
+    ids: int32 [T]; token_types: uint8 [T]; splits: int64 [N + 1], input i is
+    ids[splits[i]:splits[i + 1]]; full_lengths: int32 [N], tokens with specials before truncation.
+    """
+
+    ids: np.ndarray
+    token_types: np.ndarray
+    splits: np.ndarray
+    full_lengths: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.full_lengths)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """int64 [N]: tokens with specials after truncation."""
+        return np.diff(self.splits)
+
+
+E = TypeVar("E", bound=Encoded)
+# input_ids, token_type_ids, attention_mask int32 [inputs, L], and full_lengths int32 [inputs].
+Chunk: TypeAlias = tuple[Mapping[str, Any], np.ndarray]
+
+
+@dataclass(frozen=True)
+class EncodedDataset:
+    """Examples, the token ids of their inputs, and what the model should answer to each input.
+
+    targets: columns [inputs, ...] by name, which a batch takes along; the task defines them.
+    """
+
+    examples: Examples
+    encoded: Encoded
+    targets: Mapping[str, np.ndarray]
+
+    @property
+    def example_of(self) -> np.ndarray:
+        """int [inputs]: the example that each input is of, in order."""
+        return np.arange(len(self.encoded))
+
+    @property
+    def full_lengths(self) -> np.ndarray:
+        """int32 [N]: tokens of each example with specials, before anything is cut off."""
+        return self.encoded.full_lengths
+
+
+def encode(examples: Examples, tokenizer: Tokenizer, max_length: int) -> Encoded:
+    """Token ids of the examples, read from the cache when the same texts were encoded before."""
+    key = hash_inputs(examples, tokenizer, max_length)
+    return keep(key, Encoded, lambda: flatten(_tokenize(examples, tokenizer, max_length)))
+
+
+def keep(key: str, kind: type[E], make: Callable[[], E]) -> E:
+    """What was made before under this key, read from the cache, or else made now.
+
+    The cache is the folder TFPIPE_CACHE, by default ~/.cache/tfpipe; where it cannot be written,
+    nothing is kept.
+    """
+    path = cache_folder() / f"{key}.npz"
+    try:
+        with np.load(path) as stored:
+            return kind(**stored)
+    except (OSError, TypeError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile):
+        # Not there yet, or a file that a killed process or a full disk left damaged.
+        encoded = make()
+    _store(path, encoded)
+    return encoded
+
+
+def _tokenize(examples: Examples, tokenizer: Tokenizer, max_length: int) -> Iterator[Chunk]:
+    columns = [examples.texts]
+    if examples.text_pairs is not None:
+        columns.append(examples.text_pairs)
+    specials = len(columns) + 1
+    for start in range(0, len(examples), CHUNK):
+        # Called eagerly, the tokenizer keeps its graphs: they are built once, not once a file.
+        chunk = [list(column[start : start + CHUNK]) for column in columns]
+        inputs = tokenizer(chunk[0], chunk[1] if chunk[1:] else None, max_length)
+        full = inputs["attention_mask"].numpy().sum(axis=1, dtype=np.int32)
+        # Only an input that fills its room may have been longer.
+        filled = np.flatnonzero(full == max_length)
+        if len(filled):
+            whole = [tokenizer.tokenize([texts[row] for row in filled]) for texts in chunk]
+            full[filled] = specials + sum(ragged.row_lengths().numpy() for ragged in whole)
+        yield inputs, full
+
+
+def flatten(chunks: Iterable[Chunk]) -> Encoded:
+    """The inputs of all chunks end to end, without padding."""
+    # They grow in place: a list of small arrays would need the memory twice.
+    ids, token_types, lengths, full_lengths = array("i"), array("B"), array("q"), array("i")
+    for inputs, full in chunks:
+        batch = {name: tensor.numpy() for name, tensor in inputs.items()}
+        kept = batch["attention_mask"].astype(bool)
+        ids.frombytes(batch["input_ids"][kept].tobytes())
+        token_types.frombytes(batch["token_type_ids"][kept].astype(np.uint8).tobytes())
+        lengths.frombytes(kept.sum(axis=1, dtype=np.int64).tobytes())
+        full_lengths.frombytes(full.astype(np.int32).tobytes())
+    splits = np.concatenate([[0], np.cumsum(np.frombuffer(lengths, np.int64))])
+    return Encoded(
+        np.frombuffer(ids, np.int32),
+        np.frombuffer(token_types, np.uint8),
+        splits,
+        np.frombuffer(full_lengths, np.int32),
+    )
+
+
+def hash_inputs(examples: Examples, tokenizer: Tokenizer, max_length: int, *ways: str) -> str:
+    """SHA-256 (hex) over all that decides ids; ways: what else does, beside texts and tokenizer."""
+    columns: list[Iterable[str]] = [examples.texts]
+    if examples.text_pairs is not None:
+        columns.append(examples.text_pairs)
+    return hash_texts([tokenizer.fingerprint, str(max_length), *ways], *columns)
+
+
+def hash_texts(*columns: Iterable[str]) -> str:
+    """SHA-256 (hex) over columns of texts; no two different tables of texts run together."""
+    digest = hashlib.sha256()
+    for column in columns:
+        for text in column:
+            content = text.encode("utf-8", "surrogatepass")
+            digest.update(len(content).to_bytes(8, "little") + content)
+        digest.update(b"\xff" * 8)
+    return digest.hexdigest()
+
+
+def _store(path: Path, encoded: Encoded) -> None:
+    aside = path.with_suffix(f".{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with aside.open("wb") as file:
+            np.savez(file, **vars(encoded))
+        aside.replace(path)
+        _remove_oldest(path.parent)
+    except OSError:
+        # A cache that cannot be written costs time only: no space, no right, no home.
+        with suppress(OSError):
+            aside.unlink()
+
+
+def _remove_oldest(folder: Path) -> None:
+    files: Sequence[Path] = sorted(folder.glob("*.npz"), key=lambda f: f.stat().st_mtime)
+    for file in files[:-CACHE_FILES]:
+        file.unlink(missing_ok=True)

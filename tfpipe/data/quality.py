@@ -1,0 +1,200 @@
+"""A look at the data before training: what must stop it, and what its owner should know."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tfpipe.data.dev_split import example_keys
+from tfpipe.data.near_labels import LabelNotes, find_near_labels
+from tfpipe.data.read_examples import Examples
+from tfpipe.data.unknown_tokens import UnknownTokens
+from tfpipe.errors import UserError, raise_all
+
+LONGEST_INPUT = 512
+# The tokenizer reads a word of over 100 characters as one unknown token. Ten times that is no
+# word but a blob or a lost separator. Chinese characters are words of their own, and so is "_".
+LONG_WORD = re.compile(
+    r"[^\W_\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002ceaf\U0002f800-\U0002fa1f]"
+    r"{1000,}"
+)
+
+
+@dataclass(frozen=True)
+class DataReport:
+    """Facts as (name, value), labels as (name, rows in train, rows in dev), warnings.
+
+    unknown: the tokens that the vocabulary lacks, None where they were not counted; label_notes:
+    what reading the files' labels brought, which report_data does not see.
+    """
+
+    facts: Sequence[tuple[str, str]]
+    labels: Sequence[tuple[str, int, int]]
+    warnings: Sequence[str]
+    unknown: UnknownTokens | None = None
+    label_notes: LabelNotes = field(default_factory=LabelNotes)
+
+
+def refuse_untrainable(train: Examples) -> None:
+    """Raise UserError for labels that cannot be learnt."""
+    assert train.labels is not None
+    errors: list[UserError] = []
+    counts = Counter(train.labels)
+    if len(counts) == 1:
+        errors.append(
+            UserError(
+                "there is only one label, so there is nothing to learn",
+                f"{next(iter(counts))!r} in all {len(train)} rows of {train.path}",
+                "check the label column, or add examples of other labels",
+            )
+        )
+    single = sorted(label for label, count in counts.items() if count == 1)
+    if single and len(counts) > 1:
+        near = [str(pair) for pair in find_near_labels(train.labels) if pair.rare.count == 1]
+        more = f"; {near[0]}" if near else ""
+        errors.append(
+            UserError(
+                "a label that occurs once cannot be learnt and checked",
+                f"{_shown(single)} in {train.path}{more}",
+                "add examples of it, merge it with another label, or remove the row",
+            )
+        )
+    raise_all(errors)
+
+
+def long_words(examples: Examples) -> list[UserError]:
+    """The error for the first text of each column with a "word" that cannot be one."""
+    errors = []
+    for column in (examples.texts, examples.text_pairs or ()):
+        for row, text in enumerate(column, start=1):
+            word = LONG_WORD.search(text) if len(text) >= 1000 else None
+            if word:
+                errors.append(
+                    UserError(
+                        "a text holds a word that is far too long to be one",
+                        f"{examples.path}, row {row}: {len(word.group())} characters without a"
+                        f" space, starting {word.group()[:30]!r}",
+                        "mend or remove the row; the model would read it as one unknown word",
+                    )
+                )
+                break
+    return errors
+
+
+def report_data(
+    train: Examples,
+    dev: Examples,
+    train_lengths: np.ndarray,
+    max_length: int,
+    names_in: Callable[[str], Sequence[str]] = lambda label: (label,),
+    in_windows: bool = False,
+) -> DataReport:
+    """The data report.
+
+    train_lengths: int [N], tokens of each train input with specials, before truncation; names_in:
+    the label names in a row's label; in_windows: whether longer inputs are read in several windows
+    and not truncated.
+    """
+    facts: list[tuple[str, str]] = []
+    warnings: list[str] = []
+    named = [name for name in vars(train.columns).values() if name is not None]
+    facts.append(("train", f"{len(train):,} rows of {train.path}, columns {', '.join(named)}"))
+    facts.append(("dev", f"{len(dev):,} rows of {dev.path}"))
+
+    for name, part in (("train", train), ("dev", dev)):
+        empty = sum(not text.strip() for text in part.texts)
+        empty += sum(not text.strip() for text in part.text_pairs or ())
+        if empty:
+            warnings.append(f"{empty:,} texts of {name} are empty")
+    _report_repeats(train, facts, warnings)
+    _report_leaks(train, dev, facts, warnings)
+
+    points = (50, 90, 95, 99, 100)
+    values = np.percentile(train_lengths, points, method="higher").astype(int)
+    percentiles = ", ".join(f"{p} %: {v:,}" for p, v in zip(points, values, strict=True))
+    facts.append(("tokens a text", percentiles))
+    truncated = float((train_lengths > max_length).mean())
+    proposed = min(LONGEST_INPUT, max(8, -(-int(values[3]) // 8) * 8))
+    what = "read in several windows" if in_windows else "truncated"
+    facts.append((what, f"{truncated:.1%} of train at --max-length {max_length}"))
+    facts.append(("proposed --max-length", f"{proposed} (holds 99 % of the texts)"))
+    if truncated > 0.01 and proposed > max_length and not in_windows:
+        warnings.append(
+            f"{truncated:.1%} of the train texts are longer than {max_length} tokens and are"
+            f" truncated; --max-length {proposed} reads more of them and takes longer"
+        )
+
+    train_counts, dev_counts = (_count_names(part, names_in) for part in (train, dev))
+    ordered = sorted(train_counts, key=lambda label: (-train_counts[label], label))
+    labels = [(label, train_counts[label], dev_counts[label]) for label in ordered]
+    most, fewest = labels[:5], labels[5:][-5:]
+    if labels:
+        facts.append(("labels", f"{len(labels)}; most rows in train: {_counted(most)}"))
+    nameless = [sum(not names_in(label) for label in part.labels or ()) for part in (train, dev)]
+    if labels and any(nameless):
+        shown = f"{nameless[0]:,} of train, {nameless[1]:,} of dev"
+        facts.append(("rows without any label", shown))
+    if fewest:
+        facts.append(("fewest rows in train", _counted(fewest)))
+    unseen = [label for label, _, in_dev in labels if not in_dev]
+    if unseen:
+        warnings.append(f"dev has no example of {_shown(unseen)}")
+    return DataReport(facts, labels, warnings)
+
+
+def _count_names(part: Examples, names_in: Callable[[str], Sequence[str]]) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    # Millions of rows share a few labels.
+    for label, count in Counter(part.labels).items():
+        counts.update(dict.fromkeys(names_in(label), count))
+    return counts
+
+
+def _report_repeats(train: Examples, facts: list, warnings: list[str]) -> None:
+    label_of: dict[str, str] = {}
+    contradictions: dict[str, set[str]] = {}
+    assert train.labels is not None
+    texts = train.joined()
+    for text, label in zip(texts, train.labels, strict=True):
+        first_label = label_of.setdefault(text, label)
+        if label != first_label:
+            contradictions.setdefault(text, {first_label}).add(label)
+    duplicates = len(texts) - len(label_of)
+    facts.append(("duplicates in train", f"{duplicates:,}"))
+    facts.append(("contradictions in train", f"{len(contradictions):,}"))
+    if contradictions:
+        first = next(iter(contradictions))
+        warnings.append(
+            f"{len(contradictions):,} train texts have more than one label, such as"
+            f" {first[:60]!r}: {_shown(sorted(contradictions[first]))}"
+        )
+
+
+def _report_leaks(train: Examples, dev: Examples, facts: list, warnings: list[str]) -> None:
+    same = _found(dev.joined(), train.joined())
+    alike = _found(list(example_keys(dev)), example_keys(train))
+    facts.append(("dev texts also in train", f"{same:,} exactly, {alike:,} after normalising"))
+    if alike:
+        warnings.append(
+            f"{alike:,} dev texts are in train too ({same:,} exactly): the dev figures flatter"
+        )
+
+
+def _found(texts: Sequence[str], others: Iterable[str]) -> int:
+    """How many of the texts are among the others, of which there may be millions."""
+    wanted = set(texts)
+    found = {text for text in others if text in wanted}
+    return sum(text in found for text in texts)
+
+
+def _counted(labels: Sequence[tuple[str, int, int]]) -> str:
+    return ", ".join(f"{label} {count:,}" for label, count, _ in labels)
+
+
+def _shown(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return ", ".join(map(repr, names[:5])) + more

@@ -1,0 +1,197 @@
+"""Data files to examples: columns by name or found, missing values refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from tfpipe.data.examples import Columns, Examples
+from tfpipe.data.tabular import read_rows, split_ending, strip_blanks
+from tfpipe.errors import UserError, did_you_mean, raise_all
+from tfpipe.tasks import TASKS
+from tfpipe.tasks.spec import TaskSpec
+
+# In the order in which they are looked for when no column is named.
+TEXT_COLUMNS = (
+    *("text", "sentence", "text_a", "sentence1", "message", "utterance", "query"),
+    "question",
+)
+PAIR_COLUMNS = {
+    "text_a": "text_b",
+    "sentence1": "sentence2",
+    "text": "text_pair",
+    "question": "context",
+}
+LABEL_COLUMNS = ("label", "category", "intent", "class")
+
+
+def read_examples(
+    path: str | Path,
+    columns: Columns,
+    labelled: bool = True,
+    optional_label: bool = False,
+    strip_label: Callable[[str], str] = strip_blanks,
+) -> Examples:
+    """Read a data file.
+
+    columns: names given by the user; those that are None are found by name. labelled: whether a
+    label column is needed; optional_label: whether a row may have an empty one; strip_label: the
+    label without the blanks that are no part of it. Raises UserError for a missing or unreadable
+    file, no rows, a column that is not there, rows of another width and missing values.
+    """
+    path = Path(path)
+    if spec := task_of_format(path):
+        return _read_marked(path, spec, columns, labelled)
+    header, rows = read_rows(path)
+    found = find_columns(path, header, columns, labelled)
+    names = [name for name in (found.text, found.text_pair, found.label) if name is not None]
+    picked: list[list[str]] = [[] for _ in names]
+    places = [header.index(name) for name in names]
+    missing: list[int] = []
+    # Millions of rows share a few labels: one string for each.
+    label_names: dict[str, str] = {}
+    stripped = 0
+    for number, row in enumerate(rows, start=1):
+        try:
+            values = [as_text(row[place]) for place in places]
+        except (TypeError, UnicodeError) as error:
+            raise UserError(
+                "a value is not text", f"{path}, row {number}: {error}", "mend or remove the row"
+            ) from None
+        if found.label is not None:
+            written = values[-1] or ""
+            if written not in label_names:
+                label = strip_label(written)
+                label_names[written] = label_names.setdefault(label, label)
+            label = values[-1] = label_names[written]
+            if labelled and label.lower() in ("", "nan"):
+                values[-1] = None
+                missing.append(number)
+            elif label and label != written:
+                stripped += 1
+        for column, value in zip(picked, values, strict=True):
+            column.append(value or "")
+    if not picked[0]:
+        raise UserError(
+            "the data file has a header and no rows", str(path), "add one example a line"
+        )
+    if missing and not optional_label:
+        raise UserError(
+            f"{len(missing)} of {len(picked[0])} rows have no label",
+            f"{path}: empty or NaN in column {found.label!r}, rows {show_few(missing)}",
+            "fill in the labels or remove these rows",
+        )
+    by_name = dict(zip(names, picked, strict=True))
+    return Examples(
+        by_name[found.text or ""],
+        by_name.get(found.text_pair or ""),
+        by_name.get(found.label or ""),
+        str(path),
+        found,
+        stripped,
+    )
+
+
+def task_of_format(path: Path) -> TaskSpec | None:
+    """The task whose own format a file of this ending has; None for files with columns."""
+    ending = split_ending(path)[0]
+    own = (spec for spec in TASKS.values() if spec.file_format)
+    return next((s for s in own if s.file_format and s.file_format.ending == ending), None)
+
+
+def _read_marked(path: Path, spec: TaskSpec, columns: Columns, labelled: bool) -> Examples:
+    """A file without columns, in the format of one task."""
+    assert spec.file_format is not None
+    given = {f"--{name.replace('_', '-')}": value for name, value in vars(columns).items()}
+    named = [f"{flag} {value}" for flag, value in given.items() if value is not None]
+    if named:
+        raise UserError(
+            "a file of this format has no columns to name",
+            f"{path} with {', '.join(named)}",
+            "leave these out",
+        )
+    return spec.file_format.read.load()(path, labelled)
+
+
+def show_few(numbers: Sequence[int]) -> str:
+    more = f" and {len(numbers) - 5} more" if len(numbers) > 5 else ""
+    return ", ".join(map(str, numbers[:5])) + more
+
+
+def as_text(value: Any) -> str | None:
+    """The value as text; None for a missing one (null, or NaN as pandas writes it).
+
+    Raises TypeError for a list or a table, and UnicodeError for what is not valid Unicode.
+    """
+    if value is None or (isinstance(value, float) and value != value):
+        return None
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list | dict):
+        raise TypeError(f"a {type(value).__name__}, {str(value)[:60]}")
+    if isinstance(value, bytes):
+        return value.decode("utf-8")
+    text = value if isinstance(value, str) else str(value)
+    if not text.isascii():
+        text.encode("utf-8")  # half of a surrogate pair, as JSON can spell it, is no character
+    return text
+
+
+def find_columns(path: Path, header: list[str], asked: Columns, labelled: bool | None) -> Columns:
+    """The columns to read: those asked for, the others by their usual names.
+
+    labelled: whether a label column is needed; None reads none. Raises UserError for all that is
+    wrong with them.
+    """
+    errors: list[UserError] = []
+    shown = ", ".join(map(repr, header[:20])) or "none"
+
+    def choose(role: str, name: str | None, usual: Sequence[str], needed: bool) -> str | None:
+        flag = "--" + role.replace("_", "-")
+        if name is None:
+            name = next((h for n in usual for h in header if h.lower() == n), None)
+            if name is None and needed:
+                errors.append(
+                    UserError(
+                        f"no {role} column was found in {path}",
+                        f"columns {shown}",
+                        f"name it with {flag}, or call it {' or '.join(usual[:2])}",
+                    )
+                )
+        elif name not in header:
+            hint = did_you_mean(name, header)
+            errors.append(
+                UserError(
+                    f"{path} has no column {name!r}",
+                    f"columns {shown}",
+                    f"{hint}name the {role} column with {flag}",
+                )
+            )
+        if name is not None and header.count(name) > 1:
+            errors.append(
+                UserError(
+                    f"{path} has {header.count(name)} columns {name!r}",
+                    f"columns {shown}",
+                    f"rename one, or name another {role} column with {flag}",
+                )
+            )
+        return name
+
+    text = choose("text", asked.text, TEXT_COLUMNS, needed=True)
+    pair = PAIR_COLUMNS.get((text or "").lower())
+    text_pair = choose("text_pair", asked.text_pair, (pair,) if pair else (), needed=False)
+    label = None
+    if labelled is not None:
+        label = choose("label", asked.label, LABEL_COLUMNS, needed=labelled)
+    chosen = [name for name in (text, text_pair, label) if name is not None]
+    if len(set(chosen)) < len(chosen) and not errors:
+        errors.append(
+            UserError(
+                f"one column of {path} is to be both text and label, or both texts",
+                f"text {text!r}, text_pair {text_pair!r}, label {label!r}",
+                "name other columns with --text, --text-pair and --label",
+            )
+        )
+    raise_all(errors)
+    return Columns(text, text_pair, label)

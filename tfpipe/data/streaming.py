@@ -1,0 +1,142 @@
+"""A data file's texts in windows, as they are read: the file may be larger than memory."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tfpipe.data.read_examples import (
+    Columns,
+    Examples,
+    as_text,
+    find_columns,
+    show_few,
+    task_of_format,
+)
+from tfpipe.data.splits import refuse_other_inputs
+from tfpipe.data.tabular import Rows, open_rows
+from tfpipe.errors import UserError
+
+# Records of a .jsonl among which its columns must show.
+LOOK_AHEAD = 1000
+# A window ends early here, so that long texts fill no memory either.
+WINDOW_CHARACTERS = 8_000_000
+
+
+@dataclass(frozen=True)
+class Window:
+    """Texts of following rows, or pairs of texts.
+
+    end: rows up to here; rows_sha256: over all their texts; share_read: of the file, 0 to 1.
+    """
+
+    texts: list[str]
+    text_pairs: list[str] | None
+    end: int
+    rows_sha256: str
+    share_read: float
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+
+class TextStream:
+    """The texts of a data file; columns that are not named are found by their usual names.
+
+    Windows are cut by what the file holds alone, so that a second reading cuts the same ones.
+    The sentences of a .conll are rows of one text, the questions of SQuAD's .json rows of question
+    and context; that one file is read whole, as JSON must be. answer_empty: whether rows without a
+    text are taken for an empty one. Raises UserError for a file that cannot be read and for columns
+    that are not there.
+    """
+
+    def __init__(self, path: Path, columns: Columns, answer_empty: bool):
+        self.path, self._answer_empty = path, answer_empty
+        self._opened = _open(path)
+        self.columns = find_columns(path, self._opened.header, columns, labelled=None)
+        names = (self.columns.text, self.columns.text_pair)
+        self._places = [self._opened.header.index(name) for name in names if name is not None]
+        self._end, self._digest = 0, hashlib.sha256()
+
+    def refuse_other_inputs(self, inputs: Sequence[str]) -> None:
+        """Raise UserError unless the rows have the texts that a model with these inputs reads."""
+        pairs = len(inputs) > 1
+        second = None if self.columns.text_pair is None else [""]
+        if "context" in inputs and second is None:
+            raise UserError(
+                "the model reads questions with their contexts",
+                f"{self.path}, only the column {self.columns.text!r}",
+                "give SQuAD's .json, columns named question and context, or name them with --text"
+                " and --text-pair",
+            )
+        refuse_other_inputs(Examples([""], second, None, str(self.path), self.columns), pairs)
+
+    def skip(self, rows: int, rows_sha256: str) -> None:
+        """Pass over rows that were answered before.
+
+        Raises UserError when they are not the rows of this file.
+        """
+        while self._end < rows and (window := self._cut(min(1024, rows - self._end))):
+            self._digest_rows(window)
+        if self._end < rows or (rows and self._digest.hexdigest() != rows_sha256):
+            raise UserError(
+                "the data file is not the one that was begun with",
+                f"{self.path}: its first {rows:,} rows are not those answered before",
+                "restore the file, or give another --out",
+            )
+
+    def windows(self, most: int) -> Iterator[Window]:
+        """The rows that follow, at most `most` at once.
+
+        Raises UserError for a row that cannot be read or answered, with its number (from 1, blank
+        lines and header not counted) or its line.
+        """
+        while window := self._cut(most):
+            self._digest_rows(window)
+            columns = [list(column) for column in zip(*window, strict=True)]
+            pairs = columns[1] if columns[1:] else None
+            share = self._opened.share_read()
+            yield Window(columns[0], pairs, self._end, self._digest.hexdigest(), share)
+
+    def _cut(self, most: int) -> list[list[str]]:
+        window: list[list[str]] = []
+        missing: list[int] = []
+        room = WINDOW_CHARACTERS
+        while len(window) < most and room > 0:
+            row = next(self._opened.rows, None)
+            if row is None:
+                break
+            number = self._end + len(window) + 1
+            try:
+                values = [as_text(row[place]) or "" for place in self._places]
+            except (TypeError, UnicodeError) as error:
+                raise UserError(
+                    "a value is not text",
+                    f"{self.path}, row {number}: {error}",
+                    "mend or remove the row",
+                ) from None
+            if not self._answer_empty and not all(map(str.strip, values)):
+                missing.append(number)
+            room -= sum(map(len, values))
+            window.append(values)
+        if missing:
+            raise UserError(
+                f"{len(missing)} rows have no text" if missing[1:] else "a row has no text",
+                f"{self.path}, row {show_few(missing)}",
+                "fill it in, remove the row, or add --answer-empty",
+            )
+        self._end += len(window)
+        return window
+
+    def _digest_rows(self, window: list[list[str]]) -> None:
+        contents = (text.encode() for row in window for text in row)
+        self._digest.update(b"".join(len(c).to_bytes(8, "little") + c for c in contents))
+
+
+def _open(path: Path) -> Rows:
+    spec = task_of_format(path)
+    if spec is None or spec.file_format is None:
+        return open_rows(path, LOOK_AHEAD)
+    return spec.file_format.stream.load()(path)

@@ -1,0 +1,193 @@
+"""The share of tokens that the model's vocabulary lacks, by the script of the texts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tfpipe.data.scripts import SCRIPTS, scripts_of
+
+if TYPE_CHECKING:
+    from tfpipe.data.encoded import EncodedDataset
+    from tfpipe.data.tokenizer import Tokenizer
+
+NOTED, WARNED = 0.02, 0.10
+# A script with fewer texts than both is looked at only as a part of the whole.
+LEAST_TEXTS, LEAST_SHARE = 5, 0.01
+MOST_SHOWN = 6
+PRETRAINED = {
+    "chinese": "Chinese or multilingual BERT, such as google-bert/bert-base-chinese",
+    "multilingual": "multilingual BERT, such as google-bert/bert-base-multilingual-cased",
+}
+
+
+@dataclass(frozen=True)
+class ScriptTokens:
+    """The tokens that are read of one script's texts, without special ones.
+
+    script: one of SCRIPTS; texts: examples; tokens, unknown: all of their tokens, and the unknown
+    ones, over all inputs and after truncation.
+    """
+
+    script: str
+    texts: int
+    tokens: int
+    unknown: int
+
+    @property
+    def share(self) -> float:
+        """Unknown tokens as a share of all."""
+        return self.unknown / self.tokens if self.tokens else 0.0
+
+
+@dataclass(frozen=True)
+class UnknownTokens:
+    """Unknown tokens of `train`, `dev` and perhaps `test`.
+
+    parts: by part, the scripts in its texts, that of most texts first; model: as `--model` names
+    it, None where that is not known.
+    """
+
+    parts: Mapping[str, Sequence[ScriptTokens]]
+    model: str | None = None
+
+    def __str__(self) -> str:
+        """The shares: `31.0% of train (latin 0.2%, han 62.5%), 0.4% of dev (latin)`."""
+        shown = (
+            f"{self.share(part):.1%} of {part} ({_list_shares(scripts)})"
+            for part, scripts in self.parts.items()
+        )
+        return ", ".join(shown)
+
+    def share(self, part: str) -> float:
+        """Unknown tokens as a share of all tokens of a part."""
+        tokens = sum(script.tokens for script in self.parts[part])
+        return sum(script.unknown for script in self.parts[part]) / tokens if tokens else 0.0
+
+    def exceeds(self, limit: float) -> bool:
+        """Whether the share is above the limit in a part, or in a part's texts of one script."""
+        whole = any(self.share(part) > limit for part in self.parts)
+        return whole or bool(self.scripts_above(limit))
+
+    def scripts_above(self, limit: float) -> list[str]:
+        """The scripts whose share is above the limit in a part that has enough texts of them, or
+        most of its unknown tokens in them."""
+        return list(dict.fromkeys(self._find_above(limit)))
+
+    def _find_above(self, limit: float) -> Iterator[str]:
+        for scripts in self.parts.values():
+            least = max(LEAST_TEXTS, LEAST_SHARE * sum(script.texts for script in scripts))
+            unknown = sum(script.unknown for script in scripts)
+            for script in scripts:
+                counts = script.texts >= least or 2 * script.unknown > unknown
+                if script.share > limit and counts:
+                    yield script.script
+
+    @property
+    def remedy(self) -> str:
+        """What helps: `more_texts` for a vocabulary learnt from the data, else a `chinese` or a
+        `multilingual` model, by the script with the most unknown tokens."""
+        if self.model == "tiny":
+            return "more_texts"
+        counts: Counter[str] = Counter()
+        for one in chain.from_iterable(self.parts.values()):
+            counts[one.script] += one.unknown
+        return "chinese" if counts.most_common(1)[0][0] == "han" else "multilingual"
+
+    @property
+    def note(self) -> str | None:
+        """A sentence where some are unknown, but not so many that there is a warning."""
+        if not self.exceeds(NOTED) or self.exceeds(WARNED):
+            return None
+        return f"{self._vocabulary} does not cover all of the texts: {self._unknown}"
+
+    @property
+    def warning(self) -> str | None:
+        """A sentence, with advice, where so many are unknown that the model cannot do well."""
+        if not self.exceeds(WARNED):
+            return None
+        if self.remedy == "more_texts":
+            advice = f"train on more texts, or give --model a {PRETRAINED['multilingual']}"
+        else:
+            advice = (
+                "give --model tiny, whose vocabulary is learnt from these texts, or --model with"
+                f" the folder or hub id of a {PRETRAINED[self.remedy]}"
+            )
+        return f"{self._vocabulary} does not cover these texts: {self._unknown}; {advice}"
+
+    @property
+    def _vocabulary(self) -> str:
+        return f"the vocabulary of --model {self.model}" if self.model else "the vocabulary"
+
+    @property
+    def _unknown(self) -> str:
+        return f"unknown tokens ([UNK]) are {self}"
+
+    def as_json(self) -> dict[str, Any]:
+        """By part: share, and by script texts, tokens and unknown tokens."""
+        return {
+            part: {
+                "share": self.share(part),
+                "by_script": {
+                    one.script: {"texts": one.texts, "tokens": one.tokens, "unknown": one.unknown}
+                    for one in scripts
+                },
+            }
+            for part, scripts in self.parts.items()
+        }
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any], model: str | None = None) -> UnknownTokens:
+        """Of `as_json`."""
+        parts = {
+            part: [ScriptTokens(name, **counts) for name, counts in of_part["by_script"].items()]
+            for part, of_part in content.items()
+        }
+        return cls(parts, model)
+
+
+def count_unknown(
+    parts: Mapping[str, EncodedDataset], tokenizer: Tokenizer, model: str | None = None
+) -> UnknownTokens:
+    """Unknown tokens in the inputs of each part; model: as `--model` names it."""
+    return UnknownTokens(
+        {name: _count_part(labelled, tokenizer) for name, labelled in parts.items()}, model
+    )
+
+
+def _count_part(labelled: EncodedDataset, tokenizer: Tokenizer) -> list[ScriptTokens]:
+    examples, encoded = labelled.examples, labelled.encoded
+    pairs = [] if examples.text_pairs is None else [examples.text_pairs]
+    script = scripts_of(examples.texts, *pairs)
+    of_input = script[labelled.example_of]
+    special = (encoded.ids == tokenizer.cls_id) | (encoded.ids == tokenizer.sep_id)
+
+    def count(found: np.ndarray) -> np.ndarray:
+        """int64 [SCRIPTS] of bool [T]; no input is empty, for each begins with [CLS]."""
+        of_inputs = np.add.reduceat(found, encoded.splits[:-1], dtype=np.int64)
+        return np.bincount(of_input, of_inputs, len(SCRIPTS)).astype(np.int64)
+
+    texts = np.bincount(script, minlength=len(SCRIPTS))
+    tokens, unknown = count(~special), count(encoded.ids == tokenizer.unk_id)
+    return [
+        ScriptTokens(SCRIPTS[i], int(texts[i]), int(tokens[i]), int(unknown[i]))
+        for i in np.argsort(-texts, kind="stable").tolist()
+        if texts[i]
+    ]
+
+
+def _list_shares(scripts: Sequence[ScriptTokens]) -> str:
+    if len(scripts) == 1:
+        return show_script(scripts[0].script)
+    shown = [f"{show_script(one.script)} {one.share:.1%}" for one in scripts[:MOST_SHOWN]]
+    return ", ".join([*shown, "..."] if scripts[MOST_SHOWN:] else shown)
+
+
+def show_script(script: str) -> str:
+    """The script's name within a sentence."""
+    return "no letters" if script == "none" else script

@@ -1,0 +1,116 @@
+"""What a process that imports TensorFlow alone can do with an export."""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from tfpipe.data.read_examples import Examples
+from tfpipe.subprocesses import bound
+from tfpipe.tasks.task import Task
+
+RELOAD = Path(__file__).with_name("reload.py")
+BATCH_SIZE = 64
+
+# Texts in UTF-8, or not quite, by the name of the signature's input.
+Columns: TypeAlias = dict[str, list[bytes]]
+
+
+# What serving_default answers to N rows, by name, strings as str [N, ...].
+Answers: TypeAlias = "dict[str, np.ndarray]"
+
+
+@dataclass(frozen=True)
+class Stranger:
+    """What the fresh process found: operations, answers to each batch, and what it said."""
+
+    operations: frozenset[str]
+    batches: Sequence[Answers] | None
+    said: str
+
+    def answered(self) -> Sequence[Answers]:
+        """The answers to each batch; raises RuntimeError where it failed."""
+        if self.batches is None:
+            raise RuntimeError(f"the export does not load in a fresh process:\n{self.said}")
+        return self.batches
+
+
+def open_as_stranger(export: Path, batches: Sequence[Columns]) -> Stranger:
+    """Have an export answer `batches` in a process that imports TensorFlow alone."""
+    encoded = [
+        {name: [base64.b64encode(text).decode() for text in texts] for name, texts in batch.items()}
+        for batch in batches
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        asked = Path(folder, "batches.json")
+        asked.write_text(json.dumps(encoded), encoding="utf-8")
+        command = [sys.executable, str(RELOAD), str(export), str(asked), folder]
+        done = subprocess.run(bound(command), capture_output=True, text=True)
+        listed = Path(folder, "operations.json")
+        operations = json.loads(listed.read_text(encoding="utf-8")) if listed.is_file() else []
+        found: list[Answers] | None = None
+        if not done.returncode:
+            found = [{} for _ in batches]
+            with np.load(Path(folder, "answers.npz")) as stored:
+                for key, values in stored.items():
+                    number, name = key.split(" ", 1)
+                    found[int(number)][name] = values
+    return Stranger(frozenset(operations), found, done.stderr)
+
+
+def batches_of(examples: Examples, task: Task | type[Task]) -> list[Columns]:
+    """All examples in their order, as batches of serving_default."""
+    names = task.inputs(examples.text_pairs is not None)
+    read = zip(names, (examples.texts, examples.text_pairs or ()), strict=False)
+    columns = {name: [text.encode() for text in texts] for name, texts in read}
+    return [
+        {name: texts[start : start + BATCH_SIZE] for name, texts in columns.items()}
+        for start in range(0, len(examples), BATCH_SIZE)
+    ]
+
+
+def join(batches: Sequence[Answers]) -> Answers:
+    """The answers to all batches as those to one.
+
+    Where a batch's rows are filled up to its longest, they are filled up to the longest of all:
+    with empty strings, False and -1.
+    """
+    return {name: _stack([batch[name] for batch in batches]) for name in batches[0]}
+
+
+def as_answers(outputs: Mapping[str, Any]) -> Answers:
+    """What a task decoded in this process as a stranger would write it down."""
+    return {name: decode_strings(np.asarray(values)) for name, values in outputs.items()}
+
+
+def decode_strings(values: np.ndarray) -> np.ndarray:
+    """Bytes as str, which may be no UTF-8; numbers as they are."""
+    if values.dtype.kind != "O":
+        return values
+    texts = [
+        text if isinstance(text, str) else text.decode("utf-8", "surrogateescape")
+        for text in values.ravel()
+    ]
+    return np.array(texts, np.str_).reshape(values.shape)
+
+
+def _stack(parts: Sequence[np.ndarray]) -> np.ndarray:
+    widest = max(part.shape[1:2] for part in parts)
+    filling: Any = {"U": "", "b": False}.get(parts[0].dtype.kind, -1)
+    return np.concatenate(
+        [
+            np.pad(part, [(0, 0), (0, widest[0] - part.shape[1])], constant_values=filling)
+            if widest and part.shape[1:] != widest
+            else part
+            for part in parts
+        ]
+    )

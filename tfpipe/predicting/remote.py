@@ -1,0 +1,114 @@
+"""A model behind a server. The one file of tfpipe that asks one: through serving.client, which
+imports neither TensorFlow nor tfpipe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from serving.client import Client, ClientError, Entity, InvalidRequest, ModelNotFound
+from serving.client.command.connection import read_token
+from tfpipe.config import PredictConfig
+from tfpipe.config.predict import CONNECTION
+from tfpipe.errors import UserError
+from tfpipe.exporting.info import parse_info
+from tfpipe.predicting.predictor import LONGEST_INPUT, Predictor, spec_of
+from tfpipe.tasks.output_schema import Answers, OutputSchema
+
+# One batch is worked on while others are on their way.
+PARALLEL = 4
+# A file waits for a busy server, and for long contexts, more patiently than a person does.
+TIMEOUT = 300.0
+# Of outputs that are not float32.
+TYPES = {"label": object, "entity": object, "answer": object}
+TYPES |= {"active": bool, "start": np.int32, "end": np.int32}
+UNUSED = Entity("", -1, -1, 0.0)
+
+
+@contextmanager
+def open_served(config: PredictConfig) -> Iterator[Predictor]:
+    """The model that a server has, always the same version; raises UserError."""
+    target, model = str(config.target), str(config.model)
+    with telling_refusals(), _connect(config, config.version) as client:
+        metadata = client.metadata()
+        info = _read_info(client)
+    signature = metadata.signatures.get("serving_default")
+    inputs = set(signature.inputs) if signature else set()
+    outputs = set(signature.outputs) if signature else set()
+    spec = spec_of(inputs, outputs, info.get("task"))
+    if spec is None:
+        raise UserError(
+            "the served model is for no task that is known here, or takes no raw strings",
+            f"{model} at {target}: takes {sorted(inputs)} and gives {sorted(outputs)}",
+            "name another model with --model",
+        )
+    schema: OutputSchema = spec.schema.load()
+    number = metadata.version
+    with _connect(config, number) as pinned:
+
+        def answer(texts: list[str], text_pairs: list[str] | None) -> Answers:
+            columns = [texts] if text_pairs is None else [texts, text_pairs]
+            with telling_refusals():
+                rows = getattr(pinned, spec.verb)(*columns)
+            return schema.write(_as_outputs(rows, schema.outputs), info.get("labels"))
+
+        yield Predictor(
+            f"{model} version {number} at {target}",
+            schema.order(inputs),
+            spec,
+            info.get("labels"),
+            info.get("max_length", LONGEST_INPUT),
+            PARALLEL,
+            answer,
+        )
+
+
+def _as_outputs(rows: Sequence[Any], names: Sequence[str]) -> dict[str, np.ndarray]:
+    """The outputs of these names, of the client's answers or of its lists of entities."""
+    if rows and isinstance(rows[0], list):
+        most = max(map(len, rows))
+        rows = [[*row, *[UNUSED] * (most - len(row))] for row in rows]
+        found = {name: [[getattr(one, name) for one in row] for row in rows] for name in names}
+    else:
+        found = {name: [getattr(row, name) for row in rows] for name in names}
+    return {name: np.array(values, TYPES.get(name, np.float32)) for name, values in found.items()}
+
+
+def _connect(config: PredictConfig, version: int | None) -> Client:
+    """A client of this version of the model; raises InvalidRequest."""
+    settings = {name: getattr(config, name) for name in CONNECTION}
+    return Client(
+        str(config.target),
+        model=str(config.model),
+        version=version,
+        timeout=TIMEOUT,
+        texts_per_request=config.batch_size,
+        **settings | {"token": config.token and read_token(config.token)},
+    )
+
+
+def _read_info(client: Client) -> dict:
+    """What the model tells of itself; empty for one that tells nothing."""
+    try:
+        return parse_info(client.predict({}, "info")["info"].item())
+    except (InvalidRequest, KeyError, TypeError, ValueError):
+        return {}
+
+
+@contextmanager
+def telling_refusals() -> Iterator[None]:
+    """Raise UserError in place of what the client raises, whose sentences say what to do, too."""
+    try:
+        yield
+    except InvalidRequest as error:
+        wrong, fix = "the server cannot be asked for this", "mend what is named"
+        raise UserError(wrong, str(error), fix) from None
+    except ModelNotFound as error:
+        wrong, fix = "the server does not have this model", "check --model and --version"
+        raise UserError(wrong, str(error), fix) from None
+    except ClientError as error:
+        fix = "check the server, then the same command goes on"
+        raise UserError("the server did not answer", str(error), fix) from None

@@ -1,0 +1,216 @@
+"""The model card's Markdown: what the model was trained on, how good it is, how to load it.
+
+It is made to be published, so it holds no text of the data and no path of this machine.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path, PureWindowsPath
+from typing import Any
+
+from tfpipe.data.quality import DataReport
+from tfpipe.data.splits import is_share
+from tfpipe.data.unknown_tokens import WARNED, show_script
+from tfpipe.run_folder import Run
+from tfpipe.tasks import TASKS
+from tfpipe.tasks.calibration.selective import ABSTAIN
+
+# What becomes of longer texts, by the setting `long_text`.
+LONGER = {
+    "head": "Longer inputs are cut: only their first {} tokens are read.",
+    "head_tail": "Longer inputs are cut: their beginning and end, {} tokens in all, are read.",
+    "windows": "Longer inputs are read in overlapping windows of {} tokens.",
+}
+# Facts of the data report that are numbers alone, and hold no text.
+FACTS = (
+    *("duplicates in train", "contradictions in train", "dev texts also in train"),
+    *("tokens a text", "truncated", "read in several windows"),
+)
+FEW_TRAIN_ROWS, FEW_DEV_ROWS, MOST_LABELS = 20, 10, 200
+HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+
+
+def card_body(
+    run: Run, metrics: Mapping[str, Any], data: DataReport, settings: Mapping[str, Any]
+) -> Iterator[str]:
+    """The card's Markdown, line by line; settings: what config.json keeps of the task."""
+    name, config = _markdown(run.folder.resolve().name), run.config
+    inputs = "pairs of texts" if run.data["pairs"] else "texts"
+    inputs = TASKS[config.task].hub.inputs or inputs
+    yield f"# {name}"
+    yield ""
+    yield (
+        f"A BERT model for the task `{config.task}` over {inputs}, trained with tfpipe"
+        f" {metrics['environment']['tfpipe']} from {_base(config.model)};"
+        f" {metrics['model']['parameters']:,} parameters, inputs of up to {config.max_length}"
+        " tokens."
+    )
+    yield ""
+    yield from _trained_on(run, metrics, data)
+    yield from _labels(run, data, settings)
+    yield from _figures(metrics)
+    yield from _limits(run, data, settings)
+    yield from _how_to_load(run, settings)
+
+
+def _trained_on(run: Run, metrics: Mapping[str, Any], data: DataReport) -> Iterator[str]:
+    yield "## Trained on"
+    yield ""
+    yield "| part | examples | file | SHA-256 of texts and labels |"
+    yield "|---|---:|---|---|"
+    for part in ("train", "dev"):
+        rows, digest = run.data[f"{part}_rows"], run.data[f"{part}_sha256"]
+        yield f"| {part} | {rows:,} | {_markdown(source_of(run, part))} | `{digest}` |"
+    if metrics.get("test"):
+        rows = metrics["test"]["examples"]
+        yield f"| test | {rows:,} | {_markdown(source_of(run, 'test'))} | |"
+    yield ""
+    training = metrics["train"]
+    early = ", stopped early" if training["stopped_early"] else ""
+    yield (
+        f"{training['epochs']} of {run.config.epochs} epochs{early}, the weights of epoch"
+        f" {training['best_epoch']}; {training['steps']:,} steps of {run.config.batch_size}"
+        f" examples, learning rate {run.config.learning_rate:.3g}, seed {run.config.seed},"
+        f" products in {run.config.precision}."
+    )
+    yield ""
+
+
+def _labels(run: Run, data: DataReport, settings: Mapping[str, Any]) -> Iterator[str]:
+    if not data.labels:
+        return
+    # In the order of the head's columns, which is that of the sorted names.
+    thresholds = dict(
+        zip(run.data["model"]["labels"], settings.get("thresholds") or (), strict=False)
+    )
+    more = f", of which the {MOST_LABELS} most frequent" if data.labels[MOST_LABELS:] else ""
+    yield f"{len(data.labels):,} labels{more}:"
+    yield ""
+    yield "| label | rows in train | in dev |" + (" given from a score of |" if thresholds else "")
+    yield "|---|---:|---:|" + ("---:|" if thresholds else "")
+    for label, train, dev in data.labels[:MOST_LABELS]:
+        threshold = f" {thresholds[label]:.3f} |" if label in thresholds else ""
+        yield f"| {_markdown(label)} | {train:,} | {dev:,} |{threshold}"
+    yield ""
+
+
+def _figures(metrics: Mapping[str, Any]) -> Iterator[str]:
+    parts = [part for part in ("dev", "test") if metrics.get(part)]
+    yield "## Figures"
+    yield ""
+    yield f"| | {' | '.join(parts)} |"
+    yield "|---|" + "---:|" * len(parts)
+    # Not every part has every figure: those of questions without answer need such questions.
+    for name in dict.fromkeys(name for part in parts for name in metrics[part]):
+        values = (metrics[part].get(name) for part in parts)
+        yield f"| {name} | {' | '.join(map(_number, values))} |"
+    yield ""
+
+
+def _number(value: float | None) -> str:
+    if value is None or value != value:
+        return ""
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4f}"
+
+
+def _limits(run: Run, data: DataReport, settings: Mapping[str, Any]) -> Iterator[str]:
+    yield "## Limits"
+    yield ""
+    yield (
+        "- The best epoch was chosen on dev, so the figures on dev are a little higher than those"
+        " on new texts will be."
+    )
+    task = TASKS[run.config.task].task_class.restore(run.data["model"]["labels"], settings)
+    yield from (f"- Chosen on dev, too: {_markdown(choice)}." for choice in task.choices)
+    outside = settings.get("out_of_scope")
+    if outside is not None:
+        yield (
+            f"- {_markdown(outside)} is the label of texts that no other label fits; the served"
+            f" model answers `{ABSTAIN}` instead."
+        )
+    windows = TASKS[run.config.task].always_windows
+    how = "windows" if windows else settings.get("long_text", "head")
+    yield f"- {LONGER[how].format(run.config.max_length)}"
+    yield from (f"- {name}: {value}." for name, value in data.facts if name in FACTS)
+    yield from _unknown(data)
+    rare = [label for label, train, _ in data.labels if train < FEW_TRAIN_ROWS]
+    if rare:
+        yield f"- Learnt from fewer than {FEW_TRAIN_ROWS} examples: {_few(rare)}."
+    unsure = [label for label, _, dev in data.labels if dev < FEW_DEV_ROWS]
+    if unsure:
+        yield f"- Figures rest on fewer than {FEW_DEV_ROWS} dev examples: {_few(unsure)}."
+    yield "- No license was stated for the data; ask its owner before passing the model on."
+    yield ""
+
+
+def _unknown(data: DataReport) -> Iterator[str]:
+    """What the vocabulary lacks; the model's name may be a path, and is not said."""
+    if data.unknown is None:
+        return
+    yield f"- Unknown tokens: {data.unknown}."
+    uncovered = data.unknown.scripts_above(WARNED)
+    if uncovered:
+        shown = ", ".join(map(show_script, uncovered))
+        yield (
+            f"- The vocabulary does not cover texts of these scripts: {shown}. Answers to them rest"
+            " on few of their tokens; another model should be trained for them."
+        )
+
+
+def _how_to_load(run: Run, settings: Mapping[str, Any]) -> Iterator[str]:
+    hub, name = TASKS[run.config.task].hub, slug(run.folder.resolve().name)
+    yield "## How to load it"
+    yield ""
+    yield "```python"
+    yield f"from transformers import AutoTokenizer, {hub.model_class}"
+    yield ""
+    yield "folder = 'model'  # this folder, or its name on the hub"
+    yield "tokenizer = AutoTokenizer.from_pretrained(folder)"
+    yield f"model = {hub.model_class}.from_pretrained(folder)"
+    yield "```"
+    yield ""
+    yield hub.reading.format(**{**hub.defaults, **settings})
+    yield ""
+    yield "As a SavedModel that takes raw strings, answers as the figures above were measured, and"
+    yield "is served by TensorFlow Serving or `python -m serving.server`; `RUN` is the folder that"
+    yield "this one lies in:"
+    yield ""
+    yield "```sh"
+    yield f"python -m tfpipe.export RUN --to models/{name}"
+    yield "```"
+
+
+def source_of(run: Run, part: str) -> str:
+    """The file of a part, without the folders that it lies in."""
+    path = str(getattr(run.config, part))
+    if part == "dev" and is_share(path):
+        return f"{path} of {source_of(run, 'train')}"
+    return PureWindowsPath(path).name
+
+
+def _base(model: str) -> str:
+    known = {"starter": "the starter checkpoint", "tiny": "random weights"}
+    shown = model if HUB_NAME.fullmatch(model) else PureWindowsPath(model).name
+    return known.get(model, f"`{one_line(shown).replace('`', '')}`")
+
+
+def _few(labels: Sequence[str]) -> str:
+    more = f" and {len(labels) - 20:,} more" if len(labels) > 20 else ""
+    return ", ".join(map(_markdown, labels[:20])) + more
+
+
+def one_line(text: str) -> str:
+    """Without line breaks and what else cannot be printed."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split()) or "unnamed"
+
+
+def _markdown(text: str) -> str:
+    """Text that Markdown and HTML show as it is, in a table, too."""
+    shown = one_line(text).replace("&", "&amp;").replace("<", "&lt;")
+    return re.sub(r"([\\`*_{}\[\]()#+!|>~$-])", r"\\\1", shown)
+
+
+def slug(text: str) -> str:
+    return re.sub(r"[^\w.-]+", "-", Path(text).name).strip("-.") or "model"

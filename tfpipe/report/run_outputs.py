@@ -1,0 +1,159 @@
+"""What a finished training leaves behind: metrics.json, predictions.tsv, report.html."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import tensorflow as tf
+
+from tfpipe.data.encoded import EncodedDataset
+from tfpipe.data.quality import DataReport
+from tfpipe.data.splits import PARTS, is_share
+from tfpipe.io.atomic import write_text
+from tfpipe.model.text_model import TextModel
+from tfpipe.report.data_section import describe_data
+from tfpipe.report.model_card import write_card
+from tfpipe.report.page import write_page
+from tfpipe.report.run_report import Report
+from tfpipe.report.sections import Data, Figures, Slices
+from tfpipe.report.slices import read_sources, slices_by_length, slices_by_script, slices_by_source
+from tfpipe.run_folder import Run
+from tfpipe.tasks import TASKS
+from tfpipe.tasks.evaluation import TaskEvaluation
+from tfpipe.training.ending import Ending
+from tfpipe.training.environment import describe_environment
+
+SPACES = str.maketrans("\t\n\r", "   ")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a finished training found.
+
+    Attributes:
+        dev, test: Evaluations of the saved model.
+        history: One record an epoch.
+        speed: Seconds of the whole run, and the rates of its training steps.
+        sets: Train, dev and perhaps test.
+        data: What the data check found.
+        settings: What the task has chosen on dev and keeps in the model's config.json.
+    """
+
+    dev: TaskEvaluation
+    test: TaskEvaluation | None
+    history: Sequence[dict[str, Any]]
+    speed: Mapping[str, float]
+    sets: Sequence[EncodedDataset]
+    data: DataReport
+    settings: Mapping[str, Any]
+
+
+def write_outcome(
+    run: Run, model: TextModel, strategy: tf.distribute.Strategy, outcome: Outcome
+) -> None:
+    """Write the run's last files; metrics.json comes last, for it marks the run as finished."""
+    dev, test, history, data = outcome.dev, outcome.test, outcome.history, outcome.data
+    environment = describe_environment(strategy)
+    figures = {"dev": dev.metrics, **({"test": test.metrics} if test else {})}
+    assert run.config.epochs is not None
+    ending = Ending.of(history, run.config.epochs)
+    training = {"steps": history[-1]["step"], "epochs": ending.done, "best_epoch": ending.best}
+    training |= outcome.speed
+    sizes = {"parameters": model.parameters, "trainable_parameters": model.trainable_parameters}
+    write_predictions(run, dev)
+    size = sum(file.stat().st_size for file in run.model.iterdir() if file.is_file())
+    report = Report(
+        title=run.folder.name,
+        task=run.config.task,
+        labels_from_data=TASKS[run.config.task].labels_from_data,
+        language=run.config.language,
+        made=time.strftime("%Y-%m-%d"),
+        dev=figures_of(dev),
+        test=figures_of(test) if test else None,
+        data=_describe_data(run, outcome),
+        history=history,
+        best_by=run.config.best_metric,
+        ending=ending,
+        slices=_describe_slices(run, outcome),
+        cost=training | sizes | {"model_bytes": size},
+        command=_command_again(run),
+        settings=(run.folder / "config.yaml").read_text(encoding="utf-8"),
+        hashes={name: run.data[f"{name}_sha256"] for name in PARTS if f"{name}_sha256" in run.data},
+        environment=environment,
+        next_commands=run.next_commands,
+        **dev.sections(test, outcome.settings),
+    )
+    write_page(run.folder / "report.html", report)
+    metrics = {
+        "task": run.config.task,
+        **figures,
+        "train": training | {"stopped_early": ending.early},
+        "model": sizes,
+        **({"data": {"unknown_tokens": data.unknown.as_json()}} if data.unknown else {}),
+        "environment": environment,
+    }
+    write_card(run, metrics, data, outcome.settings, outcome.sets[1].examples.joined())
+    run.write_json("metrics.json", metrics)
+
+
+def figures_of(evaluation: TaskEvaluation) -> Figures:
+    """The evaluation's metrics with their intervals, what a model is judged by first."""
+    last = ("loss", "examples")
+    found = sorted(evaluation.metrics.items(), key=lambda figure: figure[0] in last)
+    return Figures(dict(found), evaluation.intervals())
+
+
+def _command_again(run: Run) -> str:
+    folder = str(run.folder)
+    again = ["--config", f"{folder}/config.yaml", "--output", f"{folder}-again"]
+    return shlex.join(["python", "-m", "tfpipe.train", *again])
+
+
+def _describe_data(run: Run, outcome: Outcome) -> Data:
+    sets = outcome.sets
+    right, figure = {}, None
+    for name, evaluation in (("dev", outcome.dev), ("test", outcome.test)):
+        metric = evaluation.example_metric() if evaluation else None
+        if metric is not None:
+            right[name], figure = metric.values, metric.name
+    described = describe_data(
+        {name: labelled.examples for name, labelled in zip(PARTS, sets, strict=False)},
+        outcome.data.labels,
+        sets[0].full_lengths,
+        run.config.max_length,
+        right,
+        figure,
+        in_windows=len(sets[0].encoded) > len(sets[0].examples),
+        tell=TASKS[run.config.task].task_class.show_label,
+    )
+    return replace(described, label_notes=outcome.data.label_notes, unknown=outcome.data.unknown)
+
+
+def _describe_slices(run: Run, outcome: Outcome) -> list[Slices]:
+    metric, sets = outcome.dev.example_metric(), outcome.sets
+    if metric is None:
+        return []
+    examples, lengths = sets[1].examples, sets[1].full_lengths
+    path = str(run.config.train) if is_share(run.config.dev) else run.config.dev
+    found = [
+        slices_by_length(
+            *(metric.values, lengths, metric.name, metric.rising),
+            kind="context" if TASKS[run.config.task].always_windows else "length",
+        ),
+        slices_by_script(metric.values, examples, metric.name, metric.rising),
+        slices_by_source(metric.values, read_sources(examples, path), metric.name, metric.rising),
+    ]
+    return [slices for slices in found if slices]
+
+
+def write_predictions(run: Run, evaluation: TaskEvaluation) -> None:
+    """predictions.tsv: text, gold, predicted, score; tabs and line breaks become spaces."""
+    lines = ["text\tgold\tpredicted\tscore"]
+    for text, gold, predicted, score in evaluation.rows():
+        answers = (answer.translate(SPACES) for answer in (gold, predicted))
+        lines.append("\t".join([" ".join(text.split()), *answers, f"{score:.6f}"]))
+    write_text(run.folder / "predictions.tsv", "\n".join(lines) + "\n")

@@ -1,0 +1,139 @@
+"""What TensorBoard shows of a run: curves, the task's pictures, the worst mistakes."""
+
+from __future__ import annotations
+
+import gc
+import textwrap
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tensorboard.plugins.scalar.summary_v2 import scalar_pb
+
+from tfpipe.report.confusion_png import picture_names
+from tfpipe.report.fonts import characters_within
+from tfpipe.report.images import pixels
+from tfpipe.report.pictures import draw_pictures
+from tfpipe.report.templates import format_number
+from tfpipe.tasks.evaluation import TaskEvaluation
+from tfpipe.tasks.sections import MistakeRow
+from tfpipe.text_display import shorten
+from tfpipe.training.callbacks import Step
+
+# Everything that means something in Markdown or HTML, as what means nothing in either.
+HARMLESS = {ord(character): f"&#{ord(character)};" for character in r"\`*_{}[]<>()#+!|&~$"}
+
+
+class TensorBoardCallback:
+    """Writes the events of one run into `folder`; nothing is created before the first value.
+
+    Tags: `train/<name>` for each step; `dev/<figure>`, the images `dev/<picture>` of the task and
+    the text `dev/mistakes` for each epoch.
+    """
+
+    def __init__(self, folder: str | Path):
+        self.folder = Path(folder)
+        self._opened: tf.summary.SummaryWriter | None = None
+
+    def __enter__(self) -> TensorBoardCallback:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def on_step(self, step: Step) -> None:
+        """Write the curves of a training step."""
+        self._write_scalars("train", step.step, step.metrics)
+
+    def on_epoch(self, record: Mapping[str, Any], evaluation: TaskEvaluation) -> None:
+        """Write the figures on dev, the task's pictures and the worst mistakes.
+
+        record: `step` counts steps so far, so that both groups of curves share an axis.
+        """
+        step = record["step"]
+        # The number of examples never changes: a flat curve tells nothing.
+        figures = {k: value for k, value in evaluation.metrics.items() if k != "examples"}
+        self._write_scalars("dev", step, figures)
+        with self._writer().as_default(step=np.asarray(step, np.int64)):
+            for picture in draw_pictures(evaluation):
+                image = pixels(picture.figure)
+                legend = f"{picture.legend} {_numbered_names(picture.names)}".strip()
+                tf.summary.image(f"dev/{picture.name}", image[None], description=legend)
+            tf.summary.text(
+                "dev/mistakes",
+                mistakes_table(evaluation.mistakes_section().rows),
+                description="The worst answers, the worst first.",
+            )
+        self._writer().flush()
+        # The parts of a figure hold each other: many pictures would lie in memory until Python
+        # looks for such.
+        gc.collect()
+
+    def close(self) -> None:
+        """Write what is still in memory and close the event file."""
+        if self._opened:
+            self._opened.close()
+            self._opened = None
+
+    def _writer(self) -> tf.summary.SummaryWriter:
+        if self._opened is None:
+            self._opened = tf.summary.create_file_writer(str(self.folder))
+        return self._opened
+
+    def _write_scalars(self, group: str, step: int, values: Mapping[str, float]) -> None:
+        # One record for all curves: an operation for each takes milliseconds of every step. And
+        # arrays, because TensorFlow keeps the tensor of every Python number it has ever met.
+        record = tf.compat.v1.Summary()
+        for name, value in values.items():
+            record.MergeFromString(scalar_pb(f"{group}/{name}", value).SerializeToString())
+        with self._writer().as_default():
+            tf.summary.experimental.write_raw_pb(
+                record.SerializeToString(), np.asarray(step, np.int64)
+            )
+
+
+def mistakes_table(mistakes: Sequence[MistakeRow]) -> str:
+    """The mistakes as a Markdown table; users' texts stay one plain cell each, 300 characters."""
+    if not mistakes:
+        return "No mistakes."
+    rows = [
+        f"| {format_number(row.score)} | {_cell(row.gold, 60)} | {_cell(row.predicted, 60)} "
+        f"| {_cell(_what_matters(row), 300)} |"
+        for row in mistakes
+    ]
+    return "\n".join(["| score | gold | predicted | text |", "|---|---|---|---|", *rows])
+
+
+def _what_matters(row: MistakeRow) -> str:
+    if not row.pieces:
+        return row.text
+    found = "".join(piece.text for piece in row.pieces)
+    return f"{row.question} | {found}" if row.question else found
+
+
+def _cell(text: str, most: int) -> str:
+    line = shorten(text, most)
+    # TensorBoard breaks words anywhere and lets one long cell squeeze the others to a letter's
+    # width; lines of a limited width leave room for all columns.
+    lines = textwrap.wrap(line, characters_within(line, ems=38)) or [""]
+    return "<br>".join(part.translate(HARMLESS) for part in lines)
+
+
+def _numbered_names(label_names: Sequence[str]) -> str:
+    """What the numbers stand for that a picture shows in place of names it cannot draw."""
+    numbered = [
+        f"{_cell(mark, 60)} = {_cell(name, 60)}"
+        for column, (mark, name) in enumerate(
+            zip(picture_names(label_names), label_names, strict=True)
+        )
+        if mark == f"#{column}"
+    ]
+    return "; ".join(numbered)

@@ -1,0 +1,239 @@
+"""The run folder: where training leaves what evaluate and export take up."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tfpipe.config import TrainConfig, build, read_values, to_yaml
+from tfpipe.data.encoded import hash_texts
+from tfpipe.data.read_examples import Columns, Examples, read_examples
+from tfpipe.data.splits import Splits
+from tfpipe.errors import UserError
+from tfpipe.io.atomic import write_text
+from tfpipe.locations import locate
+
+if TYPE_CHECKING:
+    from tfpipe.model.text_model import TextModel
+
+# Settings that change nothing about the result: a resumed run may have others.
+FREE = (
+    *("resume", "output", "json", "profile_steps", "stop_after"),
+    *("checkpoint_steps", "checkpoint_minutes", "keep_checkpoints"),
+    *("worker_timeout", "workers", "worker_index", "tpu", "language"),
+)
+# What a run that was killed before it had begun may leave.
+UNBEGUN = {"dev.jsonl", "data.json", "logs"}
+SHAPES = (
+    *("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size"),
+    *("vocab_size", "max_position_embeddings", "type_vocab_size", "hidden_act"),
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's folder and what its files hold; `written_here` is off in workers but the chief."""
+
+    folder: Path
+    written_here: bool = True
+
+    @property
+    def model(self) -> Path:
+        """What transformers' from_pretrained reads: the best epoch's weights."""
+        return self.folder / "model"
+
+    @property
+    def logs(self) -> Path:
+        """TensorBoard's files."""
+        return self.folder / "logs"
+
+    @cached_property
+    def config(self) -> TrainConfig:
+        """The resolved configuration that the run was made with."""
+        return build(TrainConfig, read_values(self.folder / "config.yaml"))
+
+    @cached_property
+    def data(self) -> dict[str, Any]:
+        """data.json: the data's rows and SHA-256, whether they are pairs, and the model's shape."""
+        return self._read_json("data.json")
+
+    @cached_property
+    def metrics(self) -> dict[str, Any]:
+        """metrics.json: the final figures."""
+        return self._read_json("metrics.json")
+
+    @property
+    def finished(self) -> bool:
+        """Whether training came to its end; metrics.json is its last file."""
+        return (self.folder / "metrics.json").is_file()
+
+    @property
+    def next_commands(self) -> list[str]:
+        """The commands to type after training."""
+        folder, name = shlex.quote(str(self.folder)), shlex.quote(self.folder.name)
+        return [
+            f"python -m tfpipe.evaluate {folder}",
+            f"tensorboard --logdir {folder}/logs",
+            f"python -m tfpipe.export {folder} --to models/{name}",
+        ]
+
+    def read_dev(self) -> Examples:
+        """The run's dev examples, which lie with it: a dev file may move, a cut has no file."""
+        return read_examples(self.folder / "dev.jsonl", Columns(), optional_label=True)
+
+    def _read_json(self, name: str) -> dict[str, Any]:
+        path = self.folder / name
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise UserError(
+                "a file of the run is missing or damaged",
+                f"{path}: {getattr(error, 'strerror', None) or error}",
+                "restore it from where the run was made, or train again",
+            ) from None
+
+    def write_json(self, name: str, content: Any) -> None:
+        """Write `content` as NAME in the run's folder."""
+        write_text(self.folder / name, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def open_run(folder: str) -> Run:
+    """A finished run; raises UserError for anything else."""
+    run = Run(Path(folder))
+    found = locate(folder)
+    if found.kind == "missing":
+        raise UserError(
+            "the run's folder is missing",
+            folder,
+            f"{found.suggestion}give the folder that tfpipe.train named",
+        )
+    if not (run.folder / "config.yaml").is_file():
+        raise UserError(
+            "the folder is not a run",
+            f"no config.yaml in {folder}, which is {found.description}",
+            "give the folder that tfpipe.train named",
+        )
+    if not run.finished:
+        raise UserError(
+            "the run is not finished",
+            f"no metrics.json in {folder}",
+            f"python -m tfpipe.train --resume --output {shlex.quote(folder)}",
+        )
+    return run
+
+
+def find_run(config: TrainConfig, default_folder: str) -> Run:
+    """The run that `--output` names, to begin or to resume; nothing is written yet.
+
+    Raises UserError when the folder is taken, or has nothing to resume.
+    """
+    run = Run(Path(config.output or default_folder))
+    if config.resume:
+        if not (run.folder / "config.yaml").is_file():
+            raise UserError(
+                "there is no run to resume",
+                f"no config.yaml in {run.folder}",
+                "name the run's folder with --output",
+            )
+        if run.finished:
+            raise UserError(
+                "the run is finished", str(run.folder), "start another with a new --output"
+            )
+    elif run.folder.exists() and not _is_unbegun(run.folder):
+        raise UserError(
+            "the output folder exists and is not empty",
+            str(run.folder),
+            "give another --output, or go on with that run by adding --resume",
+        )
+    return run
+
+
+def _is_unbegun(folder: Path) -> bool:
+    return folder.is_dir() and all(
+        path.name in UNBEGUN or path.suffix == ".tmp" for path in folder.iterdir()
+    )
+
+
+def resumed_config(run: Run, given: TrainConfig) -> TrainConfig:
+    """The stored configuration of the run; raises UserError where `given` asks for another."""
+    default, stored = TrainConfig(), run.config
+    changed = {n: value for n, value in vars(given).items() if value != getattr(default, n)}
+    free = {name: changed.pop(name) for name in FREE if name in changed}
+    for name, value in changed.items():
+        if value != getattr(stored, name):
+            raise UserError(
+                f"a resumed run keeps its settings, and {name} differs",
+                f"{value!r}, the run has {getattr(stored, name)!r}",
+                f"leave out --{name.replace('_', '-')}, or start another run",
+            )
+    return dataclasses.replace(stored, **{**free, "resume": True})
+
+
+def begin_run(run: Run, config: TrainConfig, parts: Splits, model: TextModel) -> None:
+    """Write the run's first files, or check that a resumed run goes on with the same data.
+
+    Raises UserError where the folder cannot be written and where data or model are not the same.
+    """
+    data: dict[str, Any] = {
+        "train_rows": len(parts.train),
+        "train_sha256": hash_texts(parts.train.joined(), parts.train.labels or ()),
+        "dev_rows": len(parts.dev),
+        "dev_sha256": hash_texts(parts.dev.joined(), parts.dev.labels or ()),
+        "pairs": parts.train.text_pairs is not None,
+        "model": {name: getattr(model.config, name) for name in SHAPES}
+        | {"labels": list(model.label_names), "tokenizer": model.tokenizer.fingerprint},
+    }
+    if config.resume:
+        _refuse_other("data", run.data, data, ("model",))
+        _refuse_other("model", run.data.get("model", {}), data["model"])
+        return
+    try:
+        run.folder.mkdir(parents=True, exist_ok=True)
+        write_text(run.folder / "dev.jsonl", as_json_lines(parts.dev))
+        run.write_json("data.json", data)
+        # Where one start of it stops is none of the run's settings: it would stop there again.
+        stored = dataclasses.replace(config, stop_after=None)
+        write_text(run.folder / "config.yaml", to_yaml(stored))
+    except OSError as error:
+        raise UserError(
+            "the output folder cannot be written",
+            f"{run.folder}: {error.strerror}",
+            "give an --output that you may write, on a disk with space",
+        ) from None
+
+
+def _refuse_other(
+    what: str, stored: dict[str, Any], now: dict[str, Any], but: Sequence[str] = ()
+) -> None:
+    """Raise UserError where a resumed run would go on with something else, saying what differs."""
+    # A run of an older version has not stored everything.
+    differing = [n for n in now if n not in but and n in stored and stored[n] != now[n]]
+    if differing:
+        told = [f"{n} {_short(now[n])}, the run has {_short(stored[n])}" for n in differing]
+        raise UserError(
+            f"the {what} is not what the run began with",
+            "; ".join(told),
+            "restore the files, or start another run",
+        )
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def as_json_lines(examples: Examples) -> str:
+    """The examples as a data file that read_examples reads back."""
+    columns = {"text": examples.texts}
+    if examples.text_pairs is not None:
+        columns = {"text_a": examples.texts, "text_b": examples.text_pairs}
+    columns["label"] = examples.labels or ()
+    rows = zip(*columns.values(), strict=True)
+    lines = [json.dumps(dict(zip(columns, row, strict=True)), ensure_ascii=False) for row in rows]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,95 @@
+"""Adam with decoupled weight decay that passes over memory as few times as it can."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import tensorflow as tf
+from transformers import AdamWeightDecay
+
+State = dict[str, tf.Tensor]
+
+
+class LayerwiseAdamW(AdamWeightDecay):
+    """AdamW whose rate is multiplied by a factor for each variable.
+
+    `factor_of` maps a variable's name to the factor; decay and update use the same rate. A dense
+    gradient takes the fused kernel of tf_keras' legacy Adam. A gradient in slices, as an embedding
+    has, updates the rows that some batch has touched: the moments of all others are 0, and so is
+    Adam's step for them. Nor do they decay: words that training never saw keep what they meant.
+    Source: Loshchilov and Hutter 2019, algorithm 2 (https://arxiv.org/abs/1711.05101).
+    """
+
+    def __init__(self, factor_of: Callable[[str], float], **settings: Any):
+        super().__init__(name="AdamWeightDecay", **settings)
+        self._factor_of = factor_of
+
+    def _create_slots(self, var_list: Sequence[tf.Variable]) -> None:
+        super()._create_slots(var_list)
+        for variable in var_list:
+            if "embeddings" in variable.name and variable.shape.rank == 2:
+                rows = variable.shape[:1]
+                self.add_slot(variable, "seen", initializer=tf.zeros(rows), shape=rows)
+
+    def _resource_apply_dense(
+        self, grad: tf.Tensor, var: Any, apply_state: Any = None
+    ) -> tf.Operation:
+        state = self._state(var, apply_state)
+        first, second = (self.get_slot(var, name) for name in ("m", "v"))
+        decayed = []
+        if self._do_use_weight_decay(var.name):
+            # One temporary, which the variable takes over.
+            decayed.append(var.assign(var * self._kept(var, state), read_value=False))
+        with tf.control_dependencies(decayed):
+            return tf.raw_ops.ResourceApplyAdam(
+                var=var.handle,
+                m=first.handle,
+                v=second.handle,
+                beta1_power=state["beta_1_power"],
+                beta2_power=state["beta_2_power"],
+                lr=state["lr_t"],
+                beta1=state["beta_1_t"],
+                beta2=state["beta_2_t"],
+                epsilon=state["epsilon"],
+                grad=grad,
+            )
+
+    def _resource_apply_sparse_duplicate_indices(
+        self, grad: tf.Tensor, handle: Any, indices: tf.Tensor, apply_state: Any = None
+    ) -> tf.Operation:
+        # The base adds up equal slices before; here the sum over places does.
+        var = handle
+        state = self._state(var, apply_state)
+        first, second, seen = (self.get_slot(var, name) for name in ("m", "v", "seen"))
+        update = tf.raw_ops.ResourceScatterUpdate
+        marks = tf.ones_like(indices, tf.float32)
+        marked = update(resource=seen.handle, indices=indices, updates=marks)
+        with tf.control_dependencies([marked]):
+            flags = seen.read_value() > 0
+        rows = tf.where(flags)[:, 0]
+        places = tf.gather(tf.cumsum(tf.cast(flags, tf.int32)) - 1, indices)
+        grad = tf.math.unsorted_segment_sum(grad, places, tf.size(rows))
+        value, mean, square = (tf.gather(table, rows) for table in (var, first, second))
+        mean += (grad - mean) * state["one_minus_beta_1_t"]
+        square += (grad * grad - square) * state["one_minus_beta_2_t"]
+        # As the fused kernel: epsilon stands beside the uncorrected root.
+        rate = state["lr_t"] * tf.sqrt(1.0 - state["beta_2_power"])
+        rate /= 1.0 - state["beta_1_power"]
+        value = value * self._kept(var, state) - rate * mean / (tf.sqrt(square) + state["epsilon"])
+        moved = ((var, value), (first, mean), (second, square))
+        return tf.group(
+            *(update(resource=table.handle, indices=rows, updates=new) for table, new in moved)
+        )
+
+    def _state(self, var: Any, apply_state: Any) -> State:
+        """The coefficients of the update, with the rate of `var`."""
+        key = (var.device, var.dtype.base_dtype)
+        state = (apply_state or {}).get(key) or self._fallback_apply_state(*key)
+        factor = self._factor_of(var.name)
+        return state if factor == 1.0 else {**state, "lr_t": state["lr_t"] * factor}
+
+    def _kept(self, var: Any, state: State) -> Any:
+        """The share of a weight that its decay leaves."""
+        decays = self._do_use_weight_decay(var.name)
+        return 1.0 - state["lr_t"] * state["weight_decay_rate"] if decays else 1.0

@@ -1,0 +1,198 @@
+"""Training steps one by one: the batches of the whole run, the compiled step, memory that ends."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfpipe.config import TrainConfig
+from tfpipe.data.batches import Plan, plan_training, read_batches
+from tfpipe.data.encoded import EncodedDataset
+from tfpipe.data.replicas import compile_for, needs_few_widths, workers_of
+from tfpipe.errors import UserError
+from tfpipe.tasks.task import Batch
+from tfpipe.training.callbacks import Step
+from tfpipe.training.checkpointing import Progress
+from tfpipe.training.collectives import run_batches, takes_steps_ahead
+from tfpipe.training.train_step import TrainStep
+
+logger = logging.getLogger(__name__)
+
+# Rows that are planned ahead: a new iterator takes seconds to begin and to end, so that small
+# files get one for the whole run; a plan of many millions of rows takes memory.
+ROWS_AHEAD = 2_000_000
+
+
+class Steps:
+    """Takes the training steps of a run, each from where `progress` stands.
+
+    step: to be compiled, in as many parts as the device's memory needs; rate: the learning rate of
+    a step.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        train: EncodedDataset,
+        weights: np.ndarray | None,
+        step: TrainStep,
+        rate: Callable[[Any], Any],
+        progress: Progress,
+    ):
+        assert config.epochs is not None
+        self.per_epoch = -(-len(train.encoded) // config.batch_size)
+        self.total = self.per_epoch * config.epochs
+        self._config, self._strategy = config, step.strategy
+        self._train, self._weights = train, weights
+        self._step, self._rate, self._progress = step, rate, progress
+        self._compiled: dict[int, Callable[[Batch], dict[str, tf.Tensor]]] = {}
+        self._results: Iterator[dict[str, tf.Tensor]] = iter(())
+        self._waited = 0.0
+        self._plan: Plan | None = None
+        self._first = 0
+
+    @property
+    def rows(self) -> np.ndarray:
+        """int64: the training rows of the step that `take` gave last, or failed in."""
+        assert self._plan is not None
+        rows = self._plan.rows[self._progress.step - self._first]
+        return rows[rows >= 0]
+
+    def rewind(self) -> None:
+        """Take the next step from where `progress` stands now."""
+        self._plan = None
+
+    def take(self) -> Step:
+        """The next training step; in smaller parts where the device has too little memory.
+
+        Raises UserError when one example at a time is too much for it. Leaves it to the caller to
+        count the step: its loss may tell that it must not count.
+        """
+        while True:
+            try:
+                return self._take()
+            except tf.errors.ResourceExhaustedError:
+                self._halve()
+
+    def time_step(self, repeats: int = 5) -> float:
+        """Median seconds of a step compiled now; changes the weights and counts nothing."""
+        self.rewind()
+        batches, seconds = self._read(), []
+        step = compile_for(batches, replace(self._step, parts=self._progress.parts))
+        batch = next(iter(batches))
+        # The first run builds the graph.
+        for _ in range(repeats + 1):
+            began = time.perf_counter()
+            float(step(batch)["loss"])
+            seconds.append(time.perf_counter() - began)
+        self.rewind()
+        return float(np.median(seconds[1:]))
+
+    def _take(self) -> Step:
+        progress = self._progress
+        began = time.perf_counter()
+        if self._plan is None or progress.step - self._first >= len(self._plan):
+            batches = self._read()
+            parts = progress.parts
+            if parts not in self._compiled:
+                self._compiled[parts] = compile_for(batches, replace(self._step, parts=parts))
+            self._results = run_batches(self._strategy, self._compiled[parts], self._timed(batches))
+        assert self._plan is not None
+        plan, position = self._plan, progress.step - self._first
+        rate = float(self._rate(progress.step))
+        self._waited = 0.0
+        with tf.profiler.experimental.Trace("train", step_num=progress.step, _r=1):
+            values = {name: float(value) for name, value in next(self._results).items()}
+        return Step(
+            step=progress.step + 1,
+            steps=self.total,
+            epoch=progress.step // self.per_epoch + 1,
+            learning_rate=rate,
+            examples=plan.examples(position),
+            tokens=plan.tokens(position),
+            places=plan.places(position),
+            seconds=time.perf_counter() - began,
+            waited=self._waited,
+            **values,
+        )
+
+    def _read(self) -> Iterable[Batch]:
+        """Plan from the epoch at hand on; the batches from the step that comes next."""
+        config, progress = self._config, self._progress
+        epoch = progress.step // self.per_epoch
+        ahead = max(1, ROWS_AHEAD // len(self._train.examples))
+        if takes_steps_ahead(self._strategy):
+            # None of the next epoch before the end of this one has been looked at and saved.
+            ahead = 1
+        replicas = self._strategy.num_replicas_in_sync
+        lengths = self._train.encoded.lengths
+        plans = [
+            plan_training(
+                lengths,
+                config.batch_size,
+                replicas,
+                progress.parts,
+                (config.seed, number),
+                needs_few_widths(self._strategy),
+            )
+            for number in range(epoch, min(epoch + ahead, config.epochs or 0))
+        ]
+        self._plan = Plan(
+            np.concatenate([plan.rows for plan in plans]),
+            np.concatenate([plan.widths for plan in plans]),
+            lengths,
+        )
+        self._first = epoch * self.per_epoch
+        return read_batches(
+            self._train.encoded,
+            self._plan,
+            self._strategy,
+            self._train.targets,
+            self._weights,
+            progress.step - self._first,
+        )
+
+    def _timed(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+        """The batches, and the time that a step waits for them."""
+        iterator = iter(batches)
+        while True:
+            asked = time.perf_counter()
+            batch = next(iterator, None)
+            self._waited += time.perf_counter() - asked
+            if batch is None:
+                return
+            yield batch
+
+    def _halve(self) -> None:
+        """Twice as many parts a batch, the same batch; raises UserError where parts are single."""
+        replicas = self._strategy.num_replicas_in_sync
+        progress = self._progress
+        batch_size = min(self._config.batch_size, len(self._train.examples))
+        before = -(-batch_size // (replicas * progress.parts))
+        width = int(self._train.encoded.lengths[self.rows].max())
+        if workers_of(self._strategy) > 1:
+            # The others wait for this step's sums and cannot be told to begin it again.
+            raise UserError(
+                "a worker's device has too little memory",
+                f"{before} x {width} tokens at a time",
+                f"start again with --accumulate {2 * progress.parts}, in all processes",
+            )
+        if before == 1:
+            raise UserError(
+                "the device's memory is too small for one example",
+                f"{width} tokens at a time",
+                "lower --max-length, or take a smaller --model",
+            )
+        progress.parts *= 2
+        self.rewind()
+        after = -(-batch_size // (replicas * progress.parts))
+        logger.info(
+            f"out of memory at {before} x {width} tokens a device: from step {progress.step + 1} a"
+            f" batch of {self._config.batch_size} is computed in {progress.parts} parts of {after}"
+        )

@@ -1,0 +1,138 @@
+"""One training step, on every replica of a strategy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import tensorflow as tf
+
+from tfpipe.data.replicas import needs_few_widths
+from tfpipe.model.encoder import Seeds
+from tfpipe.model.text_model import TextModel
+from tfpipe.tasks.task import Batch
+from tfpipe.training.ema import ExponentialMovingAverage
+from tfpipe.training.gradients import Gradient, add, merge, multiply
+from tfpipe.training.objective import Differentiable, GradientRule, Loss, backpropagate
+from tfpipe.training.optimizer import is_decayed
+from tfpipe.training.precision import LossScale
+
+
+# Compared by identity: tf.function hashes what it compiles.
+@dataclass(frozen=True, eq=False)
+class TrainStep:
+    """A step over a batch of every replica, to be compiled.
+
+    The gradient is that of the mean loss over the whole batch, whatever the number of replicas
+    and parts: sums are added up over parts and replicas, divided once by the summed weights,
+    clipped once by their global norm, applied once. The reported loss does not count the L2
+    penalty, the gradient does.
+
+    Attributes:
+        strategy: The strategy whose replicas take the step.
+        model: The model to train.
+        optimizer: A tf_keras optimizer.
+        loss: The loss of a batch.
+        rule: How the gradient of a batch is found.
+        clip_norm: The largest global norm of the gradient.
+        l2: Strength of the penalty on the weights.
+        parts: Splits that a replica's batch is computed in, one after the other.
+        loss_scale: Of float16; with it a step whose gradient is not finite changes no weight.
+        average: A moving average of the weights to update.
+        seeds: Seeds of the dropout.
+    """
+
+    strategy: tf.distribute.Strategy
+    model: TextModel
+    optimizer: Any
+    loss: Loss
+    rule: GradientRule = backpropagate
+    clip_norm: float = 1.0
+    l2: float = 0.0
+    parts: int = 1
+    loss_scale: LossScale | None = None
+    average: ExponentialMovingAverage | None = None
+    seeds: Seeds | None = None
+
+    def __call__(self, batch: Any) -> dict[str, tf.Tensor]:
+        """Take the step; returns `loss` and `gradient_norm`, float32."""
+        gradients, norms, losses = self.strategy.run(self._find_gradients, args=(batch,))
+        # Every replica holds the reduced values.
+        norm, loss = (self.strategy.experimental_local_results(v)[0] for v in (norms, losses))
+        if self.loss_scale is None:
+            self._change_weights(gradients)
+        else:
+            finite = tf.math.is_finite(norm)
+            tf.cond(finite, lambda: self._change_weights(gradients), lambda: 0)
+            self.loss_scale.update(finite)
+        return {"loss": loss, "gradient_norm": norm}
+
+    def _find_gradients(self, batch: Batch) -> tuple[list[Gradient], tf.Tensor, tf.Tensor]:
+        """Clipped gradients of this replica's copy, their norm before that, and the loss."""
+        gradients, loss = self._sum_parts(batch)
+        context = tf.distribute.get_replica_context()
+        weight = tf.reduce_sum(batch["weight"])
+        loss, weight = context.all_reduce(tf.distribute.ReduceOp.SUM, [loss, weight])
+        if self.strategy.num_replicas_in_sync > 1:
+            gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+        gradients = [merge(gradient) for gradient in gradients]
+        total = weight if self.loss_scale is None else weight * self.loss_scale.value.read_value()
+        if self.l2:
+            gradients = self._add_penalty(gradients, total)
+        norm = tf.linalg.global_norm(gradients) / total
+        # Dividing and clipping are one factor, so that the gradients are passed over once.
+        scale = tf.minimum(1.0, self.clip_norm / (norm + 1e-12)) / total
+        return [multiply(gradient, scale) for gradient in gradients], norm, loss / weight
+
+    def _sum_parts(self, batch: Batch) -> tuple[list[Gradient], tf.Tensor]:
+        """Gradients and loss of this replica, summed over the parts of its batch."""
+        scale = None if self.loss_scale is None else self.loss_scale.value.read_value()
+        objective = Differentiable(lambda part: self.loss(self._forward, part), scale)
+        variables = self.model.trainable_variables
+        total = tf.constant(0.0)
+        gradients: list[Gradient] = []
+        for part in _split(batch, self.parts):
+            # One part after the other, for the sake of the memory that parts are made to save.
+            with tf.control_dependencies(gradients):
+                part = {name: tf.identity(value) for name, value in part.items()}
+            loss, new = self.rule(objective, part, variables)
+            if needs_few_widths(self.strategy):
+                # Slices of a batch have a number of rows that a compiled program cannot know.
+                new = [*map(tf.convert_to_tensor, new)]
+            gradients = [*map(add, gradients, new)] if gradients else new
+            total += loss
+        return gradients, total
+
+    def _forward(self, batch: Batch) -> tf.Tensor:
+        return self.model.logits(batch, True, self.seeds)
+
+    def _add_penalty(self, gradients: Sequence[Gradient], total: tf.Tensor) -> list[Gradient]:
+        """Add the gradient of the L2 penalty, `total` times, as the gradients are sums."""
+        return [
+            tf.convert_to_tensor(gradient) + (self.l2 * total) * variable
+            if is_decayed(variable.name)
+            else gradient
+            for gradient, variable in zip(gradients, self.model.trainable_variables, strict=True)
+        ]
+
+    def _change_weights(self, gradients: Any) -> int:
+        self.strategy.run(self._apply, args=(gradients,))
+        if self.average is not None:
+            self.average.update()
+        return 0
+
+    def _apply(self, gradients: list[Gradient]) -> None:
+        # Keras refuses False here; there is one replica in a step, so nothing is added up twice.
+        servers = isinstance(self.strategy, tf.distribute.ParameterServerStrategy)
+        variables = self.model.trainable_variables
+        self.optimizer.apply_gradients(
+            zip(gradients, variables, strict=True), experimental_aggregate_gradients=servers
+        )
+
+
+def _split(batch: Batch, parts: int) -> list[Batch]:
+    if parts == 1:
+        return [batch]
+    pieces = {name: tf.split(value, parts) for name, value in batch.items()}
+    return [{name: piece[i] for name, piece in pieces.items()} for i in range(parts)]

@@ -174,9 +174,8 @@ def describe_confusion(evaluation: Evaluation) -> Confusion:
 
 
 def _majority(evaluation: Evaluation) -> Baseline:
-    gold = np.bincount(evaluation.gold, minlength=len(evaluation.label_names))
-    name = evaluation.label_names[int(gold.argmax())]
-    return Baseline(name, "accuracy", float(gold.max() / max(gold.sum(), 1)))
+    share = float((evaluation.gold == evaluation.majority).mean()) if len(evaluation.gold) else 0.0
+    return Baseline(evaluation.label_names[evaluation.majority], "accuracy", share)
 
 
 def _suspects(evaluation: Evaluation) -> Suspects:

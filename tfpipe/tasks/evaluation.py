@@ -70,6 +70,11 @@ class Evaluation:
         return self.scores.max(axis=1)
 
     @cached_property
+    def majority(self) -> int:
+        """The column of the label that most of the texts have, the first of equals."""
+        return int(np.bincount(self.gold, minlength=len(self.label_names)).argmax())
+
+    @cached_property
     def confusion(self) -> np.ndarray:
         """int [K, K]: rows gold, columns predicted."""
         return confusion_matrix(self.gold, self.predicted, labels=range(len(self.label_names)))

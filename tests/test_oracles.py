@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -25,9 +26,115 @@ from tests.driven_oracles import (
     own,
     score_of,
 )
+from tuning.lasting import EPOCH, EPOCHS
+from tuning.oracles import ORACLES
 from tuning.space import Parameter, Space
 
 make = driven_oracles.make  # the fixture
+
+
+# ---- the first trial
+DEFAULTS = {
+    "learning_rate": 1e-3,  # beyond the space's 5e-4
+    "epochs": 4,
+    "max_length": 128,  # beyond 20
+    "batch_size": 32,
+    "lowercase": True,
+    "loss": "cross_entropy",
+    "focal_gamma": 2.0,
+    "warmup": 0.1,
+}
+FIRST = {
+    "grid": {"batch_size": 32, "loss": "cross_entropy", "lowercase": True},
+    "mixed": {
+        "learning_rate": 5e-4,
+        "epochs": 4,
+        "max_length": 20,
+        "batch_size": 32,
+        "lowercase": True,
+        "loss": "cross_entropy",
+    },
+}
+
+
+def with_defaults(space: Space, **defaults: Any) -> Space:
+    known = DEFAULTS | defaults
+    return Space(tuple(replace(one, default=known[one.name]) for one in space.parameters), {})
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("algorithm", sorted(ORACLES))
+def test_the_first_trial_is_the_defaults_exactly_once(
+    make: Make, algorithm: str, seed: int
+) -> None:
+    space = with_defaults(GRID if algorithm == "grid" else MIXED)
+    oracle = make(algorithm, 40, space, seed=seed)
+    # Two workers ask before any trial has ended; then the process is killed and started again.
+    first, second = oracle.create_trial("a"), oracle.create_trial("b")
+    again = make(algorithm, 40, space, seed=seed)
+    assert sorted(again.waiting) == [first.trial_id, second.trial_id]
+    if algorithm == "bayesian":
+        again.max_trials = 6
+    drive(again)
+    found = [space.active_values(everything(one)) for one in again.trials.values()]
+    expected = FIRST["grid" if algorithm == "grid" else "mixed"]
+    assert found[0] == space.start() == expected
+    assert (
+        sum(
+            "tuner/trial_id" not in everything(trial) and values == expected
+            for trial, values in zip(again.trials.values(), found, strict=True)
+        )
+        == 1
+    )
+    if algorithm == "grid":
+        assert len(found) == GRID.grid_size() == len({str(values) for values in found})
+    # A chosen value is of its own type, as if the space had no defaults.
+    assert [*map(type, found[0].values())] == [*map(type, expected.values())]
+
+
+def test_hyperband_trains_the_defaults_to_the_end_and_promotes_others(make: Make) -> None:
+    oracle = make("hyperband", 14, with_defaults(MIXED), epochs=9)
+    drive(oracle, ["a"])
+    spans = [
+        (everything(one)["tuner/initial_epoch"], everything(one)["tuner/epochs"])
+        for one in oracle.trials.values()
+    ]
+    assert spans[0] == (0, 9)
+    assert Counter(spans[1:]) == {(0, 1): 9, (1, 3): 3, (3, 9): 1}
+    assert "00" not in {parent_of(one) for one in oracle.trials.values()}
+    assert "00" not in oracle.resumable()
+
+
+def test_a_study_that_began_by_chance_goes_on_as_it_was(make: Make) -> None:
+    before = make("random", 6)
+    for _ in range(2):
+        finish(before, before.create_trial("a"), 0.5)
+    begun = [everything(one) for one in before.trials.values()]
+    oracle = make("random", 6, with_defaults(MIXED))
+    drive(oracle)
+    assert [everything(one) for one in oracle.trials.values()][:2] == begun
+    check_whole(oracle, 6)
+    # A grid keeps its order, which lies in its state.
+    grid = make("grid", 40, folder="grid")
+    finish(grid, grid.create_trial("a"), 0.5)
+    grid = make("grid", 40, with_defaults(GRID), folder="grid")
+    drive(grid)
+    assert {own(one) for one in grid.trials.values()} == combinations()
+    check_whole(grid, len(combinations()))
+
+
+def test_the_first_trial_is_never_stopped_as_a_poor_one(make: Make) -> None:
+    oracle = make("random", 9, with_defaults(MIXED))
+    oracle.stops_poor = True
+    first = oracle.create_trial("a")
+    for _ in range(4):
+        trial = oracle.create_trial("b")
+        oracle.update_trial(trial.trial_id, {EPOCH: 0.5, EPOCHS: 2.0}, 1)
+        finish(oracle, trial, 0.5)
+    told = oracle.update_trial(first.trial_id, {EPOCH: 0.1, EPOCHS: 2.0}, 1)
+    assert told.status == "RUNNING"
+    other = oracle.create_trial("b")
+    assert oracle.update_trial(other.trial_id, {EPOCH: 0.1, EPOCHS: 2.0}, 1).status == "STOPPED"
 
 
 # ---- grid

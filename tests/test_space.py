@@ -16,9 +16,12 @@ import pytest
 
 from tests import space_files
 from tests.space_files import CONDITIONED, FOCAL, RATE, only
-from tfpipe.config import TrainConfig
-from tuning.space import Parameter, Space, differences
-from tuning.space.file import read_space
+from tfpipe.config import TrainConfig, field_type
+from tfpipe.training.defaults import default_rate
+from tuning.config import OWN
+from tuning.space import Parameter, Space, differences, training_defaults
+from tuning.space.file import FIXED_ONLY, read_space
+from tuning.space.value import FIELDS
 
 write, read, refused = space_files.write, space_files.read, space_files.refused  # fixtures
 
@@ -166,6 +169,130 @@ def test_the_default_space_searches_what_matters(tmp_path: Path, monkeypatch: An
     focal = read_space("default", {"loss": "focal", "focal_gamma": "3", "train": "a.csv"})
     assert "label_smoothing" not in {one.name for one in focal.parameters}
     assert focal.fixed == {"loss": "focal", "focal_gamma": 3.0, "train": "a.csv"}
+
+
+@pytest.mark.parametrize(
+    ("width", "rows", "rate", "low", "high", "epochs"),
+    [
+        (64, 360, 0.002665, 0.0006662, 0.01066, (10, 5, 20)),  # tiny, a small file
+        (384, 360, 0.0001516, 3.79e-05, 0.0006064, (10, 5, 20)),  # starter
+        (768, 100_000, 5e-05, 1.25e-05, 0.0002, (4, 2, 8)),
+        (1024, 2_500, 3.155e-05, 7.888e-06, 0.0001262, (6, 3, 12)),
+    ],
+)
+def test_the_default_space_follows_the_model_and_the_data(
+    width: int, rows: int, rate: float, low: float, high: float, epochs: tuple[int, int, int]
+) -> None:
+    defaults = training_defaults({}, {"hidden_size": width}, rows)
+    space = read_space("default", {}, defaults)
+    by_name = {one.name: one for one in space.parameters}
+    rates, passes = by_name["learning_rate"], by_name["epochs"]
+    assert (rates.low, rates.high, rates.log, rates.default) == (low, high, True, rate)
+    assert (passes.default, passes.low, passes.high, passes.kind) == (*epochs, "int")
+    assert space.start() == {
+        "learning_rate": rate,
+        "batch_size": 32,
+        "epochs": epochs[0],
+        "warmup": 0.1,
+        "weight_decay": 0.01,
+        "layer_decay": 1.0,
+        "label_smoothing": 0.0,
+    }
+    # What a trial trains with is what training would take.
+    plain = TrainConfig(learning_rate=default_rate(width), epochs=epochs[0])
+    assert space.configuration(space.start()) == plain
+
+
+def test_flags_change_the_defaults() -> None:
+    flags = {"batch_size": 4, "label_smoothing": 0.1}
+    defaults = training_defaults(flags, {"hidden_size": 64}, 300)
+    space = read_space("default", flags, defaults)
+    assert defaults["epochs"] == 6 and space.start()["epochs"] == 6
+    assert space.fixed == {**flags, "loss": "cross_entropy"}
+    fixed = training_defaults({"learning_rate": 0.01, "epochs": 3}, {"hidden_size": 64}, 300)
+    assert (fixed["learning_rate"], fixed["head_rate"], fixed["epochs"]) == (0.01, 0.01, 3)
+    own = training_defaults({}, {"hidden_size": 64, "hidden_dropout_prob": 0.3}, 300)
+    assert (own["hidden_dropout"], own["attention_dropout"]) == (0.3, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("line", "default", "start"),
+    [
+        ("learning_rate: {float: [1e-5, 5e-4], sampling: log}", 0.002665, 5e-4),
+        ("learning_rate: {float: [1e-2, 1e-1], sampling: log}", 0.002665, 1e-2),
+        ("learning_rate: {float: [1e-3, 1e-2]}", 0.002665, 0.002665),
+        # On a log scale 1e-3 is nearer.
+        ("learning_rate: {float: [1e-5, 1e-1], sampling: log, step: 10}", 5e-4, 1e-3),
+        ("learning_rate: [1e-4, 1e-3]", 5e-4, 1e-4),
+        ("batch_size: [8, 16]", 32, 16),
+        ("batch_size: [16, 48]", 32, 16),
+        ("epochs: {int: [2, 6]}", 10, 6),
+        ("loss: [focal, cross_entropy]", "cross_entropy", "cross_entropy"),
+        ("schedule: [cosine, constant]", "linear", "cosine"),
+        ("freeze_embeddings: [true, false]", False, False),
+        ("abstain: [auto, 0.05]", None, "auto"),
+    ],
+)
+def test_the_start_is_the_nearest_to_the_default(
+    write: Any, line: str, default: Any, start: Any
+) -> None:
+    name = line.partition(":")[0]
+    space = read_space(write(line), {}, training_defaults({}) | {name: default})
+    assert space.start() == {name: start}
+    assert type(space.start()[name]) is type(start)
+
+
+def test_the_start_has_the_settings_that_its_others_allow(write: Any) -> None:
+    defaults = training_defaults({}, {"hidden_size": 64}, 300)
+    space = read_space(write(CONDITIONED), {}, defaults)
+    assert space.start() == {"loss": "cross_entropy", "freeze_embeddings": False}
+    focal = read_space(write(FOCAL + "epochs: [2, 3]\n"), {"loss": "focal"}, defaults)
+    assert focal.start() == {"focal_gamma": 2.0, "epochs": 3}
+    # Without defaults there is none.
+    assert read_space(write(FOCAL), {}).start() == {}
+
+
+def test_every_setting_that_is_a_number_has_a_default() -> None:
+    defaults = training_defaults({}, {"hidden_size": 64}, 300)
+    numbers = [n for n in FIELDS if field_type(TrainConfig, n)[0] in (int, float)]
+    searched = set(numbers) - set(OWN) - set(FIXED_ONLY)
+    assert [name for name in searched if defaults[name] is None] == []
+
+
+def test_a_factor_is_a_range_of_defaults(write: Any) -> None:
+    defaults = training_defaults({}, {"hidden_size": 64}, 300)
+    text = "learning_rate: {factor: [0.25, 4], sampling: log, step: 2}\nepochs: {factor: [0.04, 1]}"
+    space = read_space(write(text), {}, defaults)
+    rate, epochs = space.parameters
+    assert rate.values == (0.0006662, 0.0013324, 0.0026648, 0.0053296, 0.0106592)
+    assert (epochs.low, epochs.high) == (1, 10)
+
+
+@pytest.mark.parametrize(
+    ("line", "wrong"),
+    [
+        ("epochs: {factor: 2}", "`factor` takes two numbers above 0"),
+        ("epochs: {factor: [0, 2]}", "`factor` takes two numbers above 0"),
+        ("epochs: {factor: [a, 2]}", "`factor` takes two numbers above 0"),
+        ("epochs: {factor: [2, 0.5]}", "the range ends before it begins"),
+        ("warmup: {factor: [1, 20]}", "--warmup is out of range"),
+        ("loss: {factor: [0.5, 2]}", "`factor` multiplies what training takes by itself"),
+        (
+            "label_smoothing: {factor: [0.5, 2]}",
+            "`factor` multiplies what training takes by itself",
+        ),
+        (
+            "epochs: {factor: [0.5, 2], max: 3}",
+            "`factor` is a range, beside which there is no `max`",
+        ),
+        (
+            "epochs: {factor: [0.5, 2], int: [1, 2]}",
+            "`factor` is a range, beside which there is no `int`",
+        ),
+    ],
+)
+def test_a_factor_that_is_none_is_told(refused: Any, line: str, wrong: str) -> None:
+    assert [error.wrong for error in refused(RATE + line)] == [wrong]
 
 
 def test_reading_a_space_loads_no_tensorflow() -> None:

@@ -14,10 +14,12 @@ import pytest
 
 from tests.test_report import Page
 from tfpipe.report.images import svg
+from tfpipe.report.sections import Baseline
 from tuning.outcome import COMPLETED, FAILED, RUNNING, STOPPED, Outcome
 from tuning.report.page import StudyReport, render_report, write_report
 from tuning.report.parallel import NOWHERE, parallel_figure
 from tuning.report.plots import goodness, histories_figure, progress_figure, score_range
+from tuning.report.verdict import describe_defaults, note_on_defaults, warn_of_baseline
 from tuning.report.wording import format_score, format_time, format_value
 from tuning.space import Parameter
 
@@ -107,6 +109,72 @@ def test_page_tells_the_best_and_the_rest():
     jumps = [a["href"][1:] for tag, a in page.tags if tag == "a"]
     ids = {attributes["id"] for _, attributes in page.tags if "id" in attributes}
     assert len(jumps) == 8 and set(jumps) <= ids
+
+
+OTHER = Baseline("<i>other</i>", "accuracy", 0.19)
+
+
+def test_the_defaults_and_the_baseline_stand_in_the_table():
+    values = {"learning_rate": 1e-4, "batch_size": 32, "epochs": 1, "loss": "plain"}
+    defaults = values | {"focal_gamma": 2.0}
+    parameters = [replace(one, default=defaults[one.name]) for one in PARAMETERS]
+    first = make_trial(1, 0.75, values=values, defaults=True)
+    outcomes = [first, make_trial(2, 0.8), make_trial(3, 0.5)]
+    report = make_report(outcomes, baseline=OTHER, parameters=tuple(parameters))
+    words = re.sub(r"\s*\n\s*", "", shown(report))
+    assert "training's defaults0.7500trial 1: the defaults of tfpipe.trainbaseline" in words
+    assert "baseline0.1900always answering '<i>other</i>'" in words
+    assert "1 defaultscompleted0.7500" in words
+    assert "–baseline0.1900always answering <i>other</i>" in words
+    assert "settingbest valuetraining's defaultsearched" in words
+    assert "No trial beats" not in words
+    # An older study, and a task without a baseline.
+    words = shown(make_report(MIXED))
+    assert "defaults" not in words and "baseline" not in words
+
+
+@pytest.mark.parametrize("direction", ["max", "min"])
+def test_trials_that_beat_nothing_are_warned_of(direction: str):
+    def verdicts(*scores: float | None, baseline: float = 0.5) -> tuple[str | None, str | None]:
+        outcomes = [make_trial(n, score, defaults=n == 1) for n, score in enumerate(scores, 1)]
+        found = Baseline("other", "accuracy", baseline)
+        return (
+            warn_of_baseline(outcomes, direction, "dev.accuracy", found),
+            note_on_defaults(outcomes, direction, "dev.accuracy"),
+        )
+
+    better, worse = (0.6, 0.4) if direction == "max" else (0.4, 0.6)
+    assert verdicts(worse, better) == (None, None)
+    warning, note = verdicts(0.5, worse)
+    assert warning and warning.startswith(
+        "No trial beats the baseline: always answering 'other' reaches dev.accuracy 0.5000, the"
+        " best trial 0.5000."
+    )
+    assert note and "No trial beats the defaults of tfpipe.train (trial 1, dev.accuracy" in note
+    assert verdicts(better, worse) == (None, note.replace("0.5000", f"{better:.4f}"))
+    # Equal to the defaults is not better; one trial alone cannot be; a failed one has no score.
+    assert verdicts(better, better)[1] and verdicts(better, None)[1] is None
+    assert verdicts(better)[1] is None
+    assert verdicts(None, better) == (None, None) and verdicts(None, worse)[0]
+    # Both stand at the top of the page.
+    outcomes = [make_trial(1, 0.5, defaults=True), make_trial(2, worse)]
+    page = shown(make_report(outcomes, direction=direction, baseline=replace(OTHER, value=0.5)))
+    assert "No trial beats the baseline" in page and "No trial beats the defaults" in page
+
+
+def test_defaults_that_the_space_does_not_hold_are_named():
+    values = {"learning_rate": 5e-4, "batch_size": 16}
+    parameters = (
+        Parameter("learning_rate", "float", low=1e-5, high=5e-4, log=True, default=0.002665),
+        Parameter("batch_size", "choice", (8, 16), default=32),
+        Parameter("focal_gamma", "float", low=3.0, high=4.0, when={"loss": ("x",)}, default=2.0),
+    )
+    first = make_trial(1, 0.5, values=values, defaults=True)
+    assert describe_defaults(parameters, first) == (
+        "the defaults of tfpipe.train, as near as the space allows: learning_rate 0.0005 for"
+        " 0.002665, batch_size 16 for 32"
+    )
+    assert describe_defaults(PARAMETERS[:0], first) == "the defaults of tfpipe.train"
 
 
 def test_importance_has_its_fit_in_words():

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -142,6 +143,19 @@ def test_trials_json_is_complete_and_right(killed: Killed) -> None:
 
 
 @on_linux
+def test_the_first_trial_is_the_defaults_and_knows_what_to_beat(killed: Killed) -> None:
+    # Of 0.001 and 0.003 the nearer to 0.002665, which training takes for `tiny`.
+    rows = killed.rows
+    assert rows[0]["values"] == {"learning_rate": 0.003, "freeze_layers": 0}
+    assert [row["defaults"] for row in rows] == [True, False, False, False]
+    run = Run(killed.search.study / "trials/0001/run")
+    labels = Counter(run.read_dev().labels or [])
+    assert {row["baseline"] for row in rows} == {max(labels.values()) / labels.total()}
+    page = (killed.search.study / "report.html").read_text(encoding="utf-8")
+    assert "training&#39;s defaults" in page and "always answering" in page
+
+
+@on_linux
 def test_results_are_one_json_object_on_standard_output(killed: Killed) -> None:
     best = json.loads(killed.done.stdout)
     assert best.keys() >= ROW
@@ -246,7 +260,10 @@ def test_the_same_error_three_times_stops_the_study_until_it_is_mended(tmp_path:
         "learning_rate: [0.001, 0.002, 0.003]\nbatch_size: [8, 16]\nepochs: 1\n",
         *("--algorithm=grid", "--trials=6", f"--model={model}"),
     )
+    # A checkpoint that was not written to its end.
     model.mkdir()
+    (model / "config.json").write_text('{"model_type": "bert", "hidden_size": 64}')
+    (model / "model.safetensors").touch()
     done = search.run(status=2)
     assert three_parts(done.stderr) == ["3 trials in a row failed with the same error"]
     assert str(model) in done.stderr
@@ -299,11 +316,11 @@ def test_several_seeds_give_a_mean_and_a_spread(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def hyperband(tmp_path_factory: pytest.TempPathFactory) -> Search:
-    """A study of one bracket: three trials of an epoch, the best of which goes on to three."""
+    """The defaults, then one bracket: three trials of an epoch, the best goes on to three."""
     search = Search(
         tmp_path_factory.mktemp("hyperband"),
         "learning_rate: {float: [0.0005, 0.005], sampling: log}\nbatch_size: 8\nepochs: 3\n",
-        *("--algorithm=hyperband", "--trials=4", "--deterministic", "--early-stopping=0"),
+        *("--algorithm=hyperband", "--trials=5", "--deterministic", "--early-stopping=0"),
     )
     search.run()
     return search
@@ -312,24 +329,26 @@ def hyperband(tmp_path_factory: pytest.TempPathFactory) -> Search:
 @pytest.mark.slow
 def test_a_promoted_trial_goes_on_from_its_parent(hyperband: Search) -> None:
     rows = hyperband.rows
-    assert [row["status"] for row in rows] == ["completed"] * 4
-    promoted = rows[3]
+    assert [row["status"] for row in rows] == ["completed"] * 5
+    promoted = rows[4]
     parent = rows[promoted["continues"] - 1]
-    assert parent["score"] == max(row["score"] for row in rows[:3])
+    assert parent["score"] == max(row["score"] for row in rows[1:4])
     assert promoted["values"] == parent["values"]
-    assert [row["epochs"] for row in rows] == [1, 1, 1, 2]
+    assert rows[0]["values"] == {"learning_rate": 0.002665}
+    assert [row["defaults"] for row in rows] == [True, False, False, False, False]
+    assert [row["epochs"] for row in rows] == [3, 1, 1, 1, 2]
     assert promoted["history"][:1] == parent["history"]
-    (start,) = hyperband.starts(4)
+    (start,) = hyperband.starts(5)
     assert "--resume" in start
     assert steps_of(hyperband.log(parent["number"])) == list(range(1, 13))
-    assert steps_of(hyperband.log(4)) == list(range(13, 37))
-    assert all("--resume" not in hyperband.starts(number)[0] for number in (1, 2, 3))
+    assert steps_of(hyperband.log(5)) == list(range(13, 37))
+    assert all("--resume" not in hyperband.starts(number)[0] for number in (1, 2, 3, 4))
 
 
 @pytest.mark.slow
 def test_a_promoted_trial_is_an_uninterrupted_training(hyperband: Search, tmp_path: Path) -> None:
-    whole = train(hyperband.study / "trials/0004/config.yaml", tmp_path / "whole")
+    whole = train(hyperband.study / "trials/0005/config.yaml", tmp_path / "whole")
     progress = read_progress(whole.folder / "checkpoints")
     assert progress is not None
-    assert progress.history == hyperband.rows[3]["history"]
-    assert whole.metrics["dev"]["accuracy"] == hyperband.rows[3]["score"]
+    assert progress.history == hyperband.rows[4]["history"]
+    assert whole.metrics["dev"]["accuracy"] == hyperband.rows[4]["score"]

@@ -16,8 +16,9 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 
+from tfpipe.report.sections import Baseline
 from tuning.outcome import COMPLETED, FAILED, RUNNING, STOPPED, Outcome
-from tuning.report.progress import seconds_left
+from tuning.report.progress import Progress, seconds_left
 from tuning.report.table import Table
 
 HOSTILE = "[red]x[/red] :boom:\x1b[2J\x1b]0;title\x07\n\r第二行\u202e"
@@ -35,14 +36,8 @@ def outcome(
 
 
 def show(table: Table, outcomes: Sequence[Outcome], planned: int = 12, **more: Any) -> None:
-    table.show(
-        outcomes,
-        planned,
-        more.get("direction", "max"),
-        more.get("objective", "dev.accuracy"),
-        more.get("seconds", 60.0),
-        more.get("jobs", 1),
-    )
+    known = {"direction": "max", "objective": "dev.accuracy", "seconds": 60.0, "jobs": 1}
+    table.show(Progress(list(outcomes), planned, **(known | more)))
 
 
 def screen(looks: Sequence[Sequence[Outcome]], rows: int, columns: int, **more: Any) -> list[str]:
@@ -275,3 +270,19 @@ def test_time_left(running: tuple[float, ...], planned: int, jobs: int, left: fl
     outcomes = [outcome(1, seconds=50.0), outcome(2, FAILED, seconds=150.0)]
     outcomes += [outcome(i, RUNNING, seconds=s) for i, s in enumerate(running, start=3)]
     assert seconds_left(outcomes, planned, jobs) == pytest.approx(left)
+
+
+def test_what_the_best_is_to_beat_stands_beside_it() -> None:
+    stream = io.StringIO()
+    first = outcome(1, RUNNING, 0.7, defaults=True)
+    ended = outcome(1, score=0.75, defaults=True)
+    with Table(stream) as table:
+        show(table, [first], baseline=Baseline("other", "accuracy", 0.19))
+        show(table, [ended, outcome(2, score=0.8)], baseline=Baseline("other", "accuracy", 0.19))
+    lines = stream.getvalue().splitlines()
+    values = "learning_rate 3e-05, batch_size 16"
+    assert lines[0] == f"trial 1 started (the defaults of tfpipe.train): {values}"
+    assert f"trial 2 started: {values}" in lines
+    assert lines[-1].startswith(
+        "best dev.accuracy 0.8000 (trial 2) | defaults 0.7500 (trial 1) | baseline 0.1900 | 2 of 12"
+    )

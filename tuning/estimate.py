@@ -48,6 +48,8 @@ def tell_estimate(
 ) -> None:
     """Tell five configurations that the search might try, and the time that it might take.
 
+    The first is the search's own first: training's defaults.
+
     The time rests on one short training here, of the first configuration on a part of the data.
     Raises UserError where that fails.
     """
@@ -55,7 +57,8 @@ def tell_estimate(
     shown = [values for values, _, _ in sampled[:SHOWN]]
     for number, values in enumerate(shown if not config.json else [], start=1):
         line = ", ".join(f"{name} {format_value(value)}" for name, value in values.items())
-        print(f"configuration {number}: {line}")
+        which = " (the defaults of tfpipe.train)" if values == plan.space.start() else ""
+        print(f"configuration {number}{which}: {line}")
     training = plan.space.configuration(sampled[0][0])
     tell("dry run: a short training to measure the speed")
     speed = measure(training, parts, share_threads(config.jobs))

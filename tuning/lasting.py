@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ class Lasting(Oracle):
 
     lease: float | None = None  # seconds without a sign of life; None: trials end with this process
     stops_poor = False
+    first: Mapping[str, Any] | None = None  # values of the first trial; None: the oracle's own
     on_new: Callable[[Trial], None] = staticmethod(lambda trial: None)
     halted: Callable[[], bool] = staticmethod(lambda: False)
 
@@ -137,6 +138,12 @@ class Lasting(Oracle):
         self.exhausted = trial.status == "STOPPED"
         return trial
 
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
+        """Propose values: `first` for the first trial, then the oracle's own."""
+        if self.first and not self.trials:
+            return {"status": "RUNNING", "values": dict(self.first)}
+        return super().populate_space(trial_id)
+
     def _no_trial(self, tuner_id: str, status: str) -> Trial:
         if status == "STOPPED":
             self.tuner_ids.discard(tuner_id)
@@ -164,7 +171,8 @@ class Lasting(Oracle):
         curve.best[step] = metrics[EPOCH]
         self.save()
         answer = Trial.from_state(self.trials[trial_id].get_state())
-        if self.stops_poor:
+        # The first one trains to its end: it is what the others are compared with.
+        if self.stops_poor and trial_id != self.start_order[0]:
             ended = [self.curves[name] for name in self.end_order if name in self.curves]
             others = [other for other in ended if other is not curve]
             middle = median_to_beat(curve, step, others, self.objective.direction)

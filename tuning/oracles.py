@@ -137,6 +137,14 @@ def make_oracle(
         settings |= {"num_initial_points": max(3, few), "beta": 1.5}
     oracle = ORACLES[algorithm](**settings)
     oracle.max_trials = trials
+    if algorithm != "grid":
+        # A grid begins with the hyperparameters' defaults by itself.
+        oracle.first = space.start()
+    if algorithm == "hyperband" and oracle.first:
+        # In no bracket: the halving would end it after an epoch, and what the others are compared
+        # with is what such a training reaches.
+        whole = {"epochs": epochs, "initial_epoch": 0, "bracket": 0, "round": 0}
+        oracle.first = dict(oracle.first) | {f"tuner/{name}": n for name, n in whole.items()}
     return oracle
 
 

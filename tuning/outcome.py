@@ -19,7 +19,9 @@ class Outcome:
     starts of the study; reason: of a failure or a stop; scores: one a seed; spread: their standard
     deviation, None for one seed; epochs: that it trained itself, over all seeds; epochs_saved: that
     a stop saved; continues: the trial whose checkpoint it went on from; log: the last lines of a
-    failed trial; history: one record an epoch of the first seed, as in a run's report.
+    failed trial; history: one record an epoch of the first seed, as in a run's report; defaults:
+    whether its values are those that training takes by itself, as near as the space holds them;
+    baseline: the objective of always answering the most frequent label, None where there is none.
     """
 
     number: int
@@ -35,6 +37,8 @@ class Outcome:
     continues: int | None = None
     log: list[str] = field(default_factory=list)
     history: list[dict[str, Any]] = field(default_factory=list)
+    defaults: bool = False
+    baseline: float | None = None
 
     @property
     def ended(self) -> bool:

@@ -24,7 +24,9 @@ from tuning.oracles import oracle_of
 from tuning.outcome import FAILED, RUNNING, Outcome
 from tuning.report.board import write_study
 from tuning.report.page import StudyReport, write_report
+from tuning.report.progress import Progress
 from tuning.report.table import Table
+from tuning.report.verdict import note_on_defaults, warn_of_baseline
 from tuning.retrain import retrain
 from tuning.slots import LOOK, in_threads, make_tuners, silence
 from tuning.study import Study, repeated_error
@@ -183,6 +185,13 @@ class Search:
             )
         if self.oracle.exhausted and len(outcomes) < self.config.trials:
             say(f"study: the space has no more than these {len(outcomes)} configurations")
+        plan = self.study.plan
+        note = note_on_defaults(outcomes, plan.direction, plan.objective)
+        if note:
+            say(f"study: note: {note}")
+        warning = warn_of_baseline(outcomes, plan.direction, plan.objective, plan.baseline)
+        if warning:
+            say(f"study: warning: {warning}")
 
     def write_page(self) -> None:
         """Write report.html as things stand."""
@@ -211,6 +220,7 @@ class Search:
                     f"python -m tfpipe.train --config {folder}/best.yaml --output runs/NAME",
                     f"tensorboard --logdir {folder}",
                 ],
+                baseline=plan.baseline,
             ),
         )
         self._page_due = time.monotonic() + PAGE
@@ -219,5 +229,6 @@ class Search:
 def show(table: Table, config: SearchConfig, study: Study, seconds: float) -> list[Outcome]:
     """Show how the study stands after so many seconds; returns its trials."""
     outcomes, plan = study.outcomes(), study.plan
-    table.show(outcomes, config.trials, plan.direction, plan.objective, seconds, config.jobs)
+    known = (plan.direction, plan.objective, seconds, config.jobs, plan.baseline)
+    table.show(Progress(outcomes, config.trials, *known))
     return outcomes

@@ -6,7 +6,7 @@ import os
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,60 +60,87 @@ def search(config: SearchConfig, given: Mapping[str, Any], command: Sequence[str
 def plan_study(config: SearchConfig, given: Mapping[str, Any]) -> tuple[Plan, Splits]:
     """What is searched and on what data; raises UserError, with the data's mistakes, too."""
     from tfpipe.data.encoded import hash_texts
-    from tfpipe.data.read_examples import Columns
-    from tfpipe.data.splits import SAMPLE, read_splits
     from tfpipe.tasks import TASKS
     from tuning.space import read_space
     from tuning.study import Plan
 
-    def read(given: Mapping[str, Any]) -> Space:
-        return read_space(config.space, dict(given))
-
-    # ---- the space
-    space, epochs = read(given), 0
-    if config.algorithm == "hyperband":
-        varied = next((one for one in space.parameters if one.name == "epochs"), None)
-        fixed = space.fixed.get("epochs") or HYPERBAND_EPOCHS
-        epochs = int(fixed if varied is None else max(varied.values or (varied.high or 1,)))
-        # Hyperband's own: how long a trial trains is what it decides.
-        space = read({**given, "epochs": epochs})
-    base = space.fixed
-    errors = environment_errors(config, base)
-
-    # ---- what is compared
-    task = TASKS[base.get("task", "classify")]
+    # ---- what is searched and compared
+    space = read_space(config.space, given)
+    task = TASKS[space.fixed.get("task", "classify")]
     figures = task.metrics
     objective = config.objective or f"dev.{next(iter(figures))}"
+    errors = environment_errors(config, space.fixed) + objective_errors(objective, figures)
+    raise_all(errors + grid_errors(config, space))
     figure = objective.removeprefix("dev.")
-    if figure not in figures or not objective.startswith("dev."):
-        known = [f"dev.{name}" for name in figures]
-        errors.append(
-            UserError(
-                "the task has no such objective",
-                objective,
-                f"{did_you_mean(objective, known)}choose one of {', '.join(known)}",
-            )
-        )
-    errors += grid_errors(config, space)
-    raise_all(errors)
 
     # ---- the data, so that its mistakes are told before the first trial
-    columns = Columns(*(base.get(name) for name in ("text", "text_pair", "label")))
-    train, dev = str(base.get("train") or SAMPLE), str(base.get("dev", "0.1"))
-    parts = read_splits(
-        train,
-        dev,
-        base.get("test"),
-        columns,
-        base.get("seed", 1),
-        task.task_class,
-    )
+    parts = read_data(space.fixed)
+
+    # ---- the space of this model and this data: its default ranges and its first trial
+    space, epochs = fit_space(config, given, training_defaults_of(space, len(parts.train)))
+    raise_all(grid_errors(config, space))
+    baseline = None
+    if task.baseline is not None:
+        baseline = task.baseline.load()(parts.dev.labels or (), figure)
     hashes = {
         name: hash_texts(part.joined(), part.labels or ())
         for name, part in (("train", parts.train), ("dev", parts.dev))
     }
-    plan = Plan(space, config.algorithm, objective, figures[figure], config.seeds, hashes, epochs)
-    return plan, parts
+    kept = (config.algorithm, objective, figures[figure], config.seeds)
+    return Plan(space, *kept, hashes, epochs, baseline), parts
+
+
+def objective_errors(objective: str, figures: Mapping[str, str]) -> list[UserError]:
+    """The error of an objective that the task, with these figures, does not have."""
+    known = [f"dev.{name}" for name in figures]
+    if objective in known:
+        return []
+    fix = f"{did_you_mean(objective, known)}choose one of {', '.join(known)}"
+    return [UserError("the task has no such objective", objective, fix)]
+
+
+def read_data(base: Mapping[str, Any]) -> Splits:
+    """The data of the fixed settings; raises UserError."""
+    from tfpipe.data.read_examples import Columns
+    from tfpipe.data.splits import SAMPLE, read_splits
+    from tfpipe.tasks import TASKS
+
+    columns = Columns(*(base.get(name) for name in ("text", "text_pair", "label")))
+    files = (str(base.get("train") or SAMPLE), str(base.get("dev", "0.1")), base.get("test"))
+    return read_splits(
+        *files, columns, base.get("seed", 1), TASKS[base.get("task", "classify")].task_class
+    )
+
+
+def training_defaults_of(space: Space, rows: int) -> dict[str, Any]:
+    """What training takes by itself with the space's model and so many rows of train.
+
+    Raises UserError for a model that cannot be found.
+    """
+    from tfpipe.model.presets import read_settings
+    from tuning.space import training_defaults
+
+    model = space.fixed.get("model", "starter")
+    for one in space.parameters:
+        if one.name == "model":
+            model = replace(one, default=model).start
+    return training_defaults(space.fixed, read_settings(model), rows)
+
+
+def fit_space(
+    config: SearchConfig, given: Mapping[str, Any], defaults: Mapping[str, Any]
+) -> tuple[Space, int]:
+    """The space whose parameters have these defaults, and hyperband's most epochs, else 0."""
+    from tuning.space import read_space
+
+    space = read_space(config.space, given, defaults)
+    if config.algorithm != "hyperband":
+        return space, 0
+    varied = next((one for one in space.parameters if one.name == "epochs"), None)
+    fixed = space.fixed.get("epochs") or HYPERBAND_EPOCHS
+    epochs = int(fixed if varied is None else max(varied.values or (varied.high or 1,)))
+    # Hyperband's own: how long a trial trains is what it decides.
+    return read_space(config.space, {**given, "epochs": epochs}, defaults), epochs
 
 
 def grid_errors(config: SearchConfig, space: Space) -> list[UserError]:

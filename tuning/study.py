@@ -13,6 +13,7 @@ from tfpipe import run_folder
 from tfpipe.config import TrainConfig, to_yaml
 from tfpipe.errors import UserError
 from tfpipe.io.atomic import ASIDE, remove_files, write_text
+from tfpipe.tasks.sections import Baseline
 from tuning.outcome import FAILED, Outcome, best_of
 from tuning.space import Space, differences
 
@@ -27,7 +28,7 @@ class Plan:
     """What makes a study this one and no other.
 
     objective: a figure of dev, direction: `max` or `min`; epochs: hyperband's most; data: SHA-256
-    of train and dev.
+    of train and dev; baseline: of the objective, None for one that has none.
     """
 
     space: Space
@@ -37,6 +38,7 @@ class Plan:
     seeds: int
     data: dict[str, str]
     epochs: int = 0
+    baseline: Baseline | None = None
 
     @property
     def figure(self) -> str:

@@ -125,13 +125,17 @@ def begin_outcome(study: Study, trial: Trial) -> Outcome:
         return before
     values = dict(trial.hyperparameters.values)
     parent = values.get(f"{PREFIX}trial_id")
-    varied = {name: value for name, value in values.items() if not name.startswith(PREFIX)}
+    plan = study.plan
+    active, start = plan.space.active_values(values), plan.space.start()
+    whole = parent is None and int(values.get(f"{PREFIX}epochs", plan.epochs)) == plan.epochs
     return Outcome(
         number=number,
         status="running",
-        values=study.plan.space.active_values(varied),
+        values=active,
         seconds=before.seconds if before else 0.0,
         continues=None if parent is None else number_of(parent),
+        defaults=bool(start) and active == start and whole,
+        baseline=plan.baseline.value if plan.baseline else None,
     )
 
 

@@ -20,7 +20,7 @@ SAMPLE = Path(__file__).parent / "sample" / "messages.tsv"
 
 @dataclass(frozen=True)
 class Splits:
-    """Labelled examples for training, for choosing the best epoch, and for a last look.
+    """EncodedDataset examples for training, for choosing the best epoch, and for a last look.
 
     label_notes: what to say about the labels of their files.
     """

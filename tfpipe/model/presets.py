@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from transformers import BertConfig
@@ -30,6 +31,13 @@ HUB_FILES = [
 ]
 SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 TINY_WORDS = 4000
+# What a `tiny` model's config.json says of its size.
+TINY = {
+    "hidden_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 256,
+}
 
 
 def open_model(
@@ -61,6 +69,11 @@ def open_model(
         # three epochs what it reaches in six with it.
         return _start_pooler_as_identity(model)
     return model
+
+
+def read_settings(name: str) -> dict[str, Any]:
+    """The config.json of `starter`, a folder or a hub id; of `tiny` its size. Raises UserError."""
+    return dict(TINY) if name == "tiny" else pretrained.read_settings(find_folder(name))
 
 
 def _start_pooler_as_identity(model: TextModel) -> TextModel:
@@ -131,10 +144,7 @@ def make_tiny(
     tokenizer = Tokenizer(learn_vocabulary(texts))
     config = BertConfig(
         vocab_size=len(tokenizer.vocabulary),
-        hidden_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=256,
+        **TINY,
         # Narrow layers with BERT's 0.02 start out nearly silent and learn nothing for epochs.
         initializer_range=0.05,
         hidden_dropout_prob=dropout,

@@ -81,6 +81,8 @@ class TaskSpec:
             that they have in report/wording/, which they replace. `kicker` and `headline` have
             defaults there.
         inapplicable: Settings of training that mean nothing to the task, and why.
+        baseline: `(labels, metric) -> tasks.sections.Baseline | None`, what an answer reaches that
+            reads no text; None for a task without such an answer.
         file_format: The format that only this task reads.
         recognise: `(labels, pairs) -> Recognition | None` for doctor: whether a file's labels look
             like this task's; None for a task that is never guessed.
@@ -99,6 +101,7 @@ class TaskSpec:
     words: Mapping[str, Words]
     optional_metrics: Mapping[str, str] = field(default_factory=dict)
     inapplicable: Mapping[str, str] = field(default_factory=dict)
+    baseline: Reference | None = None
     file_format: FileFormat | None = None
     recognise: Reference | None = None
     columns_noun: str | None = "labels"

@@ -6,8 +6,11 @@ LEAST_STEPS = 400
 
 
 def default_rate(hidden_size: int) -> float:
-    """A peak rate for a BERT of this width: 1.5e-4 at 384, 5e-5 at 768, 3e-5 at 1,024."""
-    return min(3e-3, 5e-5 * (768 / hidden_size) ** 1.6)
+    """A peak rate for a BERT of this width: 1.5e-4 at 384, 5e-5 at 768, 3e-5 at 1,024.
+
+    It has four digits, so that a rate taken from a log or a file is the same one.
+    """
+    return float(f"{min(3e-3, 5e-5 * (768 / hidden_size) ** 1.6):.4g}")
 
 
 def default_epochs(steps_an_epoch: int) -> int:

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup, escape
+from tfpipe.report.names import shorten
 
 from tfpipe.report.images import svg
 from tfpipe.report.templates import make_environment, write_html
+from tfpipe.tasks.sections import Baseline
 from tuning.outcome import COMPLETED, FAILED, RUNNING, STOPPED, Outcome, best_of
 from tuning.report.importance import (
     METHOD,
@@ -23,6 +25,12 @@ from tuning.report.importance import (
 )
 from tuning.report.parallel import parallel_figure
 from tuning.report.plots import histories_figure, importance_figure, progress_figure
+from tuning.report.verdict import (
+    describe_defaults,
+    note_on_defaults,
+    trial_of_defaults,
+    warn_of_baseline,
+)
 from tuning.report.wording import DASH, format_score, format_time, format_value
 from tuning.space import Parameter
 
@@ -37,7 +45,8 @@ class StudyReport:
     objective: as on the command line, `dev.accuracy`; direction: `max` or `min`; planned: trials
     asked for; command: the arguments that made the study; seconds: wall time over all its starts;
     jobs: trials at a time; price: of an hour of one job, 0 where it is not given; best_yaml: the
-    winner's training configuration, empty where there is none; next_commands: shell lines.
+    winner's training configuration, empty where there is none; next_commands: shell lines;
+    baseline: of the objective, None for one that has none.
     """
 
     title: str
@@ -54,6 +63,7 @@ class StudyReport:
     best_yaml: str
     environment: Mapping[str, object]
     next_commands: Sequence[str]
+    baseline: Baseline | None = None
 
 
 @dataclass(frozen=True)
@@ -95,6 +105,8 @@ def render_report(report: StudyReport) -> str:
         if importance.influences
         else None,
         method=METHOD,
+        defaults=trial_of_defaults(outcomes),
+        has_defaults=any(one.default is not None for one in report.parameters),
         rows=_trial_rows(report),
         has_parents=_has_parents(outcomes),
         has_reasons=any(one.reason or one.log for one in outcomes),
@@ -143,6 +155,7 @@ def _tiles(report: StudyReport, best: Outcome | None) -> list[tuple[str, str, st
             format_score(best.score if best else None),
             f"trial {best.number}" if best else "no trial has a score",
         ),
+        *_compared_tiles(report),
         (
             "trials ended",
             f"{ended} of {max(report.planned, len(outcomes))}",
@@ -157,9 +170,26 @@ def _tiles(report: StudyReport, best: Outcome | None) -> list[tuple[str, str, st
     ]
 
 
+def _compared_tiles(report: StudyReport) -> list[tuple[str, str, str]]:
+    """What the best score is to beat: the trial of the defaults, and the baseline."""
+    tiles, defaults = [], trial_of_defaults(report.outcomes)
+    if defaults:
+        words = describe_defaults(report.parameters, defaults)
+        remark = f"trial {defaults.number}: {words}"
+        score = format_score(defaults.score if defaults.ended else None)
+        tiles.append(("training's defaults", score, remark))
+    if report.baseline:
+        always = f"always answering {shorten(report.baseline.answer, 60)!r}"
+        tiles.append(("baseline", format_score(report.baseline.value), always))
+    return tiles
+
+
 def _notes(report: StudyReport, best: Outcome | None) -> list[str]:
     """What a reader should know before believing the figures."""
-    outcomes, notes = report.outcomes, []
+    outcomes, objective, notes = report.outcomes, report.objective, list[str]()
+    warning = warn_of_baseline(outcomes, report.direction, objective, report.baseline)
+    compared = note_on_defaults(outcomes, report.direction, objective)
+    notes += [sentence for sentence in (warning, compared) if sentence]
     ended = sum(one.ended for one in outcomes)
     if ended < report.planned:
         notes.append(
@@ -201,7 +231,14 @@ def _searched_row(
     for parent, allowed in parameter.when.items():
         words = " or ".join(format_value(value, 60) for value in allowed)
         searched += f"; only where {parent} is {words}"
-    row = {"name": parameter.name, "searched": searched, "best": DASH, "note": ""}
+    default = DASH if parameter.default is None else format_value(parameter.default)
+    row = {
+        "name": parameter.name,
+        "searched": searched,
+        "best": DASH,
+        "note": "",
+        "default": default,
+    }
     if best is not None:
         active = active_values(parameters, best.values)
         row["best"] = "not used"

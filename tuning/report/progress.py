@@ -6,8 +6,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tfpipe.tasks.sections import Baseline
 from tfpipe.text_display import shorten
 from tuning.outcome import FAILED, RUNNING, Outcome, best_of
+from tuning.report.verdict import trial_of_defaults
 from tuning.report.wording import format_score, format_time, format_value
 
 
@@ -17,7 +19,7 @@ class Progress:
 
     outcomes: all so far, by number, running ones with their history; planned: trials asked for;
     direction: `max` or `min`; objective: as `dev.accuracy`; seconds: that the study took so far;
-    jobs: trials at a time.
+    jobs: trials at a time; baseline: of the objective, where it has one.
     """
 
     outcomes: list[Outcome]
@@ -26,6 +28,7 @@ class Progress:
     objective: str
     seconds: float
     jobs: int
+    baseline: Baseline | None = None
 
     @property
     def best(self) -> Outcome | None:
@@ -52,6 +55,7 @@ class Progress:
             f"best {self.objective} {score_text(best.score, best.spread)} (trial {best.number})"
             if best
             else f"no {self.objective} yet",
+            *self._compared(),
             f"{ended} of {self.planned} ended" + (f", {failed} failed" if failed else ""),
             f"{format_time(self.seconds)} elapsed",
         ]
@@ -59,6 +63,17 @@ class Progress:
             left = seconds_left(self.outcomes, self.planned, self.jobs)
             parts.append("ETA unknown" if left is None else f"ETA {format_time(left)}")
         return " | ".join(parts)
+
+    def _compared(self) -> list[str]:
+        """The scores that the best one is to beat."""
+        defaults = trial_of_defaults(self.outcomes)
+        found = []
+        if defaults and defaults.ended and defaults.score is not None:
+            score = score_text(defaults.score, defaults.spread)
+            found.append(f"defaults {score} (trial {defaults.number})")
+        if self.baseline:
+            found.append(f"baseline {format_score(self.baseline.value)}")
+        return found
 
 
 class News:
@@ -92,7 +107,8 @@ class News:
         before = self._status.get(number)
         self._status[number] = outcome.status
         if before is None or (before != RUNNING and not outcome.ended):
-            lines.append(f"trial {number} started: {_values(outcome)}")
+            which = " (the defaults of tfpipe.train)" if outcome.defaults else ""
+            lines.append(f"trial {number} started{which}: {_values(outcome)}")
         last = self._epoch.get(number, 0)
         self._epoch[number] = max(last, _last_epoch(outcome))
         for record in outcome.history:

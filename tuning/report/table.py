@@ -61,23 +61,14 @@ class Table:
                 self._live.stop()
             self._live = None
 
-    def show(
-        self,
-        outcomes: Sequence[Outcome],
-        planned: int,
-        direction: str,
-        objective: str,
-        seconds: float,
-        jobs: int,
-    ) -> None:
+    def show(self, progress: Progress) -> None:
         """Tell how far the study is; to be called often, from one thread.
 
-        The arguments are those of Progress. The first call tells of trials that have ended
-        already, before the study was killed, in one line.
+        The first call tells of trials that have ended already, before the study was killed, in
+        one line.
         """
         if self._lost:
             return
-        progress = Progress(list(outcomes), planned, direction, objective, seconds, jobs)
         try:
             if self._terminal:
                 self._renew(progress)

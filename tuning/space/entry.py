@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 from tfpipe.config import TrainConfig, field_type
 from tfpipe.errors import did_you_mean
+from tuning.space.defaults import scale_default
 from tuning.space.parameters import Parameter
 from tuning.space.ranges import read_range
 from tuning.space.value import Complaints, brief, check_value
 
 KINDS = ("choice", "int", "float")
 RANGE_KEYS = ("min", "max", "step", "sampling", "log")
-KEYS = (*KINDS, "type", "values", *RANGE_KEYS, "when")
+KEYS = (*KINDS, "factor", "type", "values", *RANGE_KEYS, "when")
 
 
-def read_entry(name: str, written: Any, complaints: Complaints) -> Parameter | None:
+def read_entry(
+    name: str, written: Any, defaults: Mapping[str, Any], complaints: Complaints
+) -> Parameter | None:
     """The parameter of a training field, None after a complaint.
 
     A single value, also of a range from it to itself, stands as the only one of `values`. `when`
-    is as written: its parents may come later in the file.
+    is as written: its parents may come later in the file. defaults: what `factor` multiplies.
     """
     before = len(complaints.errors)
+    if isinstance(written, dict) and "factor" in written:
+        written = scale_default(name, written, defaults[name], complaints)
+        if written is None:
+            return None
     if not isinstance(written, dict):
         several = isinstance(written, list)
         # A fixed value may be the null of a setting that training chooses.

@@ -11,6 +11,7 @@ from typing import Any
 from tfpipe.config import TrainConfig, checked_value, read_values
 from tfpipe.errors import UserError, did_you_mean, raise_all
 from tuning.config import OWN
+from tuning.space.defaults import training_defaults
 from tuning.space.entry import read_entry
 from tuning.space.parameters import Parameter, Space
 from tuning.space.value import FIELDS, Complaints, brief, check_value
@@ -28,17 +29,22 @@ FIXED_ONLY = {
 }
 
 
-def read_space(path: str, given: Mapping[str, Any]) -> Space:
+def read_space(
+    path: str, given: Mapping[str, Any], defaults: Mapping[str, Any] | None = None
+) -> Space:
     """The space of a file, `default` for the shipped one.
 
     given: training flags from the command line as raw values; they win over the file and are
-    fixed. Raises UserError, for all errors of file and flags together.
+    fixed. defaults: `training_defaults` of the model and the data, which parameters begin with;
+    None before these are at hand: then ranges by `factor` are those of usual ones. Raises
+    UserError, for all errors of file and flags together.
     """
     written = _read(path)
     complaints = Complaints(path)
     flags = _check_flags(given, complaints.errors)
     entries: dict[str, Parameter] = {}
     named: set[str] = set()
+    multiplied = defaults or training_defaults({})
     for key, value in written.items():
         name = key.replace("-", "_")
         if name in named:
@@ -50,10 +56,14 @@ def read_space(path: str, given: Mapping[str, Any]) -> Space:
             complaints.tell(key, f"there is no training setting {key!r}", value, fix)
         elif name in OWN:
             complaints.tell(name, f"{name} is set by the study itself", value, OWN[name])
-        elif (entry := read_entry(name, value, complaints)) is not None:
+        elif (entry := read_entry(name, value, multiplied, complaints)) is not None:
             if name in FIXED_ONLY and (entry.count != 1 or entry.when):
                 why = FIXED_ONLY[name]
                 complaints.tell(name, f"{name} cannot be searched: {why}", value, "fix one value")
+            if defaults:
+                # Training has no value of its own for `abstain`: the first one stands for it.
+                own = defaults[name] if defaults[name] is not None else entry.values[0]
+                entry = dataclasses.replace(entry, default=own)
             entries[name] = entry
         named.add(name)
     named |= {key.replace("-", "_") for key in given}

@@ -21,7 +21,8 @@ class Parameter:
     name: a field of TrainConfig; kind: choice, int or float; values: of a choice or of a range
     with a step, numbers ascending, () for a range without; low, high: of a range without a step,
     both included; log: drawn on a log scale; when: parent parameter -> the values under which this
-    one is active, and all parents must agree.
+    one is active, and all parents must agree; default: what training takes by itself, None where
+    that is not known.
     """
 
     name: str
@@ -31,6 +32,19 @@ class Parameter:
     high: float | None = None
     log: bool = False
     when: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    default: Any = None
+
+    @property
+    def start(self) -> Any:
+        """The value nearest to the default, the first of equally near ones; None without one."""
+        if self.default is None:
+            return None
+        if not self.values:
+            return self.plain(min(max(self.default, self._low), self._high))
+        if not all(isinstance(value, int | float) for value in (*self.values, self.default)):
+            return self.default if self.default in self.values else self.values[0]
+        scale = math.log if self.log and self.default > 0 else float
+        return min(self.values, key=lambda value: abs(scale(value) - scale(self.default)))
 
     @property
     def count(self) -> int | None:
@@ -134,6 +148,11 @@ class Space:
                 active[one.name] = one.plain(values[one.name])
         return active
 
+    def start(self) -> dict[str, Any]:
+        """The active values of a training without any flag; empty where these are not known."""
+        values = {one.name: one.start for one in self.parameters}
+        return {} if None in values.values() else self.active_values(values)
+
     def configuration(self, values: Mapping[str, Any]) -> TrainConfig:
         """The training of these values; raises UserError for settings that do not go together."""
         return build(TrainConfig, {**self.fixed, **self.active_values(values)})
@@ -201,12 +220,14 @@ def _hyperparameter(one: Parameter) -> Any:
     conditions = [Parent(parent, list(wanted)) for parent, wanted in one.when.items()]
     if one.values and isinstance(one.values[0], bool) and len(one.values) == 2:
         # Its Choice makes whole numbers of truth values.
-        return Boolean(one.name, default=one.values[0], conditions=conditions)
+        first = one.values[0] if one.start is None else one.start
+        return Boolean(one.name, default=first, conditions=conditions)
     if one.values:
-        return Choice(one.name, list(one.values), conditions=conditions)
+        return Choice(one.name, list(one.values), default=one.start, conditions=conditions)
+    settings = {"default": one.start, "conditions": conditions}
     kind: Any = Int if one.kind == "int" else Float
     sampling = "log" if one.log else "linear"
-    return kind(one.name, one.low, one.high, sampling=sampling, conditions=conditions)
+    return kind(one.name, one.low, one.high, sampling=sampling, **settings)
 
 
 def _related(parameters: Iterable[Parameter]) -> list[list[Parameter]]:

@@ -91,6 +91,11 @@ class ClassificationEvaluation(TaskEvaluation):
         return self.scores.max(axis=1)
 
     @cached_property
+    def majority(self) -> int:
+        """The column of the label that most of the texts have, the first of equals."""
+        return int(np.bincount(self.gold, minlength=len(self.label_names)).argmax())
+
+    @cached_property
     def confusion(self) -> np.ndarray:
         """int [K, K]: rows gold, columns predicted."""
         return confusion_matrix(self.gold, self.predicted, labels=range(len(self.label_names)))
@@ -259,11 +264,10 @@ class ClassificationEvaluation(TaskEvaluation):
             )
         return Confusion(self.label_names, self.confusion, rows)
 
-    def majority(self) -> Baseline:
+    def majority_baseline(self) -> Baseline:
         """The accuracy of always answering the most frequent label."""
-        counts = np.bincount(self.gold, minlength=len(self.label_names))
-        name = self.label_names[int(counts.argmax())]
-        return Baseline(name, "accuracy", float(counts.max() / max(counts.sum(), 1)))
+        share = float((self.gold == self.majority).mean()) if len(self.gold) else 0.0
+        return Baseline(self.label_names[self.majority], "accuracy", share)
 
     def sections(
         self, test: TaskEvaluation | None = None, settings: Mapping[str, Any] | None = None
@@ -273,7 +277,7 @@ class ClassificationEvaluation(TaskEvaluation):
             self.texts, self.label_names, self.gold, self.scores, MOST_SUSPECTS
         )
         return super().sections(test, settings) | {
-            "baseline": self.majority(),
+            "baseline": self.majority_baseline(),
             "abstention": self.abstention(test),
             "suspects": suspects,
         }

@@ -20,6 +20,7 @@ SPEC = TaskSpec(
         "in_scope_accuracy": "max",
         "out_of_scope_recall": "max",
     },
+    baseline=Reference(f"{PACKAGE}.baseline", "majority_baseline"),
     hub=HubEntry(
         "text-classification",
         "TFAutoModelForSequenceClassification",

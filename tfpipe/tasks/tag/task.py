@@ -232,7 +232,7 @@ class Tag:
         """entity string, start and end int32, score float32, [B, E] of texts, string [B].
 
         E: the most entities of a text. start, end: code points of the text as sent, end exclusive.
-        Places not used hold "" and -1. Entities behind `max_length` tokens are not found.
+        PackedTokens not used hold "" and -1. Entities behind `max_length` tokens are not found.
         """
         (text,) = columns
         batch = tokenizer(text, None, max_length)

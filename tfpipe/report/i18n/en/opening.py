@@ -321,5 +321,5 @@ OPENING: dict[str, str | tuple[str, str]] = {
     "meaning.mae": "By how much a value is off on average.",
     "meaning.rmse": "By how much a value is off, large errors counting more.",
     "meaning.loss": "What training minimises; lower is better, 0 is perfect.",
-    "meaning.examples": "Labelled examples that these figures rest on.",
+    "meaning.examples": "EncodedDataset examples that these figures rest on.",
 }

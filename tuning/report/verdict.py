@@ -1,0 +1,59 @@
+"""Whether a search was worth it: its trials beside training's defaults and the baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tfpipe.config.figures import is_better
+from tfpipe.report.names import shorten
+
+from tfpipe.tasks.sections import Baseline
+from tuning.outcome import Outcome, best_of
+from tuning.report.wording import format_score, format_value
+from tuning.space import Parameter
+
+
+def trial_of_defaults(outcomes: Sequence[Outcome]) -> Outcome | None:
+    """The trial that trains with the defaults; None in a study that began without one."""
+    return next((one for one in outcomes if one.defaults), None)
+
+
+def describe_defaults(parameters: Sequence[Parameter], defaults: Outcome) -> str:
+    """What the trial of the defaults is, with the values that the space made it change."""
+    moved = [
+        f"{one.name} {format_value(defaults.values[one.name])} for {format_value(one.default)}"
+        for one in parameters
+        if one.name in defaults.values and defaults.values[one.name] != one.default
+    ]
+    nearest = f", as near as the space allows: {', '.join(moved)}" if moved else ""
+    return f"the defaults of tfpipe.train{nearest}"
+
+
+def warn_of_baseline(
+    outcomes: Sequence[Outcome], direction: str, objective: str, baseline: Baseline | None
+) -> str | None:
+    """A sentence where no trial beats the baseline, else None."""
+    best = best_of(list(outcomes), direction)
+    if best is None or best.score is None or baseline is None:
+        return None
+    if is_better(best.score, baseline.value, direction):
+        return None
+    return (
+        f"No trial beats the baseline: always answering {shorten(baseline.answer, 60)!r} reaches"
+        f" {objective} {format_score(baseline.value)}, the best trial {format_score(best.score)}."
+        " No trial has learnt anything of use: examine the data with python -m tfpipe.doctor, and"
+        " try more epochs, other learning rates or another --model."
+    )
+
+
+def note_on_defaults(outcomes: Sequence[Outcome], direction: str, objective: str) -> str | None:
+    """A sentence where none of at least two scored trials beats the defaults, else None."""
+    best, defaults = best_of(list(outcomes), direction), trial_of_defaults(outcomes)
+    others = [one for one in outcomes if one is not defaults and one.score is not None]
+    if best is None or defaults is None or best is not defaults or not others:
+        return None
+    return (
+        f"No trial beats the defaults of tfpipe.train (trial {defaults.number}, {objective}"
+        f" {format_score(defaults.score)}): more --trials or another --space may do better;"
+        " best.yaml has these defaults."
+    )

@@ -15,7 +15,7 @@ import grpc
 import numpy as np
 
 from serving.client import messages
-from serving.client.tensors import decode_tensor, encode_tensor
+from serving.client.tensor_codec import decode_tensor, encode_tensor
 
 METHODS = {
     "Predict": messages.PredictRequest,

@@ -120,8 +120,8 @@ def test_a_model_that_is_no_classifier_is_named(client, echo):
         echo.classify(["hi"])
     outputs = client.predict({"x": np.ones([2, 3], np.float32)}, "multiply")
     assert outputs["total"] == 42
-    with pytest.raises(ValueError, match="has the outputs {'product': "):
-        CLASSIFY.read(outputs, 2)
+    with pytest.raises(ValueError, match="its outputs for 2 texts are {'product': "):
+        CLASSIFY.decode(outputs, 2)
 
 
 @pytest.mark.parametrize("shape", [(), (0, 3), (4,), (2, 3)], ids=str)
@@ -187,7 +187,7 @@ def test_refusals_are_sentences_with_the_status(address, choice, changes, kind, 
 
 
 def test_version_and_label_exclude_each_other(address):
-    with pytest.raises(InvalidRequest, match="by version or by label"):
+    with pytest.raises(InvalidRequest, match="Both a version and a label"):
         Client(address, model="support", version=1, label="stable")
     with Client(address, model="support", version=7) as client:
         assert client.classify(["hi"])[0].label == "short"

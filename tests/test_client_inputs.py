@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from serving.client.command.rows import read_rows
-from serving.client.command.values import to_array, to_json
+from serving.client.cli.json_arrays import to_array, to_json
+from serving.client.cli.text_input import read_rows
 from serving.client.errors import InvalidRequest
 from tests.client_run import ask_client, run_client
 from tests.serving_models import save_classifier, save_echo, serve
@@ -72,12 +72,12 @@ def test_texts_from_files(ask, tmp_path):
         ("latin.txt", b"fine\ncaf\xe9\n", (), "line 2: byte 0xe9"),
         ("other.csv", b"message\nhi\n", (), "['text'] of ['message']"),
         ("wide.tsv", b"text\tid\nhi\t1\t2\n", (), "line 2: 3 fields, 2 in the header"),
-        ("open.csv", b'text\n"hi\n', (), "quoting is broken"),
+        ("open.csv", b'text\n"hi\n', (), "quoting is invalid"),
         ("broken.jsonl", b'{"text": "hi"}\n{"text": \n', (), "line 2"),
-        ("list.jsonl", b"[1]\n", (), "no JSON object"),
-        ("number.jsonl", b'{"text": 1}\n', (), "no text in the column"),
+        ("list.jsonl", b"[1]\n", (), "not a JSON object"),
+        ("number.jsonl", b'{"text": 1}\n', (), "A column has no text"),
         ("plain.txt", b"hi\n", ("--column", "text"), "named columns"),
-        ("plain.txt", b"hi\n", ("hello",), "come from one place"),
+        ("plain.txt", b"hi\n", ("hello",), "exclude each other"),
     ],
 )
 def test_files_that_do_not_fit_are_told_with_the_line(run, tmp_path, name, content, options, part):
@@ -162,7 +162,7 @@ def test_predict_takes_every_dtype(ask, dtype, value):
         (("--input", "x=[300]"), "cannot be read as int8"),
         (("--input", "x=[true]"), "cannot be read as int8"),
         (("--input", "x=[[1], [1, 2]]"), "cannot be read as int8"),
-        (("--input", "x=[1]", "--file", "y.jsonl"), "one place"),
+        (("--input", "x=[1]", "--file", "y.jsonl"), "exclude each other"),
         (("--input", "x=[1]", "--signature", "int9"), "It has "),
     ],
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from serving.schema import declare
+from serving.proto_builder import build_messages
 from serving.server.errors import invalid_argument
 from serving.server.flags import CPUS
 from serving.server.text_proto import read_text_proto
@@ -25,7 +25,7 @@ FIELDS = (
     "enable_large_batch_splitting=8 BoolValue",
     "max_execution_batch_size=9 Int64Value",
 )
-MESSAGES = declare(
+MESSAGES = build_messages(
     "Int64Value: value=1 int64\n"
     "BoolValue: value=1 bool\n"
     "StringValue: value=1 string\n"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from serving.schema import declare
+from serving.proto_builder import build_messages
 from serving.server.errors import RequestError, StartFailure
 from serving.server.text_proto import read_text_proto
 
-MESSAGES = declare(
+MESSAGES = build_messages(
     "PrometheusConfig: enable=1 bool, path=2 string\n"
     "MonitoringConfig: prometheus_config=1 PrometheusConfig"
 )

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import grpc
 
-from serving.schema import declare
+from serving.proto_builder import build_messages
 from serving.server.errors import RequestError, StartFailure
 from serving.server.text_proto import read_text_proto
 
-SSLConfig = declare(
+SSLConfig = build_messages(
     "SSLConfig: server_key=1 string, server_cert=2 string, custom_ca=3 string, client_verify=4 bool"
 )["SSLConfig"]
 EXAMPLE = 'server_key: "-----BEGIN PRIVATE KEY-----\\n..." server_cert: "-----BEGIN CERT..."'

@@ -1,4 +1,4 @@
-"""The options that say how the server is reached, and the Client's arguments they become."""
+"""Command line options of the connection, and their conversion to the Client's arguments."""
 
 from __future__ import annotations
 
@@ -7,37 +7,37 @@ import os
 from pathlib import Path
 from typing import Any
 
-from serving.client.command.numbers import not_negative_int, positive_int, positive_number
+from serving.client.cli.arg_types import not_negative_int, positive_int, positive_number
 from serving.client.errors import InvalidRequest
 
 
 def add_connection_options(options: argparse.ArgumentParser) -> None:
-    """Server, model and channel: what becomes the Client's arguments."""
+    """Add the options of server, model and channel."""
     group = options.add_argument_group("server and model")
     group.add_argument(
         "--target",
         action="append",
         metavar="HOST:PORT",
-        help="server; several, each with its own --target, take turns (localhost:8500)",
+        help="server; repeat for several, round robin (localhost:8500)",
     )
     group.add_argument("--model", default="default", help="name of the model (%(default)s)")
     group.add_argument(
-        "--version", type=int, help="version to ask (the newest that the server has ready)"
+        "--version", type=int, help="version number (the newest that the server has ready)"
     )
-    group.add_argument("--label", help="version label to ask, instead of --version (none)")
+    group.add_argument("--label", help="version label, instead of --version (none)")
     group.add_argument(
         "--timeout",
         type=positive_number,
         default=30.0,
-        help="seconds each request may take, its retries included (%(default)g)",
+        help="seconds for each request, its retries included (%(default)g)",
     )
     group.add_argument(
         "--json", action="store_true", help="print JSON lines instead of a table (off)"
     )
     group = options.add_argument_group("connection")
-    group.add_argument("--tls", action="store_true", help="encrypt; trust the usual roots (off)")
-    group.add_argument("--ca", metavar="FILE", help="PEM roots to trust; means --tls (none)")
-    group.add_argument("--certificate", metavar="FILE", help="PEM certificate to show (none)")
+    group.add_argument("--tls", action="store_true", help="use TLS with the default roots (off)")
+    group.add_argument("--ca", metavar="FILE", help="PEM roots to trust; implies --tls (none)")
+    group.add_argument("--certificate", metavar="FILE", help="PEM client certificate (none)")
     group.add_argument("--key", metavar="FILE", help="PEM private key of --certificate (none)")
     group.add_argument(
         "--server-name", metavar="NAME", help="name on the server's certificate (that of --target)"
@@ -52,12 +52,12 @@ def add_connection_options(options: argparse.ArgumentParser) -> None:
         "--metadata",
         action="append",
         metavar="NAME=VALUE",
-        help="send this header with every request; may be repeated (none)",
+        help="header of every request; may be repeated (none)",
     )
 
 
 def add_sending_options(options: argparse.ArgumentParser, texts: bool, parallel: bool) -> None:
-    """How requests are cut, sent side by side and repeated."""
+    """Add the options of batching, parallelism and retries."""
     group = options.add_argument_group("sending")
     if texts:
         group.add_argument(
@@ -73,24 +73,24 @@ def add_sending_options(options: argparse.ArgumentParser, texts: bool, parallel:
             type=positive_int,
             default=4,
             metavar="N",
-            help="requests under way at once (%(default)d)",
+            help="requests in flight at once (%(default)d)",
         )
     group.add_argument(
         "--retries",
         type=not_negative_int,
         default=3,
         metavar="N",
-        help="further attempts when the server is away or full, within --timeout (%(default)d)",
+        help="retries when the server is unreachable or overloaded, within --timeout (%(default)d)",
     )
 
 
 def client_arguments(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The Client's keywords. Raises InvalidRequest for a token or header that cannot be had."""
+    """Return the Client's keyword arguments; raises InvalidRequest for a bad token or header."""
     given = vars(arguments)
     targets = arguments.target or ["localhost:8500"]
     same = ("texts_per_request", "parallel", "retries")
     return {
-        # A single one may also be of a form of gRPC's own, or several with commas between.
+        # A single one may also be a gRPC target, or several separated by commas.
         "target": targets[0] if len(targets) == 1 else targets,
         "model": arguments.model,
         "version": arguments.version,
@@ -109,9 +109,9 @@ def client_arguments(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def read_token(source: str) -> str:
-    """The token in the environment variable or file that `source` names.
+    """Read the token from the environment variable or file that `source` names.
 
-    The source itself may be the token, given by mistake: no message repeats it.
+    Messages do not repeat a malformed `source`: it may be the token itself, given by mistake.
     """
     kind, _, place = source.partition(":")
     if kind == "env" and place:
@@ -122,23 +122,23 @@ def read_token(source: str) -> str:
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "not UTF-8 text"
             raise InvalidRequest(
-                f"The token's file cannot be read. {place}: {reason}. Check its path and rights."
+                f"The token file cannot be read. {place}: {reason}. Check its path and permissions."
             ) from None
     else:
         raise InvalidRequest(
-            "--token is neither env:VARIABLE nor file:FILE. A token itself would be seen by "
-            "everybody who lists the processes. Put it in a variable or a file and name that."
+            "--token must be env:VARIABLE or file:FILE. A token on the command line is visible in "
+            "process listings. Put it into a variable or a file and name that."
         )
     if not token.strip():
-        raise InvalidRequest(f"The token is empty. --token names {source}. Set that first.")
+        raise InvalidRequest(f"The token is empty. Its source is {source}. Set it first.")
     return token.strip()
 
 
 def split_header(header: str) -> tuple[str, str]:
-    """(name, value) of NAME=VALUE."""
+    """Split NAME=VALUE into name and value."""
     name, equals, value = header.partition("=")
     if not (name and equals):
         raise InvalidRequest(
-            f"--metadata needs NAME=VALUE. It was {header!r}. Write it as x-team=search, say."
+            f"--metadata needs NAME=VALUE. It was {header!r}. Write it as in x-team=search."
         )
     return name, value

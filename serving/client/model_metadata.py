@@ -1,4 +1,4 @@
-"""What a server tells of a model: its versions, and its signatures with inputs and outputs."""
+"""Model information from a server: versions, signatures, inputs and outputs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from serving.client.messages import SignatureDefMap
-from serving.client.tensors import NAMES
+from serving.client.tensor_codec import NAMES
 
 STATES = {
     0: "UNKNOWN",
@@ -20,9 +20,11 @@ STATES = {
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """An input or output of a signature: dtype by name; shape with None where any size fits.
+    """Input or output of a signature.
 
-    `shape` itself is None when even the rank is open.
+    Args:
+        dtype: Name of the dtype.
+        shape: Sizes, None where any size fits; None for unknown rank.
     """
 
     dtype: str
@@ -36,7 +38,7 @@ class TensorSpec:
 
 @dataclass(frozen=True)
 class Signature:
-    """A function that the model offers."""
+    """Function of a model, with its inputs and outputs by name."""
 
     inputs: dict[str, TensorSpec]
     outputs: dict[str, TensorSpec]
@@ -45,7 +47,7 @@ class Signature:
 
 @dataclass(frozen=True)
 class ModelMetadata:
-    """The version that answers, and its signatures by name."""
+    """Version that answers, and its signatures by name."""
 
     model: str
     version: int
@@ -54,7 +56,7 @@ class ModelMetadata:
 
 @dataclass(frozen=True)
 class Version:
-    """A version that the server knows: its state and, after a failed load, the reason."""
+    """Version of a model: its state and, after a failed load, the error message."""
 
     version: int
     state: str
@@ -62,7 +64,7 @@ class Version:
 
 
 def read_metadata(response: Any) -> ModelMetadata:
-    """The signatures in a GetModelMetadataResponse."""
+    """Decode a GetModelMetadataResponse."""
     signatures = SignatureDefMap.FromString(response.metadata["signature_def"].value)
     return ModelMetadata(
         model=response.model_spec.name,
@@ -79,7 +81,7 @@ def read_metadata(response: Any) -> ModelMetadata:
 
 
 def read_versions(response: Any) -> list[Version]:
-    """The versions in a GetModelStatusResponse, in its order (highest first)."""
+    """Decode a GetModelStatusResponse; the highest version first."""
     return [
         Version(
             status.version,
@@ -91,21 +93,21 @@ def read_versions(response: Any) -> list[Version]:
 
 
 def describe_versions(versions: list[Version], model: str) -> str:
-    """A sentence on which versions of the model there are."""
+    """Return a sentence that lists the versions of the model."""
     shown = ", ".join(f"{version.version} ({version.state})" for version in versions)
-    return f"Of model {model!r} it has version {shown}."
+    return f"Versions of model {model!r}: {shown}."
 
 
 def describe_signature(metadata: ModelMetadata, name: str) -> str:
-    """A sentence on what the signature takes, or, where there is none, on those there are."""
-    # TF2 keeps an initialiser among the signatures; nobody calls it.
+    """Return a sentence on the signature's inputs and outputs, or on the signatures there are."""
+    # TF2 stores an initialisation op among the signatures; it is not for clients.
     names = [name for name in metadata.signatures if not name.startswith("__")]
     if name not in metadata.signatures:
         return f"Version {metadata.version} has the signatures {', '.join(names)}."
     inputs = metadata.signatures[name].inputs
-    takes = ", ".join(f"{alias} ({spec})" for alias, spec in inputs.items()) or "no input"
+    shown = ", ".join(f"{alias} ({spec})" for alias, spec in inputs.items()) or "none"
     outputs = ", ".join(metadata.signatures[name].outputs)
-    return f"Its signature {name!r} takes {takes} and gives {outputs}."
+    return f"Inputs of signature {name!r}: {shown}; outputs: {outputs}."
 
 
 def _read_spec(info: Any) -> TensorSpec:

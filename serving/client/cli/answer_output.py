@@ -1,4 +1,4 @@
-"""How answers look on the command line: JSON lines, or a table."""
+"""Output of answers on the command line: JSON lines or a table."""
 
 from __future__ import annotations
 
@@ -7,14 +7,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from serving.client.command.rows import Row
+from serving.client.cli.text_input import Row
 
 
 @dataclass(frozen=True)
 class TextVerb:
-    """How a verb's texts are called, and how an answer becomes JSON and lines of a table.
+    """Output format of one verb.
 
-    `lines` gives for an answer and its row the cells of each line; the last is never padded.
+    Args:
+        fields: Names of the texts in JSON.
+        heading: Column names of the table.
+        record: Converts an answer to a JSON object.
+        lines: Converts an answer and its row to table lines of cells; the last is not padded.
     """
 
     fields: tuple[str, ...]
@@ -75,31 +79,31 @@ TEXT_VERBS = {
 
 
 def format_shape(shape: tuple[int | None, ...] | None) -> str:
-    """`[?, 3]`, and `of any rank` where even that is open."""
+    """Format a shape as `[?, 3]`, an unknown rank as `of any rank`."""
     if shape is None:
         return "of any rank"
     return "[" + ", ".join("?" if size is None else str(size) for size in shape) + "]"
 
 
 class Table:
-    """Lines under a heading, printed as they come; columns only ever grow wider."""
+    """Table printed incrementally; columns only grow wider."""
 
     def __init__(self, heading: tuple[str, ...]):
         self._heading: tuple[str, ...] | None = heading
         self._widths = [len(name) for name in heading[:-1]]
 
     def print(self, lines: list[tuple[str, ...]]) -> None:
-        """Print the lines, the heading before the first."""
+        """Print lines, preceded by the heading the first time."""
         for index in range(len(self._widths)):
             self._widths[index] = max(self._widths[index], *(len(cells[index]) for cells in lines))
         if self._heading:
             lines, self._heading = [self._heading, *lines], None
         for cells in lines:
             padded = [f"{cell:<{width + 2}}" for cell, width in zip(cells, self._widths)]  # noqa: B905
-            # One answer is one line: a text from a file may hold line breaks.
+            # One answer is one line, although a text from a file may contain line breaks.
             print("".join([*padded, cells[-1]]).replace("\r", " ").replace("\n", " "))
 
 
 def print_json(**values: object) -> None:
-    """One JSON object on one line."""
+    """Print one JSON object on one line."""
     print(json.dumps(values, ensure_ascii=False))

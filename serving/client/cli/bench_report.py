@@ -1,4 +1,4 @@
-"""What a load has measured, as one JSON object or a few lines."""
+"""Report of a load measurement, as JSON object or text."""
 
 from __future__ import annotations
 
@@ -6,16 +6,21 @@ from typing import Any
 
 import numpy as np
 
-from serving.client.command.bench_load import Measurement
+from serving.client.cli.load_generator import Measurement
 
 PARTS = ("late", "encoding", "waiting", "decoding")
 
 
 def build_report(measured: Measurement, texts_per_request: int | None) -> dict[str, Any]:
-    """Rates a second, latencies in ms, errors by status, and shares of the latency (their sum: 1).
+    """Build the report.
 
-    Latencies are those of answered requests. Without `texts_per_request` the requests carry no
-    texts to count.
+    Args:
+        measured: A measurement.
+        texts_per_request: Texts in each request; None where requests are not texts.
+
+    Returns:
+        Rates in 1/s, latency percentiles of answered requests in ms, errors by status, and shares
+        of the latency (summing to 1).
     """
     latencies = np.frombuffer(measured.latencies) * 1000
     names = ("p50", "p95", "p99", "max")
@@ -42,7 +47,7 @@ def build_report(measured: Measurement, texts_per_request: int | None) -> dict[s
 
 
 def print_report(report: dict[str, Any]) -> None:
-    """The report for people."""
+    """Print the report as text."""
     latency = "nothing was answered"
     spent = "-"
     if report["answered"]:

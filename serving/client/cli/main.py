@@ -1,4 +1,4 @@
-"""`python -m serving.client`: ask a served model from the command line."""
+"""`python -m serving.client`: requests to a served model from the command line."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import argparse
 import os
 import sys
 
-from serving.client.client import Client
-from serving.client.command.bench import bench
-from serving.client.command.connection import client_arguments
-from serving.client.command.options import build_parser
-from serving.client.command.verbs import (
+from serving.client.cli.bench import bench
+from serving.client.cli.commands import (
     answer_texts,
     predict,
     show_metadata,
     show_status,
     wait,
 )
+from serving.client.cli.connection_args import client_arguments
+from serving.client.cli.parser import build_parser
+from serving.client.client import Client
 from serving.client.errors import (
     AccessDenied,
     ClientError,
@@ -26,7 +26,7 @@ from serving.client.errors import (
     ServerUnavailable,
 )
 
-USERS_MISTAKES = (InvalidRequest, ModelNotFound, ServerUnavailable, AccessDenied)
+USER_ERRORS = (InvalidRequest, ModelNotFound, ServerUnavailable, AccessDenied)
 VERBS = {
     "classify": answer_texts,
     "multilabel": answer_texts,
@@ -42,20 +42,20 @@ VERBS = {
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one verb; returns 0 done, 2 the user's mistake, 1 a fault, 130 interrupted."""
+    """Run one verb; return exit status 0 done, 2 user error, 1 fault, 130 interrupted."""
     arguments = build_parser().parse_args(argv)
     try:
         run(arguments)
         sys.stdout.flush()
     except ClientError as error:
-        # What was printed before stands in front of the sentence, also in a file of both.
+        # Flush first, so that output precedes the message where both go to one file.
         sys.stdout.flush()
         print(error, file=sys.stderr)
         return exit_status(error)
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # The reader (head, say) has gone; without this Python complains once more at exit.
+        # The reader of the pipe has ended; without this Python reports it again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return 0
@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def exit_status(error: ClientError) -> int:
-    """2 where the user can set it right, 1 where the server must."""
+    """Return 2 for an error that the user can fix, 1 for one of the server."""
     if isinstance(error, ServerOverloaded):
         return 1
-    return 2 if isinstance(error, USERS_MISTAKES) else 1
+    return 2 if isinstance(error, USER_ERRORS) else 1

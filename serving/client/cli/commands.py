@@ -1,4 +1,4 @@
-"""The verbs of the command line: ask, and print a table or JSON lines."""
+"""Verbs of the command line: send requests, print a table or JSON lines."""
 
 from __future__ import annotations
 
@@ -13,21 +13,22 @@ from typing import Any
 
 import numpy as np
 
+from serving.client.cli.answer_output import TEXT_VERBS, Table, format_shape, print_json
+from serving.client.cli.json_arrays import choose_signature, read_inputs, split_inputs, to_json
+from serving.client.cli.text_input import Row, read_lines, read_object, read_rows
 from serving.client.client import Client
-from serving.client.command.answers import TEXT_VERBS, Table, format_shape, print_json
-from serving.client.command.rows import Row, read_lines, read_object, read_rows
-from serving.client.command.values import choose_signature, read_inputs, split_inputs, to_json
 from serving.client.errors import InvalidRequest
 
 
 def answer_texts(client: Client, arguments: argparse.Namespace) -> None:
-    """Print the answers piece by piece, so that input may be longer than memory."""
+    """Print answers chunk by chunk, so that the input may exceed the memory."""
     verb = TEXT_VERBS[arguments.verb]
     ask = getattr(client, arguments.verb)
     rows = find_rows(arguments, verb.fields)
     table = Table(verb.heading)
+    chunk_size = client.sending.texts_per_request * client.sending.parallel
     done = 0
-    while chunk := list(itertools.islice(rows, client.texts_per_request * arguments.parallel)):
+    while chunk := list(itertools.islice(rows, chunk_size)):
         answers = ask(*zip(*chunk, strict=True))
         if arguments.json:
             for row, answer in zip(chunk, answers, strict=True):
@@ -45,7 +46,7 @@ def answer_texts(client: Client, arguments: argparse.Namespace) -> None:
 
 
 def find_rows(arguments: argparse.Namespace, fields: tuple[str, ...]) -> Iterator[Row]:
-    """The texts of the arguments, or else of --file or standard input."""
+    """Return the texts of the arguments, or else of --file or standard input."""
     texts, file = arguments.texts, arguments.file
     # `tag` and `bench` have no second text on the command line.
     pairs, pair_column = getattr(arguments, "pairs", False), getattr(arguments, "pair_column", None)
@@ -53,8 +54,8 @@ def find_rows(arguments: argparse.Namespace, fields: tuple[str, ...]) -> Iterato
     option = "--context" if arguments.verb == "answer" else "--text-pair"
     if texts and (file or pairs):
         raise InvalidRequest(
-            f"Texts come from one place. {len(texts)} stand on the command line and "
-            f"{'--file' if file else '--pairs'} asks for lines. Leave one of them out."
+            f"Arguments and {'--file' if file else '--pairs'} exclude each other. "
+            f"{len(texts)} texts are arguments. Leave one of them out."
         )
     if seconds is not None:
         if arguments.verb == "answer" and len(seconds) == 1:
@@ -67,9 +68,7 @@ def find_rows(arguments: argparse.Namespace, fields: tuple[str, ...]) -> Iterato
             )
         return zip(texts, seconds, strict=True)
     if arguments.verb == "answer" and texts:
-        raise InvalidRequest(
-            "Every QUESTION needs a text to answer from. There is no --context. Give one."
-        )
+        raise InvalidRequest("Every QUESTION needs a context. There is no --context. Give one.")
     if texts:
         return zip(texts)
     columns = [arguments.column, pair_column][: len(fields)]
@@ -77,13 +76,13 @@ def find_rows(arguments: argparse.Namespace, fields: tuple[str, ...]) -> Iterato
 
 
 def predict(client: Client, arguments: argparse.Namespace) -> None:
-    """Run a signature once on --input, or once for each JSON line."""
+    """Run a signature on --input, or on each JSON line."""
     signature = choose_signature(client.metadata(), arguments.signature)
     outputs = arguments.outputs.split(",") if arguments.outputs else None
     if arguments.inputs or not signature.inputs:
         if arguments.file:
             raise InvalidRequest(
-                "Inputs come from one place. There are --input and --file. Leave one of them out."
+                "--input and --file exclude each other. Both are given. Leave one of them out."
             )
         requests: Iterable[dict[str, Any]] = [split_inputs(arguments.inputs or ())]
     else:
@@ -111,7 +110,7 @@ def predict(client: Client, arguments: argparse.Namespace) -> None:
 def map_in_order(
     function: Callable[[Any], Any], values: Iterable[Any], parallel: int
 ) -> Iterator[Any]:
-    """function(value) of each value, in order, `parallel` of them at once, none read ahead."""
+    """Yield function(value) in order, `parallel` at once, without reading ahead."""
     running: deque[Future[Any]] = deque()
     pool = ThreadPoolExecutor(parallel)
     try:
@@ -131,7 +130,7 @@ def wait(client: Client, arguments: argparse.Namespace) -> None:
 
 
 def show_status(client: Client, arguments: argparse.Namespace) -> None:
-    """Print one line a version."""
+    """Print one line for each version."""
     for version in client.status():
         if arguments.json:
             print_json(version=version.version, state=version.state, error=version.error)

@@ -1,4 +1,4 @@
-"""Exchanges performed with threads: one on the caller's own, several side by side."""
+"""Request flows performed with threads: one on the caller's thread, several concurrently."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from typing import Any
 
 import grpc
 
-from serving.client.exchange import Exchange, Pause, Send, Step, T
+from serving.client.request_flow import FlowStep, Pause, RequestFlow, Send, T
 
 
-def drive(exchange: Exchange[T], perform: Callable[[Step], Any]) -> T:
-    """The result of an exchange whose steps `perform` performs."""
+def run_flow(flow: RequestFlow[T], perform: Callable[[FlowStep], Any]) -> T:
+    """Return the result of a flow whose steps `perform` performs."""
     try:
-        step = next(exchange)
+        step = next(flow)
         while True:
             try:
                 outcome = perform(step)
             except Exception as error:
-                step = exchange.throw(error)
+                step = flow.throw(error)
             else:
-                step = exchange.send(outcome)
+                step = flow.send(outcome)
     except StopIteration as end:
         return end.value
 
 
-class Crew:
-    """Threads that share one list of exchanges; `start` sends a request and gives its call."""
+class ConcurrentCalls:
+    """Thread pool that runs request flows; `start` sends a request and returns its future."""
 
     def __init__(self, start: Callable[[Send], Any]):
         self._start = start
@@ -37,26 +37,26 @@ class Crew:
         self._stopped = threading.Event()
         self._running: set[Any] = set()
 
-    def run(self, exchanges: Sequence[Exchange[Any]], size: int) -> list[Any]:
-        """The results in order, with at most `size` exchanges at once.
+    def run(self, flows: Sequence[RequestFlow[Any]], size: int) -> list[Any]:
+        """Return the results in order, with at most `size` flows at once.
 
         The first failure (or Ctrl-C) cancels the other calls and is raised.
         """
-        results: list[Any] = [None] * len(exchanges)
-        pending = deque(enumerate(exchanges))
+        results: list[Any] = [None] * len(flows)
+        pending = deque(enumerate(flows))
 
         def work() -> None:
             while pending and not self._stopped.is_set():
                 try:
-                    place, exchange = pending.popleft()
+                    position, flow = pending.popleft()
                 except IndexError:
                     return
-                results[place] = drive(exchange, self._perform)
+                results[position] = run_flow(flow, self._perform)
 
-        with ThreadPoolExecutor(min(size, len(exchanges)), "serving-client") as threads:
+        with ThreadPoolExecutor(min(size, len(flows)), "serving-client") as threads:
             try:
                 for done in as_completed(
-                    [threads.submit(work) for _ in range(min(size, len(exchanges)))]
+                    [threads.submit(work) for _ in range(min(size, len(flows)))]
                 ):
                     done.result()
             except BaseException:
@@ -64,7 +64,7 @@ class Crew:
                 raise
         return results
 
-    def _perform(self, step: Step) -> Any:
+    def _perform(self, step: FlowStep) -> Any:
         if isinstance(step, Pause):
             if self._stopped.wait(step.seconds):
                 raise CancelledError
@@ -73,7 +73,7 @@ class Crew:
         call = self._start(step)
         with self._lock:
             self._running.add(call)
-        # Looked at after the call is among those running, so that a stop misses none.
+        # Checked after the call was registered, so that `_stop` misses none.
         if self._stopped.is_set():
             call.cancel()
         try:

@@ -1,4 +1,4 @@
-"""Texts for the command line: from arguments, standard input or a file, never all in memory."""
+"""Texts of standard input or a file, streamed."""
 
 from __future__ import annotations
 
@@ -12,17 +12,23 @@ from typing import Any
 from serving.client.errors import InvalidRequest
 
 Row = tuple[str, ...]
-LARGEST_FIELD = 2**31 - 1
+MAX_FIELD_BYTES = 2**31 - 1
 
 
 def read_rows(
     file: str | None, fields: Sequence[str], columns: Sequence[str | None], pairs: bool
 ) -> Iterator[Row]:
-    """One row a record of `file`, or one a line of standard input where there is no file.
+    """Yield one row for each record of a file or line of text.
 
-    A row holds one text, or as many as `fields` names: in a file with named columns, those that
-    `columns` names or else that have the fields' own names; in lines, with `pairs`, the two
-    sides of a tab. Raises InvalidRequest for what does not fit, with its line.
+    Args:
+        file: Path; None: standard input. CSV, TSV and JSON lines have named columns, other
+            files one text on each line.
+        fields: Default column names of the one or two texts of a row.
+        columns: Column names given by the user, for each field; None: the field's own name.
+        pairs: Lines hold two texts separated by a tab.
+
+    Raises:
+        InvalidRequest: A record does not fit; the message names its line.
     """
     kind = Path(file).suffix.lower() if file else ""
     if kind in (".csv", ".tsv", ".jsonl"):
@@ -31,24 +37,24 @@ def read_rows(
         return
     if any(columns):
         raise InvalidRequest(
-            f"Only a file with named columns has a column {next(filter(None, columns))!r}. Lines "
-            f"come from {file or 'standard input'}. Give a --file with .csv, .tsv or .jsonl."
+            f"Column {next(filter(None, columns))!r} needs a file with named columns. The input is "
+            f"{file or 'standard input'}. Give a --file with .csv, .tsv or .jsonl."
         )
     for number, line in read_lines(file):
         yield _split_pair(number, line) if pairs else (line,)
 
 
 def read_lines(file: str | None) -> Iterator[tuple[int, str]]:
-    """(number, line) of a file or of standard input, in UTF-8; an empty line is an empty text.
+    """Yield (number, line) of a UTF-8 file or of standard input; an empty line is an empty text.
 
-    Bytes that are not UTF-8 become U+FFFD on standard input; in a file they are an error.
+    Invalid UTF-8 becomes U+FFFD on standard input; in a file it is an error.
     """
     if file:
         for number, line in enumerate(_decode_file(file), start=1):
             yield number, line.rstrip("\r\n")
         return
     if sys.stdin.isatty():
-        print("Reading from standard input, one a line; Ctrl-D ends.", file=sys.stderr)
+        print("Reading lines from standard input; Ctrl-D ends.", file=sys.stderr)
     for number, line_bytes in enumerate(sys.stdin.buffer, start=1):
         yield number, line_bytes.decode("utf-8", "replace").rstrip("\r\n")
 
@@ -60,7 +66,7 @@ def _decode_file(file: str) -> Iterator[str]:
                 yield line.decode("utf-8-sig" if number == 1 else "utf-8")
     except OSError as error:
         raise InvalidRequest(
-            f"The file cannot be read. {file}: {error.strerror}. Check the path and its rights."
+            f"The file cannot be read. {file}: {error.strerror}. Check its path and permissions."
         ) from None
     except UnicodeDecodeError as error:
         raise InvalidRequest(
@@ -70,13 +76,13 @@ def _decode_file(file: str) -> Iterator[str]:
 
 
 def _read_csv(file: str, separator: str = ",") -> Iterator[tuple[int, dict[str, Any]]]:
-    csv.field_size_limit(LARGEST_FIELD)
+    csv.field_size_limit(MAX_FIELD_BYTES)
     reader = csv.reader(_decode_file(file), delimiter=separator, strict=True)
     try:
         yield from _name_fields(file, ((reader.line_num, row) for row in reader))
     except csv.Error as error:
         raise InvalidRequest(
-            f"The quoting is broken. {file}, line {reader.line_num}: {error}. "
+            f"The quoting is invalid. {file}, line {reader.line_num}: {error}. "
             'Write quotes inside a quoted field as "".'
         ) from None
 
@@ -103,7 +109,7 @@ def _name_fields(
             yield number, dict(zip(header, row, strict=True))
         elif row:
             raise InvalidRequest(
-                f"A row is not as wide as the header. {file}, line {number}: {len(row)} fields, "
+                f"A row and the header differ in width. {file}, line {number}: {len(row)} fields, "
                 f"{len(header)} in the header. Check separators and quotes in that line."
             )
 
@@ -115,16 +121,16 @@ def _read_jsonl(file: str) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def read_object(line: str, place: str) -> dict[str, Any]:
-    """The JSON object in `line`. Raises InvalidRequest that names `place`."""
+    """Parse a JSON object; raises InvalidRequest that names `place`."""
     try:
         record = json.loads(line)
     except ValueError as error:
         raise InvalidRequest(
-            f"A line is not JSON. {place}: {error}. Write one JSON object a line."
+            f"A line is not JSON. {place}: {error}. Write one JSON object on each line."
         ) from None
     if not isinstance(record, dict):
         raise InvalidRequest(
-            f'A line is no JSON object. {place}: {line[:60]}. Write one as {{"name": value}}.'
+            f'A line is not a JSON object. {place}: {line[:60]}. Write {{"name": value}}.'
         )
     return record
 
@@ -135,18 +141,18 @@ def _choose(
     fields: Sequence[str],
     columns: Sequence[str | None],
 ) -> Iterator[Row]:
-    """The rows of the columns asked for; the first record decides whether there are pairs."""
+    """Yield the rows of the columns; the first record decides whether there are pairs."""
     names: list[str] = []
     for number, record in records:
         if not names:
             names = [column or field for column, field in zip(columns, fields, strict=True)]
-            # A second text that nobody asked for by name is there or not.
+            # A second text without a column name of the user is optional.
             while len(names) > 1 and not columns[len(names) - 1] and names[-1] not in record:
                 names.pop()
         values = [value for value in map(record.get, names) if isinstance(value, str)]
         if len(values) < len(names):
             raise InvalidRequest(
-                f"There is no text in the column asked for. {file}, line {number}: {names} of "
+                f"A column has no text. {file}, line {number}: {names} of "
                 f"{list(record)}. Name the columns with --column and --pair-column."
             )
         yield tuple(values)
@@ -156,7 +162,7 @@ def _split_pair(number: int, line: str) -> Row:
     parts = tuple(line.split("\t"))
     if len(parts) != 2:
         raise InvalidRequest(
-            f"With --pairs a line is two texts with one tab between. Line {number}, "
+            f"With --pairs a line is two texts separated by one tab. Line {number}, "
             f"{line[:60]!r}, has {len(parts) - 1} tabs. Check that line."
         )
     return parts

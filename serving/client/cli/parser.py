@@ -1,12 +1,12 @@
-"""The parser of `python -m serving.client`: every verb with its options."""
+"""Argument parser of `python -m serving.client`."""
 
 from __future__ import annotations
 
 import argparse
 from typing import Any
 
-from serving.client.command.connection import add_connection_options, add_sending_options
-from serving.client.command.numbers import not_negative, positive_int, positive_number
+from serving.client.cli.arg_types import not_negative, positive_int, positive_number
+from serving.client.cli.connection_args import add_connection_options, add_sending_options
 
 EXAMPLES = {
     "classify": 'classify --target localhost:8500 --model support "Where is my card?"',
@@ -22,25 +22,25 @@ EXAMPLES = {
 }
 SUMMARIES = {
     "classify": "label texts, or pairs of texts",
-    "multilabel": "give texts all the labels that apply",
-    "regress": "give texts, or pairs of texts, a number",
+    "multilabel": "assign labels to texts",
+    "regress": "predict a number for texts, or pairs of texts",
     "tag": "find the entities in texts",
-    "answer": "answer questions from the text given with them",
+    "answer": "answer questions from a context",
     "predict": "run any signature on JSON inputs; dtypes come from the model's metadata",
-    "metadata": "show the signatures of the model with their inputs and outputs",
-    "status": "show the versions that the server knows and their states",
+    "metadata": "list the signatures of the model with their inputs and outputs",
+    "status": "list the versions of the model and their states",
     "wait": "return once the model answers; an error after --timeout seconds",
-    "bench": "measure requests and texts a second, latency and errors under load",
+    "bench": "measure throughput, latency and errors under load",
 }
 TEXT_VERBS = ("classify", "multilabel", "regress", "tag", "answer")
 ASKING_VERBS = (*TEXT_VERBS, "predict")
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The command line: one subcommand a verb, the connection's options in each."""
+    """Build the parser: one subcommand for each verb."""
     parser = argparse.ArgumentParser(
         prog="python -m serving.client",
-        description="Ask a model that is served over TensorFlow Serving's gRPC interface.",
+        description="Client of a model behind TensorFlow Serving's gRPC API.",
         epilog=write_examples(*EXAMPLES),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -67,19 +67,19 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def write_examples(*verbs: str) -> str:
-    """What stands below the help."""
+    """Return the epilog of the help text."""
     title = "examples:" if len(verbs) > 1 else "example:"
     return "\n".join([title, *(f"  python -m serving.client {EXAMPLES[verb]}" for verb in verbs)])
 
 
 def add_text_options(options: argparse.ArgumentParser, verb: str) -> None:
-    """Where the texts come from: arguments, a file, or the lines of standard input."""
+    """Add the sources of texts: arguments, a file, or standard input."""
     group = options.add_argument_group("texts")
     group.add_argument(
         "texts",
         nargs="*",
         metavar="QUESTION" if verb == "answer" else "TEXT",
-        help="what to ask; without any, --file or the lines of standard input",
+        help="texts to send; without any, --file or the lines of standard input",
     )
     add_file_options(group, "question" if verb == "answer" else "text")
     if verb == "tag":
@@ -90,14 +90,14 @@ def add_text_options(options: argparse.ArgumentParser, verb: str) -> None:
         dest="text_pair",
         action="append",
         metavar="TEXT",
-        help="text to answer from: once for all QUESTIONs or once for each (none)"
+        help="context: once for all QUESTIONs or once for each (none)"
         if verb == "answer"
         else "second text of a pair, once for each TEXT (none)",
     )
     group.add_argument(
         "--pairs",
         action="store_true",
-        help="each line of input is two texts with a tab between (off)",
+        help="each line of input is two texts separated by a tab (off)",
     )
     group.add_argument(
         "--pair-column",
@@ -107,44 +107,44 @@ def add_text_options(options: argparse.ArgumentParser, verb: str) -> None:
 
 
 def add_file_options(group: Any, column: str) -> None:
-    """--file and --column."""
+    """Add --file and --column."""
     group.add_argument(
         "--file",
         metavar="FILE",
-        help=".csv, .tsv or .jsonl with named columns, or any other name with a text a line, "
-        "in UTF-8 (standard input)",
+        help=".csv, .tsv or .jsonl with named columns, or any other file with one text on each "
+        "line; UTF-8 (standard input)",
     )
     group.add_argument("--column", metavar="NAME", help=f"column of the text in --file ({column})")
 
 
 def add_predict_options(options: argparse.ArgumentParser) -> None:
-    """What goes into the signature and what comes out."""
+    """Add the options of `predict`."""
     group = options.add_argument_group("inputs")
     group.add_argument(
         "--input",
         action="append",
         dest="inputs",
         metavar="NAME=JSON",
-        help="one input of the signature, once for each (one JSON object of them all a line of "
-        "--file or standard input, each line a request)",
+        help="one input of the signature; repeat for each (without it: each line of --file or "
+        "standard input is a request, a JSON object of all inputs)",
     )
     group.add_argument("--file", metavar="FILE", help="JSON lines (standard input)")
     group.add_argument(
         "--signature", default="serving_default", help="signature to run (%(default)s)"
     )
     group.add_argument(
-        "--outputs", metavar="NAME,...", help="outputs to ask for, with commas between (all)"
+        "--outputs", metavar="NAME,...", help="outputs to fetch, separated by commas (all)"
     )
 
 
 def add_bench_options(options: argparse.ArgumentParser) -> None:
-    """The load."""
+    """Add the options of `bench`."""
     group = options.add_argument_group("load")
     group.add_argument(
         "texts",
         nargs="*",
         metavar="TEXT",
-        help="texts to send over and over; without any, --file or the lines of standard input",
+        help="texts to send in a cycle; without any, --file or the lines of standard input",
     )
     add_file_options(group, "the input's name")
     group.add_argument(
@@ -152,7 +152,7 @@ def add_bench_options(options: argparse.ArgumentParser) -> None:
         action="append",
         dest="inputs",
         metavar="NAME=JSON",
-        help="send this, the same in every request, instead of texts; once for each input (none)",
+        help="fixed input of every request, instead of texts; repeat for each input (none)",
     )
     group.add_argument(
         "--signature", default="serving_default", help="signature to run (%(default)s)"
@@ -162,13 +162,13 @@ def add_bench_options(options: argparse.ArgumentParser) -> None:
         "--clients",
         type=positive_int,
         default=32,
-        help="closed loop: clients that each send the next request when the last is answered "
+        help="closed loop: clients that each send the next request after the last answer "
         "(%(default)d)",
     )
     loop.add_argument(
         "--rate",
         type=positive_number,
-        help="open loop instead: requests a second, sent on time whatever the answers do (none)",
+        help="open loop: requests per second, sent independent of the answers (none)",
     )
     group.add_argument(
         "--texts",
@@ -179,11 +179,11 @@ def add_bench_options(options: argparse.ArgumentParser) -> None:
         help="texts in each request (%(default)d)",
     )
     group.add_argument(
-        "--seconds", type=positive_number, default=10.0, help="seconds measured (%(default)g)"
+        "--seconds", type=positive_number, default=10.0, help="seconds of measurement (%(default)g)"
     )
     group.add_argument(
         "--warmup",
         type=not_negative,
         default=2.0,
-        help="seconds of load before, not measured (%(default)g)",
+        help="seconds of load before the measurement (%(default)g)",
     )

@@ -1,4 +1,4 @@
-"""Numbers on the command line, each with the range that makes sense for it."""
+"""argparse types: numbers with a range."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from typing import Any
 
 
 def positive_int(text: str) -> int:
-    """An argument of at least 1."""
-    return _number(text, int, lambda value: value >= 1, "a whole number from 1")
+    """Parse an integer of at least 1."""
+    return _number(text, int, lambda value: value >= 1, "an integer of at least 1")
 
 
 def not_negative_int(text: str) -> int:
-    """An argument of at least 0."""
-    return _number(text, int, lambda value: value >= 0, "a whole number from 0")
+    """Parse an integer of at least 0."""
+    return _number(text, int, lambda value: value >= 0, "an integer of at least 0")
 
 
 def positive_number(text: str) -> float:
-    """A finite argument above 0."""
+    """Parse a finite number above 0."""
     return _number(text, float, lambda value: 0 < value < math.inf, "a number above 0")
 
 
 def not_negative(text: str) -> float:
-    """A finite argument of at least 0."""
-    return _number(text, float, lambda value: 0 <= value < math.inf, "a number from 0")
+    """Parse a finite number of at least 0."""
+    return _number(text, float, lambda value: 0 <= value < math.inf, "a number of at least 0")
 
 
 def _number(text: str, kind: Any, fits: Callable[[Any], bool], wanted: str) -> Any:

@@ -1,4 +1,4 @@
-"""Load on a server and what it measures: a closed loop of clients, or arrivals at a fixed rate."""
+"""Load generator: a closed loop of clients, or an open loop at a fixed rate."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 import grpc
 from google.protobuf.message import DecodeError
 
-# Arrivals beyond this wait here for their turn, with their latency running.
-MOST_IN_FLIGHT = 4096
+# Requests beyond this wait in this process; their waiting counts as latency.
+MAX_IN_FLIGHT = 4096
 now = time.perf_counter
 # A unary-unary callable of grpc.aio without serializers: call(data, timeout=seconds).
 Call = Callable[..., Awaitable[bytes]]
@@ -21,13 +21,19 @@ Call = Callable[..., Awaitable[bytes]]
 
 @dataclass
 class Measurement:
-    """What a load has measured so far; times in seconds.
+    """Measurement so far; times in seconds.
 
-    `latencies` are those of the answered requests that were due in the measured window. `late`
-    (from due to begun), `encoding`, `waiting` (network, server, and this process's event loop)
-    and `decoding` are their sums over the same requests. `completed` counts the requests that
-    were answered within the window, whenever they began, so that neither end bends the rate.
-    `seconds` is the length of the window and `cpu` what this process used in it.
+    Attributes:
+        latencies: Latency of each answered request that was due in the measured window.
+        errors: Number of failed requests that were due in the window, by status.
+        completed: Requests answered within the window, whenever they were sent, so that neither
+            end of the window biases the rate.
+        late: Sum over `latencies` of the time from due to sending begun.
+        encoding: Sum of the time to encode the request.
+        waiting: Sum of the time in network, server and this process's event loop.
+        decoding: Sum of the time to decode the response.
+        seconds: Length of the window.
+        cpu: CPU time of this process in the window.
     """
 
     latencies: array[float] = field(default_factory=lambda: array("d"))
@@ -41,12 +47,17 @@ class Measurement:
     cpu: float = 0.0
 
 
-class Load:
-    """Requests and what they measured: `encode` makes one, `decode` reads its answer.
+class LoadGenerator:
+    """Sends requests and measures them; runs once.
 
-    Over grpc.aio: it costs about a fifth less CPU a request than threads over the synchronous
-    channel, which matters where load and server share the cores. A load runs once; when it is
-    interrupted, `measurement` is what was measured until then.
+    grpc.aio needs about a fifth less CPU for each request than threads on a synchronous channel,
+    which matters where load and server share the cores. After an interrupt, `measurement` covers
+    the time until then.
+
+    Args:
+        encode: Builds the bytes of the next request.
+        decode: Decodes the bytes of a response.
+        timeout: Seconds for each request.
     """
 
     def __init__(
@@ -66,26 +77,26 @@ class Load:
     async def run_closed(
         self, call: Call, clients: int, warmup: float, seconds: float
     ) -> Measurement:
-        """Each of `clients` sends its next request when the last one is answered."""
+        """Closed loop: each of `clients` sends its next request after the last answer."""
 
-        async def ask_on_and_on() -> None:
+        async def send_repeatedly() -> None:
             while (due := now()) < self._end:
-                await self._ask(call, due)
+                await self._send(call, due)
 
         self._open_window(warmup, seconds)
         try:
-            await asyncio.gather(self._watch(), *(ask_on_and_on() for _ in range(clients)))
+            await asyncio.gather(self._watch(), *(send_repeatedly() for _ in range(clients)))
         finally:
             self._stop()
         return self.measurement
 
     async def run_open(self, call: Call, rate: float, warmup: float, seconds: float) -> Measurement:
-        """Requests are due at `rate` a second, whatever the answers do.
+        """Open loop: `rate` requests are due each second, independent of the answers.
 
-        Latency counts from the time a request was due: one that had to wait, here or there, has
-        waited (no coordinated omission).
+        Latency counts from the time that a request was due, waiting in this process included, so
+        that there is no coordinated omission.
         """
-        free = asyncio.Semaphore(MOST_IN_FLIGHT)
+        free = asyncio.Semaphore(MAX_IN_FLIGHT)
         first, sent = self._open_window(warmup, seconds), 0
         running: set[asyncio.Task[None]] = {asyncio.create_task(self._watch())}
 
@@ -95,10 +106,10 @@ class Load:
 
         try:
             while (due := first + sent / rate) < self._end:
-                # Also when late: the answers' turn must come.
+                # Yield to the event loop even when late, so that answers are processed.
                 await asyncio.sleep(max(0.0, due - now()))
                 await free.acquire()
-                task = asyncio.create_task(self._ask(call, due))
+                task = asyncio.create_task(self._send(call, due))
                 running.add(task)
                 task.add_done_callback(finish)
                 sent += 1
@@ -110,7 +121,7 @@ class Load:
             await asyncio.gather(*running, return_exceptions=True)
         return self.measurement
 
-    async def _ask(self, call: Call, due: float) -> None:
+    async def _send(self, call: Call, due: float) -> None:
         begun = now()
         remaining = self._timeout - (begun - due)
         if remaining <= 0:
@@ -157,7 +168,7 @@ class Load:
         self._close_window()
 
     def _stop(self) -> None:
-        """After this nothing counts: what is cancelled by an interruption is no error."""
+        """Stop counting: requests cancelled by an interrupt are not errors."""
         self._stopped = True
         self._close_window()
 

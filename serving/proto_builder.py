@@ -1,7 +1,21 @@
-"""Message classes from a short notation, in a descriptor pool of their own.
+"""Protobuf message classes from a compact schema, in a private descriptor pool.
 
-For the messages of TensorFlow Serving that the client needs without TensorFlow, and for those
-that the package tensorflow-serving-api does not ship.
+For messages that the client needs without TensorFlow, and for those that the package
+tensorflow-serving-api does not contain. The private pool lets them coexist in one process with the
+official classes of the same names, whichever is imported first.
+
+To add a field, copy its name, number and type from the .proto file. For example
+`optional bytes client_id = 6;` of PredictRequest becomes one more entry of its line:
+
+    PredictRequest: model_spec=1 ModelSpec, ..., client_id=6 bytes
+
+Sources, to be read at the tag of the release that is supported:
+
+- https://github.com/tensorflow/serving/tree/master/tensorflow_serving/apis (requests, responses)
+- https://github.com/tensorflow/serving/tree/master/tensorflow_serving/config (SSL, monitoring)
+- tensorflow_serving/servables/tensorflow/session_bundle_config.proto there (BatchingParameters)
+- https://github.com/tensorflow/tensorflow/tree/master/tensorflow/core (framework/tensor.proto,
+  framework/tensor_shape.proto, protobuf/meta_graph.proto)
 """
 
 from __future__ import annotations
@@ -14,13 +28,16 @@ PACKAGE = "tensorflow.serving"
 Field = descriptor_pb2.FieldDescriptorProto
 
 
-def declare(schema: str) -> dict[str, Any]:
-    """Message classes by name, one message a line of `schema`.
+def build_messages(schema: str) -> dict[str, Any]:
+    """Build the message classes of a schema.
 
-    A line is `Name: field=number type, ...`, with `repeated`, `map` (from string) or `oneof`
-    before the type where it applies; a type in small letters is a scalar, any other a message of
-    the same schema. A private pool knows nothing of the official classes of the same names, so
-    both live in one process whichever is imported first.
+    Args:
+        schema: One message on each line, `Name: field=number type, ...`. A type in lower case is a
+            scalar, any other a message of the same schema; `repeated`, `map` (with string keys) or
+            `oneof` may precede it.
+
+    Returns:
+        Message classes by name.
     """
     file = descriptor_pb2.FileDescriptorProto(
         name="serving/messages.proto", package=PACKAGE, syntax="proto3"

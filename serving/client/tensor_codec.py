@@ -1,11 +1,10 @@
-"""numpy arrays to TensorProto and back.
+"""Conversion between numpy arrays and TensorProto.
 
-Numbers go as `tensor_content` (one copy, no per-element Python) and come back from it or from
-the typed fields that TensorFlow Serving answers in, floats and booleans without per-element
-Python too. DT_STRING is an object array of bytes.
-DT_BFLOAT16 comes back as ml_dtypes' bfloat16 where that package is installed (it comes with
-TensorFlow), else as float32, which holds every bfloat16 exactly; it goes out from an ml_dtypes
-array.
+Numbers are sent as `tensor_content` (one copy, no Python object for each element) and decoded from
+it or from the typed fields of TensorFlow Serving's responses; floats and booleans without a Python
+object for each element. DT_STRING is an object array of bytes. DT_BFLOAT16 is decoded as bfloat16
+of ml_dtypes where that package is installed (TensorFlow depends on it), else as float32, which
+represents every bfloat16 exactly; it is encoded from an ml_dtypes array.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from serving.client.messages import TensorProto
-from serving.schema import declare
+from serving.proto_builder import build_messages
 
 STRING, BFLOAT16, HALF = 7, 14, 19
 
@@ -38,12 +37,12 @@ NUMERIC: dict[int, tuple[str, str, str, str]] = {
     22: ("uint32", "<u4", "uint32_val", "<u4"),
     23: ("uint64", "<u8", "uint64_val", "<u8"),
 }
-# Fields whose values are the bits (half_val) or the halves (complex) of the numbers.
+# Fields whose values are the bits (half_val) or the two parts (complex) of the numbers.
 REINTERPRETED = ("half_val", "scomplex_val", "dcomplex_val")
-# A packed field of fixed-size numbers is one string of bytes on the wire, the array's own; read
-# under this declaration it stays one. (Some protobuf releases make an object of each element.)
+# A packed field of fixed-size numbers is a byte string on the wire, identical to the array's
+# memory; this declaration keeps it one. (Some protobuf releases make an object of each element.)
 PACKED = ("float_val", "double_val", "scomplex_val", "bool_val", "dcomplex_val")
-PackedTensor: Any = declare(
+PackedTensor: Any = build_messages(
     "PackedTensor: float_val=5 bytes, double_val=6 bytes, scomplex_val=9 bytes, bool_val=11 bytes, "
     "dcomplex_val=12 bytes"
 )["PackedTensor"]
@@ -52,10 +51,10 @@ NUMBERS = {name: number for number, name in NAMES.items()}
 
 
 def encode_tensor(value: Any) -> Any:
-    """A TensorProto of an array, a list or a scalar; its dtype is the array's, never cast.
+    """Encode an array, a list or a scalar as a TensorProto; the dtype is never cast.
 
-    Raises ValueError for a dtype that TensorFlow does not have and for text that UTF-8 cannot
-    hold.
+    Raises:
+        ValueError: TensorFlow has no such dtype, or a string cannot be encoded as UTF-8.
     """
     if isinstance(value, list) and value and all(type(item) is bytes for item in value):
         proto = TensorProto(dtype=STRING, string_val=value)
@@ -74,7 +73,7 @@ def encode_tensor(value: Any) -> Any:
         return proto
     number = NUMBERS.get(array.dtype.name)
     if number is None:
-        raise ValueError(f"dtype {array.dtype} has no counterpart in TensorFlow")
+        raise ValueError(f"TensorFlow has no dtype {array.dtype}")
     proto.dtype = number
     if array.dtype.byteorder == ">":
         array = array.astype(array.dtype.newbyteorder("<"))
@@ -83,25 +82,28 @@ def encode_tensor(value: Any) -> Any:
 
 
 def decode_tensor(proto: Any) -> np.ndarray:
-    """The array of a TensorProto, writable.
+    """Decode a TensorProto into a writable array.
 
-    With typed fields, fewer values than elements means that the last one repeats (none: zeros
-    or empty strings). Raises ValueError when the proto contradicts itself.
+    In typed fields, fewer values than elements means that the last one is repeated (none: zeros
+    or empty strings).
+
+    Raises:
+        ValueError: The proto is inconsistent.
     """
     shape = [dim.size for dim in proto.tensor_shape.dim]
     if proto.tensor_shape.unknown_rank or any(size < 0 for size in shape):
-        raise ValueError(f"shape {shape} is not that of a tensor")
+        raise ValueError(f"shape {shape} is not a tensor's")
     count = math.prod(shape)
     if proto.dtype == STRING:
         strings = np.empty(count, dtype=object)
         strings[:] = _repeat_last(list(proto.string_val), count, b"")
         return strings.reshape(shape)
     if proto.dtype not in NUMERIC:
-        raise ValueError(f"DataType {proto.dtype} is not one this client reads")
+        raise ValueError(f"DataType {proto.dtype} is not supported")
     name, dtype, field, wire_dtype = NUMERIC[proto.dtype]
     if proto.tensor_content:
         array = np.frombuffer(proto.tensor_content, dtype)
-        # Any byte may stand on the wire, but only 0 and 1 are booleans to numpy.
+        # Any byte is possible on the wire, but numpy allows only 0 and 1 as booleans.
         array = array.view(np.uint8) != 0 if dtype == "|b1" else array.copy()
     else:
         values = _read_values(proto, field, wire_dtype)

@@ -1,4 +1,4 @@
-"""JSON to the inputs of a signature, and outputs to JSON."""
+"""Conversion between JSON values and the arrays of a signature."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from serving.client.errors import InvalidRequest
-from serving.client.models import ModelMetadata, Signature
+from serving.client.model_metadata import ModelMetadata, Signature
 
-# JSON values that a kind of dtype takes: nothing is truncated or read as another kind.
+# JSON types accepted for a dtype kind: values are never truncated or converted to another kind.
 ACCEPTED: dict[str, tuple[type, ...]] = {
     "i": (int,),
     "u": (int,),
@@ -24,7 +24,7 @@ ACCEPTED: dict[str, tuple[type, ...]] = {
 
 
 def choose_signature(metadata: ModelMetadata, name: str) -> Signature:
-    """The signature of that name. Raises InvalidRequest with those that there are."""
+    """Return the signature of that name; raises InvalidRequest that lists the others."""
     try:
         return metadata.signatures[name]
     except KeyError:
@@ -35,28 +35,31 @@ def choose_signature(metadata: ModelMetadata, name: str) -> Signature:
 
 
 def split_inputs(arguments: Iterable[str]) -> dict[str, Any]:
-    """{name: value} of NAME=JSON arguments."""
+    """Parse NAME=JSON arguments into {name: value}."""
     inputs = {}
     for argument in arguments:
         name, equals, text = argument.partition("=")
         if not (name and equals):
             raise InvalidRequest(
-                f"--input needs NAME=JSON. It was {argument[:60]!r}. Write it as x='[[1, 2]]', say."
+                f"--input needs NAME=JSON. It was {argument[:60]!r}. Write it as in x='[[1, 2]]'."
             )
         try:
             inputs[name] = json.loads(text)
         except ValueError as error:
             raise InvalidRequest(
                 f"Input {name!r} is not JSON. It was {text[:60]!r}: {error}. "
-                """A string stands in quotes of its own: x='["text"]'."""
+                """A string needs double quotes: x='["text"]'."""
             ) from None
     return inputs
 
 
 def read_inputs(values: Mapping[str, Any], signature: Signature) -> dict[str, np.ndarray]:
-    """The JSON `values` as arrays of the dtypes that the signature names.
+    """Convert JSON values to arrays of the signature's dtypes.
 
-    Strings are str or {"b64": ...}; a complex number is [real, imaginary]. Raises InvalidRequest.
+    Strings are str or {"b64": ...}; a complex number is [real, imaginary].
+
+    Raises:
+        InvalidRequest: An input is unknown, or a value does not fit its dtype.
     """
     unknown = sorted(set(values) - set(signature.inputs))
     if unknown:
@@ -78,7 +81,7 @@ def read_inputs(values: Mapping[str, Any], signature: Signature) -> dict[str, np
 
 
 def to_array(value: Any, dtype: str) -> np.ndarray:
-    """A JSON value as an array. Raises ValueError and its like when it is of another kind."""
+    """Convert a JSON value; raises ValueError, OverflowError or TypeError if it does not fit."""
     if dtype == "string":
         return _string_array(value)
     wanted = _find_dtype(dtype)
@@ -86,7 +89,7 @@ def to_array(value: Any, dtype: str) -> np.ndarray:
     leaves = np.array(value, object).ravel().tolist()
     for leaf in leaves:
         if type(leaf) not in ACCEPTED[kind]:
-            raise ValueError(f"there stands {json.dumps(leaf)[:40]}")
+            raise ValueError(f"it contains {json.dumps(leaf)[:40]}")
     if kind == "c":
         halves = np.array(value, f"<f{wanted.itemsize // 2}")
         if halves.shape[-1:] != (2,):
@@ -103,7 +106,9 @@ def _find_dtype(name: str) -> np.dtype:
         try:
             import ml_dtypes
         except ImportError:
-            raise ValueError("that needs the package ml_dtypes: pip install ml_dtypes") from None
+            raise ValueError(
+                "bfloat16 needs the package ml_dtypes: pip install ml_dtypes"
+            ) from None
         return np.dtype(ml_dtypes.bfloat16)
     return np.dtype(name)
 
@@ -124,7 +129,7 @@ def _string_array(value: Any) -> np.ndarray:
 def _collect(value: Any, shape: list[int], leaves: list[bytes]) -> None:
     if shape:
         if not isinstance(value, list) or len(value) != shape[0]:
-            raise ValueError("its lists are not of one length")
+            raise ValueError("its lists differ in length")
         for item in value:
             _collect(item, shape[1:], leaves)
     elif isinstance(value, str):
@@ -135,11 +140,11 @@ def _collect(value: Any, shape: list[int], leaves: list[bytes]) -> None:
         except binascii.Error as error:
             raise ValueError(f"not base64: {error}") from None
     else:
-        raise ValueError(f"{json.dumps(value)[:40]} is no string")
+        raise ValueError(f"{json.dumps(value)[:40]} is not a string")
 
 
 def to_json(array: np.ndarray) -> Any:
-    """Nested lists (a scalar for rank 0) of what JSON has; see read_inputs for the forms."""
+    """Convert an array to nested lists (rank 0: a scalar) of JSON values; see read_inputs."""
     if array.dtype.kind == "O":
         return _map_leaves(_bytes_to_json, array.tolist())
     if array.dtype.kind == "c":

@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import numpy as np
 
 from benchmarks.texts import read_texts
-from serving.server.inference.model import LoadedModel
+from serving.server.inference.loaded_model import LoadedModel
 
 
 def main(export: str, data: str) -> None:
@@ -40,7 +40,7 @@ def main(export: str, data: str) -> None:
             batch = texts[start : start + size]
             start = (start + size) % (len(texts) - size)
             before = time.perf_counter()
-            model.run_alone({signature.inputs["text"].name: batch}, fetches, None)
+            model.run_unbatched({signature.inputs["text"].name: batch}, fetches, None)
             taken.append(time.perf_counter() - before)
         rate = len(taken) * size / (time.perf_counter() - begun)
         print(rate, statistics.median(taken) * 1000, flush=True)

@@ -174,7 +174,7 @@ def test_a_thousand_damaged_requests_leave_the_server_as_it_was(channel, applica
         except grpc.RpcError as error:
             seen.add(error.code())
     assert Code.INTERNAL in seen and seen <= allowed
-    wait_for(lambda: application.core.pending.total == 0)
+    wait_for(lambda: application.service.pending.total == 0)
     shown = capfd.readouterr().err
     assert "Traceback" not in shown and "failed with" not in shown
 

@@ -18,7 +18,7 @@ from tensorflow_serving.apis import (
 )
 
 from serving.server.errors import RequestError
-from serving.server.inference.tensors import write_tensor
+from serving.server.inference.tensor_protos import write_tensor
 from tests.serving_models import DTYPES, save_classifier, save_echo, serve
 
 Code = grpc.StatusCode

@@ -13,7 +13,7 @@ from tensorflow_serving.config import model_server_config_pb2
 
 from serving.server.errors import RequestError, StartFailure
 from serving.server.flags import parse_flags
-from serving.server.lifecycle.config import read_first_config, read_models
+from serving.server.lifecycle.model_config import read_first_config, read_models
 from tests.serving_models import save_classifier, serve
 from tests.test_server_life import AVAILABLE, END, QUICK, make_spec, states_of, wait_for
 
@@ -342,7 +342,7 @@ def test_the_config_file_is_read_again_and_a_wrong_one_is_ignored(exports, tmp_p
     ) as app:
         manager = app.manager
         write("model_config_list { config { nam")
-        wait_for(lambda: "is not followed: Invalid protobuf file" in caplog.text)
+        wait_for(lambda: "is rejected: Invalid protobuf file" in caplog.text)
         assert manager.available() == {"m": [2]}
         # The version with the label has to be loaded first, by a config that asks for it.
         write(str(read(write_model("m", exports / "m", ALL), write_model("n", exports / "n"))))

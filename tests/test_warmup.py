@@ -11,7 +11,7 @@ from tensorflow_serving.apis import prediction_log_pb2
 from serving.server import metrics
 from serving.server.errors import RequestError
 from serving.server.flags import parse_flags
-from serving.server.inference.model import LoadedModel
+from serving.server.inference.loaded_model import LoadedModel
 from serving.server.inference.warmup import REQUESTS_FILE, warm_up
 from serving.server.lifecycle.loader import Loader
 from tests.serving_models import make_example, save_half_plus_two

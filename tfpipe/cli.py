@@ -24,7 +24,7 @@ VERBS = {
     "predict": ("tfpipe.predict", "answers for every row of a file"),
     "export": ("tfpipe.export", "write a run as a SavedModel that takes raw strings"),
     "doctor": ("tfpipe.doctor", "look at the environment, a data file, a run or an export"),
-    "serve": ("serving.server.command", "serve an export over gRPC"),
+    "serve": ("serving.server.cli", "serve an export over gRPC"),
     "ask": ("serving.client.cli.main", "ask a served model"),
 }
 

@@ -1,9 +1,9 @@
-"""The ceiling of benchmarks/serving.py: the export run in this process, no server around it.
+"""Upper bound for benchmarks/serving.py: the export run in process, without a server.
 
     python in_process.py EXPORT DATA.tsv
 
-Reads lines `BATCH SECONDS` from standard input; answers each with texts a second and the median
-milliseconds of a batch.
+Reads lines `BATCH SECONDS` from standard input; prints texts per second and the median milliseconds
+of a batch for each.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from serving.server.inference.loaded_model import LoadedModel
 
 
 def main(export: str, data: str) -> None:
-    """Answer the lines of standard input until it ends."""
+    """Measure for each line of standard input."""
     folder = Path(export)
     model = LoadedModel("ceiling", int(folder.name), folder)
     signature = model.signatures["serving_default"]

@@ -1,4 +1,4 @@
-"""A batcher whose runs wait until the test lets them go, and clients that wait for it."""
+"""A batcher whose runs block until the test releases them, and its clients."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ PATIENCE = 60
 FLOAT, STRING = 1, 7
 
 
-class HeldModel:
-    """What a batcher runs: answers `double` and `text` for `x`, once it is let go.
+class BlockingModel:
+    """Model with the outputs `double` and `text` of `x`, which blocks until `go` is set.
 
-    `sizes` and `timeouts` tell of each run that has begun. A row that is negative is refused.
+    `sizes` and `timeouts` have an entry for each run. Negative rows are rejected.
     """
 
     def __init__(self):
@@ -56,15 +56,15 @@ class HeldModel:
 
 
 class Clients:
-    """Requests to a batcher, each from a thread of its own."""
+    """Requests to a batcher, each from its own thread."""
 
-    def __init__(self, batcher: Batcher, model: HeldModel):
+    def __init__(self, batcher: Batcher, model: BlockingModel):
         self.batcher = batcher
         self.model = model
         self.pool = ThreadPoolExecutor(100)
 
     def send(self, x, fetches=("double",), call=None) -> Future:
-        """A request that goes to the batcher now, and waits there or runs when this returns."""
+        """Send a request; return once it is queued or running."""
         before = self.batcher.waiting, len(self.model.sizes)
         future = self.pool.submit(
             self.batcher.run, {"x": np.asarray(x)}, list(fetches), call or RequestContext()
@@ -73,7 +73,7 @@ class Clients:
         return future
 
     def occupy(self) -> Future:
-        """A request that keeps the only batch thread busy until the model is let go."""
+        """Send a request that blocks the only batch thread until `go` is set."""
         future = self.send([0.0])
         wait_until(lambda: self.model.sizes == [1])
         return future
@@ -97,12 +97,12 @@ def rows(future: Future, output: int = 0) -> list:
 
 
 @contextlib.contextmanager
-def hold_batches() -> Iterator[Any]:
-    """start(threads=1, scheduler=None, **parameters): Clients of a batcher around a HeldModel."""
+def block_batches() -> Iterator[Any]:
+    """Yield start(threads=1, scheduler=None, **parameters): Clients around a BlockingModel."""
     started = []
 
     def start(threads=1, scheduler=None, **parameters) -> Clients:
-        model = HeldModel()
+        model = BlockingModel()
         scheduler = scheduler or BatchScheduler("test_threads", threads)
         parameters = BatchingParameters(**parameters)
         clients = Clients(Batcher(model.run_unbatched, parameters, scheduler), model)

@@ -1,4 +1,4 @@
-"""AsyncClient: the same verbs and settings as Client, and what asyncio asks of it."""
+"""AsyncClient: verbs and options of Client, and behaviour in asyncio."""
 
 from __future__ import annotations
 
@@ -203,7 +203,7 @@ def test_deadlines_hold():
         asyncio.run(ask(address))
 
 
-def test_a_closed_client_says_so():
+def test_a_closed_client_raises():
     async def ask(address):
         client = AsyncClient(address)
         await client.close()

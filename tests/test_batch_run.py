@@ -1,4 +1,4 @@
-"""Batches: put together, padded, run, and taken apart so that nobody notices."""
+"""Batches: concatenated, padded, run, and split without a visible effect."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import pytest
 
 from serving.server import metrics
 from serving.server.request import RequestContext
-from tests.blocking_batcher import PATIENCE, STRING, hold_batches, refusal, rows
+from tests.blocking_batcher import PATIENCE, STRING, block_batches, refusal, rows
 
 
 @pytest.fixture
 def start():
-    with hold_batches() as start:
+    with block_batches() as start:
         yield start
 
 

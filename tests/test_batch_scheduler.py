@@ -11,12 +11,12 @@ import pytest
 
 from serving.server.batching.batch_scheduler import BatchScheduler
 from serving.server.request import RequestContext
-from tests.blocking_batcher import FLOAT, PATIENCE, hold_batches, refusal, rows, wait_until
+from tests.blocking_batcher import FLOAT, PATIENCE, block_batches, refusal, rows, wait_until
 
 
 @pytest.fixture
 def start():
-    with hold_batches() as start:
+    with block_batches() as start:
         yield start
 
 
@@ -61,7 +61,7 @@ def test_a_full_queue_refuses_at_once(start):
     assert rows(clients.send([1.0])) == [2]
 
 
-def test_requests_that_nobody_waits_for_make_room_in_a_full_queue(start):
+def test_expired_requests_free_space_in_a_full_queue(start):
     clients = start(max_batch_size=1, max_enqueued_batches=2)
     clients.occupy()
     gone = threading.Event()
@@ -110,7 +110,7 @@ def test_a_caller_leaves_at_its_deadline_while_its_batch_runs(start):
     )
 
 
-def test_what_nobody_waits_for_is_left_out_of_the_batch(start):
+def test_expired_requests_are_not_run(start):
     clients = start()
     clients.occupy()
     stays = [clients.send([1.0])]
@@ -136,7 +136,7 @@ def test_an_unfilled_batch_waits_for_the_timeout_and_a_full_one_does_not(start):
     assert rows(patient.send([1.0])) == [2]
 
 
-def test_every_thread_that_waits_for_a_timeout_is_told_of_an_earlier_one(start):
+def test_an_earlier_timeout_wakes_waiting_threads(start):
     scheduler = BatchScheduler("test_threads", 2)
     slow = start(scheduler=scheduler, batch_timeout_micros=3600 * 10**6)
     quick = start(scheduler=scheduler, batch_timeout_micros=1000)

@@ -152,7 +152,7 @@ def test_a_version_has_parameters_of_its_own(exports, tmp_path):
         assert not thread.is_alive()
 
 
-def test_padding_of_widths_is_said_to_be_unneeded(exports, tmp_path, caplog):
+def test_padding_of_widths_causes_a_warning(exports, tmp_path, caplog):
     path = tmp_path / "parameters.pbtxt"
     path.write_text("pad_variable_length_inputs: true")
     load(exports, "--enable_batching", f"--batching_parameters_file={path}").close()

@@ -1,4 +1,4 @@
-"""BatchingParameters files: read, checked, and told in TensorFlow Serving's words."""
+"""BatchingParameters files: parsing, checks, and TensorFlow Serving's messages."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ def test_pairs_and_any_other_signature(measure, tmp_path):
     assert report["answered"] > 0 and report["texts_per_second"] is None
 
 
-def test_a_table_for_people(address, capsys):
+def test_report_as_text(address, capsys):
     where = ("--target", address, "--model", "support", "--clients", "2")
     assert main(["bench", *where, "--seconds", "0.2", "--warmup", "0", "hi"]) == 0
     printed = capsys.readouterr()
@@ -109,7 +109,7 @@ def test_a_table_for_people(address, capsys):
         (("--model", "support", "--input", 'text=["hi"]', "hi"), "exclude each other"),
     ],
 )
-def test_mistakes_are_told_before_any_load(address, capsys, options, part):
+def test_errors_before_any_load(address, capsys, options, part):
     assert main(["bench", "--target", address, *options]) == 2
     printed = capsys.readouterr()
     assert part in printed.err and printed.out == ""
@@ -231,7 +231,7 @@ def test_report_of_known_figures(capsys):
     assert "UNAVAILABLE 1 (20.00%)" in capsys.readouterr().out
 
 
-def test_a_late_sender_is_told(capsys):
+def test_late_sending_causes_a_warning(capsys):
     arguments = build_parser().parse_args(["bench", "hi"])
     load = LoadGenerator(encode, lambda data: data, timeout=60)
     load.measurement = Measurement(array("d", [1.0]), late=0.6, waiting=0.4, seconds=1.0)

@@ -109,13 +109,13 @@ def test_pairs(address):
         (["lone \ud800 surrogate"], "surrogates not allowed"),
     ],
 )
-def test_what_is_no_list_of_texts_is_refused_here(client, texts, part):
+def test_the_client_rejects_anything_but_a_list_of_texts(client, texts, part):
     with pytest.raises(InvalidRequest, match=part) as caught:
         client.classify(texts)
     assert caught.value.code is None
 
 
-def test_a_model_that_is_no_classifier_is_named(client, echo):
+def test_the_error_names_a_model_of_another_task(client, echo):
     with pytest.raises(InvalidRequest, match='"serving_default" not found'):
         echo.classify(["hi"])
     outputs = client.predict({"x": np.ones([2, 3], np.float32)}, "multiply")
@@ -208,7 +208,7 @@ def test_a_slow_connection_is_waited_for():
             client.classify(["hi"])
 
 
-def test_nobody_there(nobody):
+def test_unreachable_server(nobody):
     with Client(nobody) as client, pytest.raises(ServerUnavailable) as caught:
         client.classify(["hi"])
     assert caught.value.code is grpc.StatusCode.UNAVAILABLE and nobody in str(caught.value)

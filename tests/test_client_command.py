@@ -200,7 +200,7 @@ sys.exit(main(["classify", "--target", "{address}", "--model", "support"]))
     assert process.communicate()[1] == ""
 
 
-def test_wait_tells_when_nobody_comes(nobody):
+def test_wait_fails_after_the_timeout(nobody):
     status, out, err = run_client("wait", "--target", nobody, "--timeout", "0.3")
     assert (status, out) == (1, "") and "was not ready within 0.3 s" in err
 

@@ -1,4 +1,4 @@
-"""The sentences of serving.client's errors: what was asked, what there is, what to do."""
+"""Messages of the client's errors: the request, what the server has, what to do."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ HINTS = [
 
 
 @pytest.mark.parametrize("choice, changes, kind, hint", HINTS, ids=lambda value: str(value)[:40])
-def test_what_there_is_is_said(address, choice, changes, kind, hint):
+def test_errors_list_what_the_server_has(address, choice, changes, kind, hint):
     with Client(address, **{"model": "support", **choice}) as client, pytest.raises(kind) as caught:
         client.predict(**{"inputs": {"text": ["hi"]}, **changes})
     assert hint in str(caught.value)
@@ -178,13 +178,13 @@ def test_an_unreadable_answer_is_the_servers_fault():
     ],
     ids=str,
 )
-def test_what_is_no_text_is_refused_here(columns, part):
+def test_the_client_rejects_anything_but_texts(columns, part):
     with pytest.raises(InvalidRequest, match=part) as caught:
         deduplicate_rows(**columns)
     assert caught.value.code is None
 
 
-def test_a_closed_client_says_so():
+def test_a_closed_client_raises():
     with ScriptedServer(always(classify)) as server:
         client = Client(server.address)
         client.close()

@@ -1,4 +1,4 @@
-"""What the command line asks with: files of texts, and JSON for any signature."""
+"""Inputs of the command line: files of texts, and JSON for any signature."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_texts_from_files(ask, tmp_path):
         ("plain.txt", b"hi\n", ("hello",), "exclude each other"),
     ],
 )
-def test_files_that_do_not_fit_are_told_with_the_line(run, tmp_path, name, content, options, part):
+def test_errors_in_files_name_the_line(run, tmp_path, name, content, options, part):
     if content is not None:
         (tmp_path / name).write_bytes(content)
     status, _, err = run("classify", "support", "--file", str(tmp_path / name), *options)
@@ -166,13 +166,13 @@ def test_predict_takes_every_dtype(ask, dtype, value):
         (("--input", "x=[1]", "--signature", "int9"), "It has "),
     ],
 )
-def test_inputs_that_do_not_fit_are_told(run, options, part):
+def test_inputs_that_do_not_fit(run, options, part):
     status, out, err = run("predict", "echo", "--signature", "int8", *options)
     assert (status, out) == (2, "") and part in err
 
 
 @pytest.mark.parametrize("value", [["a", 1], [["a"], "b"], [["a"], ["b", "c"]], [{"b64": "?"}]])
-def test_strings_that_do_not_fit_are_told(value):
+def test_strings_that_do_not_fit(value):
     with pytest.raises(ValueError):
         to_array(value, "string")
 

@@ -77,7 +77,7 @@ def test_tag(ask):
     ]
     for text, entities in zip(texts, answers, strict=True):
         assert all(text[entity.start : entity.end] == entity.entity for entity in entities)
-    # Equal texts are asked once, but each has a list of its own.
+    # Equal texts are sent once, but each answer is a separate list.
     answers[0].clear()
     assert answers[3] == anna_and_bob
 
@@ -104,12 +104,12 @@ def test_a_model_of_another_task_is_named(address):
             client.answer(["a"], ["b"])
 
 
-def test_labels_are_asked_once_a_version():
+def test_labels_are_fetched_once_for_each_version():
     versions = iter([1, 1, 2, 2, 1])
 
     def script(method, request, context):
         if request.model_spec.signature_name == "info":
-            # What answers next is not what is asked about: the version is named.
+            # The next request may reach another version, so the version is named.
             return label(request, request.model_spec.version.value)
         return label(request, next(versions))
 
@@ -121,7 +121,7 @@ def test_labels_are_asked_once_a_version():
     assert infos == [1, 2]
 
 
-def test_a_version_that_leaves_before_it_told_its_labels():
+def test_a_version_unloaded_before_its_labels_were_fetched():
     versions = iter([1, 2, 2])
 
     def script(method, request, context):
@@ -137,7 +137,7 @@ def test_a_version_that_leaves_before_it_told_its_labels():
     assert answer.active_labels == ["happy2"]
 
 
-def test_a_multilabel_model_must_tell_its_labels():
+def test_a_multilabel_model_needs_label_names():
     def script(info):
         def answer(request):
             if request.model_spec.signature_name == "info":

@@ -1,4 +1,4 @@
-"""How serving.client reaches its servers: addresses, round robin, TLS, token, headers, gzip."""
+"""Connections of serving.client: addresses, round robin, TLS, token, headers, gzip."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_addresses_are_read(target, addresses):
     ["", [], "localhost", "http://localhost:8501", "a:1,dns:///b:2", "a:x", "::1:8500", [None]],
     ids=str,
 )
-def test_what_is_no_address_is_refused(target):
+def test_malformed_addresses_are_rejected(target):
     with pytest.raises(InvalidRequest, match="HOST:PORT"):
         read_addresses(target)
 
@@ -147,7 +147,7 @@ def test_mutual_tls(pem):
             client.classify(["a"])
 
 
-def test_a_token_goes_over_tls_and_is_asked_for_each_time(pem):
+def test_a_token_is_sent_over_tls_and_a_callable_called_each_time(pem):
     tokens = iter(["one", "two"])
     with (
         ScriptedServer(always(classify), make_credentials(pem)) as server,
@@ -258,7 +258,7 @@ def test_arguments_that_cannot_work_are_refused(arguments, part):
         Client("localhost:8500", **arguments)
 
 
-def test_an_unknown_option_is_refused():
+def test_an_unknown_option_is_rejected():
     with pytest.raises(TypeError, match="no option 'time_out'"):
         Client("localhost:8500", time_out=3)
 
@@ -272,7 +272,7 @@ def test_options_of_the_user_win():
 
 
 @pytest.mark.parametrize("code", ["UNAUTHENTICATED", "PERMISSION_DENIED"])
-def test_a_server_that_lets_nobody_in(code):
+def test_access_denied(code):
     def script(method, request, context):
         context.abort(grpc.StatusCode[code], "who are you")
 

@@ -82,7 +82,7 @@ def test_every_method_is_there_and_no_other(channel):
         assert refusal(channel.unary_unary(other), b"")[0] is Code.UNIMPLEMENTED
 
 
-def test_status_of_what_is_not_there_names_the_version_asked_for(channel):
+def test_status_of_a_missing_version_names_it(channel):
     request = get_model_status_pb2.GetModelStatusRequest(model_spec={"name": "other"})
     assert refusal(model_stub(channel).GetModelStatus, request) == (
         Code.NOT_FOUND,
@@ -95,7 +95,7 @@ def test_status_of_what_is_not_there_names_the_version_asked_for(channel):
     )
 
 
-def test_a_reload_answers_ok_and_says_what_grew(support, tmp_path):
+def test_reload_returns_the_increase_of_metrics(support, tmp_path):
     with (
         serve(support=support) as application,
         grpc.insecure_channel(application.grpc_address) as channel,
@@ -146,7 +146,7 @@ def test_any_name_comes_back_in_the_details(channel, name):
     assert details.endswith("...TRUNCATED" if len(name) > 1024 else ")")
 
 
-def test_more_calls_than_allowed_are_refused_and_the_first_goes_on(support):
+def test_calls_above_the_limit_are_rejected(support):
     with (
         serve("--max_concurrent_requests=1", support=support) as application,
         grpc.insecure_channel(application.grpc_address) as channel,
@@ -173,7 +173,7 @@ def test_bytes_that_wait_are_bounded_but_one_request_always_passes(support):
     wait_for(lambda: pending.total == 0)
 
 
-def test_what_nobody_waits_for_any_more_is_not_run(support):
+def test_cancelled_requests_are_not_run(support):
     with (
         serve("--grpc_max_threads=1", support=support) as application,
         grpc.insecure_channel(application.grpc_address) as channel,
@@ -274,7 +274,7 @@ def test_requests_larger_than_allowed_are_refused_packed_or_not(support, compres
         assert stub.Predict(small, timeout=60).outputs["label"].string_val == [b"long"]
 
 
-def test_draining_refuses_what_is_new_and_finishes_what_runs(support):
+def test_draining_rejects_new_requests_and_finishes_running_ones(support):
     with (
         serve("--drain_seconds=60", support=support) as application,
         grpc.insecure_channel(application.grpc_address) as channel,

@@ -59,7 +59,7 @@ def test_health_follows_the_models(support, tmp_path, monkeypatch):
         stopping.join()
 
 
-def test_a_watch_of_an_unknown_service_says_so(support):
+def test_watch_of_an_unknown_service(support):
     with (
         serve("--enable_grpc_healthcheck_service", support=support) as application,
         grpc.insecure_channel(application.grpc_address) as channel,

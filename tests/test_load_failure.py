@@ -1,4 +1,4 @@
-"""What is said of a version that TensorFlow cannot load."""
+"""Errors of versions that TensorFlow cannot load."""
 
 from __future__ import annotations
 

@@ -119,7 +119,7 @@ def test_an_empty_batch_is_a_batch(tmp_path):
     assert ask(model, "regress_x_to_y", inputs=examples)["outputs"].shape == (0, 1)
 
 
-def test_answers_go_to_tensor_content_when_asked_to(tmp_path):
+def test_responses_in_tensor_content(tmp_path):
     save_half_plus_two(tmp_path)
     options = ServingOptions(answer_in_tensor_content=True)
     model = LoadedModel("half", 1, tmp_path, options=options)
@@ -215,7 +215,7 @@ def test_shapes_are_not_compared_with_the_signature(odd):
     assert ask(odd, x=np.float32([[1, 2], [3, 4]]))["y"].shape == (2, 2)
 
 
-def test_a_closed_model_says_so(tmp_path):
+def test_a_closed_model_raises(tmp_path):
     save_half_plus_two(tmp_path)
     model = LoadedModel("half", 1, tmp_path)
     model.close()

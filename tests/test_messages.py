@@ -264,6 +264,6 @@ def test_big_endian_arrays_are_turned_and_views_packed():
         ([[1], [2, 3]], "inhomogeneous"),
     ],
 )
-def test_what_cannot_be_sent_is_said(value, part):
+def test_values_that_cannot_be_sent(value, part):
     with pytest.raises(ValueError, match=part):
         encode_tensor(value)

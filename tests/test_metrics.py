@@ -255,7 +255,7 @@ def test_errors_only_and_nothing_at_all(models, capsys):
         assert all(len(entry["model"]) < 200 for entry in entries)
 
 
-def test_a_log_that_cannot_keep_up_drops_lines_and_says_how_many(capsys, monkeypatch):
+def test_an_overloaded_log_drops_and_counts_lines(capsys, monkeypatch):
     monkeypatch.setattr(request_log, "LINES_LIMIT", 10)
     monkeypatch.setattr(request_log, "WRITE_EVERY_SECONDS", 60)
     log = request_log.RequestLog("all")

@@ -12,7 +12,7 @@ from tfpipe.exporting.parity import compare_graphs, compare_tokenizers
 from tfpipe.exporting.probes import BATCH_SIZES, answer_here, probe_batches
 from tfpipe.exporting.proof import prove
 from tfpipe.exporting.stranger import Answers
-from tfpipe.exporting.verify import TOLERANCE, hold_against, hold_batches
+from tfpipe.exporting.verify import TOLERANCE, block_batches, hold_against
 from tfpipe.model import checkpoint
 from tfpipe.run import Run
 from tfpipe.tasks import TASKS
@@ -45,9 +45,9 @@ def test_a_difference_is_seen() -> None:
     assert not hold_against(near, here).holds
     assert hold_against(answers(["a", "a"], [[0.9, 0.1], [0.2, 0.8]]), here).other_labels == 1
     nothing = answers([], [])
-    assert hold_batches([here, nothing], [here, nothing]).holds
+    assert block_batches([here, nothing], [here, nothing]).holds
     with pytest.raises(RuntimeError, match=r"of shape .*\(0, 2\)"):
-        hold_batches([here, nothing], [here, here])
+        block_batches([here, nothing], [here, here])
     nan = answers(["a", "b"], [[0.9, 0.1], [float("nan"), 0.8]])
     assert not hold_against(nan, here).holds
 

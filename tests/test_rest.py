@@ -383,7 +383,7 @@ def test_a_run_that_takes_too_long(models):
         wait_for(lambda: count("classifier", "DEADLINE_EXCEEDED") == before + 1)
 
 
-def test_who_waits_too_long_or_goes_is_not_run(models):
+def test_expired_and_cancelled_requests_are_not_run(models):
     with serve(
         f"--rest_api_port={free_port()}",
         "--rest_api_num_threads=1",

@@ -136,7 +136,7 @@ def test_clients_that_promise_more_than_they_send(address, server):
     wait_for(lambda: not server.rest.active_requests)
 
 
-def test_slow_clients_hold_nobody_up(address, server):
+def test_slow_clients_do_not_block_others(address, server):
     dribbling = [dial(address) for _ in range(100)]
     for number, connection in enumerate(dribbling):
         # Half of them stop within the head, half within the body.

@@ -1,4 +1,4 @@
-"""JSON bodies to tensors and Examples, by TensorFlow Serving's rules and in its words."""
+"""JSON bodies to tensors and Examples, with TensorFlow Serving's rules and messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""serving.client sends again what was not run, and nothing else, within the deadline."""
+"""Retries of serving.client: only what was not run, within the deadline."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_what_is_wrong_or_was_run_is_not_sent_again(code, details, kind):
 
 
 @pytest.mark.parametrize("retries", [0, 2])
-def test_retries_are_counted_and_the_last_refusal_told(retries):
+def test_retries_are_counted_and_the_last_error_raised(retries):
     script = refuse(99, CODE.UNAVAILABLE, FULL_QUEUE)
     with (
         ScriptedServer(script) as server,
@@ -204,7 +204,7 @@ def test_one_failure_ends_the_pauses_of_the_others():
         client.classify(["late", "wrong"])
 
 
-def test_equal_texts_are_asked_once():
+def test_equal_texts_are_sent_once():
     with ScriptedServer(always(classify)) as server, Client(server.address) as client:
         answers = client.classify(["a", "b", "a", b"a", "b", "c"])
         assert [answer.label for answer in answers] == ["a", "b", "a", "a", "b", "c"]

@@ -1,4 +1,4 @@
-"""`python -m serving.server`: its flags, how it starts, refuses to, says so, and ends."""
+"""`python -m serving.server`: flags, start, failed start, end."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_flags_are_written_as_for_tensorflow_serving():
         ("remove_unused_fields_from_bundle_metagraph", "False"),
     ],
 )
-def test_flags_that_cannot_be_followed_are_refused_by_name(name, value):
+def test_unsupported_flags_are_rejected_by_name(name, value):
     told = f"This server does not support --{name}"
     with pytest.raises(StartError, match=told):
         parse_flags([f"--{name}={value}"])
@@ -84,7 +84,7 @@ def test_the_defaults_of_tensorflow_serving_may_be_spelled_out(name, caplog):
     assert ("is ignored" in caplog.text) == (name == "enable_profiler")
 
 
-def test_flags_that_cannot_be_followed_may_stand_alone_too():
+def test_unsupported_flags_without_a_value():
     parse_flags(["--enable_profiler", "--remove_unused_fields_from_bundle_metagraph"])
     with pytest.raises(StartError, match="it runs SavedModels only"):
         parse_flags(["--prefer_tflite_model"])
@@ -99,7 +99,7 @@ def test_flags_that_cannot_be_followed_may_stand_alone_too():
         (["--version_transition_policy=fast"], "availability_preserving, resource_preserving"),
     ],
 )
-def test_wrong_flags_are_told(argv, part):
+def test_wrong_flags(argv, part):
     with pytest.raises(StartError) as caught:
         parse_flags(argv)
     assert part in str(caught.value)
@@ -154,7 +154,7 @@ def test_a_model_that_fails_for_good_ends_the_command_with_status_255(tmp_path):
     assert "loading version 1 failed" in log and "Traceback" not in log
 
 
-def test_a_server_that_waits_for_a_version_says_so_and_ends_well_when_told(tmp_path):
+def test_waiting_for_a_version_is_logged_and_sigterm_ends_it(tmp_path):
     with run_server(f"--model_base_path={tmp_path}") as process:
         assert process.stderr is not None
         for line in process.stderr:
@@ -212,7 +212,7 @@ def make_request(signature, **inputs):
     return request
 
 
-def test_the_command_serves_says_so_and_drains(exports):
+def test_the_command_serves_and_drains(exports):
     base_path = f"--model_base_path={exports / 'support'}"
     with run_server("--model_name=support", base_path, "--drain-seconds=120") as process:
         assert process.stdout is not None

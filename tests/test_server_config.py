@@ -151,9 +151,7 @@ def test_the_command_line_is_a_config_of_one_model(tmp_path, monkeypatch):
         ),
     ],
 )
-def test_a_config_file_that_cannot_be_followed_ends_the_start(
-    tmp_path, caplog, text, code, details
-):
+def test_an_invalid_config_file_ends_the_start(tmp_path, caplog, text, code, details):
     path = tmp_path / "models.config"
     if text is not None:
         path.write_text(text)
@@ -287,7 +285,7 @@ def test_labels_of_the_first_config_are_applied_after_loading(exports, tmp_path)
         assert app.manager.available() == {"m": [2]}
 
 
-def test_a_new_model_that_cannot_be_loaded_is_told_and_one_that_has_no_version_blocks_nobody(
+def test_reload_reports_a_broken_model_and_a_model_without_versions_blocks_nothing(
     exports, tmp_path
 ):
     (tmp_path / "broken" / "4").mkdir(parents=True)

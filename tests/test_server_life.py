@@ -30,7 +30,7 @@ QUICK = ("--max_num_load_retries=0", "--file_system_poll_wait_seconds=0.05")
 
 @pytest.fixture(scope="module")
 def exports(tmp_path_factory):
-    """Versions 1 to 3 of a classifier whose signature `info` tells the version."""
+    """Versions 1 to 3 of a classifier whose signature `info` returns the version."""
     folder = tmp_path_factory.mktemp("exports")
     for version in (1, 2, 3):
         save_classifier(folder / str(version), {"version": version})
@@ -239,7 +239,7 @@ def cut_in_half(path):
         (lambda folder: (shutil.rmtree(folder), folder.write_text("a file")), 5, "Specified file"),
     ],
 )
-def test_a_broken_version_says_why_and_the_old_one_answers(
+def test_a_broken_version_reports_its_error_and_the_old_one_stays(
     exports, base_path, break_it, code, message
 ):
     broken = base_path.parent / "broken"
@@ -292,7 +292,7 @@ def test_a_version_that_is_withdrawn_is_not_tried_again(exports, base_path):
         wait_for(lambda: app.manager.available() == {"support": [3]})
 
 
-def test_what_is_not_there_yet_is_waited_for_and_said_at_each_look(exports, tmp_path, caplog):
+def test_missing_versions_are_awaited_and_logged_at_each_poll(exports, tmp_path, caplog):
     base_path = tmp_path / "support"
     argv = [f"--model_base_path={base_path}", "--model_name=support", "--port=0", *QUICK]
     app = Application(parse_flags(argv))
@@ -415,7 +415,7 @@ def read_metric(name, folder, *status):
     return 0
 
 
-def test_loads_are_counted_and_looked_for_once_if_so_told(exports, base_path):
+def test_loads_are_counted_and_polling_can_be_off(exports, base_path):
     (base_path / "2").mkdir()
     quick = ("--max_num_load_retries=1", "--load_retry_interval_micros=1000")
     with (
@@ -436,7 +436,7 @@ def test_loads_are_counted_and_looked_for_once_if_so_told(exports, base_path):
         wait_for(lambda: states_of(app.manager) == {2: AVAILABLE, 1: END})
 
 
-def test_other_tags_are_found_or_told(base_path):
+def test_other_tags(base_path):
     with (
         pytest.raises(StartFailure) as caught,
         serve(*QUICK, "--saved_model_tags=serve,gpu", support=base_path),

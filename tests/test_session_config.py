@@ -83,14 +83,14 @@ def run(config):
     return {node.op for node in nodes}, " ".join(node.name for node in nodes)
 
 
-def test_xla_compiles_clusters_on_the_cpu_only_when_asked_to():
+def test_xla_compiles_clusters_on_the_cpu_only_with_its_flag():
     assert not {"_XlaRun", "_XlaCompile"} & run(build())[0]
     assert {"_XlaRun", "_XlaCompile"} <= run(build("--xla_cpu_compilation_enabled"))[0]
     gpu = build("--xla_gpu_compilation_enabled").graph_options.optimizer_options
     assert gpu.global_jit_level == v1.OptimizerOptions.ON_1 and not gpu.cpu_global_jit
 
 
-def test_mixed_precision_is_asked_for():
+def test_mixed_precision_flag():
     config = build("--mixed_precision=bfloat16")
     assert config.graph_options.rewrite_options.auto_mixed_precision_onednn_bfloat16 == 1
     # Where the processor has no bfloat16, TensorFlow leaves the graph alone.

@@ -108,7 +108,7 @@ def test_saving_memory_loads_only_when_nothing_unwanted_is_left(versions):
             assert action and action[0] == "unload"
 
 
-def test_a_version_that_is_asked_for_again_goes_on():
+def test_a_version_aspired_again_stays():
     model = ServedModel("m")
     model.aspire({1: Path("/m/1"), 2: Path("/m/2")})
     one, two = model.versions

@@ -1,1 +1,1 @@
-"""`python -m serving.client`: ask a served model from the command line."""
+"""Command line of the client."""

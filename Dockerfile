@@ -13,7 +13,7 @@ FROM python AS client
 COPY requirements-client.lock /locks/
 RUN pip install --no-cache-dir --no-deps --only-binary :all: --require-hashes \
     -r /locks/requirements-client.lock
-COPY serving/__init__.py serving/schema.py /app/serving/
+COPY serving/__init__.py serving/proto_builder.py /app/serving/
 COPY serving/client /app/serving/client
 ENV PYTHONPATH=/app
 USER 10001:10001

@@ -1,9 +1,9 @@
-"""The ceiling of benchmarks/serving.py: the export run in this process, no server around it.
+"""Upper bound for benchmarks/serving.py: the export run in process, without a server.
 
     python in_process.py EXPORT DATA.tsv
 
-Reads lines `BATCH SECONDS` from standard input; answers each with texts a second and the median
-milliseconds of a batch.
+Reads lines `BATCH SECONDS` from standard input; prints texts per second and the median milliseconds
+of a batch for each.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import numpy as np
 
 from benchmarks.texts import read_texts
-from serving.server.inference.model import LoadedModel
+from serving.server.inference.loaded_model import LoadedModel
 
 
 def main(export: str, data: str) -> None:
-    """Answer the lines of standard input until it ends."""
+    """Measure for each line of standard input."""
     folder = Path(export)
     model = LoadedModel("ceiling", int(folder.name), folder)
     signature = model.signatures["serving_default"]
@@ -40,7 +40,7 @@ def main(export: str, data: str) -> None:
             batch = texts[start : start + size]
             start = (start + size) % (len(texts) - size)
             before = time.perf_counter()
-            model.run_alone({signature.inputs["text"].name: batch}, fetches, None)
+            model.run_unbatched({signature.inputs["text"].name: batch}, fetches, None)
             taken.append(time.perf_counter() - before)
         rate = len(taken) * size / (time.perf_counter() - begun)
         print(rate, statistics.median(taken) * 1000, flush=True)

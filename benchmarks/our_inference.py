@@ -21,7 +21,7 @@ from answering import answer_lines
 from google.protobuf import text_format
 
 from benchmarks.texts import read_texts
-from serving.server.inference.model import LoadedModel
+from serving.server.inference.loaded_model import LoadedModel
 
 
 def main(export: str, data: str, settings: str = "") -> None:
@@ -35,7 +35,7 @@ def main(export: str, data: str, settings: str = "") -> None:
 
     def classify(texts: list[str]) -> tuple[list[str], np.ndarray]:
         feed = np.array([text.encode() for text in texts], dtype=object)
-        (_, labels), (_, scores) = model.run_alone({asked: feed}, fetches, None)
+        (_, labels), (_, scores) = model.run_unbatched({asked: feed}, fetches, None)
         return [label.decode() for label in labels], scores
 
     answer_lines(classify, read_texts(data))

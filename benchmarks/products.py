@@ -34,7 +34,7 @@ import tensorflow as tf
 
 from benchmarks.inference import write_ours
 from benchmarks.texts import read_texts
-from serving.server.inference.model import LoadedModel
+from serving.server.inference.loaded_model import LoadedModel
 from tfpipe.model import pretrained
 
 KINDS = ("float32", "bfloat16", "int8", "quantized int8")
@@ -131,7 +131,7 @@ def our_answer(export: Path, texts: list[str]) -> Callable[[], Any]:
     signature = model.signatures["serving_default"]
     feeds = {signature.inputs["text"].name: np.array([t.encode() for t in texts], dtype=object)}
     fetches = [signature.outputs[name].name for name in ("label", "scores")]
-    return lambda: model.run_alone(feeds, fetches, None)
+    return lambda: model.run_unbatched(feeds, fetches, None)
 
 
 def time_calls(call: Callable[[], Any], seconds: float) -> float:

@@ -1,12 +1,12 @@
-"""Served throughput against the same model in process and two peers, alternating in one run.
+"""Serving throughput, compared with the same model in process and with two peers.
 
     python benchmarks/serving.py RUN EXPORT DATA.tsv [--peers PYTHON] [--rounds 5] [--seconds 8]
 
-RUN is the training run, EXPORT the version folder exported from it, DATA.tsv has a header and a
-text in the first column. PYTHON is an interpreter that has torch, transformers, fastapi, uvicorn
-and bentoml (default: this one); without them the peers are left out, and that is said. The load
-comes from this machine, too, so both sides share its cores. Prints medians over the rounds; of
-the ratios, too, each taken within one round.
+RUN is the training run, EXPORT the version folder exported from it, DATA.tsv has a header and texts
+in the first column. PYTHON is an interpreter with torch, transformers, fastapi, uvicorn and bentoml
+(default: this one); without them the peers are skipped with a note. Systems alternate within each
+round; load generator and servers share the cores of this machine. Prints medians over the rounds,
+also of the ratios, each computed within one round.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ Ask = Callable[[list[str]], Awaitable[object]]
 async def closed_loop(
     ask: Ask, texts: list[str], clients: int, per_request: int, seconds: float
 ) -> tuple[float, float]:
-    """Texts a second and the median milliseconds of a request, `clients` asking without pause."""
+    """Return texts per second and median latency in ms of a closed loop of clients."""
     taken: list[float] = []
     begun = time.perf_counter()
 
-    async def keep_asking(number: int) -> None:
+    async def send_repeatedly(number: int) -> None:
         start = number * per_request
         while time.perf_counter() - begun < seconds:
             before = time.perf_counter()
@@ -52,13 +52,13 @@ async def closed_loop(
             taken.append(time.perf_counter() - before)
             start = (start + clients * per_request) % (len(texts) - per_request)
 
-    await asyncio.gather(*(keep_asking(number) for number in range(clients)))
+    await asyncio.gather(*(send_repeatedly(number) for number in range(clients)))
     rate = len(taken) * per_request / (time.perf_counter() - begun)
     return rate, statistics.median(taken) * 1000
 
 
 def find_port() -> int:
-    """A port that is free now."""
+    """Return a free port."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return probe.getsockname()[1]
 
@@ -67,7 +67,7 @@ def find_port() -> int:
 def run(
     command: list[str], stdout: int = subprocess.DEVNULL, **environment: str
 ) -> Iterator[subprocess.Popen[str]]:
-    """A process in the peers' folder, ended with the block."""
+    """Run a process in the peers' folder until the end of the block."""
     process = subprocess.Popen(
         command,
         cwd=PEERS,
@@ -85,7 +85,7 @@ def run(
 
 
 async def ask_http(session: aiohttp.ClientSession, port: int, texts: list[str]) -> object:
-    """One request to a peer."""
+    """Send one request to a peer."""
     url = f"http://127.0.0.1:{port}/classify"
     async with session.post(url, json={"texts": texts}) as response:
         response.raise_for_status()
@@ -93,7 +93,7 @@ async def ask_http(session: aiohttp.ClientSession, port: int, texts: list[str]) 
 
 
 async def wait_for(ask: Ask, process: subprocess.Popen[str], name: str) -> None:
-    """Return when the peer answers; raises RuntimeError when it ended or takes too long."""
+    """Wait until the peer answers; raises RuntimeError when it ended or takes too long."""
     for _ in range(START_SECONDS):
         if process.poll() is not None:
             break
@@ -101,18 +101,18 @@ async def wait_for(ask: Ask, process: subprocess.Popen[str], name: str) -> None:
             await ask(["hello"])
             return
         await asyncio.sleep(1)
-    raise RuntimeError(f"{name} does not answer; run it by hand to see why")
+    raise RuntimeError(f"{name} does not answer; run it manually to see why")
 
 
 def can_import(python: str, *modules: str) -> bool:
-    """Whether an interpreter has these modules."""
+    """Return whether an interpreter has these modules."""
     found = [f"importlib.util.find_spec({module!r})" for module in modules]
     script = f"import importlib.util, sys; sys.exit(not all([{', '.join(found)}]))"
     return subprocess.run([python, "-c", script], check=False).returncode == 0
 
 
 def ask_ceiling(process: subprocess.Popen[str], size: int, seconds: float) -> tuple[float, float]:
-    """Texts a second and milliseconds a batch of the model in process."""
+    """Return texts per second and ms for each batch of the model in process."""
     assert process.stdin is not None and process.stdout is not None
     print(size, seconds, file=process.stdin, flush=True)
     rate, milliseconds = process.stdout.readline().split()
@@ -120,7 +120,7 @@ def ask_ceiling(process: subprocess.Popen[str], size: int, seconds: float) -> tu
 
 
 async def measure(arguments: argparse.Namespace) -> None:
-    """Start everything, go round and round, print."""
+    """Start all systems, measure them in rounds, print the report."""
     texts = read_texts(arguments.data)
     export, model = Path(arguments.export).resolve(), Path(arguments.run).resolve() / "model"
     data = str(Path(arguments.data).resolve())
@@ -171,7 +171,7 @@ async def measure(arguments: argparse.Namespace) -> None:
             }
             for name, (ask_it, clients, count) in asks.items():
                 result[name] = await closed_loop(ask_it, texts, clients, count, arguments.seconds)
-            # The first round finds everything cold.
+            # The first round is warm-up.
             if number:
                 rounds.append(result)
                 print(".", end="", file=sys.stderr, flush=True)
@@ -179,7 +179,7 @@ async def measure(arguments: argparse.Namespace) -> None:
 
 
 def report(rounds: list[dict[str, tuple[float, float]]]) -> None:
-    """The table: medians, and ratios within a round."""
+    """Print medians, and medians of the ratios within a round."""
     ours, ceiling = "32 clients, 1 text", "in process, batches of 32"
     print(f"\n{'texts/s':>9} {'p50 ms':>8} {'to ceiling':>11} {'ours to it':>11}")
     for name in rounds[0]:
@@ -192,7 +192,7 @@ def report(rounds: list[dict[str, tuple[float, float]]]) -> None:
 
 
 def main() -> None:
-    """Parse and measure."""
+    """Parse the arguments and measure."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -201,9 +201,9 @@ def main() -> None:
     parser.add_argument("data")
     parser.add_argument("--peers", default=sys.executable, metavar="PYTHON")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=8.0, help="of each measurement")
+    parser.add_argument("--seconds", type=float, default=8.0, help="seconds of each measurement")
     parser.add_argument(
-        "--server", action="append", default=[], metavar="FLAG", help="another flag of the server"
+        "--server", action="append", default=[], metavar="FLAG", help="further flag of the server"
     )
     asyncio.run(measure(parser.parse_args()))
 

@@ -1,8 +1,8 @@
-"""Ask a served classifier from a script: texts as arguments, or one a line of standard input.
+"""Classify texts from arguments, or from the lines of standard input, with a served model.
 
     python examples/classify.py "Where is my parcel?" "My card was charged twice"
 
-TARGET (localhost:8500) and MODEL (support) in the environment say who is asked.
+Environment variables: TARGET (localhost:8500) and MODEL (support).
 """
 
 from __future__ import annotations

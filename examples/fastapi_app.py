@@ -5,7 +5,7 @@
     curl -X POST localhost:8080/classify -H 'Content-Type: application/json' \
         -d '{"texts": ["Where is my parcel?"]}'
 
-TARGET (localhost:8500) and MODEL (support) in the environment say who is asked.
+Environment variables: TARGET (localhost:8500) and MODEL (support).
 """
 
 from __future__ import annotations
@@ -57,21 +57,21 @@ class Answer(BaseModel):
 
 @app.post("/classify")
 async def classify(texts: Texts, request: Request) -> list[Answer]:
-    """One answer for each text, in order."""
+    """Classify texts; one answer for each, in order."""
     answers = await request.app.state.client.classify(texts.texts)
     return [Answer(label=answer.label, score=answer.score) for answer in answers]
 
 
 @app.get("/ready")
 async def ready(request: Request) -> dict[str, bool]:
-    """Whether the model answers; an error status as below where it does not."""
+    """Return whether the model answers; an error status if it does not."""
     await request.app.state.client.metadata(timeout=1)
     return {"ready": True}
 
 
 @app.exception_handler(ClientError)
-async def tell(request: Request, error: ClientError) -> JSONResponse:
-    """The HTTP status of a failure; who asks learns no addresses, the log has them."""
+async def respond(request: Request, error: ClientError) -> JSONResponse:
+    """Respond with the HTTP status of a failure; details such as addresses are only logged."""
     status, reason = choose_status(error)
     if status != 400:
         logger.warning("%s %s: %s", request.method, request.url.path, error)
@@ -80,15 +80,15 @@ async def tell(request: Request, error: ClientError) -> JSONResponse:
 
 
 def choose_status(error: ClientError) -> tuple[int, str]:
-    """(HTTP status, reason) of an error; a subclass stands before its class."""
+    """Return (HTTP status, reason) of an error; subclasses are checked before their base."""
     if isinstance(error, InvalidRequest) and error.code is None:
-        # Refused by the client itself: a text that cannot be sent.
+        # Rejected by the client itself: a text that cannot be sent.
         return 400, str(error)
     if isinstance(error, ServerOverloaded):
         return 429, "too many requests at once"
     if isinstance(error, (ServerUnavailable, ModelNotFound)):
         # TensorFlow Serving also calls a model that is still loading "not found".
-        return 503, "the model is not there yet"
+        return 503, "the model is not available yet"
     if isinstance(error, DeadlineExceeded):
         return 504, "the model did not answer in time"
     # The model server failed, or this app does not fit its model.

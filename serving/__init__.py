@@ -1,1 +1,1 @@
-"""Serving: `serving.server` answers as TensorFlow Serving does, `serving.client` asks either."""
+"""A server compatible with TensorFlow Serving, and a client for both."""

@@ -8,7 +8,7 @@ import json
 import sys
 from typing import Any
 
-from serving.client.command.main import main
+from serving.client.cli.main import main
 
 
 def run_client(*argv: str, stdin: bytes = b"") -> tuple[int, str, str]:

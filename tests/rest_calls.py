@@ -1,4 +1,4 @@
-"""How the tests speak HTTP to a server: by http.client, or byte by byte."""
+"""HTTP requests of the tests: by http.client, or byte by byte."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PATIENCE = 120
 
 
 def free_port() -> int:
-    """A port that nobody listens on; `--rest_api_port=0` is no port at all."""
+    """Return a free port; `--rest_api_port=0` would turn REST off."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return probe.getsockname()[1]
 
@@ -21,7 +21,7 @@ def connect(address: str) -> http.client.HTTPConnection:
 
 
 def call(address: str, method: str, path: str, body=None, headers=None):
-    """The status, the headers and the body of the answer."""
+    """Return status, headers and body of the response."""
     connection = connect(address)
     try:
         if isinstance(body, dict):
@@ -34,7 +34,7 @@ def call(address: str, method: str, path: str, body=None, headers=None):
 
 
 def ask(address: str, method: str, path: str, body=None, headers=None):
-    """The status, and the body as JSON."""
+    """Return status and JSON body of the response."""
     status, answered, content = call(address, method, path, body, headers)
     assert answered["Content-Type"] == "application/json", content
     return status, json.loads(content)
@@ -46,7 +46,7 @@ def dial(address: str) -> socket.socket:
 
 
 def read_all(connection: socket.socket) -> bytes:
-    """What comes until the server hangs up."""
+    """Read until the server closes the connection."""
     content = b""
     while True:
         try:

@@ -1,4 +1,4 @@
-"""A real gRPC server whose answers a test writes down: for what a good server seldom does."""
+"""gRPC server with scripted responses, for rare behaviour of servers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import grpc
 import numpy as np
 
 from serving.client import messages
-from serving.client.tensors import decode_tensor, encode_tensor
+from serving.client.tensor_codec import decode_tensor, encode_tensor
 
 METHODS = {
     "Predict": messages.PredictRequest,
@@ -59,9 +59,9 @@ def label(request: Any, version: int = 1) -> Any:
 
 
 class ScriptedServer:
-    """Answers with `script(method, request, context)` and keeps what it was asked.
+    """Responds with `script(method, request, context)` and records the requests.
 
-    `calls` holds (method, request, metadata) in the order of arrival; `address` is where.
+    `calls` holds (method, request, metadata) in the order of arrival.
     """
 
     def __init__(self, script: Callable[[str, Any, Any], Any], credentials: Any = None, port=0):
@@ -101,7 +101,7 @@ class ScriptedServer:
         self._server.stop(0).wait()
 
     def count(self, method: str) -> int:
-        """How often a method was called."""
+        """Return the number of calls of a method."""
         return sum(name == method for name, _, _ in self.calls)
 
     def _answer(self, method: str, request: Any, context: Any) -> Any:
@@ -117,7 +117,7 @@ class ScriptedServer:
 
 
 def always(answer: Callable[[Any], Any]) -> Callable[[str, Any, Any], Any]:
-    """A script that answers Predict so and has no other method."""
+    """Return a script that answers Predict and implements no other method."""
 
     def script(method: str, request: Any, context: Any) -> Any:
         if method != "Predict":
@@ -128,7 +128,7 @@ def always(answer: Callable[[Any], Any]) -> Callable[[str, Any, Any], Any]:
 
 
 def refuse(times: int, code: grpc.StatusCode, details: str) -> Callable[[str, Any, Any], Any]:
-    """A script that refuses the first `times` calls of Predict and then classifies."""
+    """Return a script that rejects the first `times` calls of Predict and then classifies."""
     refusals = iter(range(times))
 
     def script(method: str, request: Any, context: Any) -> Any:
@@ -141,7 +141,7 @@ def refuse(times: int, code: grpc.StatusCode, details: str) -> Callable[[str, An
 
 @contextlib.contextmanager
 def silent_address():
-    """An address that takes connections and never says a word."""
+    """Yield an address that accepts connections and never responds."""
     import socket
 
     with socket.create_server(("127.0.0.1", 0)) as silent:

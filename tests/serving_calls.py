@@ -1,4 +1,4 @@
-"""Requests, refusals and waiting, as the tests of the gRPC front need them."""
+"""Requests, errors and waiting for the tests of the gRPC server."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from serving.server import metrics
 
 Code = grpc.StatusCode
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
-# Generous: these tests wait for conditions, on machines that may be slow.
+# Long: these tests wait for conditions, on machines that may be slow.
 SECONDS = 60
-# More steps of the `slow` signature than anyone waits for.
+# Steps of the `slow` signature that never end.
 ENDLESS = 10**9
 
 
@@ -46,14 +46,14 @@ def model_stub(channel):
 
 
 def refusal(call, *arguments, **options):
-    """(code, details) of a call that is refused."""
+    """Return (code, details) of a call that fails."""
     with pytest.raises(grpc.RpcError) as caught:
         call(*arguments, **{"timeout": SECONDS, **options})
     return caught.value.code(), caught.value.details()
 
 
 def wait_for(condition):
-    """What `condition` returns once it is true."""
+    """Return the value of `condition` once it is true."""
     deadline = time.monotonic() + SECONDS
     while not (found := condition()):
         assert time.monotonic() < deadline, "waited in vain"
@@ -62,7 +62,7 @@ def wait_for(condition):
 
 
 def start_slow(stub, steps=ENDLESS):
-    """A call that runs in a model when this returns, and for so many steps."""
+    """Start a call of so many steps; return once the model runs it."""
     begun = metrics.THREAD_WAIT.total()
     call = stub.Predict.future(slow_request(steps), timeout=SECONDS)
     wait_for(lambda: metrics.THREAD_WAIT.total() > begun)

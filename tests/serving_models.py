@@ -185,7 +185,7 @@ def parse_features():
 
 
 def save_half_plus_two(folder: Path, tags=("serve",)) -> None:
-    """What TensorFlow Serving's own tests serve: x/2 + 2 in signatures of every kind."""
+    """Save the model of TensorFlow Serving's own tests: x/2 + 2 in signatures of every kind."""
 
     def build():
         examples, x, x2 = parse_features()
@@ -281,7 +281,7 @@ class Tasks(tf.Module):
         input_signature=[spec([None], tf.string, "text"), spec([None], tf.string, "text_pair")]
     )
     def regress(self, text, text_pair):
-        """How much longer a text is than its pair."""
+        """Return the length of a text minus that of its pair."""
         difference = tf.strings.length(text) - tf.strings.length(text_pair)
         return {"value": tf.cast(difference, tf.float32)}
 

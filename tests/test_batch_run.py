@@ -1,4 +1,4 @@
-"""Batches: put together, padded, run, and taken apart so that nobody notices."""
+"""Batches: concatenated, padded, run, and split without a visible effect."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from serving.server import metrics
-from serving.server.call import Call
-from tests.held_batches import PATIENCE, STRING, hold_batches, refusal, rows
+from serving.server.request import RequestContext
+from tests.blocking_batcher import PATIENCE, STRING, block_batches, refusal, rows
 
 
 @pytest.fixture
 def start():
-    with hold_batches() as start:
+    with block_batches() as start:
         yield start
 
 
@@ -56,7 +56,7 @@ def test_only_requests_of_one_kind_share_a_batch(start):
 )
 def test_what_cannot_be_batched_is_refused(start, feeds, text):
     clients = start(max_batch_size=4)
-    future = clients.pool.submit(clients.batcher.run, feeds, ["double"], Call())
+    future = clients.pool.submit(clients.batcher.run, feeds, ["double"], RequestContext())
     assert refusal(future) == (grpc.StatusCode.INVALID_ARGUMENT, text)
     assert not clients.model.sizes
 
@@ -64,8 +64,10 @@ def test_what_cannot_be_batched_is_refused(start, feeds, text):
 def test_what_has_no_rows_runs_by_itself(start):
     clients = start()
     clients.model.go.set()
-    assert clients.batcher.run({}, ["bytes"], Call()) == [(STRING, b"one")]
-    assert clients.batcher.run({"x": np.zeros((0, 3))}, ["double"], Call())[0][1].shape == (0, 3)
+    assert clients.batcher.run({}, ["bytes"], RequestContext()) == [(STRING, b"one")]
+    assert clients.batcher.run({"x": np.zeros((0, 3))}, ["double"], RequestContext())[0][
+        1
+    ].shape == (0, 3)
 
 
 def test_a_large_request_is_split_and_joined(start):
@@ -164,8 +166,8 @@ def test_a_batch_may_run_until_its_last_deadline(start):
     clients.occupy()
     later = time.monotonic() + 2 * PATIENCE
     for seconds in (1000, 2000):
-        clients.send([1.0], call=Call(deadline=later + seconds))
-        clients.send([1.0], ["text"], call=Call(deadline=later + seconds))
+        clients.send([1.0], call=RequestContext(deadline=later + seconds))
+        clients.send([1.0], ["text"], call=RequestContext(deadline=later + seconds))
     last = clients.send([1.0], ["text"])
     clients.model.go.set()
     rows(last)

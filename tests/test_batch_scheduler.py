@@ -9,14 +9,14 @@ import grpc
 import numpy as np
 import pytest
 
-from serving.server.batching.scheduler import BatchScheduler
-from serving.server.call import Call
-from tests.held_batches import FLOAT, PATIENCE, hold_batches, refusal, rows, wait_until
+from serving.server.batching.batch_scheduler import BatchScheduler
+from serving.server.request import RequestContext
+from tests.blocking_batcher import FLOAT, PATIENCE, block_batches, refusal, rows, wait_until
 
 
 @pytest.fixture
 def start():
-    with hold_batches() as start:
+    with block_batches() as start:
         yield start
 
 
@@ -61,11 +61,11 @@ def test_a_full_queue_refuses_at_once(start):
     assert rows(clients.send([1.0])) == [2]
 
 
-def test_requests_that_nobody_waits_for_make_room_in_a_full_queue(start):
+def test_expired_requests_free_space_in_a_full_queue(start):
     clients = start(max_batch_size=1, max_enqueued_batches=2)
     clients.occupy()
     gone = threading.Event()
-    left = [clients.send([-1.0], call=Call(cancelled=gone.is_set)) for _ in range(2)]
+    left = [clients.send([-1.0], call=RequestContext(cancelled=gone.is_set)) for _ in range(2)]
     gone.set()
     stays = clients.send([1.0])
     clients.model.go.set()
@@ -89,7 +89,7 @@ def test_ever_new_widths_do_not_fill_the_memory(start):
 def test_a_caller_leaves_at_its_deadline_though_no_thread_is_free(start):
     clients = start()
     busy = clients.occupy()
-    hasty = clients.send([1.0], call=Call(deadline=time.monotonic() + 0.05))
+    hasty = clients.send([1.0], call=RequestContext(deadline=time.monotonic() + 0.05))
     assert refusal(hasty) == (
         grpc.StatusCode.RESOURCE_EXHAUSTED,
         "Run() timeout exceeded while waiting in batching queue",
@@ -102,7 +102,7 @@ def test_a_caller_leaves_at_its_deadline_though_no_thread_is_free(start):
 
 def test_a_caller_leaves_at_its_deadline_while_its_batch_runs(start):
     clients = start()
-    hasty = clients.send([1.0], call=Call(deadline=time.monotonic() + 0.5))
+    hasty = clients.send([1.0], call=RequestContext(deadline=time.monotonic() + 0.5))
     assert refusal(hasty)[0] in (
         grpc.StatusCode.DEADLINE_EXCEEDED,
         # On a machine too slow to begin the run in time.
@@ -110,11 +110,11 @@ def test_a_caller_leaves_at_its_deadline_while_its_batch_runs(start):
     )
 
 
-def test_what_nobody_waits_for_is_left_out_of_the_batch(start):
+def test_expired_requests_are_not_run(start):
     clients = start()
     clients.occupy()
     stays = [clients.send([1.0])]
-    gone = clients.send([2.0], call=Call(cancelled=lambda: True))
+    gone = clients.send([2.0], call=RequestContext(cancelled=lambda: True))
     stays.append(clients.send([3.0]))
     clients.model.go.set()
     assert refusal(gone)[0] is grpc.StatusCode.CANCELLED
@@ -136,7 +136,7 @@ def test_an_unfilled_batch_waits_for_the_timeout_and_a_full_one_does_not(start):
     assert rows(patient.send([1.0])) == [2]
 
 
-def test_every_thread_that_waits_for_a_timeout_is_told_of_an_earlier_one(start):
+def test_an_earlier_timeout_wakes_waiting_threads(start):
     scheduler = BatchScheduler("test_threads", 2)
     slow = start(scheduler=scheduler, batch_timeout_micros=3600 * 10**6)
     quick = start(scheduler=scheduler, batch_timeout_micros=1000)
@@ -197,7 +197,7 @@ def test_many_clients_each_get_their_own_rows(start):
         random = np.random.default_rng(seed)
         for _ in range(30):
             x = random.random(size=(random.integers(1, 5), random.integers(1, 4)))
-            [(_, double)] = clients.batcher.run({"x": x}, ["double"], Call())
+            [(_, double)] = clients.batcher.run({"x": x}, ["double"], RequestContext())
             assert np.array_equal(double, 2 * x)
 
     for future in [clients.pool.submit(ask, seed) for seed in range(16)]:

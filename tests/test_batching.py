@@ -11,15 +11,15 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
+from serving.server.batching.batch_scheduler import BatchScheduler
 from serving.server.batching.batcher import Batcher
 from serving.server.batching.parameters import BatchingParameters
-from serving.server.batching.scheduler import BatchScheduler
-from serving.server.call import Call
 from serving.server.errors import RequestError
 from serving.server.flags import parse_flags
-from serving.server.inference.model import LoadedModel
+from serving.server.inference.loaded_model import LoadedModel
 from serving.server.lifecycle.loader import Loader
-from tests.held_batches import PATIENCE, wait_until
+from serving.server.request import RequestContext
+from tests.blocking_batcher import PATIENCE, wait_until
 from tests.serving_models import DTYPES, LABELS, save_classifier, save_echo, serve
 
 
@@ -62,14 +62,14 @@ def test_every_dtype_goes_through_a_batch_unchanged(echo, dtype):
         sizes.append(len(feeds[x]))
         begun.release()
         assert go.wait(PATIENCE)
-        return echo.run_alone(feeds, fetches, timeout)
+        return echo.run_unbatched(feeds, fetches, timeout)
 
     batcher = Batcher(run_held, BatchingParameters(), BatchScheduler("test_threads", 1))
     values = make_values(dtype)
     with ThreadPoolExecutor(len(values) + 1) as pool:
-        busy = pool.submit(batcher.run, {x: values[0]}, [y], Call())
+        busy = pool.submit(batcher.run, {x: values[0]}, [y], RequestContext())
         assert begun.acquire(timeout=PATIENCE)
-        futures = [pool.submit(batcher.run, {x: value}, [y], Call()) for value in values]
+        futures = [pool.submit(batcher.run, {x: value}, [y], RequestContext()) for value in values]
         wait_until(lambda: batcher.waiting == 5)
         go.set()
         for future, value in zip([busy, *futures], [values[0], *values], strict=True):
@@ -88,7 +88,7 @@ def load(exports, *argv: str) -> LoadedModel:
 def classify(model: LoadedModel, texts: list[bytes]) -> list[bytes]:
     signature = model.signatures["serving_default"]
     feeds = {signature.inputs["text"].name: np.array(texts, dtype=object)}
-    return model.run(feeds, [signature.outputs["label"].name], Call())[0][1].tolist()
+    return model.run(feeds, [signature.outputs["label"].name], RequestContext())[0][1].tolist()
 
 
 def test_the_flags_say_which_models_are_batched(exports, tmp_path):
@@ -152,7 +152,7 @@ def test_a_version_has_parameters_of_its_own(exports, tmp_path):
         assert not thread.is_alive()
 
 
-def test_padding_of_widths_is_said_to_be_unneeded(exports, tmp_path, caplog):
+def test_padding_of_widths_causes_a_warning(exports, tmp_path, caplog):
     path = tmp_path / "parameters.pbtxt"
     path.write_text("pad_variable_length_inputs: true")
     load(exports, "--enable_batching", f"--batching_parameters_file={path}").close()

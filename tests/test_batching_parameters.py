@@ -1,11 +1,11 @@
-"""BatchingParameters files: read, checked, and told in TensorFlow Serving's words."""
+"""BatchingParameters files: parsing, checks, and TensorFlow Serving's messages."""
 
 from __future__ import annotations
 
 import grpc
 import pytest
 
-from serving.server.batching.batcher import Batching
+from serving.server.batching.batcher import BatcherFactory
 from serving.server.batching.parameters import BatchingParameters, read_batching_parameters
 from serving.server.errors import RequestError, StartFailure
 from serving.server.flags import CPUS, parse_flags
@@ -107,7 +107,7 @@ def test_a_file_that_is_none_keeps_the_server_from_starting(tmp_path):
     def start(path) -> StartFailure:
         flags = parse_flags(["--enable_batching", f"--batching_parameters_file={path}"])
         with pytest.raises(StartFailure) as caught:
-            Batching(flags)
+            BatcherFactory(flags)
         return caught.value
 
     path = tmp_path / "parameters.pbtxt"

@@ -15,12 +15,12 @@ import grpc
 import pytest
 
 from serving.client import Client
-from serving.client.command import bench_load
-from serving.client.command.bench import show
-from serving.client.command.bench_load import Load, Measurement
-from serving.client.command.bench_report import build_report, print_report
-from serving.client.command.main import main
-from serving.client.command.options import build_parser
+from serving.client.cli import load_generator
+from serving.client.cli.bench import print_result
+from serving.client.cli.bench_report import build_report, print_report
+from serving.client.cli.load_generator import LoadGenerator, Measurement
+from serving.client.cli.main import main
+from serving.client.cli.parser import build_parser
 from tests.serving_models import save_classifier, save_echo, serve
 
 ROOT = Path(__file__).parents[1]
@@ -88,14 +88,14 @@ def test_pairs_and_any_other_signature(measure, tmp_path):
     assert report["answered"] > 0 and report["texts_per_second"] is None
 
 
-def test_a_table_for_people(address, capsys):
+def test_report_as_text(address, capsys):
     where = ("--target", address, "--model", "support", "--clients", "2")
     assert main(["bench", *where, "--seconds", "0.2", "--warmup", "0", "hi"]) == 0
     printed = capsys.readouterr()
     names = [line.split("  ")[0] for line in printed.out.splitlines()]
     assert names[:4] == ["requests/s", "texts/s", "latency, ms", "of it"]
     assert "errors        none" in printed.out
-    assert "2 clients, 0 s of warm-up, then 0.2 s measured" in printed.err
+    assert "2 clients, 0 s of warm-up, then 0.2 s of measurement" in printed.err
 
 
 @pytest.mark.parametrize(
@@ -106,10 +106,10 @@ def test_a_table_for_people(address, capsys):
         (("--model", "support", "--signature", "multiply", "hi"), "inputs are x (float32)"),
         (("--model", "paraphrase", "hi"), "inputs are text (string), text_pair (string)"),
         (("--model", "support", "--file", "no.txt"), "cannot be read"),
-        (("--model", "support", "--input", 'text=["hi"]', "hi"), "of one kind"),
+        (("--model", "support", "--input", 'text=["hi"]', "hi"), "exclude each other"),
     ],
 )
-def test_mistakes_are_told_before_any_load(address, capsys, options, part):
+def test_errors_before_any_load(address, capsys, options, part):
     assert main(["bench", "--target", address, *options]) == 2
     printed = capsys.readouterr()
     assert part in printed.err and printed.out == ""
@@ -132,13 +132,13 @@ def encode():
 
 def test_latency_counts_from_the_time_a_request_was_due(monkeypatch):
     """A server that answers one request at a time, more slowly than they come."""
-    monkeypatch.setattr(bench_load, "MOST_IN_FLIGHT", 1)
+    monkeypatch.setattr(load_generator, "MAX_IN_FLIGHT", 1)
 
     async def call(data, timeout):
         await asyncio.sleep(0.05)
         return data
 
-    load = Load(encode, lambda data: data, timeout=60)
+    load = LoadGenerator(encode, lambda data: data, timeout=60)
     measured = asyncio.run(load.run_open(call, rate=100, warmup=0, seconds=0.2))
     # The last of 20 was due at 0.19 s and cannot have been answered before 20 * 0.05 s.
     assert len(measured.latencies) == 20
@@ -151,7 +151,7 @@ def test_latency_counts_from_the_time_a_request_was_due(monkeypatch):
 
 
 def test_a_request_that_comes_too_late_to_be_sent_has_missed_its_deadline(monkeypatch):
-    monkeypatch.setattr(bench_load, "MOST_IN_FLIGHT", 1)
+    monkeypatch.setattr(load_generator, "MAX_IN_FLIGHT", 1)
     deadlines = []
 
     async def call(data, timeout):
@@ -159,7 +159,7 @@ def test_a_request_that_comes_too_late_to_be_sent_has_missed_its_deadline(monkey
         await asyncio.sleep(0.1)
         return data
 
-    load = Load(encode, lambda data: data, timeout=0.3)
+    load = LoadGenerator(encode, lambda data: data, timeout=0.3)
     measured = asyncio.run(load.run_open(call, rate=100, warmup=0, seconds=0.5))
     assert len(measured.latencies) + measured.errors["DEADLINE_EXCEEDED"] == 50
     assert measured.errors["DEADLINE_EXCEEDED"] >= 30
@@ -180,7 +180,7 @@ def test_errors_are_counted_by_status():
         if data != b"request":
             raise ValueError(data)
 
-    load = Load(encode, decode, timeout=7)
+    load = LoadGenerator(encode, decode, timeout=7)
     measured = asyncio.run(load.run_closed(call, clients=1, warmup=0, seconds=0.3))
     assert set(measured.errors) == {"UNAVAILABLE", "UNREADABLE"}
     assert sum(measured.errors.values()) + len(measured.latencies) == len(calls)
@@ -195,7 +195,7 @@ def test_warm_up_is_not_measured():
         await asyncio.sleep(0.02)
         return data
 
-    load = Load(encode, lambda data: data, timeout=60)
+    load = LoadGenerator(encode, lambda data: data, timeout=60)
     began = time.perf_counter()
     measured = asyncio.run(load.run_closed(call, clients=1, warmup=0.2, seconds=0.2))
     warm = sum(moment - began < 0.2 for moment in sent)
@@ -231,13 +231,13 @@ def test_report_of_known_figures(capsys):
     assert "UNAVAILABLE 1 (20.00%)" in capsys.readouterr().out
 
 
-def test_a_late_sender_is_told(capsys):
+def test_late_sending_causes_a_warning(capsys):
     arguments = build_parser().parse_args(["bench", "hi"])
-    load = Load(encode, lambda data: data, timeout=60)
+    load = LoadGenerator(encode, lambda data: data, timeout=60)
     load.measurement = Measurement(array("d", [1.0]), late=0.6, waiting=0.4, seconds=1.0)
     with Client("localhost:1", model="support") as client:
-        show(load, client, arguments)
-    assert "Requests began late, which is 60%" in capsys.readouterr().err
+        print_result(load, client, arguments)
+    assert "Requests were sent late, 60%" in capsys.readouterr().err
 
 
 def test_report_when_nothing_was_answered(capsys):
@@ -255,13 +255,13 @@ def test_ctrl_c_prints_what_was_measured_so_far(address):
     script = f"""
 import os, signal, sys, threading, time
 signal.signal(signal.SIGINT, signal.default_int_handler)
-from serving.client.command import bench_load, main as command
+from serving.client.cli import load_generator, main as command
 loads = []
-make = bench_load.Load.__init__
+make = load_generator.LoadGenerator.__init__
 def keep(self, *arguments):
     make(self, *arguments)
     loads.append(self)
-bench_load.Load.__init__ = keep
+load_generator.LoadGenerator.__init__ = keep
 def interrupt():
     while not (loads and len(loads[0].measurement.latencies) > 20):
         time.sleep(0.01)
@@ -285,12 +285,12 @@ def test_ctrl_c_in_an_open_loop_and_during_the_warm_up(address):
         script = f"""
 import os, signal, sys, threading
 signal.signal(signal.SIGINT, signal.default_int_handler)
-from serving.client.command import bench_load, main as command
-watch = bench_load.Load._watch
+from serving.client.cli import load_generator, main as command
+watch = load_generator.LoadGenerator._watch
 async def interrupt(self):
     os.kill(os.getpid(), signal.SIGINT)
     await watch(self)
-bench_load.Load._watch = interrupt
+load_generator.LoadGenerator._watch = interrupt
 where = ["--target", "{address}", "--model", "support", "hi", "--warmup", "600"]
 sys.exit(command.main(["bench", *where, *{options}]))
 """

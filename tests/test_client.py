@@ -109,19 +109,19 @@ def test_pairs(address):
         (["lone \ud800 surrogate"], "surrogates not allowed"),
     ],
 )
-def test_what_is_no_list_of_texts_is_refused_here(client, texts, part):
+def test_the_client_rejects_anything_but_a_list_of_texts(client, texts, part):
     with pytest.raises(InvalidRequest, match=part) as caught:
         client.classify(texts)
     assert caught.value.code is None
 
 
-def test_a_model_that_is_no_classifier_is_named(client, echo):
+def test_the_error_names_a_model_of_another_task(client, echo):
     with pytest.raises(InvalidRequest, match='"serving_default" not found'):
         echo.classify(["hi"])
     outputs = client.predict({"x": np.ones([2, 3], np.float32)}, "multiply")
     assert outputs["total"] == 42
-    with pytest.raises(ValueError, match="has the outputs {'product': "):
-        CLASSIFY.read(outputs, 2)
+    with pytest.raises(ValueError, match="its outputs for 2 texts are {'product': "):
+        CLASSIFY.decode(outputs, 2)
 
 
 @pytest.mark.parametrize("shape", [(), (0, 3), (4,), (2, 3)], ids=str)
@@ -187,7 +187,7 @@ def test_refusals_are_sentences_with_the_status(address, choice, changes, kind, 
 
 
 def test_version_and_label_exclude_each_other(address):
-    with pytest.raises(InvalidRequest, match="by version or by label"):
+    with pytest.raises(InvalidRequest, match="Both a version and a label"):
         Client(address, model="support", version=1, label="stable")
     with Client(address, model="support", version=7) as client:
         assert client.classify(["hi"])[0].label == "short"
@@ -208,7 +208,7 @@ def test_a_slow_connection_is_waited_for():
             client.classify(["hi"])
 
 
-def test_nobody_there(nobody):
+def test_unreachable_server(nobody):
     with Client(nobody) as client, pytest.raises(ServerUnavailable) as caught:
         client.classify(["hi"])
     assert caught.value.code is grpc.StatusCode.UNAVAILABLE and nobody in str(caught.value)

@@ -14,9 +14,9 @@ import grpc
 import pytest
 import tensorflow as tf
 
-from serving.client.command.connection import client_arguments
-from serving.client.command.main import exit_status, main
-from serving.client.command.options import EXAMPLES, build_parser
+from serving.client.cli.connection_args import client_arguments
+from serving.client.cli.main import exit_status, main
+from serving.client.cli.parser import EXAMPLES, build_parser
 from serving.client.errors import AccessDenied, DeadlineExceeded, ServerFault, ServerOverloaded
 from tests.client_run import ask_client, run_client
 from tests.serving_models import save_classifier, save_echo, serve, spec
@@ -143,14 +143,14 @@ def test_the_users_mistakes_have_status_2(address, nobody):
         (["--target", nobody], "No server answers at"),
         (["--target", address, "--model", "suport"], "model 'suport'"),
         (["--target", address, "--model", "support", "--version", "3"], "version 3"),
-        (["--target", address, "--version", "3", "--label", "stable"], "not by both"),
+        (["--target", address, "--version", "3", "--label", "stable"], "Give one of them"),
     ]:
         status, out, err = run_client("classify", *argv, "--retries", "0", "hi")
         assert (status, out) == (2, "") and part in err and "Traceback" not in err
     with socket.create_server(("127.0.0.1", 0)) as silent:
         where = ("--target", f"127.0.0.1:{silent.getsockname()[1]}", "--timeout", "0.3")
         status, _, err = run_client("classify", *where, "hi")
-    assert status == 1 and "longer timeout" in err
+    assert status == 1 and "Raise `timeout`" in err
 
 
 @pytest.mark.parametrize(
@@ -179,8 +179,8 @@ def test_ctrl_c_ends_quietly(address):
     script = f"""
 import os, signal, sys, threading
 signal.signal(signal.SIGINT, signal.default_int_handler)
-from serving.client.command import verbs as command_verbs
-from serving.client.command.main import main
+from serving.client.cli import commands as command_verbs
+from serving.client.cli.main import main
 read = command_verbs.read_rows
 def interrupt(*arguments):
     threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
@@ -200,7 +200,7 @@ sys.exit(main(["classify", "--target", "{address}", "--model", "support"]))
     assert process.communicate()[1] == ""
 
 
-def test_wait_tells_when_nobody_comes(nobody):
+def test_wait_fails_after_the_timeout(nobody):
     status, out, err = run_client("wait", "--target", nobody, "--timeout", "0.3")
     assert (status, out) == (1, "") and "was not ready within 0.3 s" in err
 
@@ -320,7 +320,7 @@ def test_connection_options_become_the_clients_arguments(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "options, part",
     [
-        (("--token", "my-very-secret-token"), "neither env:VARIABLE nor file:FILE"),
+        (("--token", "my-very-secret-token"), "must be env:VARIABLE or file:FILE"),
         (("--token", "env:NOT_SET_ANYWHERE"), "token is empty"),
         (("--token", "file:missing"), "cannot be read"),
         (("--metadata", "team"), "NAME=VALUE"),

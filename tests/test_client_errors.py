@@ -1,4 +1,4 @@
-"""The sentences of serving.client's errors: what was asked, what there is, what to do."""
+"""Messages of the client's errors: the request, what the server has, what to do."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from serving.client import (
     ServerFault,
 )
 from serving.client.messages import GetModelMetadataResponse, GetModelStatusResponse
-from serving.client.rows import read_rows
+from serving.client.text_batches import deduplicate_rows
 from tests.scripted_server import ScriptedServer, always, classify
 from tests.serving_models import save_classifier, serve
 
@@ -35,8 +35,8 @@ def address(tmp_path_factory):
 
 
 HINTS = [
-    ({"version": 3}, {}, ModelNotFound, "Of model 'support' it has version 7 (AVAILABLE)."),
-    ({"label": "stable"}, {}, InvalidRequest, "Of model 'support' it has version 7 (AVAILABLE)."),
+    ({"version": 3}, {}, ModelNotFound, "Versions of model 'support': 7 (AVAILABLE)."),
+    ({"label": "stable"}, {}, InvalidRequest, "Versions of model 'support': 7 (AVAILABLE)."),
     ({"model": "suport"}, {}, ModelNotFound, "Check the name and the version"),
     (
         {},
@@ -48,20 +48,25 @@ HINTS = [
         {},
         {"inputs": {"texts": ["hi"]}},
         InvalidRequest,
-        "Its signature 'serving_default' takes text (string [?]) and gives label, score, scores.",
+        "Inputs of signature 'serving_default': text (string [?]); outputs: label, score, scores.",
     ),
     (
         {},
         {"inputs": {"x": [[1, 2, 3]]}, "signature": "multiply"},
         InvalidRequest,
-        "Its signature 'multiply' takes x (float32 [?, 3]) and gives product, total.",
+        "Inputs of signature 'multiply': x (float32 [?, 3]); outputs: product, total.",
     ),
-    ({}, {"inputs": {}, "signature": "info", "outputs": ["inf"]}, InvalidRequest, "takes no input"),
+    (
+        {},
+        {"inputs": {}, "signature": "info", "outputs": ["inf"]},
+        InvalidRequest,
+        "'info': none; outputs",
+    ),
 ]
 
 
 @pytest.mark.parametrize("choice, changes, kind, hint", HINTS, ids=lambda value: str(value)[:40])
-def test_what_there_is_is_said(address, choice, changes, kind, hint):
+def test_errors_list_what_the_server_has(address, choice, changes, kind, hint):
     with Client(address, **{"model": "support", **choice}) as client, pytest.raises(kind) as caught:
         client.predict(**{"inputs": {"text": ["hi"]}, **changes})
     assert hint in str(caught.value)
@@ -71,7 +76,7 @@ def test_the_status_of_a_missing_version(address):
     with Client(address, "support", version=3) as client, pytest.raises(ModelNotFound) as caught:
         client.status()
     assert "Could not find version 3" in caught.value.details
-    assert "it has version 7 (AVAILABLE)" in str(caught.value)
+    assert "'support': 7 (AVAILABLE)" in str(caught.value)
 
 
 @pytest.mark.parametrize("looking", ["fails", "hangs", "is rubbish"])
@@ -153,7 +158,7 @@ def test_an_unreadable_answer_is_the_servers_fault():
     with (
         ScriptedServer(script) as server,
         Client(server.address) as client,
-        pytest.raises(ServerFault, match="cannot be read"),
+        pytest.raises(ServerFault, match="cannot be decoded"),
     ):
         client.metadata()
 
@@ -173,13 +178,13 @@ def test_an_unreadable_answer_is_the_servers_fault():
     ],
     ids=str,
 )
-def test_what_is_no_text_is_refused_here(columns, part):
+def test_the_client_rejects_anything_but_texts(columns, part):
     with pytest.raises(InvalidRequest, match=part) as caught:
-        read_rows(**columns)
+        deduplicate_rows(**columns)
     assert caught.value.code is None
 
 
-def test_a_closed_client_says_so():
+def test_a_closed_client_raises():
     with ScriptedServer(always(classify)) as server:
         client = Client(server.address)
         client.close()

@@ -1,4 +1,4 @@
-"""What the command line asks with: files of texts, and JSON for any signature."""
+"""Inputs of the command line: files of texts, and JSON for any signature."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from serving.client.command.rows import read_rows
-from serving.client.command.values import to_array, to_json
+from serving.client.cli.json_arrays import to_array, to_json
+from serving.client.cli.text_input import read_rows
 from serving.client.errors import InvalidRequest
 from tests.client_run import ask_client, run_client
 from tests.serving_models import save_classifier, save_echo, serve
@@ -72,15 +72,15 @@ def test_texts_from_files(ask, tmp_path):
         ("latin.txt", b"fine\ncaf\xe9\n", (), "line 2: byte 0xe9"),
         ("other.csv", b"message\nhi\n", (), "['text'] of ['message']"),
         ("wide.tsv", b"text\tid\nhi\t1\t2\n", (), "line 2: 3 fields, 2 in the header"),
-        ("open.csv", b'text\n"hi\n', (), "quoting is broken"),
+        ("open.csv", b'text\n"hi\n', (), "quoting is invalid"),
         ("broken.jsonl", b'{"text": "hi"}\n{"text": \n', (), "line 2"),
-        ("list.jsonl", b"[1]\n", (), "no JSON object"),
-        ("number.jsonl", b'{"text": 1}\n', (), "no text in the column"),
+        ("list.jsonl", b"[1]\n", (), "not a JSON object"),
+        ("number.jsonl", b'{"text": 1}\n', (), "A column has no text"),
         ("plain.txt", b"hi\n", ("--column", "text"), "named columns"),
-        ("plain.txt", b"hi\n", ("hello",), "come from one place"),
+        ("plain.txt", b"hi\n", ("hello",), "exclude each other"),
     ],
 )
-def test_files_that_do_not_fit_are_told_with_the_line(run, tmp_path, name, content, options, part):
+def test_errors_in_files_name_the_line(run, tmp_path, name, content, options, part):
     if content is not None:
         (tmp_path / name).write_bytes(content)
     status, _, err = run("classify", "support", "--file", str(tmp_path / name), *options)
@@ -162,17 +162,17 @@ def test_predict_takes_every_dtype(ask, dtype, value):
         (("--input", "x=[300]"), "cannot be read as int8"),
         (("--input", "x=[true]"), "cannot be read as int8"),
         (("--input", "x=[[1], [1, 2]]"), "cannot be read as int8"),
-        (("--input", "x=[1]", "--file", "y.jsonl"), "one place"),
+        (("--input", "x=[1]", "--file", "y.jsonl"), "exclude each other"),
         (("--input", "x=[1]", "--signature", "int9"), "It has "),
     ],
 )
-def test_inputs_that_do_not_fit_are_told(run, options, part):
+def test_inputs_that_do_not_fit(run, options, part):
     status, out, err = run("predict", "echo", "--signature", "int8", *options)
     assert (status, out) == (2, "") and part in err
 
 
 @pytest.mark.parametrize("value", [["a", 1], [["a"], "b"], [["a"], ["b", "c"]], [{"b64": "?"}]])
-def test_strings_that_do_not_fit_are_told(value):
+def test_strings_that_do_not_fit(value):
     with pytest.raises(ValueError):
         to_array(value, "string")
 

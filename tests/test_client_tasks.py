@@ -77,7 +77,7 @@ def test_tag(ask):
     ]
     for text, entities in zip(texts, answers, strict=True):
         assert all(text[entity.start : entity.end] == entity.entity for entity in entities)
-    # Equal texts are asked once, but each has a list of its own.
+    # Equal texts are sent once, but each answer is a separate list.
     answers[0].clear()
     assert answers[3] == anna_and_bob
 
@@ -96,18 +96,20 @@ def test_answer(ask):
 
 def test_a_model_of_another_task_is_named(address):
     with Client(address, model="regress") as client:
-        with pytest.raises(InvalidRequest, match=r"as a text classifier.*label and score and"):
+        with pytest.raises(InvalidRequest, match=r"is not a text classifier.*label and score and"):
             client.classify(["a"], text_pairs=["b"])
-        with pytest.raises(InvalidRequest, match=r"takes text \(string \[\?\]\), text_pair"):
+        with pytest.raises(
+            InvalidRequest, match=r"serving_default': text \(string \[\?\]\), text_pair"
+        ):
             client.answer(["a"], ["b"])
 
 
-def test_labels_are_asked_once_a_version():
+def test_labels_are_fetched_once_for_each_version():
     versions = iter([1, 1, 2, 2, 1])
 
     def script(method, request, context):
         if request.model_spec.signature_name == "info":
-            # What answers next is not what is asked about: the version is named.
+            # The next request may reach another version, so the version is named.
             return label(request, request.model_spec.version.value)
         return label(request, next(versions))
 
@@ -119,7 +121,7 @@ def test_labels_are_asked_once_a_version():
     assert infos == [1, 2]
 
 
-def test_a_version_that_leaves_before_it_told_its_labels():
+def test_a_version_unloaded_before_its_labels_were_fetched():
     versions = iter([1, 2, 2])
 
     def script(method, request, context):
@@ -135,7 +137,7 @@ def test_a_version_that_leaves_before_it_told_its_labels():
     assert answer.active_labels == ["happy2"]
 
 
-def test_a_multilabel_model_must_tell_its_labels():
+def test_a_multilabel_model_needs_label_names():
     def script(info):
         def answer(request):
             if request.model_spec.signature_name == "info":
@@ -148,13 +150,13 @@ def test_a_multilabel_model_must_tell_its_labels():
         with (
             ScriptedServer(script(info)) as server,
             Client(server.address) as client,
-            pytest.raises(InvalidRequest, match="names no labels"),
+            pytest.raises(InvalidRequest, match="has no labels"),
         ):
             client.multilabel(["happy"])
     with (
         ScriptedServer(script({"info": '{"labels": ["one"]}'})) as server,
         Client(server.address) as client,
-        pytest.raises(InvalidRequest, match="3 scores a text and 1 labels"),
+        pytest.raises(InvalidRequest, match="3 scores for 1 labels"),
     ):
         client.multilabel(["happy"])
 
@@ -177,8 +179,8 @@ WHOLE = np.zeros(2, np.int32)
     ],
 )
 def test_outputs_that_are_others_are_refused(task, outputs):
-    with pytest.raises(ValueError, match="its answer to 2 texts has the outputs {"):
-        task.read(outputs, 2)
+    with pytest.raises(ValueError, match="its outputs for 2 texts are {"):
+        task.decode(outputs, 2)
 
 
 def test_an_answer_that_contradicts_itself_is_the_servers_fault():
@@ -190,7 +192,7 @@ def test_an_answer_that_contradicts_itself_is_the_servers_fault():
     with (
         ScriptedServer(always(answer)) as server,
         Client(server.address) as client,
-        pytest.raises(ServerFault, match="cannot be read"),
+        pytest.raises(ServerFault, match="cannot be decoded"),
     ):
         client.regress(["a", "b"])
     assert read_outputs(PredictResponse()) == {}

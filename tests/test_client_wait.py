@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 
 from serving.client import Client
-from serving.client.command import wait
-from serving.client.command.options import WAIT_SECONDS, build_parser
-from serving.client.command.wait import Waiting, is_running
+from serving.client.cli import wait
+from serving.client.cli.parser import WAIT_SECONDS, build_parser
+from serving.client.cli.wait import WaitProgress, is_running
 from serving.client.errors import CODE, ServerOverloaded, ServerUnavailable, name_refusal
 from serving.client.messages import GetModelStatusResponse
 from tests.client_run import run_client
@@ -72,15 +72,15 @@ def test_a_late_server_is_waited_for_and_what_it_lacks_is_printed(
         return status(20 if look < 20 else 30)
 
     servers: list[ScriptedServer] = []
-    report = Waiting.report
+    report = WaitProgress.report
 
-    def report_and_start(self: Waiting, obstacle: str) -> None:
+    def report_and_start(self: WaitProgress, obstacle: str) -> None:
         """The server comes once its absence has been printed."""
         report(self, obstacle)
         if self._obstacle and not servers:
             servers.append(ScriptedServer(script, port=port))
 
-    monkeypatch.setattr(Waiting, "report", report_and_start)
+    monkeypatch.setattr(WaitProgress, "report", report_and_start)
     target = f"127.0.0.1:{port}"
     with process("import time; time.sleep(600)") as child:
         words = ("--target", target, "--model", "support", "--timeout", "none")
@@ -124,7 +124,7 @@ def test_a_process_that_ends_ends_the_wait_at_once() -> None:
 def test_an_address_without_an_answer_does_not_hide_that_a_process_ended(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("serving.client.verbs.LONGEST_LOOK_SECONDS", 0.3)
+    monkeypatch.setattr("serving.client.base_client.LONGEST_STATUS_SECONDS", 0.3)
     with silent_address() as target, process("import time; time.sleep(1)") as child:
         began = time.monotonic()
         done, _, err = run_client("wait", "--target", target, "--pid", str(child.pid))

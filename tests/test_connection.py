@@ -1,4 +1,4 @@
-"""How serving.client reaches its servers: addresses, round robin, TLS, token, headers, gzip."""
+"""Connections of serving.client: addresses, round robin, TLS, token, headers, gzip."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 from serving.client import AccessDenied, Client, InvalidRequest, ServerUnavailable
 from serving.client.addresses import build_target, read_addresses
-from serving.client.connection import Settings
+from serving.client.connection import ConnectionOptions
 from tests.scripted_server import ScriptedServer, always, classify, make_certificates
 
 
@@ -55,7 +55,7 @@ def test_addresses_are_read(target, addresses):
     ["", [], "localhost", "http://localhost:8501", "a:1,dns:///b:2", "a:x", "::1:8500", [None]],
     ids=str,
 )
-def test_what_is_no_address_is_refused(target):
+def test_malformed_addresses_are_rejected(target):
     with pytest.raises(InvalidRequest, match="HOST:PORT"):
         read_addresses(target)
 
@@ -65,7 +65,7 @@ def test_several_addresses_become_one_list(caplog):
     assert build_target(["127.0.0.1:1", "[::1]:2"]) == "ipv6:[::ffff:127.0.0.1]:1,[::1]:2"
     with caplog.at_level(logging.WARNING):
         assert build_target(["127.0.0.1:1", "no.such.host.invalid:2"]) == "ipv4:127.0.0.1:1"
-    assert "no.such.host.invalid:2 is left out" in caplog.text
+    assert "no.such.host.invalid:2 is skipped" in caplog.text
     with pytest.raises(InvalidRequest, match="None of the names"):
         build_target(["no.such.host.invalid:1", "nor.this.one.invalid:2"])
 
@@ -147,7 +147,7 @@ def test_mutual_tls(pem):
             client.classify(["a"])
 
 
-def test_a_token_goes_over_tls_and_is_asked_for_each_time(pem):
+def test_a_token_is_sent_over_tls_and_a_callable_called_each_time(pem):
     tokens = iter(["one", "two"])
     with (
         ScriptedServer(always(classify), make_credentials(pem)) as server,
@@ -160,11 +160,11 @@ def test_a_token_goes_over_tls_and_is_asked_for_each_time(pem):
 
 
 def test_a_token_goes_over_plaintext_only_on_request(server):
-    with pytest.raises(InvalidRequest, match="without TLS can be read"):
+    with pytest.raises(InvalidRequest, match="without TLS is readable"):
         Client(server.address, token="secret")
     with Client(server.address, token="secret", token_over_plaintext=True) as client:
         client.classify(["a"])
-        assert "secret" not in repr(client.settings)
+        assert "secret" not in repr(client.connection)
     assert server.calls[0][2]["authorization"] == "Bearer secret"
     with (
         Client(server.address, token="secret\n", token_over_plaintext=True) as client,
@@ -220,11 +220,11 @@ def test_gzip(server, compression, most):
     "settings, part",
     [
         ({"compression": "brotli"}, "None or 'gzip'"),
-        ({"certificate": "a.pem"}, "go together"),
+        ({"certificate": "a.pem"}, "Give both"),
         ({"ca": "no/such/file.pem"}, "cannot be read"),
         ({"ca": b"rubbish"}, "not PEM"),
         ({"metadata": {"X-Tenant": "a"}}, "'X-Tenant'"),
-        ({"metadata": {"grpc-timeout": "1S"}}, "gRPC's own"),
+        ({"metadata": {"grpc-timeout": "1S"}}, "reserved"),
         ({"metadata": {"x-tenant": "café"}}, "printable ASCII"),
         ({"metadata": {"x-tenant-bin": "a"}}, "must be bytes"),
         ({"keepalive": -1}, "keepalive is -1"),
@@ -233,7 +233,7 @@ def test_gzip(server, compression, most):
 )
 def test_settings_that_cannot_work_are_refused(settings, part):
     with pytest.raises(InvalidRequest, match=part) as caught:
-        Settings("localhost:8500", **settings)
+        ConnectionOptions("localhost:8500", **settings)
     assert caught.value.code is None
 
 
@@ -246,10 +246,10 @@ def test_settings_that_cannot_work_are_refused(settings, part):
         ({"texts_per_request": 0}, "texts_per_request is 0"),
         ({"parallel": 1.5}, "parallel is 1.5"),
         ({"retries": -1}, "retries is -1"),
-        ({"model": ""}, "by its name"),
-        ({"version": "3"}, "whole number: got '3'"),
-        ({"version": 2**63}, "whole number: got 9"),
-        ({"version": 1, "label": "stable"}, "by version or by label"),
+        ({"model": ""}, "must be a name"),
+        ({"version": "3"}, "is '3'; it must be"),
+        ({"version": 2**63}, "is 9"),
+        ({"version": 1, "label": "stable"}, "Both a version and a label"),
     ],
     ids=str,
 )
@@ -258,14 +258,21 @@ def test_arguments_that_cannot_work_are_refused(arguments, part):
         Client("localhost:8500", **arguments)
 
 
+def test_an_unknown_option_is_rejected():
+    with pytest.raises(TypeError, match="no option 'time_out'"):
+        Client("localhost:8500", time_out=3)
+
+
 def test_options_of_the_user_win():
-    options = Settings("a:1", keepalive=60, options={"grpc.keepalive_time_ms": 5})
+    options = ConnectionOptions("a:1", keepalive=60, options={"grpc.keepalive_time_ms": 5})
     assert dict(options.channel_options())["grpc.keepalive_time_ms"] == 5
-    assert "grpc.keepalive_time_ms" not in dict(Settings("a:1", keepalive=0).channel_options())
+    assert "grpc.keepalive_time_ms" not in dict(
+        ConnectionOptions("a:1", keepalive=0).channel_options()
+    )
 
 
 @pytest.mark.parametrize("code", ["UNAUTHENTICATED", "PERMISSION_DENIED"])
-def test_a_server_that_lets_nobody_in(code):
+def test_access_denied(code):
     def script(method, request, context):
         context.abort(grpc.StatusCode[code], "who are you")
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from serving.server.flags import FIXED, ServerFlags
+from serving.server.flags import FIXED_FLAGS, ServerFlags
 from tests.dockerfile import ROOT, is_ignored, lineage, read_dockerfile
 
 STAGES = read_dockerfile()
@@ -26,7 +26,7 @@ CALLS = ("HEALTHCHECK", "ENTRYPOINT", "CMD")
 # Flags of our server that TensorFlow Serving does not have.
 OURS = {"host", "max_concurrent_requests", "max_request_bytes", "max_pending_bytes"}
 OURS |= {"max_transfer_seconds", "version_transition_policy", "drain_seconds", "request_log"}
-SERVER_FLAGS = {field.name for field in dataclasses.fields(ServerFlags)} | set(FIXED)
+SERVER_FLAGS = {field.name for field in dataclasses.fields(ServerFlags)} | set(FIXED_FLAGS)
 
 
 def lock_pins(name: str) -> dict[str, str]:

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 import tensorflow as tf
 
-from serving.client.command.answers import TEXT_VERBS
-from serving.client.command.options import build_parser
-from serving.client.command.verbs import find_rows
+from serving.client.cli.answer_output import TEXT_VERBS
+from serving.client.cli.commands import find_rows
+from serving.client.cli.parser import build_parser
 from tests.dockerfile import ROOT, read_dockerfile
 from tests.serving_models import save_classifier, save_half_plus_two, save_task
 from tests.tiny import (

@@ -174,7 +174,7 @@ def test_a_thousand_damaged_requests_leave_the_server_as_it_was(channel, applica
         except grpc.RpcError as error:
             seen.add(error.code())
     assert Code.INTERNAL in seen and seen <= allowed
-    wait_for(lambda: application.core.pending.total == 0)
+    wait_for(lambda: application.service.pending.total == 0)
     shown = capfd.readouterr().err
     assert "Traceback" not in shown and "failed with" not in shown
 
@@ -208,7 +208,7 @@ def test_garbage_on_the_port_disturbs_nobody(channel, application, content):
         assert_answers(channel)
 
 
-def test_clients_that_never_send_their_message_hold_nobody_up(support):
+def test_clients_that_never_send_their_message_do_not_block_others(support):
     with (
         serve("--grpc_max_threads=1", "--max_transfer_seconds=2", support=support) as application,
         grpc.insecure_channel(application.grpc_address) as channel,

@@ -53,13 +53,13 @@ def test_health_follows_the_models(support, tmp_path, monkeypatch):
         assert check("ModelService") == NOT_SERVING
         shutil.move(tmp_path / "7", folder / "7")
         assert next(watch).status == SERVING
-        stopping = threading.Thread(target=application._grpc.stop, args=[60])
+        stopping = threading.Thread(target=application.grpc.stop, args=[60])
         stopping.start()
         assert [response.status for response in watch] == [NOT_SERVING]
         stopping.join()
 
 
-def test_a_watch_of_an_unknown_service_says_so(support):
+def test_watch_of_an_unknown_service(support):
     with (
         serve("--enable_grpc_healthcheck_service", support=support) as application,
         grpc.insecure_channel(application.grpc_address) as channel,

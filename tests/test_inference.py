@@ -16,11 +16,16 @@ from tensorflow_serving.apis import (
 )
 
 from serving.server import metrics
-from serving.server.call import Call
 from serving.server.errors import RequestError
-from serving.server.inference.examples import check_tasks, classify, multi_inference, regress
-from serving.server.inference.model import LoadedModel, ServingOptions
+from serving.server.inference.classify_regress import (
+    classify,
+    get_model_spec,
+    multi_inference,
+    regress,
+)
+from serving.server.inference.loaded_model import LoadedModel, ServingOptions
 from serving.server.inference.predict import predict
+from serving.server.request import RequestContext
 from tests.serving_models import (
     make_example,
     save_classifier,
@@ -92,7 +97,7 @@ def make_tasks(*tasks, numbers=(2,), name="half"):
 def refuse(answer, model, request):
     """(code, details) of a refusal."""
     with pytest.raises(RequestError) as caught:
-        answer(model, request, Call())
+        answer(model, request, RequestContext())
     return caught.value.code, caught.value.details
 
 
@@ -101,7 +106,7 @@ def show(result):
 
 
 def test_classes_and_scores_come_one_row_an_example(model):
-    response = classify(model, make_classification("classify_x_to_both", 2, 4), Call())
+    response = classify(model, make_classification("classify_x_to_both", 2, 4), RequestContext())
     assert show(response.result) == [[("3.0", 3.0), ("4.0", 4.0)], [("4.0", 4.0), ("5.0", 5.0)]]
     spec = response.model_spec
     assert (spec.name, spec.version.value, spec.signature_name) == (
@@ -112,15 +117,15 @@ def test_classes_and_scores_come_one_row_an_example(model):
 
 
 def test_what_a_signature_lacks_stays_empty(model):
-    scores = classify(model, make_classification("classify_x_to_y", 2), Call())
+    scores = classify(model, make_classification("classify_x_to_y", 2), RequestContext())
     assert show(scores.result) == [[("", 3.0)]]
-    labels = classify(model, make_classification("classify_x_to_labels", 2), Call())
+    labels = classify(model, make_classification("classify_x_to_labels", 2), RequestContext())
     assert show(labels.result) == [[("3.0", 0.0), ("4.0", 0.0)]]
 
 
 @pytest.mark.parametrize("signature, plus", [("regress_x_to_y", 2), ("regress_x_to_y2", 3)])
 def test_regressions_come_from_a_column_or_a_vector(model, signature, plus):
-    response = regress(model, make_regression(signature, 2, 4, 6), Call())
+    response = regress(model, make_regression(signature, 2, 4, 6), RequestContext())
     values = [regression.value for regression in response.result.regressions]
     assert values == [plus + 1, plus + 2, plus + 3]
     assert response.model_spec.signature_name == signature
@@ -130,17 +135,17 @@ def test_regressions_come_from_a_column_or_a_vector(model, signature, plus):
 def test_the_context_joins_every_example_and_the_example_wins(model):
     context = make_example(x=10, x2=1)
     request = make_regression("regress_x_to_y", 2, 4, context=context)
-    response = regress(model, request, Call())
+    response = regress(model, request, RequestContext())
     assert [regression.value for regression in response.result.regressions] == [3, 4]
     request.input.example_list_with_context.examples[0].Clear()
-    response = regress(model, request, Call())
+    response = regress(model, request, RequestContext())
     assert [regression.value for regression in response.result.regressions] == [7, 4]
 
 
 def test_runs_and_examples_are_counted(model):
     name = "half"
     before = metrics.EXAMPLE_COUNT_TOTAL.total(), metrics.RUNTIME_LATENCY.total()
-    regress(model, make_regression("regress_x_to_y", 2, 4, 6), Call("REST", "regress"))
+    regress(model, make_regression("regress_x_to_y", 2, 4, 6), RequestContext("REST", "regress"))
     assert metrics.EXAMPLE_COUNT_TOTAL.total() == before[0] + 3
     assert metrics.RUNTIME_LATENCY.total() == before[1] + 1
     labels = f'runtime_latency_count{{model_name="{name}",API="Regress",runtime="TF1"}}'
@@ -224,7 +229,7 @@ def test_signatures_that_do_not_regress(misfits, signature):
 
 
 def test_one_tensor_for_classes_and_scores_is_the_classes(misfits):
-    response = classify(misfits, make_classification("one tensor for both", 1), Call())
+    response = classify(misfits, make_classification("one tensor for both", 1), RequestContext())
     ((found,),) = show(response.result)
     assert float(found[0]) == 1 and found[1] == 0
 
@@ -247,8 +252,8 @@ def test_multi_inference_answers_in_task_order(model):
         ("regress_x_to_y", REGRESS),
         numbers=(2, 4),
     )
-    assert check_tasks(request) == request.tasks[0].model_spec
-    second, both, first = multi_inference(model, request, Call()).results
+    assert get_model_spec(request) == request.tasks[0].model_spec
+    second, both, first = multi_inference(model, request, RequestContext()).results
     assert [regression.value for regression in second.regression_result.regressions] == [4, 5]
     assert [regression.value for regression in first.regression_result.regressions] == [3, 4]
     assert show(both.classification_result)[1] == [("4.0", 4.0), ("5.0", 5.0)]
@@ -313,7 +318,7 @@ def test_method_names_are_checked_only_when_asked_to(misfits, checked):
     request = predict_pb2.PredictRequest()
     request.model_spec.signature_name = "foreign method"
     request.inputs["x"].CopyFrom(tf.make_tensor_proto(np.float32([[1]])))
-    assert list(predict(misfits, request, Call()).outputs) == ["y"]
+    assert list(predict(misfits, request, RequestContext()).outputs) == ["y"]
     assert refuse(predict, checked, request) == (
         Code.INTERNAL,
         "Expected prediction signature method_name to be one of {tensorflow/serving/predict, "
@@ -337,7 +342,7 @@ def test_predict_calls_classify_and_regress_signatures_too(model):
     request.model_spec.signature_name = "regress_x_to_y"
     examples = [make_example(x=2).SerializeToString(), make_example(x=4).SerializeToString()]
     request.inputs["inputs"].CopyFrom(tf.make_tensor_proto(examples))
-    response = predict(model, request, Call())
+    response = predict(model, request, RequestContext())
     assert list(response.outputs["outputs"].float_val) == [3, 4]
 
 
@@ -348,7 +353,7 @@ def test_labels_that_are_not_text_do_not_break_the_answer(tmp_path):
         return {"serving_default": ("classify", {"inputs": inputs}, {"classes": labels})}, None
 
     save_graph(tmp_path, build)
-    response = classify(LoadedModel("m", 1, tmp_path), make_classification("", 1), Call())
+    response = classify(LoadedModel("m", 1, tmp_path), make_classification("", 1), RequestContext())
     sent = classification_pb2.ClassificationResponse.FromString(response.SerializeToString())
     assert show(sent.result) == [[("\ufffd\ufffd", 0)]]
 

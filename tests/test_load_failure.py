@@ -1,4 +1,4 @@
-"""What is said of a version that TensorFlow cannot load."""
+"""Errors of versions that TensorFlow cannot load."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from serving.server.flags import parse_flags
-from serving.server.lifecycle.load_failure import explain
+from serving.server.lifecycle.load_failure import convert_load_error
 from serving.server.lifecycle.loader import Loader
 from tests.serving_models import save_half_plus_two
 
@@ -20,6 +20,6 @@ def test_an_operation_s_message_comes_without_python_s_wrapping(tmp_path):
     values.write_bytes(values.read_bytes()[:4])
     with pytest.raises(tf.errors.OutOfRangeError) as caught:
         Loader(parse_flags([])).load("half", 1, folder)
-    code, message = explain(caught.value, folder)
+    code, message = convert_load_error(caught.value, folder)
     assert code == OUT_OF_RANGE
     assert message.startswith("Read less bytes than requested")

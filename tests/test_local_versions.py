@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from serving.server.lifecycle import versions as server
+from serving.server.lifecycle import version_folders as server
 from tests.kill_publish import FILES, publish_one, write_version
 from tfpipe.errors import UserError
 from tfpipe.exporting.local_versions import LocalVersions

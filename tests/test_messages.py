@@ -22,7 +22,7 @@ from tensorflow_serving.apis import (
 )
 
 from serving.client import messages
-from serving.client.tensors import decode_tensor, encode_tensor
+from serving.client.tensor_codec import decode_tensor, encode_tensor
 from tests.serving_models import DTYPES
 
 OFFICIAL = {
@@ -228,10 +228,10 @@ def test_the_official_class_is_decoded_too():
     [
         (1, bytes(8), (3,), "cannot reshape"),
         (1, bytes(7), (2,), "buffer size"),
-        (1, b"", (-1,), "not that of a tensor"),
-        (7, b"", (2, -1), "not that of a tensor"),
-        (20, b"", (1,), "DataType 20 is not one"),
-        (99, b"", (1,), "DataType 99 is not one"),
+        (1, b"", (-1,), "not a tensor's"),
+        (7, b"", (2, -1), "not a tensor's"),
+        (20, b"", (1,), "DataType 20 is not supported"),
+        (99, b"", (1,), "DataType 99 is not supported"),
     ],
 )
 def test_tensors_that_contradict_themselves_are_refused(dtype, content, shape, part):
@@ -259,11 +259,11 @@ def test_big_endian_arrays_are_turned_and_views_packed():
     "value, part",
     [
         (np.array([object()], dtype=object), "neither str nor bytes"),
-        (np.array(["2026-01-01"], dtype="datetime64[D]"), "no counterpart"),
+        (np.array(["2026-01-01"], dtype="datetime64[D]"), "TensorFlow has no dtype"),
         ("lone \ud800 surrogate", "surrogates not allowed"),
         ([[1], [2, 3]], "inhomogeneous"),
     ],
 )
-def test_what_cannot_be_sent_is_said(value, part):
+def test_values_that_cannot_be_sent(value, part):
     with pytest.raises(ValueError, match=part):
         encode_tensor(value)

@@ -84,14 +84,14 @@ def test_every_line_of_the_page_is_prometheus_text():
 
 
 def test_made_up_names_are_counted_together_from_a_thousand_on(name, monkeypatch):
-    monkeypatch.setattr(metrics, "_known", set())
+    monkeypatch.setattr(metrics, "_served_names", set())
     counter = Counter(name, ("model_name", "status"))
     for number in range(3000):
         counter.increase(f"made up {number}", "NOT_FOUND")
     counter.increase("x" * 10_000, "NOT_FOUND")
     assert len(samples(name)) == metrics.LABELS_LIMIT + 1
     assert samples(name)[f'{name}{{model_name="{OVERFLOW}",status="NOT_FOUND"}}'] == 2001
-    metrics.know("support")
+    metrics.keep_label("support")
     counter.increase("support", "OK")
     assert samples(name)[f'{name}{{model_name="support",status="OK"}}'] == 1
     histogram = Histogram(name, ("model_name",))
@@ -255,11 +255,11 @@ def test_errors_only_and_nothing_at_all(models, capsys):
         assert all(len(entry["model"]) < 200 for entry in entries)
 
 
-def test_a_log_that_cannot_keep_up_drops_lines_and_says_how_many(capsys, monkeypatch):
+def test_an_overloaded_log_drops_and_counts_lines(capsys, monkeypatch):
     monkeypatch.setattr(request_log, "LINES_LIMIT", 10)
     monkeypatch.setattr(request_log, "WRITE_EVERY_SECONDS", 60)
     log = request_log.RequestLog("all")
-    entry = request_log.Entry("m", "", "", "Predict", "GRPC", "OK", 1.0, None, 0.0)
+    entry = request_log.LogEntry("m", "", "", "Predict", "GRPC", "OK", 1.0, None, 0.0)
     for _ in range(25):
         log.add(entry)
     log.close()

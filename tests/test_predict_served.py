@@ -75,9 +75,9 @@ def test_mutual_tls_with_the_client_s_options(
     [
         ({"target": "a b:x"}, "is not an address"),
         ({"ca": "nowhere.pem"}, "file for ca cannot be read"),
-        ({"certificate": "mine.pem"}, "go together"),
-        ({"tls": True, "token": "the-secret"}, "neither env:VARIABLE nor file:FILE"),
-        ({"token": "env:TFPIPE_TEST_TOKEN"}, "token sent without TLS"),
+        ({"certificate": "mine.pem"}, "needs a certificate and its key"),
+        ({"tls": True, "token": "the-secret"}, "must be env:VARIABLE or file:FILE"),
+        ({"token": "env:TFPIPE_TEST_TOKEN"}, "token without TLS"),
     ],
 )
 def test_connections_that_cannot_work(

@@ -25,7 +25,7 @@ def test_make_targets_exist() -> None:
 
 def test_named_options_exist() -> None:
     """Options of blocks that are shown and not run, and of all that the text names."""
-    from serving.client.command.options import build_parser
+    from serving.client.cli.parser import build_parser
     from serving.server.flags import ServerFlags
     from tfpipe.cli import parser_for
     from tfpipe.config import ExportConfig, PredictConfig, TrainConfig
@@ -59,12 +59,12 @@ def test_named_options_exist() -> None:
 
 
 def test_flags_of_the_serving_page_exist() -> None:
-    from serving.client.command.options import build_parser
-    from serving.server.flags import FIXED, ServerFlags
+    from serving.client.cli.parser import build_parser
+    from serving.server.flags import FIXED_FLAGS, ServerFlags
 
     page = (ROOT / "serving" / "README.md").read_text(encoding="utf-8")
     known = {f"--{field.name}" for field in dataclasses.fields(ServerFlags)}
-    known |= {"--help", *(f"--{name}" for name in FIXED)}
+    known |= {"--help", *(f"--{name}" for name in FIXED_FLAGS)}
     verbs = next(action for action in build_parser()._actions if action.choices)
     for parser in dict(verbs.choices or {}).values():
         known |= set(parser._option_string_actions)

@@ -299,8 +299,8 @@ def test_health(address):
     assert get("/healthz") == (200, "ok")
     for path in ("", "/half", "/half/versions/123"):
         assert get("/readyz" + path) == (200, "ok")
-    assert get("/readyz/no") == (503, "no version of model no answers")
-    assert get("/readyz/half/versions/9") == (503, "version 9 of model half does not answer")
+    assert get("/readyz/no") == (503, "no version of model no is available")
+    assert get("/readyz/half/versions/9") == (503, "version 9 of model half is not available")
     assert get("/readyz/half/9")[0] == 503
 
 
@@ -383,7 +383,7 @@ def test_a_run_that_takes_too_long(models):
         wait_for(lambda: count("classifier", "DEADLINE_EXCEEDED") == before + 1)
 
 
-def test_who_waits_too_long_or_goes_is_not_run(models):
+def test_expired_and_cancelled_requests_are_not_run(models):
     with serve(
         f"--rest_api_port={free_port()}",
         "--rest_api_num_threads=1",
@@ -394,11 +394,10 @@ def test_who_waits_too_long_or_goes_is_not_run(models):
         address, name = application.rest_address, "classifier"
         before = {status: count(name, status) for status in ("CANCELLED", "RESOURCE_EXHAUSTED")}
         first, second, third = (connect(address) for _ in range(3))
-        busy = application._rest._busy
         body = json.dumps({"signature_name": "slow", "inputs": LONG_RUN})
         for number, connection in enumerate([first, second, third], 1):
             connection.request("POST", "/v1/models/classifier:predict", body)
-            wait_for(lambda number=number: len(busy) == number)
+            wait_for(lambda number=number: application.rest.active_requests == number)
         # One is worked on, two are waiting: there is no place for a fourth, but for the health.
         assert slow(address, 1)[0] == 429
         assert count(name, "RESOURCE_EXHAUSTED") == before["RESOURCE_EXHAUSTED"] + 1
@@ -419,7 +418,7 @@ def test_draining_finishes_what_runs(models):
         idle.request("GET", "/healthz")
         idle.getresponse().read()
         running = start(slow, address, 300, outcomes)
-        wait_for(lambda: len(application._rest._busy) == 1)
+        wait_for(lambda: application.rest.active_requests == 1)
     running.join()
     assert outcomes[0][0] == 200
     with pytest.raises(ConnectionError):

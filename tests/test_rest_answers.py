@@ -20,8 +20,9 @@ from tensorflow_serving.apis import (
 )
 
 from serving.server.errors import RequestError
-from serving.server.inference.tensors import write_tensor
-from serving.server.rest.answers import (
+from serving.server.inference.tensor_protos import write_tensor
+from serving.server.rest.json_numbers import format_numbers
+from serving.server.rest.json_responses import (
     write_classifications,
     write_error,
     write_metadata,
@@ -29,7 +30,6 @@ from serving.server.rest.answers import (
     write_regressions,
     write_status,
 )
-from serving.server.rest.numbers import format_numbers
 
 
 def test_numbers_have_six_digits_or_all():

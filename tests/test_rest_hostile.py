@@ -9,9 +9,9 @@ import zlib
 
 import pytest
 
-from serving.server.admission import PendingBytes
-from serving.server.rest import body as rest_body
-from serving.server.rest.handlers import UNPACKED_LIMIT
+from serving.server.request import PendingBytes
+from serving.server.rest import http_body
+from serving.server.rest.handlers import DECOMPRESSED_LIMIT
 from tests.rest_calls import ask, call, dial, free_port, read_all, wait_for
 from tests.serving_models import save_echo, save_half_plus_two, serve
 
@@ -46,7 +46,7 @@ def address(server):
     """Where the server is; after the test it must answer, and hold nothing."""
     yield server.rest_address
     answers(server.rest_address)
-    wait_for(lambda: server.core.pending.total == 0)
+    wait_for(lambda: server.service.pending.total == 0)
 
 
 def answers(address):
@@ -62,7 +62,7 @@ def pack(body: bytes) -> dict:
     ("packed", "told"),
     [
         (b"no gzip at all", "The body is not gzip"),
-        (gzip.compress(b'{"instances": [1.0]}', mtime=0)[:-9], "The gzip body is cut off"),
+        (gzip.compress(b'{"instances": [1.0]}', mtime=0)[:-9], "The gzip body is truncated"),
         (gzip.compress(b"", mtime=0), "JSON Parse error: The document is empty"),
         (b"", "JSON Parse error: The document is empty"),
         (zlib.compress(b"{}"), "The body is not gzip"),
@@ -76,10 +76,10 @@ def test_broken_gzip(address, packed, told):
 
 def test_a_gzip_bomb(address):
     packer = zlib.compressobj(9, wbits=31)
-    bomb = b"".join(packer.compress(bytes(2**20)) for _ in range(UNPACKED_LIMIT // 2**20))
+    bomb = b"".join(packer.compress(bytes(2**20)) for _ in range(DECOMPRESSED_LIMIT // 2**20))
     bomb += packer.compress(b"0") + packer.flush()
     status, answer = ask(address, "POST", PATH, **pack(bomb))
-    assert status == 400 and "unpacks to more than" in answer["error"]
+    assert status == 400 and "The decompressed body is larger than" in answer["error"]
 
 
 def test_many_small_gzip_members(address):
@@ -89,9 +89,7 @@ def test_many_small_gzip_members(address):
 
 def test_bodies_have_a_limit(address):
     status, answer = ask(address, "POST", PATH, b" " * (LIMIT + 1))
-    assert status == 413 and answer["error"] == (
-        f"The body of the request is larger than {LIMIT} bytes"
-    )
+    assert status == 413 and answer["error"] == (f"The request body is larger than {LIMIT} bytes")
     assert call(address, "POST", PATH, b" " * LIMIT)[0] == 400
     pieces = (b" " * 2**16 for _ in range(LIMIT // 2**16 + 1))
     with dial(address) as connection:
@@ -135,33 +133,33 @@ def test_clients_that_promise_more_than_they_send(address, server):
     for _ in range(20):
         with dial(address) as connection:
             connection.sendall((HEAD + 'Content-Length: 100000\r\n\r\n{"instances"').encode())
-    wait_for(lambda: not server._rest._busy)
+    wait_for(lambda: not server.rest.active_requests)
 
 
-def test_slow_clients_hold_nobody_up(address, server):
+def test_slow_clients_do_not_block_others(address, server):
     dribbling = [dial(address) for _ in range(100)]
     for number, connection in enumerate(dribbling):
         # Half of them stop within the head, half within the body.
         sent = HEAD if number % 2 else HEAD + "Content-Length: 100\r\n\r\n{"
         connection.sendall(sent.encode())
-    wait_for(lambda: len(server._rest._busy) == 50)
+    wait_for(lambda: server.rest.active_requests == 50)
     answers(address)
     for connection in dribbling:
         connection.close()
-    wait_for(lambda: not server._rest._busy)
+    wait_for(lambda: not server.rest.active_requests)
 
 
 def test_a_body_that_does_not_come(address, monkeypatch):
-    monkeypatch.setattr(rest_body, "PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(http_body, "BASE_SECONDS", 0.2)
     with dial(address) as connection:
         connection.sendall((HEAD + "Content-Length: 100\r\n\r\n{").encode())
         answer = connection.recv(1000)
-    assert answer.startswith(b"HTTP/1.1 408 ") and b"came too slowly" in answer
+    assert answer.startswith(b"HTTP/1.1 408 ") and b"sent too slowly" in answer
 
 
 def test_an_answer_that_is_not_read(address, server, monkeypatch):
-    monkeypatch.setattr(rest_body, "PATIENCE_SECONDS", 0.2)
-    monkeypatch.setattr(rest_body, "SLOWEST_BYTES_PER_SECOND", 2**30)
+    monkeypatch.setattr(http_body, "BASE_SECONDS", 0.2)
+    monkeypatch.setattr(http_body, "MIN_BYTES_PER_SECOND", 2**30)
     body = json.dumps({"signature_name": "string", "instances": ["x" * (LIMIT - 100)]})
     head = (
         f"POST /v1/models/echo:predict HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -169,21 +167,21 @@ def test_an_answer_that_is_not_read(address, server, monkeypatch):
     readers = [dial(address) for _ in range(4)]
     for connection in readers:
         connection.sendall((head + body).encode())
-    wait_for(lambda: not server._rest._busy)
+    wait_for(lambda: not server.rest.active_requests)
     for connection in readers:
         assert len(read_all(connection)) < len(body)
         connection.close()
 
 
 def test_bodies_share_a_bound(address, server, monkeypatch):
-    monkeypatch.setattr(server.core, "pending", PendingBytes(1000))
+    monkeypatch.setattr(server.service, "pending", PendingBytes(1000))
     first = dial(address)
     first.sendall((HEAD + "Content-Length: 2000\r\n\r\n" + " " * 900).encode())
-    wait_for(lambda: server.core.pending.total == 900)
+    wait_for(lambda: server.service.pending.total == 900)
     status, answer = ask(address, "POST", PATH, b" " * 200)
     assert status == 429 and "pending" in answer["error"]
     first.close()
-    wait_for(lambda: server.core.pending.total == 0)
+    wait_for(lambda: server.service.pending.total == 0)
 
 
 def test_deep_nesting(address):

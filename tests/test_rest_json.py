@@ -1,4 +1,4 @@
-"""JSON bodies to tensors and Examples, by TensorFlow Serving's rules and in its words."""
+"""JSON bodies to tensors and Examples, with TensorFlow Serving's rules and messages."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow_serving.apis import classification_pb2, predict_pb2, regression_pb2
 
 from serving.server.errors import RequestError
-from serving.server.inference.tensors import read_tensor
-from serving.server.rest.examples import fill_examples
-from serving.server.rest.parse import LONGEST_QUOTE, parse
-from serving.server.rest.tensors import fill_inputs
+from serving.server.inference.tensor_protos import read_tensor
+from serving.server.rest.json_body import MAX_QUOTE, parse_body
+from serving.server.rest.json_examples import fill_examples
+from serving.server.rest.json_tensors import fill_inputs
 
 
 def refusal(body) -> str:
     body = body if isinstance(body, bytes) else body.encode()
     with pytest.raises(RequestError) as caught:
-        parse(body)
+        parse_body(body)
     assert caught.value.code is grpc.StatusCode.INVALID_ARGUMENT
     return caught.value.details
 
@@ -64,8 +64,8 @@ def test_an_empty_body_has_no_offset():
 
 
 def test_what_follows_the_first_value_is_ignored():
-    assert parse(b' {"a": 1}} nonsense').value == {"a": 1}
-    assert parse(b'\xef\xbb\xbf{"a": 1}').value == {"a": 1}
+    assert parse_body(b' {"a": 1}} nonsense').value == {"a": 1}
+    assert parse_body(b'\xef\xbb\xbf{"a": 1}').value == {"a": 1}
 
 
 def test_a_body_that_is_not_an_object_is_quoted():
@@ -75,7 +75,7 @@ def test_a_body_that_is_not_an_object_is_quoted():
 
 
 def test_quotes_are_cut():
-    assert len(refusal(json.dumps(["x" * 10] * 100_000))) < LONGEST_QUOTE + 100
+    assert len(refusal(json.dumps(["x" * 10] * 100_000))) < MAX_QUOTE + 100
 
 
 @pytest.mark.parametrize("opening", ['{"a": ' + "[" * 100_000, '{"a":' * 100_000])
@@ -95,7 +95,7 @@ def infos(**names):
 
 
 def fill(body, **names):
-    document = parse(body if isinstance(body, bytes) else body.encode())
+    document = parse_body(body if isinstance(body, bytes) else body.encode())
     request = predict_pb2.PredictRequest()
     rows = fill_inputs(document, infos(**names), "", request.inputs)
     assert rows == ("instances" in document.value)
@@ -296,7 +296,7 @@ def test_any_dense_array_comes_through(shape, data):
 
 def examples(body, kind=classification_pb2.ClassificationRequest):
     request = kind()
-    fill_examples(parse(body.encode()), request)
+    fill_examples(parse_body(body.encode()), request)
     return request.input
 
 

@@ -1,4 +1,4 @@
-"""Which request a method and a path stand for."""
+"""Routing of methods and paths."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_routes(method, path, expected):
         "HEAD /v1/models/foo",
     ],
 )
-def test_what_is_no_route(line):
+def test_unknown_urls(line):
     with pytest.raises(RequestError) as caught:
         find_route(*line.split()).spec()
     assert caught.value.details == f"Malformed request: {line}"

@@ -1,4 +1,4 @@
-"""serving.client sends again what was not run, and nothing else, within the deadline."""
+"""Retries of serving.client: only what was not run, within the deadline."""
 
 from __future__ import annotations
 
@@ -16,8 +16,14 @@ from serving.client import (
     ServerOverloaded,
     ServerUnavailable,
 )
-from serving.client.exchange import LONGEST_PAUSE_SECONDS, Asker, Pause, Send, find_longest_pause
-from serving.client.requests import STATUS, Choice, build_status
+from serving.client.request_flow import (
+    LONGEST_PAUSE_SECONDS,
+    Pause,
+    RetryingSender,
+    Send,
+    find_longest_pause,
+)
+from serving.client.requests import STATUS, ModelSelector, build_status
 from tests.scripted_server import ScriptedServer, always, classify, refuse, silent_address
 
 CODE = grpc.StatusCode
@@ -65,7 +71,7 @@ def test_what_is_wrong_or_was_run_is_not_sent_again(code, details, kind):
 
 
 @pytest.mark.parametrize("retries", [0, 2])
-def test_retries_are_counted_and_the_last_refusal_told(retries):
+def test_retries_are_counted_and_the_last_error_raised(retries):
     script = refuse(99, CODE.UNAVAILABLE, FULL_QUEUE)
     with (
         ScriptedServer(script) as server,
@@ -97,14 +103,14 @@ def test_a_server_that_is_silent_costs_the_timeout_and_no_more():
             client.classify(["a"], timeout=0.2)
 
 
-def drive(asker: Asker, timeout: float, refusal: grpc.RpcError):
-    """The steps of an exchange whose every attempt is refused, and the error at its end."""
-    exchange = asker.ask(STATUS, build_status(Choice("m")), timeout)
-    steps = [next(exchange)]
+def fail_every_attempt(sender: RetryingSender, timeout: float, failure: grpc.RpcError):
+    """Steps of a flow whose every attempt fails, and its final error."""
+    flow = sender.send(STATUS, build_status(ModelSelector("m")), timeout)
+    steps = [next(flow)]
     while True:
         try:
             last = steps[-1]
-            steps.append(exchange.throw(refusal) if isinstance(last, Send) else next(exchange))
+            steps.append(flow.throw(failure) if isinstance(last, Send) else next(flow))
         except ServerUnavailable as error:
             return steps, error
 
@@ -118,7 +124,10 @@ class Refusal(grpc.RpcError):
 
 
 def test_pauses_are_random_and_grow_to_a_limit():
-    runs = [drive(Asker("nowhere", Choice("m"), 8), 10**6, Refusal())[0] for _ in range(50)]
+    runs = [
+        fail_every_attempt(RetryingSender("nowhere", ModelSelector("m"), 8), 10**6, Refusal())[0]
+        for _ in range(50)
+    ]
     for steps in runs:
         assert [type(step) for step in steps] == [Send, Pause] * 8 + [Send]
         for attempt, pause in enumerate(steps[1::2]):
@@ -128,7 +137,9 @@ def test_pauses_are_random_and_grow_to_a_limit():
 
 
 def test_a_pause_that_outlasts_the_deadline_is_not_begun():
-    steps, error = drive(Asker("nowhere", Choice("m"), 10**6), 0.05, Refusal())
+    steps, error = fail_every_attempt(
+        RetryingSender("nowhere", ModelSelector("m"), 10**6), 0.05, Refusal()
+    )
     # Steps cost no time here, so the pauses that were begun must fit into the timeout one by one.
     pauses = [step.seconds for step in steps if isinstance(step, Pause)]
     assert all(seconds < 0.05 for seconds in pauses)
@@ -193,7 +204,7 @@ def test_one_failure_ends_the_pauses_of_the_others():
         client.classify(["late", "wrong"])
 
 
-def test_equal_texts_are_asked_once():
+def test_equal_texts_are_sent_once():
     with ScriptedServer(always(classify)) as server, Client(server.address) as client:
         answers = client.classify(["a", "b", "a", b"a", "b", "c"])
         assert [answer.label for answer in answers] == ["a", "b", "a", "a", "b", "c"]

@@ -18,7 +18,7 @@ from tensorflow_serving.apis import (
 )
 
 from serving.server.errors import RequestError
-from serving.server.inference.tensors import write_tensor
+from serving.server.inference.tensor_protos import write_tensor
 from tests.serving_models import DTYPES, save_classifier, save_echo, serve
 
 Code = grpc.StatusCode
@@ -83,7 +83,7 @@ def test_predict_answers_in_typed_fields_and_names_what_answered(prediction):
     assert list(response.outputs["score"].float_val) == [scores.float_val[0], scores.float_val[3]]
 
 
-def test_output_filter_answers_only_what_is_asked(prediction):
+def test_output_filter_selects_outputs(prediction):
     request = make_request("multiply", x=np.ones([1, 3], np.float32))
     assert set(prediction.Predict(request, timeout=20).outputs) == {"product", "total"}
     request.output_filter.append("product")

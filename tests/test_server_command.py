@@ -1,4 +1,4 @@
-"""`python -m serving.server`: its flags, how it starts, refuses to, says so, and ends."""
+"""`python -m serving.server`: flags, start, failed start, end."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
-from serving.server.command import describe, main
+from serving.server.cli import describe, main
 from serving.server.errors import StartError
-from serving.server.flags import FIXED, parse_flags
+from serving.server.flags import FIXED_FLAGS, parse_flags
 from tests.serving_models import save_classifier, serve
 
 REPOSITORY = Path(__file__).parents[1]
@@ -69,22 +69,22 @@ def test_flags_are_written_as_for_tensorflow_serving():
         ("remove_unused_fields_from_bundle_metagraph", "False"),
     ],
 )
-def test_flags_that_cannot_be_followed_are_refused_by_name(name, value):
-    told = f"--{name} is a flag of TensorFlow Serving"
+def test_unsupported_flags_are_rejected_by_name(name, value):
+    told = f"This server does not support --{name}"
     with pytest.raises(StartError, match=told):
         parse_flags([f"--{name}={value}"])
     with pytest.raises(StartError, match=told):
         parse_flags([f"--{name}", value])
 
 
-@pytest.mark.parametrize("name", FIXED)
+@pytest.mark.parametrize("name", FIXED_FLAGS)
 def test_the_defaults_of_tensorflow_serving_may_be_spelled_out(name, caplog):
-    for value in FIXED[name][:2]:
+    for value in FIXED_FLAGS[name][:2]:
         assert parse_flags([f"--{name}={str(value).lower()}"]) == parse_flags([])
-    assert ("does nothing" in caplog.text) == (name == "enable_profiler")
+    assert ("is ignored" in caplog.text) == (name == "enable_profiler")
 
 
-def test_flags_that_cannot_be_followed_may_stand_alone_too():
+def test_unsupported_flags_without_a_value():
     parse_flags(["--enable_profiler", "--remove_unused_fields_from_bundle_metagraph"])
     with pytest.raises(StartError, match="it runs SavedModels only"):
         parse_flags(["--prefer_tflite_model"])
@@ -99,7 +99,7 @@ def test_flags_that_cannot_be_followed_may_stand_alone_too():
         (["--version_transition_policy=fast"], "availability_preserving, resource_preserving"),
     ],
 )
-def test_wrong_flags_are_told(argv, part):
+def test_wrong_flags(argv, part):
     with pytest.raises(StartError) as caught:
         parse_flags(argv)
     assert part in str(caught.value)
@@ -113,8 +113,8 @@ def test_mistakes_on_the_command_line_end_with_status_2(exports, capsys):
         assert part in printed.err and "\n  to do: " in printed.err and not printed.out
 
     expect_refusal("did you mean", "--prot=1")
-    expect_refusal("cannot share a port", "--port=8500", "--rest_api_port=8500")
-    expect_refusal("cannot listen", "--host=no.such.host.invalid")
+    expect_refusal("need different ports", "--port=8500", "--rest_api_port=8500")
+    expect_refusal("cannot be bound", "--host=no.such.host.invalid")
     expect_refusal("out of range", "--port=65536")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         expect_refusal("Address already in use", f"--port={taken.getsockname()[1]}")
@@ -151,14 +151,14 @@ def test_a_model_that_fails_for_good_ends_the_command_with_status_255(tmp_path):
         "Failed to start server. Error: UNKNOWN: 1 servable(s) did not become available: "
         "{{name: m version: 1} due to error: NOT_FOUND: Specified file path"
     )
-    assert "cannot be loaded" in log and "Traceback" not in log
+    assert "loading version 1 failed" in log and "Traceback" not in log
 
 
-def test_a_server_that_waits_for_a_version_says_so_and_ends_well_when_told(tmp_path):
+def test_waiting_for_a_version_is_logged_and_sigterm_ends_it(tmp_path):
     with run_server(f"--model_base_path={tmp_path}") as process:
         assert process.stderr is not None
         for line in process.stderr:
-            if "has no version to serve, it holds nothing; export a model into it" in line:
+            if "has no version to serve, it contains nothing; export a model into it" in line:
                 break
         process.send_signal(signal.SIGTERM)
         out, log = process.communicate(timeout=120)
@@ -172,7 +172,7 @@ def test_two_servers_do_not_share_a_port(exports):
         assert main([f"--model_base_path={base_path}", f"--port={port}"]) == 2
         # Nor when the port was free at the first look.
         with (
-            pytest.raises(StartError, match="cannot listen there"),
+            pytest.raises(StartError, match="cannot be bound"),
             serve(f"--port={port}", support=base_path),
         ):
             pass
@@ -180,7 +180,7 @@ def test_two_servers_do_not_share_a_port(exports):
 
 def test_help_and_refusals_do_not_import_tensorflow():
     script = (
-        "import sys; from serving.server.command import describe, main\n"
+        "import sys; from serving.server.cli import describe, main\n"
         "try: main(['--help'])\n"
         "except SystemExit as stop: assert stop.code == 0\n"
         "assert main(['--model_base_path=/m', '--host=no.such.host.invalid']) == 2\n"
@@ -212,7 +212,7 @@ def make_request(signature, **inputs):
     return request
 
 
-def test_the_command_serves_says_so_and_drains(exports):
+def test_the_command_serves_and_drains(exports):
     base_path = f"--model_base_path={exports / 'support'}"
     with run_server("--model_name=support", base_path, "--drain-seconds=120") as process:
         assert process.stdout is not None

@@ -13,7 +13,7 @@ from tensorflow_serving.config import model_server_config_pb2
 
 from serving.server.errors import RequestError, StartFailure
 from serving.server.flags import parse_flags
-from serving.server.lifecycle.config import read_first_config, read_models
+from serving.server.lifecycle.model_config import read_first_config, read_models
 from tests.serving_models import save_classifier, serve
 from tests.test_server_life import AVAILABLE, END, QUICK, make_spec, states_of, wait_for
 
@@ -151,9 +151,7 @@ def test_the_command_line_is_a_config_of_one_model(tmp_path, monkeypatch):
         ),
     ],
 )
-def test_a_config_file_that_cannot_be_followed_ends_the_start(
-    tmp_path, caplog, text, code, details
-):
+def test_an_invalid_config_file_ends_the_start(tmp_path, caplog, text, code, details):
     path = tmp_path / "models.config"
     if text is not None:
         path.write_text(text)
@@ -287,7 +285,7 @@ def test_labels_of_the_first_config_are_applied_after_loading(exports, tmp_path)
         assert app.manager.available() == {"m": [2]}
 
 
-def test_a_new_model_that_cannot_be_loaded_is_told_and_one_that_has_no_version_blocks_nobody(
+def test_reload_reports_a_broken_model_and_a_model_without_versions_blocks_nothing(
     exports, tmp_path
 ):
     (tmp_path / "broken" / "4").mkdir(parents=True)
@@ -342,7 +340,7 @@ def test_the_config_file_is_read_again_and_a_wrong_one_is_ignored(exports, tmp_p
     ) as app:
         manager = app.manager
         write("model_config_list { config { nam")
-        wait_for(lambda: "is not followed: Invalid protobuf file" in caplog.text)
+        wait_for(lambda: "is rejected: Invalid protobuf file" in caplog.text)
         assert manager.available() == {"m": [2]}
         # The version with the label has to be loaded first, by a config that asks for it.
         write(str(read(write_model("m", exports / "m", ALL), write_model("n", exports / "n"))))

@@ -16,11 +16,11 @@ from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_service_p
 
 from serving.server import metrics
 from serving.server.application import Application
-from serving.server.call import Call
 from serving.server.errors import RequestError, StartFailure
 from serving.server.flags import parse_flags
 from serving.server.lifecycle.loader import Loader
-from serving.server.lifecycle.manager import Manager
+from serving.server.lifecycle.manager import ModelManager
+from serving.server.request import RequestContext
 from tests.serving_models import save_classifier, serve
 
 LOADING, AVAILABLE, UNLOADING, END = 20, 30, 40, 50
@@ -30,7 +30,7 @@ QUICK = ("--max_num_load_retries=0", "--file_system_poll_wait_seconds=0.05")
 
 @pytest.fixture(scope="module")
 def exports(tmp_path_factory):
-    """Versions 1 to 3 of a classifier whose signature `info` tells the version."""
+    """Versions 1 to 3 of a classifier whose signature `info` returns the version."""
     folder = tmp_path_factory.mktemp("exports")
     for version in (1, 2, 3):
         save_classifier(folder / str(version), {"version": version})
@@ -75,7 +75,7 @@ def ask_version(manager, spec):
     """Which version answers, by the word of the model itself."""
     with manager.use(spec) as model:
         name = model.signatures["info"].outputs["info"].name
-        [(_, info)] = model.run({}, [name], Call())
+        [(_, info)] = model.run({}, [name], RequestContext())
         assert json.loads(info)["version"] == model.version
         return model.version
 
@@ -84,7 +84,7 @@ def ask_version(manager, spec):
 def manage(load, base_path, *argv):
     """A manager whose versions are loaded by `load(name, version, folder)`."""
     flags = parse_flags([f"--model_base_path={base_path}", "--model_name=support", *QUICK, *argv])
-    manager = Manager(flags, load)
+    manager = ModelManager(flags, load)
     try:
         yield manager
     finally:
@@ -178,7 +178,9 @@ def test_an_old_version_finishes_what_it_has_begun(exports, base_path):
             publish(exports, 2, base_path)
             wait_for(lambda: states_of(manager) == {2: AVAILABLE, 1: UNLOADING})
             assert ask_version(manager, make_spec()) == 2
-            [(_, info)] = old.run({}, [old.signatures["info"].outputs["info"].name], Call())
+            [(_, info)] = old.run(
+                {}, [old.signatures["info"].outputs["info"].name], RequestContext()
+            )
             assert json.loads(info) == {"version": 1}
         wait_for(lambda: states_of(manager) == {2: AVAILABLE, 1: END})
 
@@ -190,7 +192,9 @@ def test_closing_ends_what_still_runs(exports, base_path):
         closing = threading.Timer(0.3, app.manager.close)
         closing.start()
         with pytest.raises(RequestError) as caught:
-            model.run({steps: np.int64(10**9)}, [total], Call(deadline=time.monotonic() + 300))
+            model.run(
+                {steps: np.int64(10**9)}, [total], RequestContext(deadline=time.monotonic() + 300)
+            )
         closing.join()
         assert not app.manager.ready()
     assert caught.value.code is grpc.StatusCode.CANCELLED
@@ -235,7 +239,7 @@ def cut_in_half(path):
         (lambda folder: (shutil.rmtree(folder), folder.write_text("a file")), 5, "Specified file"),
     ],
 )
-def test_a_broken_version_says_why_and_the_old_one_answers(
+def test_a_broken_version_reports_its_error_and_the_old_one_stays(
     exports, base_path, break_it, code, message
 ):
     broken = base_path.parent / "broken"
@@ -288,7 +292,7 @@ def test_a_version_that_is_withdrawn_is_not_tried_again(exports, base_path):
         wait_for(lambda: app.manager.available() == {"support": [3]})
 
 
-def test_what_is_not_there_yet_is_waited_for_and_said_at_each_look(exports, tmp_path, caplog):
+def test_missing_versions_are_awaited_and_logged_at_each_poll(exports, tmp_path, caplog):
     base_path = tmp_path / "support"
     argv = [f"--model_base_path={base_path}", "--model_name=support", "--port=0", *QUICK]
     app = Application(parse_flags(argv))
@@ -300,11 +304,11 @@ def test_what_is_not_there_yet_is_waited_for_and_said_at_each_look(exports, tmp_
 
     with caplog.at_level(logging.WARNING):
         waiting.start()
-        wait_for_two_lines("cannot be read (No such file or directory); give the folder that holds")
+        wait_for_two_lines("cannot be read (No such file or directory); give the folder of the")
         base_path.mkdir()
-        wait_for_two_lines("has no version to serve, it holds nothing; export a model into it")
+        wait_for_two_lines("has no version to serve, it contains nothing; export a model into it")
         (base_path / "saved_model.pb").touch()
-        wait_for_two_lines("is itself a version, it holds saved_model.pb; give its parent")
+        wait_for_two_lines("is a version itself, it contains saved_model.pb; give its parent")
         assert not app.grpc_address and not app.manager.ready()
         publish(exports, 1, base_path)
         waiting.join(60)
@@ -415,7 +419,7 @@ def read_metric(name, folder, *status):
     return 0
 
 
-def test_loads_are_counted_and_looked_for_once_if_so_told(exports, base_path):
+def test_loads_are_counted_and_polling_can_be_off(exports, base_path):
     (base_path / "2").mkdir()
     quick = ("--max_num_load_retries=1", "--load_retry_interval_micros=1000")
     with (
@@ -453,7 +457,7 @@ def test_a_model_that_no_later_look_can_find_is_not_waited_for(tmp_path, folder,
         assert found in caught.value.details
 
 
-def test_other_tags_are_found_or_told(base_path):
+def test_other_tags(base_path):
     with (
         pytest.raises(StartFailure) as caught,
         serve(*QUICK, "--saved_model_tags=serve,gpu", support=base_path),

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tensorflow.core.framework import tensor_pb2, types_pb2
 
-from serving.server.inference.tensors import (
+from serving.server.inference.tensor_protos import (
     DTYPES,
     EXPANSION_LIMIT,
     STRING,
@@ -127,7 +127,7 @@ def test_a_few_bytes_cannot_ask_for_much_memory(datatype):
     proto.tensor_shape.dim.add(size=EXPANSION_LIMIT + 1)
     tracemalloc.start()
     try:
-        with pytest.raises(ValueError, match="cannot stand for"):
+        with pytest.raises(ValueError, match="cannot be repeated to"):
             read_tensor(proto)
         assert tracemalloc.get_traced_memory()[1] < 2**20
     finally:

@@ -36,7 +36,7 @@ max_batch_size { value: 32 } max_enqueued_batches { value: 4 } num_batch_threads
 
 
 class Load:
-    """What every kind of load shares: the server, what was counted, and when to stop."""
+    """Shared state of all kinds of load: server, counters, and stop event."""
 
     def __init__(self, address: str, rest_address: str):
         self.address = address

@@ -127,13 +127,16 @@ def test_files_that_cannot_be_used_end_the_start(pem, tmp_path, caplog):
     key, certificate = pem.server_key, pem.server_crt
     garbage = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
     for fields, wanted in [
-        ({}, "no PEM text in server_key"),
-        ({"server_key": key}, "no PEM text in server_cert"),
-        ({"server_key": b"/etc/server.key", "server_cert": certificate}, "no PEM text in server_k"),
-        ({"server_key": pem.client_key, "server_cert": certificate}, "the key is another one's"),
-        ({"server_key": key, "server_cert": garbage}, "cannot be read"),
-        ({"server_key": key, "server_cert": certificate, "client_verify": True}, "no custom_ca"),
-        ({"server_key": key, "server_cert": certificate, "custom_ca": b"x"}, "text in custom_ca"),
+        ({}, "server_key is not PEM"),
+        ({"server_key": key}, "server_cert is not PEM"),
+        ({"server_key": b"/etc/server.key", "server_cert": certificate}, "server_key is not PEM"),
+        ({"server_key": pem.client_key, "server_cert": certificate}, "the key does not match"),
+        ({"server_key": key, "server_cert": garbage}, "is invalid"),
+        ({"server_key": key, "server_cert": certificate, "client_verify": True}, "needs custom_ca"),
+        (
+            {"server_key": key, "server_cert": certificate, "custom_ca": b"x"},
+            "custom_ca is not PEM",
+        ),
     ]:
         with pytest.raises(StartFailure, match=wanted) as caught:
             read_credentials(str(write_config(tmp_path, **fields)))

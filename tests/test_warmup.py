@@ -11,7 +11,7 @@ from tensorflow_serving.apis import prediction_log_pb2
 from serving.server import metrics
 from serving.server.errors import RequestError
 from serving.server.flags import parse_flags
-from serving.server.inference.model import LoadedModel
+from serving.server.inference.loaded_model import LoadedModel
 from serving.server.inference.warmup import REQUESTS_FILE, warm_up
 from serving.server.lifecycle.loader import Loader
 from tests.serving_models import make_example, save_half_plus_two
@@ -110,7 +110,7 @@ def test_a_failing_record_s_own_code_counts(model, folder, kind):
     assert "gone" in details
 
 
-def test_a_file_that_is_no_tfrecord(model, folder):
+def test_a_file_that_is_not_a_tfrecord(model, folder):
     (folder / REQUESTS_FILE).write_bytes(EVERY_KIND[0].SerializeToString())
     code, details = refuse(model, folder)
     assert code is Code.DATA_LOSS
@@ -124,7 +124,7 @@ def test_a_file_that_was_cut(model, folder):
     assert refuse(model, folder)[0] is Code.DATA_LOSS
 
 
-def test_a_record_that_is_no_prediction_log(model, folder):
+def test_a_record_that_is_not_a_prediction_log(model, folder):
     write(folder, b"\xff\xff")
     code, details = refuse(model, folder)
     assert code is Code.INVALID_ARGUMENT
@@ -161,7 +161,7 @@ def test_the_flag_turns_it_off(folder):
     Loader(parse_flags([base, "--enable_model_warmup=false"])).load("half", 1, folder).close()
 
 
-def test_the_flag_says_how_often(folder):
+def test_the_flag_sets_the_repetitions(folder):
     write(folder, EVERY_KIND[0])
     flags = parse_flags([f"--model_base_path={folder}", "--num_request_iterations_for_warmup=5"])
     runs = metrics.RUNTIME_LATENCY.total()

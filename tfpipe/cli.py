@@ -25,8 +25,8 @@ VERBS = {
     "predict": ("tfpipe.predict", "answers for every row of a file"),
     "export": ("tfpipe.export", "write a run as a SavedModel that takes raw strings"),
     "doctor": ("tfpipe.doctor", "look at the environment, a data file, a run or an export"),
-    "serve": ("serving.server.command", "serve an export over gRPC"),
-    "ask": ("serving.client.command.main", "ask a served model"),
+    "serve": ("serving.server.cli", "serve an export over gRPC"),
+    "ask": ("serving.client.cli.main", "ask a served model"),
 }
 
 

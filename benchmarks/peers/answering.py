@@ -1,4 +1,4 @@
-"""What the models of benchmarks/inference.py share: lines asked and answered.
+"""Shared by the models of benchmarks/inference.py: command loop on standard input and output.
 
 Plain Python and numpy, so that every peer's interpreter can import it.
 """
@@ -14,18 +14,18 @@ from pathlib import Path
 
 import numpy as np
 
-# Labels of B texts, and their scores float32 [B, K] in the columns' order.
+# Texts [B] -> labels [B] and scores float32 [B, K] in the columns' order.
 Classify = Callable[[list[str]], tuple[list[str], np.ndarray]]
-ANSWERED = 32  # texts of a batch when all are asked for their labels
+BATCH_SIZE = 32  # of `answer`
 
 
 def answer_lines(classify: Classify, texts: list[str]) -> None:
-    """Answer lines of standard input, one JSON value each, until it ends.
+    """Execute commands of standard input; print one JSON value for each.
 
-    `time SIZE FIRST COUNT` is answered with the seconds of each of COUNT batches, which begin at
-    text number FIRST and go round; `answer FILE` writes labels and scores of all texts there.
+    `time SIZE FIRST COUNT` prints the seconds of each of COUNT batches, which begin at text number
+    FIRST and wrap around; `answer FILE` writes labels and scores of all texts to the file.
     """
-    # Libraries that print must not break the answers.
+    # Libraries that print must not corrupt the output.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     print("ready", file=answers, flush=True)
@@ -42,7 +42,7 @@ def answer_lines(classify: Classify, texts: list[str]) -> None:
 def time_batches(
     classify: Classify, texts: list[str], size: int, first: int, count: int
 ) -> list[float]:
-    """Seconds of each batch, from texts to labels."""
+    """Return the seconds of each batch, from texts to labels."""
     taken = []
     for number in range(count):
         start = first + number * size
@@ -54,9 +54,9 @@ def time_batches(
 
 
 def write_answers(classify: Classify, texts: list[str], path: Path) -> int:
-    """Write labels and scores of all texts; returns how many."""
+    """Write labels and scores of all texts; return their number."""
     batches = [
-        classify(texts[start : start + ANSWERED]) for start in range(0, len(texts), ANSWERED)
+        classify(texts[start : start + BATCH_SIZE]) for start in range(0, len(texts), BATCH_SIZE)
     ]
     labels = [label for found, _ in batches for label in found]
     np.savez(path, labels=np.array(labels), scores=np.concatenate([s for _, s in batches]))
@@ -64,6 +64,6 @@ def write_answers(classify: Classify, texts: list[str], path: Path) -> int:
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
-    """Scores float32 of logits [B, K]."""
+    """Return the float32 softmax of logits [B, K]."""
     shares = np.exp(logits - logits.max(axis=1, keepdims=True))
     return shares / shares.sum(axis=1, keepdims=True)

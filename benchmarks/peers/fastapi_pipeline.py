@@ -1,4 +1,4 @@
-"""A peer of benchmarks/serving.py: FastAPI around transformers' pipeline, as tutorials write it.
+"""Peer of benchmarks/serving.py: FastAPI around transformers' pipeline, as in tutorials.
 
 MODEL=RUN/model PORT=9001 python fastapi_pipeline.py
 """
@@ -20,7 +20,7 @@ class Question(BaseModel):
 
 @app.post("/classify")
 def classify(question: Question) -> list[dict[str, object]]:
-    """The best label and its score for each text; FastAPI calls this in its thread pool."""
+    """Return the best label and its score for each text; FastAPI runs this in its thread pool."""
     return classifier(question.texts, truncation=True)
 
 

@@ -1,4 +1,4 @@
-"""A peer of benchmarks/inference.py: ONNX Runtime, padded to a batch's longest text.
+"""Peer of benchmarks/inference.py: ONNX Runtime, padded to the longest text of the batch.
 
     python onnx_inference.py export MODEL FOLDER MAX_LENGTH
     python onnx_inference.py FOLDER/NAME.onnx DATA.tsv MAX_LENGTH MODEL
@@ -57,7 +57,7 @@ def export(model: str, folder: str, max_length: str) -> None:
         num_heads=config.num_attention_heads,
         hidden_size=config.hidden_size,
     ).save_model_to_file(str(fused))
-    # The quantizer does not know what the fused operations give.
+    # The quantizer cannot infer the outputs of the fused operations.
     quantize_dynamic(
         fused,
         Path(folder, "int8.onnx"),
@@ -67,7 +67,7 @@ def export(model: str, folder: str, max_length: str) -> None:
 
 
 def main(graph: str, data: str, max_length: str, model: str) -> None:
-    """Answer the lines of standard input until it ends."""
+    """Run the command loop."""
     tokenizer, config = BertTokenizerFast.from_pretrained(model), BertConfig.from_pretrained(model)
     labels = config.id2label or {}
     names = [labels[column] for column in range(config.num_labels)]

@@ -1,4 +1,4 @@
-"""What the trainers of benchmarks/train.py share: the data, and lines asked and answered.
+"""Shared by the trainers of benchmarks/train.py: data, and command loop on standard input.
 
 Plain Python, so that every peer's interpreter can import it.
 """
@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-# Slices are cut from a run that is longer than any measurement.
+# Epochs of the schedule: the measured slices belong to a run longer than any measurement.
 SLICED_EPOCHS = 100
 WARMUP, WEIGHT_DECAY, CLIP_NORM = 0.1, 0.01, 1.0
 
 
 @dataclass(frozen=True)
 class Job:
-    """One trainer's settings: paths, examples a step, longest input, peak rate, passes."""
+    """Settings of a trainer: paths, batch size, maximum length, peak learning rate, epochs."""
 
     model: str
     train: str
@@ -33,7 +33,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Rows:
-    """Texts and the columns of their labels."""
+    """Texts and the label index of each."""
 
     texts: list[str]
     gold: list[int]
@@ -41,17 +41,17 @@ class Rows:
 
 
 class Trainer(Protocol):
-    """A way to train the job's model."""
+    """Trainer of the job's model."""
 
     def train(self, steps: int) -> tuple[int, int]:
-        """Take so many steps; returns examples and tokens, padding not counted."""
+        """Train for `steps`; return examples and tokens, padding not counted."""
 
     def accuracy(self) -> float:
-        """Dev accuracy of a fresh model after the job's epochs."""
+        """Return the dev accuracy of a new model after the job's epochs."""
 
 
 def read_rows(path: str, label_names: list[str] | None = None) -> Rows:
-    """A tab-separated file with a header, text first and label second."""
+    """Read a tab-separated file with a header, text first and label second."""
     lines = Path(path).read_text(encoding="utf-8").split("\n")[1:]
     cells = [line.split("\t") for line in lines if line]
     names = label_names or sorted({label for _, label in cells})
@@ -60,16 +60,16 @@ def read_rows(path: str, label_names: list[str] | None = None) -> Rows:
 
 
 def read_job() -> Job:
-    """The job that stands on the command line as JSON."""
+    """Read the job from the command line, a JSON object."""
     return Job(**json.loads(sys.argv[1]))
 
 
 def answer_lines(trainer: Trainer) -> None:
-    """Answer lines of standard input, one JSON object each, until it ends.
+    """Execute commands of standard input; print one JSON object for each.
 
-    `train N` is answered with examples, tokens and seconds; `accuracy` with accuracy and seconds.
+    `train N` prints examples, tokens and seconds; `accuracy` prints accuracy and seconds.
     """
-    # Libraries that print must not break the answers.
+    # Libraries that print must not corrupt the output.
     answers, sys.stdout = sys.stdout, sys.stderr
     print("ready", file=answers, flush=True)
     for line in sys.stdin:

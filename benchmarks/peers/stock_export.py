@@ -1,4 +1,4 @@
-"""A peer of benchmarks/inference.py: transformers' TFBert as a SavedModel that takes strings.
+"""Peer of benchmarks/inference.py: transformers' TFBert as a SavedModel with string inputs.
 
     python stock_export.py RUN FOLDER MAX_LENGTH
 
@@ -25,7 +25,7 @@ from tfpipe.tasks.task import task_of
 
 
 class StockBert(tf.Module):
-    """A TFBert with its head, a tokenizer and a decoder."""
+    """TFBert with head, tokenizer and decoder."""
 
     def __init__(self, run: str, max_length: int):
         super().__init__()

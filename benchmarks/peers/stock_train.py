@@ -1,4 +1,4 @@
-"""A peer of benchmarks/train.py: TFBert as tutorials train it, padded, Keras AdamW, Keras fit.
+"""Peer of benchmarks/train.py: TFBert as in tutorials, padded, with Keras' AdamW and fit.
 
 python stock_train.py JOB.json
 """
@@ -27,7 +27,7 @@ from transformers import AutoTokenizer, TFAutoModelForSequenceClassification, Wa
 
 
 class StockTrainer:
-    """Every text padded to the longest that is allowed; everything else is Keras' own."""
+    """Every text padded to the maximum length; everything else is Keras' own."""
 
     def __init__(self, job: Job):
         self.job = job
@@ -38,7 +38,7 @@ class StockTrainer:
         self.begin(SLICED_EPOCHS)
 
     def encode(self, rows: Rows) -> dict[str, np.ndarray]:
-        """Token ids int32 [N, max_length]."""
+        """Return token ids int32 [N, max_length]."""
         encoded = self.tokenizer(
             rows.texts,
             truncation=True,
@@ -49,7 +49,7 @@ class StockTrainer:
         return {name: value.astype(np.int32) for name, value in encoded.items()}
 
     def begin(self, epochs: int) -> None:
-        """Fresh weights, optimizer and batches."""
+        """Create new weights, optimizer and batches."""
         tf_keras.utils.set_random_seed(1)
         self.model = TFAutoModelForSequenceClassification.from_pretrained(
             self.job.model, num_labels=len(self.rows.label_names)
@@ -70,7 +70,7 @@ class StockTrainer:
         self.batches = rows.batch(self.job.batch_size).prefetch(2).repeat()
 
     def train(self, steps: int) -> tuple[int, int]:
-        """Take steps; returns examples and tokens, padding not counted.
+        """Train for `steps`; return examples and tokens, padding not counted.
 
         Which rows fit takes stays its own affair, so their tokens are counted at their mean.
         """
@@ -80,7 +80,7 @@ class StockTrainer:
         return examples, round(examples * mean)
 
     def accuracy(self) -> float:
-        """Dev accuracy of a fresh model after the job's epochs."""
+        """Return the dev accuracy of a new model after the job's epochs."""
         self.begin(self.job.epochs)
         self.model.fit(
             self.batches, steps_per_epoch=self.per_epoch, epochs=self.job.epochs, verbose=0

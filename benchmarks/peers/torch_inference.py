@@ -1,4 +1,4 @@
-"""A peer of benchmarks/inference.py: PyTorch and transformers, padded to a batch's longest text.
+"""Peer of benchmarks/inference.py: PyTorch and transformers, padded to the batch's longest text.
 
     python torch_inference.py MODEL DATA.tsv MAX_LENGTH float32|bfloat16|autocast
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sys
 
-# The parent's environment may say otherwise: ours runs without torch.
+# The parent process may disable torch in the environment: tfpipe runs without it.
 os.environ |= {"USE_TF": "0", "USE_TORCH": "1"}
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", ".."))
 
@@ -24,7 +24,7 @@ from benchmarks.texts import read_texts
 
 
 def main(folder: str, data: str, max_length: str, precision: str) -> None:
-    """Answer the lines of standard input until it ends."""
+    """Run the command loop."""
     tokenizer = BertTokenizerFast.from_pretrained(folder)
     model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
     if precision == "bfloat16":

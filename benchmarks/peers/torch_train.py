@@ -1,4 +1,4 @@
-"""A peer of benchmarks/train.py: PyTorch and transformers, bfloat16 autocast, fused AdamW.
+"""Peer of benchmarks/train.py: PyTorch and transformers, bfloat16 autocast, fused AdamW.
 
     python torch_train.py JOB.json dynamic|grouped
 
@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-# The parent's environment may say otherwise: ours runs without torch.
+# The parent process may disable torch in the environment: tfpipe runs without it.
 os.environ |= {"USE_TF": "0", "USE_TORCH": "1"}
 
 import torch
@@ -42,7 +42,7 @@ NO_DECAY = ("bias", "LayerNorm")
 
 
 class TorchTrainer:
-    """The usual loop, as transformers' examples without Trainer write it."""
+    """Training loop of transformers' examples without Trainer."""
 
     def __init__(self, job: Job, grouped: bool):
         self.job, self.grouped = job, grouped
@@ -52,13 +52,13 @@ class TorchTrainer:
         self.begin(SLICED_EPOCHS)
 
     def encode(self, rows: Rows) -> list[dict[str, Any]]:
-        """Token ids and label of each row, unpadded."""
+        """Return token ids and label of each row, unpadded."""
         encoded = self.tokenizer(rows.texts, truncation=True, max_length=self.job.max_length)
         columns = {**encoded, "labels": rows.gold}
         return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
     def begin(self, epochs: int) -> None:
-        """Fresh weights, optimizer, schedule and batches."""
+        """Create new weights, optimizer, schedule and batches."""
         torch.manual_seed(1)
         self.model = AutoModelForSequenceClassification.from_pretrained(
             self.job.model, num_labels=len(self.rows.label_names)
@@ -80,11 +80,11 @@ class TorchTrainer:
         self.batches = self.read()
 
     def named(self) -> list[tuple[str, Any]]:
-        """The model's parameters by name."""
+        """Return the model's parameters by name."""
         return list(self.model.named_parameters())
 
     def read(self) -> Iterator[Any]:
-        """Batches without end, each padded to its longest text."""
+        """Yield batches without end, each padded to its longest text."""
         lengths = [len(feature["input_ids"]) for feature in self.features]
         sampler = None
         if self.grouped:
@@ -100,7 +100,7 @@ class TorchTrainer:
             yield from loader
 
     def train(self, steps: int) -> tuple[int, int]:
-        """Take steps; returns examples and tokens, padding not counted."""
+        """Train for `steps`; return examples and tokens, padding not counted."""
         self.model.train()
         examples = tokens = 0
         for _ in range(steps):
@@ -119,7 +119,7 @@ class TorchTrainer:
         return examples, tokens
 
     def accuracy(self) -> float:
-        """Dev accuracy of a fresh model after the job's epochs."""
+        """Return the dev accuracy of a new model after the job's epochs."""
         self.begin(self.job.epochs)
         self.train(self.per_epoch * self.job.epochs)
         self.model.eval()

@@ -1,9 +1,9 @@
-"""A thin client of TensorFlow Serving: numpy, grpcio and protobuf, nothing else."""
+"""Client of TensorFlow Serving that depends on numpy, grpcio and protobuf only."""
 
 from __future__ import annotations
 
-from serving.client.aio import AsyncClient
 from serving.client.answers import Answer, Classification, Entity, Labelling, Regression
+from serving.client.async_client import AsyncClient
 from serving.client.client import Client
 from serving.client.errors import (
     AccessDenied,
@@ -16,7 +16,7 @@ from serving.client.errors import (
     ServerOverloaded,
     ServerUnavailable,
 )
-from serving.client.models import ModelMetadata, Signature, TensorSpec, Version
+from serving.client.model_metadata import ModelMetadata, Signature, TensorSpec, Version
 
 __all__ = [
     "AccessDenied",

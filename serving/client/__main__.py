@@ -1,7 +1,7 @@
-"""`python -m serving.client`."""
+"""Entry point of `python -m serving.client`."""
 
 import sys
 
-from serving.client.command.main import main
+from serving.client.cli.main import main
 
 sys.exit(main())

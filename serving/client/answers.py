@@ -1,4 +1,4 @@
-"""What the task verbs return, and how it is read from the outputs of an exported model."""
+"""Answers of the task verbs, and their decoding from an exported model's outputs."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from serving.client.tensors import decode_tensor
+from serving.client.tensor_codec import decode_tensor
 
 TEXT, REAL, WHOLE, TRUTH = "O", "f", "i", "b"
 
 
 @dataclass(frozen=True, eq=False)
 class Classification:
-    """One text's answer: the best label, its probability, and float32 `scores` [labels]."""
+    """Classification of one text: best label, its probability, float32 `scores` [labels]."""
 
     label: str
     score: float
@@ -24,10 +24,12 @@ class Classification:
 
 @dataclass(frozen=True, eq=False)
 class Labelling:
-    """One text's answer where several labels may apply.
+    """Multilabel classification of one text.
 
-    `labels` are all of them in the order of the columns, with float32 `scores` [labels] and bool
-    `active` [labels]: whether each label's score passes its threshold.
+    Args:
+        labels: All labels, in the order of the model's columns.
+        scores: float32 [labels].
+        active: bool [labels]: whether the score reaches the label's threshold.
     """
 
     labels: tuple[str, ...]
@@ -36,13 +38,13 @@ class Labelling:
 
     @property
     def active_labels(self) -> list[str]:
-        """The labels that apply."""
+        """Labels whose score reaches its threshold."""
         return [label for label, applies in zip(self.labels, self.active, strict=True) if applies]
 
 
 @dataclass(frozen=True)
 class Regression:
-    """One text's answer: a number."""
+    """Regression of one text or pair of texts."""
 
     value: float
 
@@ -52,7 +54,7 @@ class Regression:
 
 @dataclass(frozen=True)
 class Entity:
-    """A stretch of the text, `text[start:end]`, and what it is."""
+    """Entity `text[start:end]` (Unicode code points) of type `entity`."""
 
     entity: str
     start: int
@@ -62,7 +64,7 @@ class Entity:
 
 @dataclass(frozen=True)
 class Answer:
-    """A question's answer: a stretch of its context, `context[start:end]`."""
+    """Extracted answer of a question: `context[start:end]` (Unicode code points)."""
 
     answer: str
     start: int
@@ -81,7 +83,7 @@ def _build_classifications(*columns: np.ndarray) -> Iterator[Classification]:
 
 def _build_labellings(*columns: np.ndarray, labels: tuple[str, ...]) -> Iterator[Labelling]:
     if columns[0].shape[1] != len(labels):
-        raise ValueError(f"it has {columns[0].shape[1]} scores a text and {len(labels)} labels")
+        raise ValueError(f"it has {columns[0].shape[1]} scores for {len(labels)} labels")
     for scores, active in zip(*columns, strict=True):
         yield Labelling(labels, scores, active)
 
@@ -92,8 +94,8 @@ def _build_regressions(values: np.ndarray) -> Iterator[Regression]:
 
 def _build_entities(*columns: np.ndarray) -> Iterator[list[Entity]]:
     for row in zip(*(column.tolist() for column in columns), strict=True):
-        # Rows are filled up to the longest of the batch.
-        used = (place for place in zip(*row, strict=True) if place[0])
+        # Rows are padded to the longest of the batch.
+        used = (cells for cells in zip(*row, strict=True) if cells[0])
         yield [Entity(_decode(entity), *rest) for entity, *rest in used]
 
 
@@ -103,15 +105,25 @@ def _build_answers(*columns: np.ndarray) -> Iterator[Answer]:
 
 
 @dataclass(frozen=True)
-class Task:
-    """A kind of model: its name, its outputs with their ranks and numpy kinds, their reader."""
+class AnswerDecoder:
+    """Decoder of one task's outputs.
+
+    Args:
+        name: Noun phrase for messages.
+        outputs: For each output its rank and numpy dtype kind.
+        build: Makes answers from the output columns.
+    """
 
     name: str
     outputs: dict[str, tuple[int, str]]
     build: Callable[..., Iterator[Any]]
 
-    def read(self, outputs: Mapping[str, np.ndarray], count: int, **more: Any) -> list[Any]:
-        """`count` answers, one a row. Raises ValueError when the outputs are others."""
+    def decode(self, outputs: Mapping[str, np.ndarray], count: int, **more: Any) -> list[Any]:
+        """Return `count` answers, one for each row.
+
+        Raises:
+            ValueError: The outputs are not those of this task.
+        """
         columns = [outputs.get(name, np.empty(())) for name in self.outputs]
         found = [(column.ndim, column.dtype.kind) for column in columns]
         shapes = {column.shape for column in columns if column.ndim > 1}
@@ -121,34 +133,34 @@ class Task:
             or len(shapes) > 1
         ):
             shown = {name: array.shape for name, array in sorted(outputs.items())}
-            raise ValueError(f"its answer to {count} texts has the outputs {shown}")
+            raise ValueError(f"its outputs for {count} texts are {shown}")
         for column in columns:
-            # Equal texts share one answer, which nobody may change behind the other's back.
+            # Equal texts share one answer, so it must not be changed in place.
             column.flags.writeable = False
         return list(self.build(*columns, **more))
 
 
-CLASSIFY = Task(
+CLASSIFY = AnswerDecoder(
     "a text classifier",
     {"label": (1, TEXT), "score": (1, REAL), "scores": (2, REAL)},
     _build_classifications,
 )
-MULTILABEL = Task(
+MULTILABEL = AnswerDecoder(
     "a multilabel classifier", {"scores": (2, REAL), "active": (2, TRUTH)}, _build_labellings
 )
-REGRESS = Task("a regression model", {"value": (1, REAL)}, _build_regressions)
-TAG = Task(
+REGRESS = AnswerDecoder("a regression model", {"value": (1, REAL)}, _build_regressions)
+TAG = AnswerDecoder(
     "a tagger",
     {"entity": (2, TEXT), "start": (2, WHOLE), "end": (2, WHOLE), "score": (2, REAL)},
     _build_entities,
 )
-ANSWER = Task(
-    "a model that answers questions",
+ANSWER = AnswerDecoder(
+    "a question answering model",
     {"answer": (1, TEXT), "start": (1, WHOLE), "end": (1, WHOLE), "score": (1, REAL)},
     _build_answers,
 )
 
 
 def read_outputs(response: Any) -> dict[str, np.ndarray]:
-    """The tensors of a PredictResponse by name. Raises ValueError for one that is not sound."""
+    """Decode the tensors of a PredictResponse by name; raises ValueError for a malformed one."""
     return {name: decode_tensor(proto) for name, proto in response.outputs.items()}

@@ -1,4 +1,4 @@
-"""How the server is reached: addresses, TLS, token, metadata, compression, channel options."""
+"""Connection options: addresses, TLS, token, metadata, compression, channel options."""
 
 from __future__ import annotations
 
@@ -17,21 +17,23 @@ from serving.client.errors import InvalidRequest
 
 COMPRESSIONS = {None: grpc.Compression.NoCompression, "gzip": grpc.Compression.Gzip}
 KEEPALIVE_ANSWER_SECONDS = 20
-# What gRPC lets through as the name of a header, and what it takes in an ordinary header's value.
+# Characters that gRPC accepts in the name of a header, and in the value of a text header.
 HEADER_NAME = re.compile(r"[0-9a-z_.-]+")
 HEADER_VALUE = re.compile(r"[ -~]*")
 Headers = Mapping[str, str | bytes] | Iterable[tuple[str, str | bytes]]
-Options = Mapping[str, Any] | Iterable[tuple[str, Any]]
+ChannelOptions = Mapping[str, Any] | Iterable[tuple[str, Any]]
 ROUND_ROBIN = json.dumps({"loadBalancingConfig": [{"round_robin": {}}]})
 
 
 @dataclass
-class Settings:
-    """The connection, checked. Raises InvalidRequest for settings that cannot work.
+class ConnectionOptions:
+    """Validated connection options.
 
-    `ca`, `certificate` and `key` are paths of PEM files (or their content as bytes), `keepalive`
-    is in seconds (0: none), `options` are more gRPC channel options. Several addresses are looked
-    up here, once.
+    Several addresses are resolved by the constructor, once. The arguments are those of
+    BaseClient.
+
+    Raises:
+        InvalidRequest: Options that cannot work.
     """
 
     target: str | Sequence[str]
@@ -45,7 +47,7 @@ class Settings:
     metadata: Headers = field(default=(), repr=False)
     compression: str | None = None
     keepalive: float = 300.0
-    options: Options = ()
+    options: ChannelOptions = ()
     addresses: list[str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -61,54 +63,55 @@ class Settings:
     def _check(self) -> None:
         if (self.certificate is None) != (self.key is None):
             raise InvalidRequest(
-                "A client's certificate and its key go together: got only one. Give both, "
+                "Mutual TLS needs a certificate and its key: got only one. Give both, "
                 "`certificate` and `key`."
             )
         if self.token is not None and not self.is_secure and not self.token_over_plaintext:
             raise InvalidRequest(
-                "A token sent without TLS can be read by anybody on the way. Use tls=True (or "
-                "ca=...), or say token_over_plaintext=True."
+                "A token without TLS is readable on the network. Use tls=True or ca=..., or allow "
+                "it with token_over_plaintext=True."
             )
         if self.compression not in COMPRESSIONS:
-            raise InvalidRequest(f"compression is {self.compression!r}; it can be None or 'gzip'.")
+            raise InvalidRequest(f"compression is {self.compression!r}; it must be None or 'gzip'.")
         if len(self.addresses) > 1 and self.is_secure and not self.server_name:
             raise InvalidRequest(
-                "With TLS and several addresses, server_name must say which name their "
-                "certificates carry."
+                "TLS with several addresses needs server_name, the name on their certificates."
             )
         if not 0 <= self.keepalive < math.inf:
-            raise InvalidRequest(f"keepalive is {self.keepalive!r}; it is seconds, 0 for none.")
+            raise InvalidRequest(
+                f"keepalive is {self.keepalive!r}; it must be seconds, 0 for none."
+            )
 
     @property
     def is_secure(self) -> bool:
-        """Whether TLS is used: when asked for, or when any file for it is given."""
+        """Whether TLS is used: requested, or implied by one of its files."""
         return bool(self.tls or self.ca is not None or self.certificate is not None)
 
     def call_metadata(self) -> tuple[tuple[str, str | bytes], ...]:
-        """The headers of one call; a callable token is asked for its value each time."""
+        """Return the headers of one call; a callable token is called each time."""
         if self.token is None:
             return self._headers
         token = self.token() if callable(self.token) else self.token
-        # The message must not show the token: errors end up in logs.
+        # The message must not contain the token: errors end up in logs.
         if not isinstance(token, str) or not re.fullmatch(r"[!-~]+", token):
             raise InvalidRequest(
-                "The token is not one word of ASCII characters. Check it for line ends and spaces."
+                "The token is not one word of printable ASCII. Check it for line breaks and spaces."
             )
         return (*self._headers, ("authorization", f"Bearer {token}"))
 
     def channel_options(self) -> list[tuple[str, Any]]:
-        """gRPC's channel options; those given by the user come last and win."""
+        """Return the gRPC channel options; the user's come last and win."""
         options: list[tuple[str, Any]] = [
-            # gRPC's own default refuses answers above 4 MB; the server has no such limit.
+            # gRPC's default rejects responses above 4 MB; the server has no such limit.
             ("grpc.max_receive_message_length", -1),
             ("grpc.max_send_message_length", -1),
-            # A server that comes up a moment later is found within a second, not after minutes.
+            # A server that starts later is found within a second, not after minutes.
             ("grpc.initial_reconnect_backoff_ms", 100),
             ("grpc.max_reconnect_backoff_ms", 1000),
         ]
         if self.keepalive:
-            # Servers take one ping in five minutes and hang up on clients that send more. With
-            # keepalive on, the kernel also drops a connection whose data nobody acknowledges.
+            # Servers accept one ping in five minutes and disconnect clients that send more. With
+            # keepalive on, the kernel also drops a connection whose data is not acknowledged.
             options += [
                 ("grpc.keepalive_time_ms", int(self.keepalive * 1000)),
                 ("grpc.keepalive_timeout_ms", KEEPALIVE_ANSWER_SECONDS * 1000),
@@ -123,12 +126,12 @@ class Settings:
         return [*options, *self.options]
 
 
-def open_channel(settings: Settings, kind: Any = grpc) -> Any:
-    """A channel of `kind`: grpc, or grpc.aio within a running event loop."""
-    more = settings.channel_options(), COMPRESSIONS[settings.compression]
-    if settings.credentials is None:
-        return kind.insecure_channel(settings.grpc_target, *more)
-    return kind.secure_channel(settings.grpc_target, settings.credentials, *more)
+def open_channel(connection: ConnectionOptions, kind: Any = grpc) -> Any:
+    """Open a channel of `kind`: grpc, or grpc.aio within a running event loop."""
+    more = connection.channel_options(), COMPRESSIONS[connection.compression]
+    if connection.credentials is None:
+        return kind.insecure_channel(connection.grpc_target, *more)
+    return kind.secure_channel(connection.grpc_target, connection.credentials, *more)
 
 
 def _read_pem(name: str, source: str | Path | bytes | None) -> bytes | None:
@@ -141,7 +144,7 @@ def _read_pem(name: str, source: str | Path | bytes | None) -> bytes | None:
     if b"-----BEGIN " not in content:
         where = "" if isinstance(source, bytes) else f": {source}"
         raise InvalidRequest(
-            f"What is given for {name} is not PEM (text with a line -----BEGIN ...-----){where}."
+            f"The value of {name} is not PEM (text with a line -----BEGIN ...-----){where}."
         )
     return content
 
@@ -149,10 +152,12 @@ def _read_pem(name: str, source: str | Path | bytes | None) -> bytes | None:
 def _check_header(name: str, value: str | bytes) -> tuple[str, str | bytes]:
     if not isinstance(name, str) or not HEADER_NAME.fullmatch(name):
         raise InvalidRequest(
-            f"metadata has the name {name!r}; a name is made of a-z, 0-9, '-', '_' and '.'."
+            f"metadata has the name {name!r}; allowed are a-z, 0-9, '-', '_' and '.'."
         )
     if name.startswith("grpc-"):
-        raise InvalidRequest(f"metadata has the name {name!r}; names with grpc- are gRPC's own.")
+        raise InvalidRequest(
+            f"metadata has the name {name!r}; names that begin with grpc- are reserved."
+        )
     if name.endswith("-bin"):
         if isinstance(value, bytes):
             return name, value
@@ -160,6 +165,6 @@ def _check_header(name: str, value: str | bytes) -> tuple[str, str | bytes]:
     if not isinstance(value, str) or not HEADER_VALUE.fullmatch(value):
         raise InvalidRequest(
             f"The value of metadata {name!r} is not a string of printable ASCII. Only names that "
-            "end in -bin take other bytes."
+            "end in -bin accept bytes."
         )
     return name, value

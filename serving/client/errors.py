@@ -1,4 +1,4 @@
-"""What can go wrong with a request, in sentences: which server, which model, what to do."""
+"""Client errors: which server, which model, what to do."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import re
 
 import grpc
 
-HOW_TO_LOOK = "`python -m serving.client status` and `metadata` show what the server has."
+INSPECT_HINT = "`python -m serving.client status` and `metadata` show what the server has."
 CODE = grpc.StatusCode
 
 
 class ClientError(Exception):
-    """A request that got no answer.
+    """Base class: a request without an answer.
 
-    `code` is the gRPC status (None when the request was refused here, before it was sent) and
-    `details` the server's own words.
+    Attributes:
+        code: gRPC status; None when the client rejected the request before sending it.
+        details: The server's own message.
     """
 
     def __init__(self, message: str, code: grpc.StatusCode | None = None, details: str = ""):
@@ -24,107 +25,107 @@ class ClientError(Exception):
 
 
 class InvalidRequest(ClientError):
-    """The request does not fit the model: a signature, a name, a dtype, a shape, a text, a size."""
+    """The request does not fit the model: wrong signature, name, dtype, shape, text or size."""
 
 
 class ModelNotFound(ClientError):
-    """The server does not serve this model or version (or not yet)."""
+    """The server does not serve this model or version, or not yet."""
 
 
 class ServerUnavailable(ClientError):
-    """Nothing answers at this address, or the server refuses for now."""
+    """The server is unreachable, or temporarily rejects requests."""
 
 
 class ServerOverloaded(ServerUnavailable):
-    """The server has more requests than it takes: a full batching queue, too many calls."""
+    """The server is overloaded: a full batching queue, too many concurrent calls."""
 
 
 class DeadlineExceeded(ClientError):
-    """The answer did not come in time."""
+    """The request timed out."""
 
 
 class AccessDenied(ClientError):
-    """The server does not know who asks, or does not let them."""
+    """Authentication or authorization failed."""
 
 
 class RequestCancelled(ClientError):
-    """The request was given up: this client was closed, or the server cancelled it."""
+    """The request was cancelled: this client was closed, or the server cancelled it."""
 
 
 class ServerFault(ClientError):
-    """The server failed, does not have this method, or answered with something unreadable."""
+    """The server failed, lacks this method, or sent an undecodable response."""
 
 
 NOT_FOUND = (
     ModelNotFound,
-    "The server at {target} does not serve what was asked for, {model}.",
+    "The server at {target} does not serve {model}.",
     "Check the name and the version; a model that is still loading is not found either.",
 )
 REFUSED = (
     InvalidRequest,
-    "The server at {target} refused the request to {model}.",
-    HOW_TO_LOOK,
+    "The server at {target} rejected the request to {model}.",
+    INSPECT_HINT,
 )
 DENIED = (
     AccessDenied,
-    "The server at {target} does not let this client ask {model}: {code}.",
+    "The server at {target} denied access to {model}: {code}.",
     "Check `token`, `metadata` and the client's `certificate`.",
 )
-NOBODY = (
+UNREACHABLE = (
     ServerUnavailable,
-    "No server answers at {target}, which was asked for {model}.",
+    "No server answers at {target}, requested was {model}.",
     "Check the address, that the server is running, and that both sides use TLS or neither does.",
 )
 OVERLOADED = (
     ServerOverloaded,
-    "The server at {target} has more requests than it takes and refused one to {model}.",
-    "Send fewer side by side (`parallel`), allow more `retries`, or add a server.",
+    "The server at {target} is overloaded and rejected a request to {model}.",
+    "Send fewer at once (`parallel`), allow more `retries`, or add a server.",
 )
 TOO_LARGE = (
     InvalidRequest,
-    "A message of {method} for {model} is larger than the server at {target} takes.",
-    "Send less in one request: smaller `texts_per_request` or `bytes_per_request`.",
+    "A {method} message for {model} is larger than the server at {target} accepts.",
+    "Lower `texts_per_request` or `bytes_per_request`.",
 )
 CANCELLED = (
     RequestCancelled,
     "The request to {model} at {target} was cancelled.",
-    "This client was closed meanwhile, or the server is stopping.",
+    "This client was closed, or the server is stopping.",
 )
-LATE = (
+TIMED_OUT = (
     DeadlineExceeded,
     "The server at {target} did not answer for {model} within {timeout:g} s.",
-    "Give it a longer timeout or send fewer texts in one request.",
+    "Raise `timeout` or lower `texts_per_request`.",
 )
 NO_METHOD = (
     ServerFault,
-    "The server at {target} has no method {method}, which was asked for {model}: {code}.",
-    "Check that this is the gRPC port of a server that speaks TensorFlow Serving's interface.",
+    "The server at {target} has no method {method} for {model}: {code}.",
+    "Check that this is the gRPC port of a server with TensorFlow Serving's API.",
 )
 FAULT = (
     ServerFault,
     "The server at {target} failed on {method} for {model} with {code}.",
-    "Its log tells more.",
+    "See its log.",
 )
-MEANINGS = {
+ERROR_KINDS = {
     CODE.NOT_FOUND: NOT_FOUND,
     CODE.INVALID_ARGUMENT: REFUSED,
     CODE.FAILED_PRECONDITION: REFUSED,
     CODE.OUT_OF_RANGE: REFUSED,
     CODE.UNAUTHENTICATED: DENIED,
     CODE.PERMISSION_DENIED: DENIED,
-    CODE.UNAVAILABLE: NOBODY,
+    CODE.UNAVAILABLE: UNREACHABLE,
     CODE.RESOURCE_EXHAUSTED: OVERLOADED,
     CODE.CANCELLED: CANCELLED,
-    CODE.DEADLINE_EXCEEDED: LATE,
+    CODE.DEADLINE_EXCEEDED: TIMED_OUT,
     CODE.UNIMPLEMENTED: NO_METHOD,
 }
 
 
-def is_refused_for_now(error: grpc.RpcError) -> bool:
-    """Whether the request was not run and may be sent again: no server, a full queue, no room.
+def is_retryable(error: grpc.RpcError) -> bool:
+    """Return whether the server did not run the request, so that it may be sent again.
 
-    RESOURCE_EXHAUSTED is told by its words: "Concurrent RPC limit exceeded!" comes from a gRPC
-    server that has not looked at the request, the others are deadlines and sizes.
+    RESOURCE_EXHAUSTED is retryable only with "Concurrent RPC limit exceeded!", which a gRPC
+    server sends before it reads the request; the others mean deadlines and sizes.
     """
     code, details = error.code(), error.details() or ""
     return code is CODE.UNAVAILABLE or (
@@ -133,7 +134,7 @@ def is_refused_for_now(error: grpc.RpcError) -> bool:
 
 
 def name_refusal(error: ServerUnavailable) -> str:
-    """What keeps a server from answering, in a few words, such as `connection refused`."""
+    """Return in a few words why a server cannot be reached, such as `connection refused`."""
     if isinstance(error, ServerOverloaded):
         return "the server has more requests than it takes"
     # gRPC's words end with those of the operating system, at times with their number behind.
@@ -141,23 +142,28 @@ def name_refusal(error: ServerUnavailable) -> str:
     return words[:1].lower() + words[1:] if words else "no server answers"
 
 
-def explain(
+def convert_error(
     error: grpc.RpcError, target: str, model: str, timeout: float, method: str, hint: str = ""
 ) -> ClientError:
-    """The ClientError that says what `error`, raised by a call of `method`, means.
+    """Convert a gRPC error into the ClientError with its explanation.
 
-    `model` says in words which model was asked for; `hint`, in place of the usual advice, what
-    the server has instead.
+    Args:
+        error: Error of the call.
+        target: Address of the server.
+        model: Description of the model requested.
+        timeout: Seconds that the call was given.
+        method: Name of the RPC.
+        hint: Sentence on what the server has, in place of the usual advice.
     """
     code, details = error.code(), error.details() or ""
-    kind, sentence, advice = MEANINGS.get(code, FAULT)
+    kind, sentence, advice = ERROR_KINDS.get(code, FAULT)
     if code is CODE.UNAVAILABLE and "queue" in details and "is full" in details:
         kind, sentence, advice = OVERLOADED
     elif code is CODE.RESOURCE_EXHAUSTED and "larger than max" in details:
         kind, sentence, advice = TOO_LARGE
-    words = sentence.format(
+    message = sentence.format(
         target=target, model=model, timeout=timeout, method=method, code=code.name
     )
-    # gRPC's own words on a deadline say nothing more.
-    said = f' It said: "{details}".' if details and kind is not DeadlineExceeded else ""
-    return kind(f"{words}{said} {hint or advice}", code, details)
+    # gRPC's own message on a deadline adds nothing.
+    quoted = f' Server message: "{details}".' if details and kind is not DeadlineExceeded else ""
+    return kind(f"{message}{quoted} {hint or advice}", code, details)

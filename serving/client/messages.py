@@ -1,15 +1,15 @@
-"""The messages of TensorFlow Serving's gRPC interface, without TensorFlow.
+"""Messages of TensorFlow Serving's gRPC API, without TensorFlow.
 
-Source: the .proto files of tensorflow/serving and tensorflow/tensorflow (field numbers). Enums
-are declared int32, which has the same bytes; fields this client never reads are left out, and
-protobuf carries them along unread.
+Field numbers are those of the .proto files (links in serving/proto_builder.py). Enums are declared
+int32, which has the same wire format; fields that this client never reads are left out, and
+protobuf preserves them as unknown fields.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from serving.schema import declare
+from serving.proto_builder import build_messages
 
 SCHEMA = """
 Any: type_url=1 string, value=2 bytes
@@ -36,7 +36,7 @@ GetModelStatusRequest: model_spec=1 ModelSpec
 GetModelStatusResponse: model_version_status=1 repeated ModelVersionStatus
 """
 
-CLASSES = declare(SCHEMA)
+CLASSES = build_messages(SCHEMA)
 
 TensorProto: Any = CLASSES["TensorProto"]
 SignatureDefMap: Any = CLASSES["SignatureDefMap"]

@@ -1,4 +1,4 @@
-"""The requests of the two services: which model, which method, which tensors."""
+"""Request messages of the two services: model, method, tensors."""
 
 from __future__ import annotations
 
@@ -8,40 +8,40 @@ from typing import Any
 
 from serving.client import messages
 from serving.client.errors import InvalidRequest
-from serving.client.tensors import encode_tensor
+from serving.client.tensor_codec import encode_tensor
 
 
 @dataclass(frozen=True)
-class Method:
-    """One method of a service: its HTTP/2 path and its two message classes."""
+class RpcMethod:
+    """Unary RPC: its HTTP/2 path, request class and response class."""
 
     path: str
     request: Any
-    answer: Any
+    response: Any
 
     @property
     def name(self) -> str:
-        """The last part of the path."""
+        """Last part of the path."""
         return self.path.rpartition("/")[2]
 
     def stub(self, channel: Any) -> Any:
-        """The method as a callable of a grpc or grpc.aio channel."""
+        """Return the method as a callable of a grpc or grpc.aio channel."""
         return channel.unary_unary(
-            self.path, self.request.SerializeToString, self.answer.FromString
+            self.path, self.request.SerializeToString, self.response.FromString
         )
 
 
-PREDICT = Method(
+PREDICT = RpcMethod(
     "/tensorflow.serving.PredictionService/Predict",
     messages.PredictRequest,
     messages.PredictResponse,
 )
-METADATA = Method(
+METADATA = RpcMethod(
     "/tensorflow.serving.PredictionService/GetModelMetadata",
     messages.GetModelMetadataRequest,
     messages.GetModelMetadataResponse,
 )
-STATUS = Method(
+STATUS = RpcMethod(
     "/tensorflow.serving.ModelService/GetModelStatus",
     messages.GetModelStatusRequest,
     messages.GetModelStatusResponse,
@@ -49,10 +49,11 @@ STATUS = Method(
 
 
 @dataclass(frozen=True)
-class Choice:
-    """Which model is asked: a version, the version with a label, or the newest that is ready.
+class ModelSelector:
+    """Selects a version by number or by label; the newest that is ready without either.
 
-    Raises InvalidRequest when both a version and a label are given.
+    Raises:
+        InvalidRequest: Both a version and a label are given, or one is malformed.
     """
 
     model: str
@@ -62,15 +63,15 @@ class Choice:
     def __post_init__(self) -> None:
         if self.version is not None and self.label is not None:
             raise InvalidRequest(
-                f"A model is asked for by version or by label, not by both: got version "
-                f"{self.version} and label {self.label!r}. Give one of them."
+                f"Both a version and a label are given: {self.version} and {self.label!r}. "
+                "Give one of them."
             )
         if not isinstance(self.model, str) or not self.model:
-            raise InvalidRequest(f"A model is asked for by its name: got {self.model!r}.")
+            raise InvalidRequest(f"model is {self.model!r}; it must be a name.")
         if self.version is not None and not (
             hasattr(self.version, "__index__") and -(2**63) <= self.version < 2**63
         ):
-            raise InvalidRequest(f"A version is a whole number: got {self.version!r}.")
+            raise InvalidRequest(f"version is {self.version!r}; it must be a 64-bit integer.")
 
     def __str__(self) -> str:
         version = "" if self.version is None else f" version {self.version}"
@@ -78,7 +79,7 @@ class Choice:
         return f"model {self.model!r}{version}{label}"
 
     def fill(self, spec: Any) -> None:
-        """Write the choice into a ModelSpec."""
+        """Write the selection into a ModelSpec."""
         spec.name = self.model
         if self.version is not None:
             spec.version.value = self.version
@@ -87,17 +88,24 @@ class Choice:
 
 
 def build_predict(
-    choice: Choice,
+    selector: ModelSelector,
     inputs: Mapping[str, Any],
     signature: str = "serving_default",
     outputs: Iterable[str | bytes] = (),
 ) -> Any:
-    """A PredictRequest; `outputs` names those wanted (none: all of them).
+    """Build a PredictRequest.
 
-    Raises InvalidRequest for a value that no tensor can hold.
+    Args:
+        selector: Model and version.
+        inputs: Arrays, lists or scalars by input name.
+        signature: Name of the signature.
+        outputs: Names of the outputs to fetch; none: all.
+
+    Raises:
+        InvalidRequest: A value does not fit into a tensor.
     """
     request = messages.PredictRequest(output_filter=outputs)
-    choice.fill(request.model_spec)
+    selector.fill(request.model_spec)
     request.model_spec.signature_name = signature
     for name, value in inputs.items():
         try:
@@ -107,15 +115,15 @@ def build_predict(
     return request
 
 
-def build_metadata(choice: Choice) -> Any:
-    """A GetModelMetadataRequest for the signatures, the one field that exists."""
+def build_metadata(selector: ModelSelector) -> Any:
+    """Build a GetModelMetadataRequest for the signatures, the only field that exists."""
     request = messages.GetModelMetadataRequest(metadata_field=["signature_def"])
-    choice.fill(request.model_spec)
+    selector.fill(request.model_spec)
     return request
 
 
-def build_status(choice: Choice) -> Any:
-    """A GetModelStatusRequest."""
+def build_status(selector: ModelSelector) -> Any:
+    """Build a GetModelStatusRequest."""
     request = messages.GetModelStatusRequest()
-    choice.fill(request.model_spec)
+    selector.fill(request.model_spec)
     return request

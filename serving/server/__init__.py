@@ -1,1 +1,1 @@
-"""A server that speaks TensorFlow Serving's interface, for wherever that one cannot run."""
+"""Server with TensorFlow Serving's gRPC and REST APIs, for platforms without its binary."""

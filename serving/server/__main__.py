@@ -1,14 +1,14 @@
-"""`python -m serving.server`."""
+"""Entry point of `python -m serving.server`."""
 
 import os
 import sys
 
-from serving.server.command import main
+from serving.server.cli import main
 
 if __name__ == "__main__":
     status = main()
     sys.stdout.flush()
     sys.stderr.flush()
-    # TensorFlow takes seconds to tear an interpreter down, longer than an orchestrator may wait,
-    # and nothing that was promised is left to do.
+    # With TensorFlow loaded, interpreter shutdown takes seconds, longer than an orchestrator may
+    # wait, and all work is done.
     os._exit(status)

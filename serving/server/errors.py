@@ -1,4 +1,4 @@
-"""The three ways to say no: to whoever types, to whoever deploys, and to a request."""
+"""Exceptions: bad command line, failed start-up, rejected request."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ logger = logging.getLogger(__name__)
 
 
 class StartError(Exception):
-    """The command line cannot be followed: what is wrong, what was found, what to do. Status 2."""
+    """Bad command line: what is wrong, what was found, what to do. Exit status 2."""
 
     def __init__(self, wrong: str, found: str, fix: str):
         super().__init__(f"{wrong}\n  found: {found}\n  to do: {fix}")
 
 
 class StartFailure(Exception):
-    """The server cannot come up with what it was given, in TensorFlow Serving's words.
+    """Configuration or model that cannot be served, with TensorFlow Serving's message.
 
-    Told on standard output as `Failed to start server. Error: CODE: text`, exit status 255.
+    Printed on standard output as `Failed to start server. Error: CODE: text`; exit status 255.
     """
 
     def __init__(self, code: grpc.StatusCode, details: str, fix: str = ""):
@@ -31,7 +31,7 @@ class StartFailure(Exception):
 
 
 class RequestError(Exception):
-    """The gRPC status and details that a request is answered with instead of a result."""
+    """Rejected or failed request: gRPC status and details of the response."""
 
     def __init__(self, code: grpc.StatusCode, details: str):
         super().__init__(details)
@@ -40,11 +40,11 @@ class RequestError(Exception):
 
 
 def invalid_argument(details: str) -> RequestError:
-    """The commonest refusal."""
+    """Build a RequestError with status INVALID_ARGUMENT."""
     return RequestError(grpc.StatusCode.INVALID_ARGUMENT, details)
 
 
-def log_failure(name: str, error: BaseException) -> None:
-    """Say where a fault of ours is; its message may quote what the client sent, so not that."""
+def log_fault(name: str, error: BaseException) -> None:
+    """Log the traceback of a fault in this server, without its message: it may quote user data."""
     where = "".join(traceback.format_tb(error.__traceback__))
     logger.error("%s failed with %s\n%s", name, type(error).__name__, where)

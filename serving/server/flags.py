@@ -1,4 +1,4 @@
-"""The command line: TensorFlow Serving's flags, and a few of our own."""
+"""Command line flags: those of TensorFlow Serving, and some of this server."""
 
 from __future__ import annotations
 
@@ -22,98 +22,98 @@ EXAMPLES = """examples:
   python -m serving.server --port=8500 --model_name=support --model_base_path=/models/support
   python -m serving.server --rest_api_port=8501 --model_config_file=models.config
 
-Flags are written as for tensorflow_model_server: --name=value, --name value, or --name alone
-where the value is true or false.
+Flags have the syntax of tensorflow_model_server: --name=value, --name value, or --name alone for
+a boolean.
 """
-# Flags of tensorflow_model_server with one value that says what this server does; any other
-# value is refused: a deployment must not believe in what is not there. What is their default
-# there is only warned of, as command lines that spell the defaults out are not asking for it.
-FIXED: dict[str, tuple[bool | str, bool | str, str]] = {
-    # name: what this server does, the default there, why
+# Flags of tensorflow_model_server with a single supported value; any other value is an error, so
+# that no deployment relies on a missing feature. The default of tensorflow_model_server only
+# causes a warning: a command line that repeats a default does not depend on it.
+FIXED_FLAGS: dict[str, tuple[bool | str, bool | str, str]] = {
+    # name: (supported value, default of tensorflow_model_server, reason)
     "enable_profiler": (False, True, "it has no profiler service"),
     "use_alts_credentials": (
         False,
         False,
         "ALTS exists on Google Cloud only; use --ssl_config_file",
     ),
-    "platform_config_file": ("", "", "the flags set what a session is configured with"),
+    "platform_config_file": ("", "", "sessions are configured by flags"),
     "prefer_tflite_model": (False, False, "it runs SavedModels only"),
     "remove_unused_fields_from_bundle_metagraph": (True, True, "it keeps the signatures only"),
 }
 
 
 def flag(default: Any, help: str, low: float | None = None, high: float | None = None) -> Any:
-    """A dataclass field that is a flag: its default, help with the unit, and range."""
+    """Declare a flag as a dataclass field: default, help text with the unit, and range."""
     return dataclasses.field(default=default, metadata={"help": help, "low": low, "high": high})
 
 
 @dataclass(frozen=True)
 class ServerFlags:
-    """What the server was started with; the fields are the flags' names."""
+    """Values of all flags, by flag name."""
 
     port: int = flag(8500, "gRPC port; 0 picks a free one", 0, 65535)
     host: str = flag("127.0.0.1", "address to listen on; 0.0.0.0 is every network (loopback)")
     grpc_socket_path: str = flag("", "UNIX socket to serve gRPC on as well (none)")
-    grpc_channel_arguments: str = flag("", "gRPC options of the server, as name=value,... (none)")
+    grpc_channel_arguments: str = flag("", "gRPC server options, as name=value,... (none)")
     grpc_max_threads: int = flag(
-        max(64, 4 * CPUS), "gRPC requests worked on at once; the next ones wait", 1, 2**15
+        max(64, 4 * CPUS), "gRPC requests processed at once; further ones wait", 1, 2**15
     )
     max_concurrent_requests: int = flag(
-        1000, "gRPC requests worked on or waiting; more are refused: RESOURCE_EXHAUSTED", 1, 10**6
+        1000, "gRPC requests running or waiting; more are rejected: RESOURCE_EXHAUSTED", 1, 10**6
     )
     max_request_bytes: int = flag(2**31 - 1, "largest request, in bytes", 1, 2**31 - 1)
     max_pending_bytes: int = flag(
-        2**30, "bytes of requests worked on or waiting and of answers not fetched yet", 1
+        2**30, "bytes of requests running or waiting and of unread responses", 1
     )
     max_transfer_seconds: float = flag(
-        60.0, "seconds that a client may take to send a request, and to fetch its answer", 0.1
+        60.0, "seconds for a client to send a request, and to read the response", 0.1
     )
     rest_api_port: int = flag(0, "REST port; 0 is off", 0, 65535)
-    rest_api_num_threads: int = flag(4 * CPUS, "REST requests worked on at once", 1, 2**15)
-    rest_api_timeout_in_ms: int = flag(30000, "milliseconds that a REST request may run", 1)
-    rest_api_enable_cors_support: bool = flag(False, "let pages of any origin call the REST API")
-    model_name: str = flag("default", "the name clients ask for")
-    model_base_path: str = flag("", "folder with one numbered folder a version (needed)")
+    rest_api_num_threads: int = flag(4 * CPUS, "REST requests processed at once", 1, 2**15)
+    rest_api_timeout_in_ms: int = flag(30000, "milliseconds for a REST request", 1)
+    rest_api_enable_cors_support: bool = flag(False, "allow cross-origin requests to the REST API")
+    model_name: str = flag("default", "name of the model in requests")
+    model_base_path: str = flag("", "folder with a numbered folder for each version (required)")
     model_config_file: str = flag(
         "", "text ModelServerConfig with several models, instead of --model_base_path (none)"
     )
     model_config_file_poll_wait_seconds: int = flag(
-        0, "seconds between looks into the model config file; 0 reads it once", 0
+        0, "seconds between polls of the model config file; 0 reads it once", 0
     )
     file_system_poll_wait_seconds: float = flag(
-        1.0, "seconds between looks for versions; 0 or less looks only when a config comes"
+        1.0, "seconds between polls for versions; 0 or less polls only on a new config"
     )
     allow_version_labels_for_unavailable_models: bool = flag(
-        False, "let new labels name versions that are not loaded yet"
+        False, "allow new labels on versions that are not loaded yet"
     )
-    max_num_load_retries: int = flag(5, "times that a failed load is tried again", 0)
-    load_retry_interval_micros: int = flag(60_000_000, "microseconds between these tries", 0)
-    num_load_threads: int = flag(0, "versions loaded at once; 0 is one after another", 0, 2**10)
-    num_unload_threads: int = flag(0, "versions unloaded at once; 0 is one after another", 0, 2**10)
+    max_num_load_retries: int = flag(5, "retries of a failed load", 0)
+    load_retry_interval_micros: int = flag(60_000_000, "microseconds between these retries", 0)
+    num_load_threads: int = flag(0, "versions loaded at once; 0 is sequential", 0, 2**10)
+    num_unload_threads: int = flag(0, "versions unloaded at once; 0 is sequential", 0, 2**10)
     version_transition_policy: str = flag(
         "availability_preserving",
-        "availability_preserving: the old version answers until the new one does, both are in "
-        "memory; resource_preserving: the old one goes first",
+        "availability_preserving: load the new version, then unload the old one; "
+        "resource_preserving: unload first",
     )
-    enable_batching: bool = flag(False, "run requests that wait together as one batch")
+    enable_batching: bool = flag(False, "combine concurrent requests into batches")
     batching_parameters_file: str = flag("", "text BatchingParameters (TF Serving's defaults)")
     enable_per_model_batching_parameters: bool = flag(
-        False, "each version's own batching_params.pbtxt decides"
+        False, "read batching_params.pbtxt of each version"
     )
     enable_model_warmup: bool = flag(True, "replay assets.extra/tf_serving_warmup_requests")
     num_request_iterations_for_warmup: int = flag(
-        0, "times that each warm-up request is replayed; 0 is once", 0
+        0, "repetitions of each warm-up request; 0 is one", 0
     )
     monitoring_config_file: str = flag("", "text MonitoringConfig; metrics on the REST port (none)")
     ssl_config_file: str = flag("", "text SSLConfig with PEM text; gRPC only (no TLS)")
     enable_grpc_healthcheck_service: bool = flag(False, "serve grpc.health.v1")
     enable_signature_method_name_check: bool = flag(
-        False, "refuse signatures whose method name is not TensorFlow Serving's"
+        False, "reject signatures whose method name is not TensorFlow Serving's"
     )
     enable_serialization_as_tensor_content: bool = flag(
-        False, "answer numbers in tensor_content instead of the typed fields"
+        False, "send numbers in tensor_content instead of the typed fields"
     )
-    saved_model_tags: str = flag("serve", "tags of the graph to load, with commas between")
+    saved_model_tags: str = flag("serve", "tags of the graph to load, separated by commas")
     tensorflow_session_config_file: str = flag("", "text tensorflow.ConfigProto (none)")
     tensorflow_session_parallelism: int = flag(
         0, "threads a session uses within and between operations; 0 chooses", 0
@@ -123,17 +123,17 @@ class ServerFlags:
     per_process_gpu_memory_fraction: float = flag(
         0.0, "share of each GPU's memory; 0 lets TensorFlow choose", 0, 1
     )
-    flush_filesystem_caches: bool = flag(True, "drop a model's files from the page cache")
+    flush_filesystem_caches: bool = flag(True, "drop a loaded model's files from the page cache")
     xla_cpu_compilation_enabled: bool = flag(False, "compile graphs with XLA on CPUs")
     xla_gpu_compilation_enabled: bool = flag(False, "compile graphs with XLA on GPUs")
     mixed_precision: str = flag("", "bfloat16: run matrix products on CPUs in bfloat16 (off)")
-    drain_seconds: float = flag(10.0, "seconds that running requests get after SIGTERM", 0)
-    request_log: str = flag("all", "JSON lines of requests on standard error: all, errors, off")
+    drain_seconds: float = flag(10.0, "seconds for running requests after SIGTERM", 0)
+    request_log: str = flag("all", "requests logged on standard error: all, errors, off")
     version: bool = flag(False, "print versions and exit")
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The flags with their defaults and units."""
+    """Build the parser of all flags."""
     parser = argparse.ArgumentParser(
         prog="python -m serving.server",
         description="Serve SavedModels over TensorFlow Serving's gRPC and REST interfaces.",
@@ -156,7 +156,7 @@ def build_parser() -> argparse.ArgumentParser:
             metavar=kind.__name__.upper(),
             **options,
         )
-    for name, (value, _, _) in FIXED.items():
+    for name, (value, _, _) in FIXED_FLAGS.items():
         options = {"type": str}
         if isinstance(value, bool):
             options = {"type": _read_bool, "nargs": "?", "const": True}
@@ -165,15 +165,17 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def parse_flags(argv: list[str] | None = None) -> ServerFlags:
-    """The flags in `argv` (default: the command line's).
+    """Parse `argv` (default: the command line).
 
-    Raises StartError for a wrong one and StartFailure where TensorFlow Serving has its own words.
+    Raises:
+        StartError: A flag is unknown, out of range or not supported.
+        StartFailure: The same, where TensorFlow Serving has a message of its own.
     """
-    words = [_spell(word) for word in (sys.argv[1:] if argv is None else argv)]
+    words = [_normalize(word) for word in (sys.argv[1:] if argv is None else argv)]
     known, unknown = build_parser().parse_known_args(words)
     given = vars(known)
     _check_unknown(unknown, list(given))
-    for name in FIXED:
+    for name in FIXED_FLAGS:
         _check_fixed(name, given.pop(name))
     flags = ServerFlags(**given)
     for field in dataclasses.fields(ServerFlags):
@@ -194,28 +196,28 @@ def parse_flags(argv: list[str] | None = None) -> ServerFlags:
     return flags
 
 
-def check_together(flags: ServerFlags) -> None:
-    """Raise StartFailure or StartError for flags that do not go together."""
+def check_combinations(flags: ServerFlags) -> None:
+    """Raise StartFailure or StartError for flags that contradict each other."""
     if not flags.model_base_path and not flags.model_config_file:
-        raise _refuse_as_serving_does(
+        raise _tfs_start_failure(
             "Both server_options.model_base_path and server_options.model_config_file are empty!",
-            "give the folder that holds the numbered versions: --model_base_path=/models/support",
+            "give the folder of the numbered versions: --model_base_path=/models/support",
         )
     if flags.rest_api_port and flags.rest_api_port == flags.port:
         raise StartError(
-            "gRPC and REST cannot share a port.",
+            "gRPC and REST need different ports.",
             f"--port={flags.port} --rest_api_port={flags.rest_api_port}",
-            "give them two numbers",
+            "change one of them",
         )
     if flags.batching_parameters_file and not flags.enable_batching:
-        raise _refuse_as_serving_does(
+        raise _tfs_start_failure(
             "server_options.batching_parameters_file is set without setting "
             "server_options.enable_batching to true.",
-            "add --enable_batching or leave the file out",
+            "add --enable_batching or omit the file",
         )
 
 
-def _refuse_as_serving_does(details: str, fix: str) -> StartFailure:
+def _tfs_start_failure(details: str, fix: str) -> StartFailure:
     return StartFailure(StatusCode.INVALID_ARGUMENT, details, fix)
 
 
@@ -229,11 +231,11 @@ def _read_bool(text: str) -> bool:
 def _check_choice(name: str, value: str, choices: list[str]) -> None:
     if value not in choices:
         shown = ", ".join(choice or "nothing" for choice in choices)
-        raise StartError(f"--{name} has no such value.", repr(value), f"give one of: {shown}")
+        raise StartError(f"--{name} has an unknown value.", repr(value), f"give one of: {shown}")
 
 
-def _spell(word: str) -> str:
-    # --drain-seconds=5 and --drain_seconds=5 are one flag; the value is left alone.
+def _normalize(word: str) -> str:
+    # --drain-seconds=5 and --drain_seconds=5 are the same flag; the value is not changed.
     name, equals, value = word.partition("=")
     if not name.startswith("--"):
         return word
@@ -251,18 +253,18 @@ def _check_unknown(words: list[str], known: list[str]) -> None:
 
 
 def _check_fixed(name: str, value: bool | str) -> None:
-    wanted, default, reason = FIXED[name]
+    wanted, default, reason = FIXED_FLAGS[name]
     if value == wanted:
         return
     if value == default:
-        logger.warning("--%s does nothing: %s", name, reason)
+        logger.warning("--%s is ignored: %s", name, reason)
         return
     raise StartError(
-        f"--{name} is a flag of TensorFlow Serving that this server cannot follow.",
-        f"--{name}={_spell_value(value)}",
-        f"{reason}; leave it out or write --{name}={_spell_value(wanted)}",
+        f"This server does not support --{name}.",
+        f"--{name}={_format_value(value)}",
+        f"{reason}; omit it or write --{name}={_format_value(wanted)}",
     )
 
 
-def _spell_value(value: bool | str) -> str:
+def _format_value(value: bool | str) -> str:
     return str(value).lower() if isinstance(value, bool) else value

@@ -1,8 +1,8 @@
-"""Counters and histograms, and their page in Prometheus' text format 0.0.4.
+"""Counters and histograms, and their exposition in Prometheus' text format 0.0.4.
 
-Names, labels and buckets are those of TensorFlow Serving (util/prometheus_exporter.cc); ours
-that it does not have begin with `:tfpipe:`. One set for the process, as there. Times are in
-microseconds.
+Names, labels and buckets are those of TensorFlow Serving (util/prometheus_exporter.cc); names of
+additional metrics begin with `:tfpipe:`. The registry is global to the process, as there. Times
+are in microseconds.
 """
 
 from __future__ import annotations
@@ -12,27 +12,27 @@ import re
 import threading
 from collections.abc import Iterator, Sequence
 
-# Model names that nobody serves become labels too, as in TensorFlow Serving; whoever makes them
-# up without end finds the later ones counted together, and the page stays readable.
+# Requested names without a model become labels too, as in TensorFlow Serving; beyond this number
+# they are counted under one label, so that clients cannot exhaust the memory.
 LABELS_LIMIT = 1000
 LABEL_LENGTH_LIMIT = 256
 OVERFLOW = "(other)"
 
 _lock = threading.Lock()
 _metrics: dict[str, Counter | Histogram] = {}
-_known: set[str] = set()
+_served_names: set[str] = set()
 
 
 def exponential(first: float, factor: float, count: int) -> list[float]:
-    """Bounds of buckets, each `factor` times the one before; a last one to infinity is implied."""
+    """Return bucket bounds, each `factor` times the last; the bound +Inf is implied."""
     return [first * factor**power for power in range(count)]
 
 
 LATENCY_BUCKETS = exponential(10, 1.8, 33)
 
 
-class _Labelled:
-    """What counters and histograms share: a name, labels, and a bound on their combinations."""
+class _LabelledMetric:
+    """Base of counters and histograms: name, labels, and a bound on label combinations."""
 
     kind = ""
 
@@ -47,14 +47,14 @@ class _Labelled:
         if values in self._seen or not values:
             return values
         full = len(self._seen) >= LABELS_LIMIT or len(values[0]) > LABEL_LENGTH_LIMIT
-        if full and values[0] not in _known:
+        if full and values[0] not in _served_names:
             values = (OVERFLOW, *values[1:])
         self._seen.add(values)
         return values
 
 
-class Counter(_Labelled):
-    """A number that only grows, for each combination of its labels' values."""
+class Counter(_LabelledMetric):
+    """Monotonic counter for each combination of label values."""
 
     kind = "counter"
 
@@ -69,18 +69,18 @@ class Counter(_Labelled):
             self._values[values] = self._values.get(values, 0) + by
 
     def total(self) -> int:
-        """The sum over all label values."""
+        """Return the sum over all label values."""
         with _lock:
             return sum(self._values.values())
 
     def lines(self) -> Iterator[str]:
-        """The samples, one a line."""
+        """Yield the samples, one on each line."""
         for values, number in sorted(self._values.items()):
             yield f"{self.name}{_braces(self.labels, values)} {number}"
 
 
-class Histogram(_Labelled):
-    """How often values fell up to each bound, for each combination of its labels' values."""
+class Histogram(_LabelledMetric):
+    """Histogram for each combination of label values."""
 
     kind = "histogram"
 
@@ -104,12 +104,12 @@ class Histogram(_Labelled):
             self._sums[values] += value
 
     def total(self) -> int:
-        """How many values were observed."""
+        """Return the number of observed values."""
         with _lock:
             return sum(sum(counts) for counts in self._counts.values())
 
     def lines(self) -> Iterator[str]:
-        """The samples, one a line: cumulative buckets, sum and count."""
+        """Yield the samples: cumulative buckets, sum and count."""
         for values, counts in sorted(self._counts.items()):
             labels = [*self.labels, "le"]
             below = 0
@@ -122,29 +122,29 @@ class Histogram(_Labelled):
             yield f"{self.name}_count{braces} {below}"
 
 
-def know(model_name: str) -> None:
-    """Keep labels for a model that is served, however many made-up names were counted before."""
-    if model_name not in _known:
+def keep_label(model_name: str) -> None:
+    """Exempt the name of a served model from the bound on labels."""
+    if model_name not in _served_names:
         with _lock:
-            _known.add(model_name)
+            _served_names.add(model_name)
 
 
 def exposition() -> str:
-    """The page of all metrics."""
+    """Return all metrics in Prometheus' text format."""
     with _lock:
         lines = []
         for metric in sorted(_metrics.values(), key=lambda metric: metric.name):
             lines.append(f"# TYPE {metric.name} {metric.kind}")
             lines += metric.lines()
-    # A name out of a URL may hold what no encoding can write.
+    # A name from a URL may contain surrogates that UTF-8 cannot encode.
     return ("\n".join(lines) + "\n").encode("utf-8", "replace").decode()
 
 
 def read_totals(names: Sequence[str]) -> dict[str, int]:
-    """The totals of the named metrics; an unknown one counts 0.
+    """Return the totals of the named metrics; 0 for an unknown one.
 
-    A name may be written as TensorFlow Serving's own (/tensorflow/serving/request_count) or as
-    on the page of metrics.
+    A name may have TensorFlow Serving's form (/tensorflow/serving/request_count) or that of the
+    exposition.
     """
     found = {name: _metrics.get(re.sub(r"[^A-Za-z0-9_]", ":", name)) for name in names}
     return {name: metric.total() if metric else 0 for name, metric in found.items()}
@@ -159,14 +159,13 @@ def _escape(value: str) -> str:
     return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
-# TensorFlow Serving's.
+# Metrics of TensorFlow Serving.
 SERVING = ":tensorflow:serving:"
 REQUEST_COUNT = Counter(SERVING + "request_count", ("model_name", "status"))
 REQUEST_LATENCY = Histogram(SERVING + "request_latency", ("model_name", "API", "entrypoint"))
 RUNTIME_LATENCY = Histogram(SERVING + "runtime_latency", ("model_name", "API", "runtime"))
 EXAMPLE_COUNTS = Histogram(SERVING + "request_example_counts", ("model",), exponential(1, 2, 15))
 EXAMPLE_COUNT_TOTAL = Counter(SERVING + "request_example_count_total", ("model",))
-REQUEST_LOG_COUNT = Counter(SERVING + "request_log_count", ("model_name", "status_code"))
 WARMUP_LATENCY = Histogram(SERVING + "model_warmup_latency", ("model_path", "status"))
 BATCH_QUEUING_LATENCY = Histogram(
     SERVING + "batching_session:queuing_latency", ("thread_pool_name",), exponential(100, 1.2, 52)
@@ -182,13 +181,13 @@ BATCH_PADDING_SIZE = Histogram(
     SERVING + "batching_session:padding_size", ("execution_batch_size",), exponential(1, 2, 15)
 )
 
-# TensorFlow's own. The latency is a counter there, too.
+# Metrics of TensorFlow's SavedModel loader. The latency is a counter there, too.
 LOAD_ATTEMPT_COUNT = Counter(
     ":tensorflow:cc:saved_model:load_attempt_count", ("model_path", "status")
 )
 LOAD_LATENCY = Counter(":tensorflow:cc:saved_model:load_latency", ("model_path",))
 
-# Ours: what the version and the signature were, and where the time went.
+# Additional metrics: version and signature, and the parts of the latency.
 VERSION_REQUEST_COUNT = Counter(
     ":tfpipe:serving:request_count", ("model_name", "version", "signature", "api", "status")
 )

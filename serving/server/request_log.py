@@ -1,4 +1,4 @@
-"""One JSON line a request: which model answered, how, and how long it took; never its text."""
+"""Request log: one JSON line for each request, without the data of the client."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import threading
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
-# Lines wait this long, so that one write takes many and a request pays for none.
+# Lines are buffered for this long, so that one write covers many, outside the requests' threads.
 WRITE_EVERY_SECONDS = 0.1
-# When standard error is not read, lines are dropped and counted; requests do not wait for it.
+# When standard error is not read, lines are dropped and counted; requests do not block.
 LINES_LIMIT = 100_000
-# Clients choose these; a model's name may be any text of any length.
+# Clients choose the name of a model: it may be any text of any length.
 NAME_LENGTH_LIMIT = 128
 
 
-class Entry(NamedTuple):
-    """What a line says. `version` and `signature` are those that answered, else empty."""
+class LogEntry(NamedTuple):
+    """Fields of a line; `version` and `signature` are those that answered, else empty."""
 
     model: str
     version: str
@@ -32,11 +32,11 @@ class Entry(NamedTuple):
 
 
 class RequestLog:
-    """Writes entries to standard error in a thread of its own. `mode`: all, errors or off."""
+    """Writes entries to standard error in a separate thread. `mode`: all, errors or off."""
 
     def __init__(self, mode: str):
         self._mode = mode
-        self._entries: collections.deque[Entry] = collections.deque()
+        self._entries: collections.deque[LogEntry] = collections.deque()
         self._dropped = 0
         self._wake = threading.Event()
         self._closing = threading.Event()
@@ -44,11 +44,11 @@ class RequestLog:
         self._lock = threading.Lock()
 
     def wants(self, status: str) -> bool:
-        """Whether an entry of this status is written."""
+        """Return whether entries of this status are written."""
         return self._mode == "all" or (self._mode == "errors" and status != "OK")
 
-    def add(self, entry: Entry) -> None:
-        """Have an entry written soon."""
+    def add(self, entry: LogEntry) -> None:
+        """Queue an entry."""
         if len(self._entries) >= LINES_LIMIT:
             self._dropped += 1
             return
@@ -59,7 +59,7 @@ class RequestLog:
             self._wake.set()
 
     def close(self) -> None:
-        """Write what is left."""
+        """Flush the queue and stop the thread."""
         self._closing.set()
         self._wake.set()
         if self._thread is not None:
@@ -92,12 +92,12 @@ class RequestLog:
                 sys.stderr.write("\n".join([*lines, ""]))
                 sys.stderr.flush()
             except (OSError, ValueError):
-                # Standard error was closed: there is nowhere left to say so.
+                # Standard error is closed, so that no message is possible.
                 self._mode = "off"
 
 
-def format_entry(entry: Entry) -> str:
-    """The line of an entry, a JSON object."""
+def format_entry(entry: LogEntry) -> str:
+    """Format an entry as a JSON object."""
     at = datetime.fromtimestamp(entry.time, timezone.utc)
     fields: dict[str, Any] = {
         "time": at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),

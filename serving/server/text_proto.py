@@ -1,4 +1,4 @@
-"""The text-format files that flags name."""
+"""Reader of text-format protobuf files."""
 
 from __future__ import annotations
 
@@ -15,9 +15,18 @@ logger = logging.getLogger(__name__)
 
 
 def read_text_proto(path: Path, message: Any, quotable: bool = True) -> Any:
-    """`message`, filled from a file. Raises RequestError with TensorFlow Serving's texts.
+    """Fill `message` from a file.
 
-    What the parser says goes to the log, unless the file is not `quotable`: it may quote a key.
+    Args:
+        path: Text-format protobuf file.
+        message: Message to fill.
+        quotable: Log the parser's message; False for a file with keys, which it may quote.
+
+    Returns:
+        `message`.
+
+    Raises:
+        RequestError: With TensorFlow Serving's message.
     """
     try:
         return text_format.Parse(path.read_text(encoding="utf-8"), message)
@@ -27,6 +36,6 @@ def read_text_proto(path: Path, message: Any, quotable: bool = True) -> Any:
         raise RequestError(code, f"{path}; {error.strerror}") from None
     except (text_format.ParseError, UnicodeDecodeError) as error:
         name = message.DESCRIPTOR.full_name
-        said = f": {error}" if quotable else ""
-        logger.error("Error parsing text-format %s: %s%s", name, path, said)
+        reason = f": {error}" if quotable else ""
+        logger.error("Error parsing text-format %s: %s%s", name, path, reason)
         raise invalid_argument(f"Invalid protobuf file: '{path}'") from None

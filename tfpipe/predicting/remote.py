@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from serving.client import Client, ClientError, Entity, InvalidRequest, ModelNotFound
-from serving.client.command.connection import read_token
+from serving.client.cli.connection_args import read_token
 from tfpipe.config import PredictConfig
 from tfpipe.config.predict import CONNECTION
 from tfpipe.errors import UserError

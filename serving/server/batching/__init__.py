@@ -1,1 +1,1 @@
-"""Requests of many clients run as one."""
+"""Batching of concurrent requests."""

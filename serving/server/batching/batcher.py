@@ -1,7 +1,7 @@
-"""Requests of many clients run as one: what TensorFlow Serving's batching session does.
+"""Batching of concurrent requests, as TensorFlow Serving's batching session.
 
-Unlike there, requests of different widths wait apart and never fail or pad one another, and
-when a batch fails only the requests fail that fail by themselves.
+Unlike there, requests of different widths are queued separately and never pad one another or make
+one another fail, and after a failed batch only those requests fail that fail alone.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ import grpc
 import numpy as np
 
 from serving.server import metrics
+from serving.server.batching.batch_queue import BatchTask
+from serving.server.batching.batch_run import RunUnbatched, run_batch
+from serving.server.batching.batch_scheduler import BatchScheduler
 from serving.server.batching.parameters import BatchingParameters, read_batching_parameters
-from serving.server.batching.queue import Task
-from serving.server.batching.run import RunAlone, run_batch
-from serving.server.batching.scheduler import BatchScheduler
-from serving.server.call import Call
 from serving.server.errors import RequestError, StartFailure, invalid_argument
 from serving.server.flags import ServerFlags
+from serving.server.request import RequestContext
 
 logger = logging.getLogger(__name__)
 
@@ -31,10 +31,11 @@ PER_MODEL_FILE = "batching_params.pbtxt"
 THREAD_POOL_NAME = "model_server_batch_threads"
 
 
-class Batching:
-    """Batching as the flags say: which models get a batcher, on shared batch threads.
+class BatcherFactory:
+    """Creates batchers as configured by the flags, on shared batch threads.
 
-    Raises StartFailure for a parameters file that is none.
+    Raises:
+        StartFailure: --batching_parameters_file is invalid.
     """
 
     def __init__(self, flags: ServerFlags):
@@ -44,7 +45,7 @@ class Batching:
         if not self._enabled:
             if self._per_model:
                 logger.warning(
-                    "--enable_per_model_batching_parameters does nothing without --enable_batching"
+                    "--enable_per_model_batching_parameters is ignored without --enable_batching"
                 )
             return
         if flags.batching_parameters_file:
@@ -54,7 +55,7 @@ class Batching:
                 raise StartFailure(
                     error.code,
                     error.details,
-                    "--batching_parameters_file is a text BatchingParameters, such as "
+                    "write --batching_parameters_file as text BatchingParameters, such as "
                     "`max_batch_size { value: 128 }`",
                 ) from None
         threads = self._parameters.num_batch_threads
@@ -66,9 +67,14 @@ class Batching:
         self._scheduler = BatchScheduler(self._parameters.thread_pool_name, threads)
 
     def attach(self, model: Any, folder: Path) -> None:
-        """Give a LoadedModel of a version folder its batcher, if it is to have one.
+        """Attach a batcher to a LoadedModel, where batching is enabled for it.
 
-        Raises RequestError for parameters that the version cannot be loaded with.
+        Args:
+            model: LoadedModel.
+            folder: Version folder, which may contain the version's own parameters.
+
+        Raises:
+            RequestError: The version's parameters are invalid.
         """
         if not self._enabled:
             return
@@ -83,49 +89,61 @@ class Batching:
         parameters.check()
         if parameters.pad_variable_length_inputs:
             logger.warning(
-                "model %s version %s: pad_variable_length_inputs: requests of different widths "
-                "run in batches of their own instead, as if each were alone",
+                "model %s version %s: pad_variable_length_inputs: requests of different "
+                "widths run in separate batches instead of being padded",
                 model.name,
                 model.version,
             )
         labels = model.name, str(model.version)
-        model.batcher = Batcher(model.run_alone, parameters, self._scheduler, labels)
+        model.batcher = Batcher(model.run_unbatched, parameters, self._scheduler, labels)
 
 
 class Batcher:
-    """Runs the requests for one model version in batches. `run` blocks; any thread may call it.
+    """Runs the requests of one model version in batches. Thread-safe.
 
-    `labels` are the model's name and version, for the metrics; `queues` is what waits.
+    Args:
+        run_unbatched: Runs the model: (feeds, fetches, timeout) -> outputs.
+        parameters: Batching parameters.
+        scheduler: Batch threads.
+        labels: Name and version of the model, for the metrics.
     """
 
     def __init__(
         self,
-        run_alone: RunAlone,
+        run_unbatched: RunUnbatched,
         parameters: BatchingParameters,
         scheduler: BatchScheduler,
         labels: tuple[str, str] = ("", ""),
     ):
         self._labels = labels
-        self._run_alone = run_alone
+        self._run_unbatched = run_unbatched
         self._parameters = parameters
         self._scheduler = scheduler
         self.queues = scheduler.open(parameters, self._run_batch)
 
     @property
     def waiting(self) -> int:
-        """The rows that wait now."""
+        """Number of queued rows."""
         return self._scheduler.count_waiting(self.queues)
 
     def run(
-        self, feeds: Mapping[str, np.ndarray], fetches: Sequence[str], call: Call
+        self, feeds: Mapping[str, np.ndarray], fetches: Sequence[str], context: RequestContext
     ) -> list[tuple[int, Any]]:
-        """(DataType, array) of each tensor in `fetches`, for the request's own rows.
+        """Run a request in a batch; blocks. A request without feeds or rows runs alone.
 
-        Raises RequestError. Without feeds, or rows, there is nothing to put together: such a
-        request runs alone.
+        Args:
+            feeds: Arrays by tensor name, with equal first dimension.
+            fetches: Names of the tensors to fetch.
+            context: Deadline and cancellation.
+
+        Returns:
+            (DataType, array) of each fetched tensor, for the request's own rows.
+
+        Raises:
+            RequestError: The queue is full, the deadline has passed, or the run failed.
         """
         if not feeds:
-            return self._run_alone(feeds, fetches, call.remaining())
+            return self._run_unbatched(feeds, fetches, context.remaining())
         rows = count_rows(feeds)
         if rows > self._parameters.max_batch_size:
             raise invalid_argument(
@@ -133,14 +151,14 @@ class Batcher:
                 f"{self._parameters.max_batch_size}"
             )
         if not rows:
-            return self._run_alone(feeds, fetches, call.remaining())
+            return self._run_unbatched(feeds, fetches, context.remaining())
         metrics.BATCH_INPUT_SIZE.observe(rows)
         names = tuple(sorted(set(fetches)))
         kind = (tuple(feeds), names, *((a.dtype, a.shape[1:]) for a in feeds.values()))
-        tasks = self._scheduler.submit(self.queues, kind, names, feeds, rows, call)
+        tasks = self._scheduler.submit(self.queues, kind, names, feeds, rows, context)
         try:
             for task in tasks:
-                self._wait(kind, task, call)
+                self._wait(kind, task, context)
         except BaseException:
             for task in tasks:
                 self._scheduler.withdraw(self.queues, kind, task)
@@ -156,11 +174,11 @@ class Batcher:
         ]
 
     def close(self) -> None:
-        """End what waits: UNAVAILABLE. What runs goes on."""
+        """Fail queued requests with UNAVAILABLE; running batches complete."""
         self._scheduler.close(self.queues)
 
-    def _wait(self, kind: Hashable, task: Task, call: Call) -> None:
-        if not task.wait(call.remaining()):
+    def _wait(self, kind: Hashable, task: BatchTask, context: RequestContext) -> None:
+        if not task.wait(context.remaining()):
             if self._scheduler.withdraw(self.queues, kind, task):
                 raise RequestError(
                     grpc.StatusCode.RESOURCE_EXHAUSTED,
@@ -169,23 +187,23 @@ class Batcher:
             if not task.done:
                 raise RequestError(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded")
         if isinstance(task.error, RequestError):
-            # Others may raise the same one in their threads: each gets a traceback of its own.
+            # Other threads may raise the same error: a copy has a traceback of its own.
             raise RequestError(task.error.code, task.error.details)
         if task.error is not None:
             raise task.error
 
-    def _run_batch(self, fetches: Sequence[str], tasks: list[Task]) -> None:
+    def _run_batch(self, fetches: Sequence[str], tasks: list[BatchTask]) -> None:
         now, pool = time.monotonic(), self._scheduler.name
         metrics.BATCH_SIZE.observe(sum(task.rows for task in tasks), *self._labels)
         for task in tasks:
             waited = (now - task.queued) * 1e6
             metrics.BATCH_QUEUING_LATENCY.observe(waited, pool)
             metrics.QUEUE_TIME.observe(waited, *self._labels)
-        run_batch(self._run_alone, self._parameters, fetches, tasks)
+        run_batch(self._run_unbatched, self._parameters, fetches, tasks)
 
 
 def count_rows(feeds: Mapping[str, np.ndarray]) -> int:
-    """The size of the first dimension that all feeds have. Raises RequestError."""
+    """Return the common first dimension of all feeds; raises RequestError."""
     sizes = set()
     for value in feeds.values():
         if np.ndim(value) == 0:

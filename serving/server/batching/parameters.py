@@ -1,7 +1,7 @@
-"""BatchingParameters: how large batches get, how long they wait, how many may queue up.
+"""BatchingParameters: batch size, timeout and queue length.
 
 Fields and defaults are those of servables/tensorflow/session_bundle_config.proto, checks and
-their texts those of TensorFlow Serving (bundle_factory_util, shared_batch_scheduler).
+messages those of TensorFlow Serving (bundle_factory_util, shared_batch_scheduler).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from serving.schema import declare
+from serving.proto_builder import build_messages
 from serving.server.errors import invalid_argument
 from serving.server.flags import CPUS
 from serving.server.text_proto import read_text_proto
@@ -25,7 +25,7 @@ FIELDS = (
     "enable_large_batch_splitting=8 BoolValue",
     "max_execution_batch_size=9 Int64Value",
 )
-MESSAGES = declare(
+MESSAGES = build_messages(
     "Int64Value: value=1 int64\n"
     "BoolValue: value=1 bool\n"
     "StringValue: value=1 string\n"
@@ -36,7 +36,7 @@ WRAPPED = [field.partition("=")[0] for field in FIELDS if field.endswith("Value"
 
 @dataclass(frozen=True)
 class BatchingParameters:
-    """The parameters of one model version, or of all; sizes are in rows."""
+    """Batching parameters; sizes in rows."""
 
     max_batch_size: int = 1000
     batch_timeout_micros: int = 0
@@ -50,17 +50,17 @@ class BatchingParameters:
 
     @property
     def run_size(self) -> int:
-        """The most rows of one run: requests may be larger when they are split."""
+        """Most rows of one run; larger requests are split where that is enabled."""
         if self.enable_large_batch_splitting and self.max_execution_batch_size:
             return self.max_execution_batch_size
         return self.max_batch_size
 
     def pad(self, rows: int) -> int:
-        """The smallest allowed batch size that holds `rows`; `rows` where there is none."""
+        """Return the smallest allowed batch size of at least `rows`; `rows` without one."""
         return next((size for size in self.allowed_batch_sizes if size >= rows), rows)
 
     def check(self) -> None:
-        """Raise the RequestError (INVALID_ARGUMENT) that a load fails with."""
+        """Raise RequestError (INVALID_ARGUMENT) for invalid parameters."""
         if self.max_batch_size < 1:
             raise invalid_argument(
                 f"input_batch_size_limit must be positive; was {self.max_batch_size}"
@@ -90,8 +90,8 @@ class BatchingParameters:
             return
         if sizes[0] < 1 or any(low >= high for low, high in zip(sizes, sizes[1:], strict=False)):
             raise invalid_argument("allowed_batch_sizes entries must be monotonically increasing")
-        # TensorFlow Serving checks split requests in two places, which contradict each other
-        # unless both limits are equal: a file that satisfies either one is meant well.
+        # TensorFlow Serving has two checks for split requests, which contradict each other unless
+        # both limits are equal: a file that satisfies either is accepted.
         if sizes[-1] not in (self.max_batch_size, self.run_size):
             wanted = "match max_batch_size"
             if self.enable_large_batch_splitting:
@@ -103,11 +103,11 @@ class BatchingParameters:
 
 
 def read_batching_parameters(path: Path) -> BatchingParameters:
-    """The text BatchingParameters in a file, not checked yet. Raises RequestError."""
+    """Read text BatchingParameters without checking them; raises RequestError."""
     message = read_text_proto(path, MESSAGES["BatchingParameters"]())
     given = {name: getattr(message, name).value for name in WRAPPED if message.HasField(name)}
     if not given.get("enable_large_batch_splitting") and given.get("max_enqueued_batches") == 0:
-        # TensorFlow Serving lets old files live with what they say.
+        # TensorFlow Serving accepts this value of old files.
         given["max_enqueued_batches"] = 1
     return BatchingParameters(
         **given,

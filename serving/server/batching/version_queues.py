@@ -1,4 +1,4 @@
-"""The queues of one model version, one for each kind of run that is asked for."""
+"""Queues of one model version, one for each group of compatible requests."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 
 import numpy as np
 
+from serving.server.batching.batch_queue import BatchQueue, BatchTask, queue_full
 from serving.server.batching.parameters import BatchingParameters
-from serving.server.batching.queue import BatchQueue, Task, refuse
-from serving.server.call import Call
 from serving.server.errors import RequestError
+from serving.server.request import RequestContext
 
-# Requests of different widths wait in different queues, in TensorFlow Serving in the same one.
+# Requests of different widths have separate queues; in TensorFlow Serving they share one.
 QUEUES_PER_VERSION = 16
 
 
 class VersionQueues:
-    """What waits for one model version: a queue for each kind of run that is asked for.
+    """Queues of one model version, by group of compatible requests.
 
-    A queue lives while something waits in it, so that a client that sends ever new widths does
-    not fill the memory; and all together hold at most the rows of QUEUES_PER_VERSION full ones.
-    Not safe for threads, see BatchQueue.
+    Empty queues are removed, and all queues together hold at most the rows of QUEUES_PER_VERSION
+    full ones, so that a client cannot exhaust the memory with new widths. Not thread-safe, see
+    BatchQueue.
     """
 
     def __init__(
         self,
         parameters: BatchingParameters,
-        run: Callable[[Sequence[str], list[Task]], None],
+        run: Callable[[Sequence[str], list[BatchTask]], None],
     ):
         self.run = run
         self.closed = False
@@ -37,7 +37,7 @@ class VersionQueues:
 
     @property
     def rows(self) -> int:
-        """All rows that wait."""
+        """Number of queued rows."""
         return sum(queue.rows for queue in self.queues.values())
 
     def add(
@@ -46,33 +46,33 @@ class VersionQueues:
         fetches: Sequence[str],
         feeds: Mapping[str, np.ndarray],
         rows: int,
-        call: Call,
-    ) -> list[Task]:
-        """Queue a request up, in several parts if it is cut. Raises RequestError: UNAVAILABLE."""
+        context: RequestContext,
+    ) -> list[BatchTask]:
+        """Queue a request, split if it is large; raises RequestError (UNAVAILABLE)."""
         queue = self.queues.get(kind) or BatchQueue(fetches, self._parameters)
         try:
             self._check_total(rows)
-            sizes = queue.cut(rows)
+            sizes = queue.split(rows)
         except RequestError:
-            self.drop_unwanted()
+            self.drop_expired()
             self._check_total(rows)
-            sizes = queue.cut(rows)
+            sizes = queue.split(rows)
         self.queues[kind] = queue
         tasks, start = [], 0
         for size in sizes:
             part = feeds
             if size < rows:
                 part = {name: array[start : start + size] for name, array in feeds.items()}
-            task = Task(part, size, call)
+            task = BatchTask(part, size, context)
             queue.add(task)
             tasks.append(task)
             start += size
         return tasks
 
-    def take(self, now: float) -> tuple[Sequence[str], list[Task]] | float:
-        """The fetches and tasks of a batch that may run, from each queue in turn.
+    def take(self, now: float) -> tuple[Sequence[str], list[BatchTask]] | float:
+        """Remove and return fetches and tasks of the next batch that may run, round robin.
 
-        Or, when there is none, when there will be: see BatchQueue.due.
+        Without one, return when the next is due, see BatchQueue.due.
         """
         soonest = float("inf")
         for kind, queue in list(self.queues.items()):
@@ -88,8 +88,8 @@ class VersionQueues:
                 return queue.fetches, tasks
         return soonest
 
-    def remove(self, kind: Hashable, task: Task) -> bool:
-        """Take out a task that nobody wants any more; False if it does not wait any longer."""
+    def remove(self, kind: Hashable, task: BatchTask) -> bool:
+        """Remove a task; return False if it is not queued any more."""
         if task.batch is None:
             return False
         self.queues[kind].remove(task)
@@ -97,16 +97,16 @@ class VersionQueues:
             del self.queues[kind]
         return True
 
-    def drop_unwanted(self) -> None:
-        """Make room: refuse all tasks that there is no use in running."""
+    def drop_expired(self) -> None:
+        """Fail all expired and cancelled tasks, to free their space."""
         now = time.monotonic()
         for kind, queue in list(self.queues.items()):
-            queue.drop_unwanted(now)
+            queue.drop_expired(now)
             if not queue.rows:
                 del self.queues[kind]
 
     def fail(self, error: RequestError) -> None:
-        """End everything that waits."""
+        """Fail all queued tasks."""
         for queue in self.queues.values():
             while queue.rows:
                 for task in queue.take(time.monotonic()):
@@ -119,4 +119,6 @@ class VersionQueues:
         limit = QUEUES_PER_VERSION * self._parameters.max_enqueued_batches
         if self.rows + rows > limit * self._parameters.run_size:
             count = sum(queue.count for queue in self.queues.values())
-            raise refuse(f"currently {count} batches enqueued and max_enqueued_batches is {limit}")
+            raise queue_full(
+                f"currently {count} batches enqueued and max_enqueued_batches is {limit}"
+            )

@@ -1,1 +1,1 @@
-"""A loaded SavedModel, and the requests that run it."""
+"""Loaded SavedModels and the inference APIs."""

@@ -1,4 +1,4 @@
-"""Predict: checks in TensorFlow Serving's order and words, then one run of the graph."""
+"""Predict API, with the order and the messages of TensorFlow Serving's checks."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2
 
-from serving.server.call import Call
 from serving.server.errors import RequestError, invalid_argument
-from serving.server.inference.model import LoadedModel
-from serving.server.inference.tensors import read_tensor, write_tensor
+from serving.server.inference.loaded_model import LoadedModel
+from serving.server.inference.tensor_protos import read_tensor, write_tensor
+from serving.server.request import RequestContext
 
 DEFAULT_SIGNATURE = "serving_default"
 METHOD_NAMES = (
@@ -23,10 +23,10 @@ METHOD_NAMES = (
 )
 
 
-def predict(model: LoadedModel, request: Any, call: Call) -> Any:
-    """The PredictResponse to a PredictRequest. Raises RequestError.
+def predict(model: LoadedModel, request: Any, context: RequestContext) -> Any:
+    """Run a PredictRequest; raises RequestError.
 
-    Streaming options, client ids and request options are for servers that stream.
+    Streaming options, client ids and request options are ignored, as in TensorFlow Serving.
     """
     signature_name = request.model_spec.signature_name or DEFAULT_SIGNATURE
     signature = model.signatures.get(signature_name)
@@ -43,10 +43,10 @@ def predict(model: LoadedModel, request: Any, call: Call) -> Any:
         )
     feeds = read_inputs(signature, request.inputs)
     aliases = choose_outputs(signature, request.output_filter)
-    values = model.run(feeds, [signature.outputs[alias].name for alias in aliases], call)
+    values = model.run(feeds, [signature.outputs[alias].name for alias in aliases], context)
 
     response = predict_pb2.PredictResponse()
-    name_model(response.model_spec, model, signature_name)
+    set_model_spec(response.model_spec, model, signature_name)
     for alias, (datatype, value) in zip(aliases, values, strict=True):
         try:
             write_tensor(
@@ -57,15 +57,15 @@ def predict(model: LoadedModel, request: Any, call: Call) -> Any:
     return response
 
 
-def name_model(spec: Any, model: LoadedModel, signature_name: str) -> None:
-    """Write into a ModelSpec what answered: the version that was used, whatever was asked for."""
+def set_model_spec(spec: Any, model: LoadedModel, signature_name: str) -> None:
+    """Fill the ModelSpec of a response with the version that was used."""
     spec.name = model.name
     spec.version.value = model.version
     spec.signature_name = signature_name
 
 
 def read_inputs(signature: Any, inputs: Any) -> dict[str, np.ndarray]:
-    """Arrays by tensor name, from the request or the signature's defaults."""
+    """Return feeds by tensor name, from the request or the signature's defaults."""
     wanted, given, defaults = set(signature.inputs), set(inputs), signature.defaults
     if len(given) > len(wanted) or (len(given) < len(wanted) and not defaults):
         raise invalid_argument(
@@ -98,7 +98,7 @@ def read_inputs(signature: Any, inputs: Any) -> dict[str, np.ndarray]:
 
 
 def choose_outputs(signature: Any, output_filter: Iterable[str]) -> Sequence[str]:
-    """The aliases to fetch: those asked for, or all."""
+    """Return the output aliases to fetch: those of the filter, or all."""
     chosen: list[str] = []
     for alias in output_filter:
         if alias not in signature.outputs:

@@ -1,4 +1,4 @@
-"""Warm-up: a version's own recorded requests, replayed before it takes traffic."""
+"""Warm-up: replay of a version's recorded requests before it becomes available."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from google.protobuf.message import DecodeError
 from tensorflow_serving.apis import prediction_log_pb2
 
 from serving.server import metrics
-from serving.server.call import Call
 from serving.server.errors import RequestError, invalid_argument
-from serving.server.inference.examples import classify, multi_inference, regress
-from serving.server.inference.model import CODES, LoadedModel
+from serving.server.inference.classify_regress import classify, multi_inference, regress
+from serving.server.inference.loaded_model import CODES, LoadedModel
 from serving.server.inference.predict import predict
+from serving.server.request import RequestContext
 
 REQUESTS_FILE = Path("assets.extra") / "tf_serving_warmup_requests"
-MOST_RECORDS = 1000
-REPLAY: dict[str, tuple[str, Callable[[LoadedModel, Any, Call], Any]]] = {
+MAX_RECORDS = 1000
+REPLAY: dict[str, tuple[str, Callable[[LoadedModel, Any, RequestContext], Any]]] = {
     "predict_log": ("Predict", predict),
     "classify_log": ("Classify", classify),
     "regress_log": ("Regress", regress),
@@ -30,11 +30,17 @@ REPLAY: dict[str, tuple[str, Callable[[LoadedModel, Any, Call], Any]]] = {
 
 
 def warm_up(model: LoadedModel, folder: Path, iterations: int = 1) -> None:
-    """Replay each record of the version's warm-up file `iterations` times; no file is fine.
+    """Replay the version's warm-up file, if there is one.
 
-    Raises RequestError with the failing record's own code, DATA_LOSS for what is not a sound
-    TFRecord file, INVALID_ARGUMENT for more than 1000 records or one that is no PredictionLog,
-    UNIMPLEMENTED for session-run and streamed logs.
+    Args:
+        model: Loaded version.
+        folder: Version folder.
+        iterations: Repetitions of each record; 0 counts as 1.
+
+    Raises:
+        RequestError: With the code of the failed request; DATA_LOSS for an invalid TFRecord file;
+            INVALID_ARGUMENT for more than 1000 records or a record that is not a PredictionLog;
+            UNIMPLEMENTED for session-run and streamed logs.
     """
     path = folder / REQUESTS_FILE
     if not path.is_file():
@@ -46,9 +52,9 @@ def warm_up(model: LoadedModel, folder: Path, iterations: int = 1) -> None:
             log = _parse_record(record, path)
             for _ in range(max(1, iterations)):
                 _replay(model, log)
-            if number > MOST_RECORDS:
+            if number > MAX_RECORDS:
                 raise invalid_argument(
-                    f"Number of warmup records exceeds the maximum ({MOST_RECORDS}) at {path}"
+                    f"Number of warmup records exceeds the maximum ({MAX_RECORDS}) at {path}"
                 )
     except RequestError as error:
         failure = error
@@ -89,4 +95,4 @@ def _replay(model: LoadedModel, log: Any) -> None:
             grpc.StatusCode.UNIMPLEMENTED, f"Unsupported log_type for warmup: {number}"
         )
     api, answer = REPLAY[kind]
-    answer(model, getattr(log, kind).request, Call("WARMUP", api))
+    answer(model, getattr(log, kind).request, RequestContext("WARMUP", api))

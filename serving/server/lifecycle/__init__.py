@@ -1,1 +1,1 @@
-"""Versions that come and go: from the configuration to what answers."""
+"""Lifecycle of model versions, from the configuration to the versions that answer."""

@@ -1,4 +1,4 @@
-"""Why a version could not be loaded, in TensorFlow Serving's codes and words."""
+"""Errors of failed loads, converted to TensorFlow Serving's codes and messages."""
 
 from __future__ import annotations
 
@@ -10,25 +10,32 @@ import grpc
 import tensorflow as tf
 
 from serving.server.errors import RequestError
-from serving.server.lifecycle.served_version import Phase, ServedVersion
+from serving.server.lifecycle.model_registry import Phase, ServedVersion
 
 CODE_NAMES = {code.value[0]: code.name for code in grpc.StatusCode}
 UNKNOWN, NOT_FOUND, DATA_LOSS = 2, 5, 15
-# Where Python built the graph; it stands before what the operation said.
+# Location where Python built the graph; precedes the operation's message.
 FAILED_NODE = re.compile(r"\ADetected at node .*?^Node: [^\n]*\n", re.DOTALL | re.MULTILINE)
 
 
-def explain(error: Exception, folder: Path) -> tuple[int, str]:
-    """The tensorflow.error.Code and the message for what loading a folder raised.
+def convert_load_error(error: Exception, folder: Path) -> tuple[int, str]:
+    """Convert the exception of a failed load.
 
     TensorFlow's Python loader raises OSError, ValueError and RuntimeError where the C++ loader,
     which TensorFlow Serving calls, returns a status.
+
+    Args:
+        error: Exception raised by the load.
+        folder: Version folder.
+
+    Returns:
+        tensorflow.error.Code and message.
     """
     message = str(error).strip() or type(error).__name__
     if isinstance(error, RequestError):
         return error.code.value[0], error.details
     if isinstance(error, tf.errors.OpError):
-        return explain_operation(error)
+        return convert_op_error(error)
     if message.startswith("SavedModel file does not exist at"):
         return NOT_FOUND, (
             "Specified file path does not appear to contain a SavedModel bundle (should have a "
@@ -51,19 +58,19 @@ def explain(error: Exception, folder: Path) -> tuple[int, str]:
     return UNKNOWN, message
 
 
-def explain_operation(error: tf.errors.OpError) -> tuple[int, str]:
-    """The code and message of an operation that failed, without Python's wrapping."""
+def convert_op_error(error: tf.errors.OpError) -> tuple[int, str]:
+    """Return code and message of a failed operation, without the Python prefix."""
     message = error.message.removeprefix("Graph execution error:").strip()
     message = message.partition("\n\nOriginal stack trace")[0]
     message = FAILED_NODE.sub("", message)
     if "No such file or directory" in message:
-        # TensorFlow's Python bindings lose the code of an error from the file system.
+        # TensorFlow's Python bindings drop the code of a file system error.
         return NOT_FOUND, message
     return error.error_code, message
 
 
 def describe_failures(noun: str, outcomes: Mapping[str, ServedVersion | None]) -> str:
-    """TensorFlow Serving's sentence on the models that did not become available; "" for none."""
+    """Format TensorFlow Serving's message on models that failed to load; "" for none."""
     failed = [
         f"{{name: {name} version: {version.number}}} due to error: "
         f"{CODE_NAMES.get(version.error_code, version.error_code)}: {version.error_message}}}, "

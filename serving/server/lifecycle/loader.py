@@ -1,4 +1,4 @@
-"""From a version's folder to a model that may take traffic: loaded, batched, warmed."""
+"""Loading of a version: SavedModel, batching, warm-up."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from serving.server import metrics
-from serving.server.batching.batcher import Batching
+from serving.server.batching.batcher import BatcherFactory
 from serving.server.flags import ServerFlags
-from serving.server.inference.model import LoadedModel, read_options
-from serving.server.inference.session import build_session_config
+from serving.server.inference.loaded_model import LoadedModel, read_options
+from serving.server.inference.session_config import build_session_config
 from serving.server.inference.warmup import warm_up
 
 
 class Loader:
-    """Loads versions as the flags say. Its `load` may be called by several threads."""
+    """Loads versions with the options of the flags. Thread-safe."""
 
     def __init__(self, flags: ServerFlags):
         self._flags = flags
         self._tags = flags.saved_model_tags.split(",")
         self._session_config = build_session_config(flags)
         self._options = read_options(flags)
-        self._batching = Batching(flags)
+        self._batching = BatcherFactory(flags)
 
     def load(self, name: str, version: int, folder: Path) -> LoadedModel:
-        """A version ready to answer. Raises what TensorFlow raises for a broken one."""
+        """Return a version ready for requests; raises TensorFlow's exception for a broken one."""
         try:
             with measure_load(folder):
                 model = LoadedModel(
@@ -44,7 +44,7 @@ class Loader:
         return model
 
     def _prepare(self, model: LoadedModel, folder: Path) -> None:
-        """What comes between loading and the first request: batching, then warm-up."""
+        """Attach the batcher, then replay the warm-up requests."""
         self._batching.attach(model, folder)
         if self._flags.enable_model_warmup:
             warm_up(model, folder, self._flags.num_request_iterations_for_warmup)
@@ -52,7 +52,7 @@ class Loader:
 
 @contextmanager
 def measure_load(folder: Path) -> Iterator[None]:
-    """Count a load, as TensorFlow's loader does (TF: cc/saved_model/loader.cc)."""
+    """Count and time a load, as TensorFlow does (TF: cc/saved_model/loader.cc)."""
     started = time.perf_counter()
     try:
         yield
@@ -65,7 +65,7 @@ def measure_load(folder: Path) -> Iterator[None]:
 
 
 def flush_filesystem_caches(folder: Path) -> None:
-    """Drop a version's files from the page cache; what was read of them is in memory already."""
+    """Drop a version's files from the page cache: their content is in memory already."""
     if not hasattr(os, "posix_fadvise"):
         return
     for path in folder.rglob("*"):

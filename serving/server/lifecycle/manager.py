@@ -1,7 +1,7 @@
-"""The models that are served: the config says which, and their versions come and go.
+"""Model manager: applies the configuration, and gives requests access to loaded versions.
 
-config (here) -> version_watch: what there should be -> version_changes: what is loaded
-              -> served_models: what answers
+configuration (here) -> version_poller: aspired versions -> version_reconciler: loads and unloads
+                     -> model_registry: available versions
 """
 
 from __future__ import annotations
@@ -15,86 +15,101 @@ import grpc
 
 from serving.server.errors import RequestError, StartFailure, invalid_argument
 from serving.server.flags import CPUS, ServerFlags
-from serving.server.inference.model import LoadedModel
-from serving.server.lifecycle.config import ModelSettings, read_first_config, read_models
+from serving.server.inference.loaded_model import LoadedModel
 from serving.server.lifecycle.load_failure import describe_failures
-from serving.server.lifecycle.served_model import ServedModel
-from serving.server.lifecycle.served_models import Lease, ServedModels
-from serving.server.lifecycle.served_version import VersionState
-from serving.server.lifecycle.version_changes import TICK_SECONDS, VersionChanges
-from serving.server.lifecycle.version_watch import VersionWatch
-from serving.server.lifecycle.versions import describe_base_path
+from serving.server.lifecycle.model_config import ModelSettings, read_first_config, read_models
+from serving.server.lifecycle.model_registry import (
+    ModelRegistry,
+    ServableHandle,
+    ServedModel,
+    VersionState,
+)
+from serving.server.lifecycle.version_folders import describe_base_path
+from serving.server.lifecycle.version_poller import VersionPoller
+from serving.server.lifecycle.version_reconciler import TICK_SECONDS, VersionReconciler
 
-# TensorFlow Serving loads the first config with as many (core/load_servables_fast.cc).
+# Threads of TensorFlow Serving for the first config (core/load_servables_fast.cc).
 FIRST_LOADS_AT_ONCE = 4 * CPUS
 
 
-class Manager:
-    """Loads what the config asks for and lends it to requests. Any thread may call it."""
+class ModelManager:
+    """Serves the models of the configuration. Thread-safe."""
 
     def __init__(self, flags: ServerFlags, load: Callable[[str, int, Path], LoadedModel]):
         self._flags = flags
-        self._models = ServedModels()
-        self._watch = VersionWatch(self._models, flags.file_system_poll_wait_seconds)
-        self._changes = VersionChanges(self._models, flags, load, self._watch.look_if_due)
+        self._registry = ModelRegistry()
+        self._poller = VersionPoller(self._registry, flags.file_system_poll_wait_seconds)
+        self._reconciler = VersionReconciler(self._registry, flags, load, self._poller.poll_if_due)
         self._settings: dict[str, ModelSettings] = {}
         self._reloading = threading.Lock()
         self._stopping = threading.Event()
-        # The ModelServerConfig the server started with.
+        # ModelServerConfig at start-up.
         self.first_config: Any = None
 
-    def use(self, spec: Any) -> Lease:
-        """The loaded version that a ModelSpec asks for, kept loaded inside the `with`.
+    def use(self, spec: Any) -> ServableHandle:
+        """Return a `with` block that keeps the version of a ModelSpec loaded.
 
-        Entering the `with` raises RequestError when there is none.
+        Entering it raises RequestError when there is no such version.
         """
-        return Lease(self._models, spec)
+        return ServableHandle(self._registry, spec)
 
     def names(self) -> list[str]:
-        """The models of the config."""
+        """Return the names of the configured models."""
         return sorted(self._settings)
 
     def available(self) -> dict[str, list[int]]:
-        """The versions that answer, by model, the highest first."""
-        return self._models.available()
+        """Return the available versions by model, the highest first."""
+        return self._registry.available()
 
     def states(self, name: str) -> dict[int, VersionState]:
-        """Every version of the model there ever was, the highest first."""
-        return self._models.states(name)
+        """Return the state of every version since the start, the highest first."""
+        return self._registry.states(name)
 
     def ready(self) -> bool:
-        """Whether every model of the config answers; False as soon as the server is to stop."""
-        return not self._stopping.is_set() and self._models.all_answer(self._settings)
+        """Return whether every configured model is available and the server is not stopping."""
+        return not self._stopping.is_set() and self._registry.all_available(self._settings)
 
     def start(self, stopping: threading.Event) -> bool:
-        """Load the first config; False when `stopping` was set before every model answered.
+        """Load the models of the first configuration, and wait for a version of each.
 
-        A model without a version yet is waited for. Raises StartFailure for a wrong config, for a
-        model that failed for good and for one without a version that no later look can find.
+        Args:
+            stopping: Event that interrupts the wait.
+
+        Returns:
+            False when `stopping` was set before every model was available.
+
+        Raises:
+            StartFailure: The configuration is invalid, a model failed for good, or a model has no
+                version and its base path is not polled.
         """
         self._stopping = stopping
         try:
             self.first_config = read_first_config(self._flags)
             settings = read_models(self.first_config, {})
-            self._changes.loads_allowed = FIRST_LOADS_AT_ONCE
+            self._reconciler.loads_allowed = FIRST_LOADS_AT_ONCE
             self._apply(settings)
             self._check_versions(settings)
-            self._changes.start()
+            self._reconciler.start()
             self._await("servable", settings, stopping.is_set, with_labels=True)
             if stopping.is_set():
                 return False
-            with self._models.changed:
-                self._models.labels = self._check_labels(settings)
+            with self._registry.changed:
+                self._registry.labels = self._check_labels(settings)
         except RequestError as error:
             raise StartFailure(error.code, error.details) from None
-        self._changes.loads_allowed = max(1, self._flags.num_load_threads)
+        self._reconciler.loads_allowed = max(1, self._flags.num_load_threads)
         return True
 
-    def reload(self, config: Any, gone: Callable[[], bool] = lambda: False) -> None:
-        """Replace the whole config by a ModelServerConfig; wait until new names answer.
+    def reload(self, config: Any, cancelled: Callable[[], bool] = lambda: False) -> None:
+        """Replace the whole configuration, and wait until new models are available.
 
-        A config that is refused leaves everything as it was. `gone` says that nobody waits for
-        the end of this any more. Raises RequestError with TensorFlow Serving's codes and texts.
+        Args:
+            config: ModelServerConfig.
+            cancelled: Returns True when the caller no longer waits.
+
+        Raises:
+            RequestError: With TensorFlow Serving's codes and messages. A rejected configuration
+                changes nothing.
         """
         if config.WhichOneof("config") != "model_config_list":
             raise invalid_argument(
@@ -105,27 +120,27 @@ class Manager:
             settings = read_models(config, self._settings)
             self._check_base_paths(settings)
             new = {name: settings[name] for name in settings if name not in self._settings}
-            with self._models.changed:
-                self._models.labels = self._check_labels(settings)
+            with self._registry.changed:
+                self._registry.labels = self._check_labels(settings)
             self._apply(settings)
-        # Out of the lock: a model that takes long, or never comes, blocks no later config.
-        self._await("model", new, lambda: gone() or self._stopping.is_set())
+        # Outside the lock: a slow or missing model must not block a later configuration.
+        self._await("model", new, lambda: cancelled() or self._stopping.is_set())
 
     def close(self) -> None:
-        """Unload everything, ending what still runs."""
+        """Unload everything and cancel running requests."""
         self._stopping.set()
-        self._changes.stop()
-        self._models.close()
+        self._reconciler.stop()
+        self._registry.close()
 
     def _apply(self, settings: dict[str, ModelSettings]) -> None:
-        with self._models.changed:
+        with self._registry.changed:
             self._settings = settings
             for name in settings:
-                self._models.by_name.setdefault(name, ServedModel(name))
-        self._watch.follow(settings)
+                self._registry.by_name.setdefault(name, ServedModel(name))
+        self._poller.set_models(settings)
 
     def _check_base_paths(self, settings: Mapping[str, ModelSettings]) -> None:
-        """Raise a RequestError where a base path is new and not there: nobody will wait for it."""
+        """Raise a RequestError for a new base path that does not exist."""
         for name, model in settings.items():
             known = self._settings.get(name)
             is_new = known is None or known.base_path != model.base_path
@@ -136,27 +151,27 @@ class Manager:
                 )
 
     def _check_versions(self, settings: Mapping[str, ModelSettings]) -> None:
-        """Raise a RequestError for models without a version where the only look is behind."""
+        """Raise a RequestError for models without a version when base paths are not polled."""
         if self._flags.file_system_poll_wait_seconds > 0:
             return
         lacking = [
             f"model {name}: {describe_base_path(model.base_path)}"
             for name, model in settings.items()
-            if not self._models.by_name[name].versions
+            if not self._registry.by_name[name].versions
         ]
         if lacking:
             raise RequestError(grpc.StatusCode.NOT_FOUND, "; ".join(lacking))
 
     def _check_labels(self, settings: Mapping[str, ModelSettings]) -> dict[str, dict[str, int]]:
-        """The labels by model, which may name versions that answer; with the flag new ones any."""
+        """Return the labels by model; raise RequestError for a label on an unavailable version."""
         for name, model in settings.items():
-            known = self._models.labels.get(name, {})
-            served = self._models.by_name.get(name)
+            known = self._registry.labels.get(name, {})
+            served = self._registry.by_name.get(name)
             for label, number in model.labels.items():
                 is_moved = known.get(label, number) != number
                 if self._flags.allow_version_labels_for_unavailable_models and not is_moved:
                     continue
-                if served is None or number not in served.answering:
+                if served is None or number not in served.available:
                     raise RequestError(
                         grpc.StatusCode.FAILED_PRECONDITION,
                         f"Request to assign label to version {number} of model {name}, which is "
@@ -168,29 +183,33 @@ class Manager:
         self,
         noun: str,
         awaited: Mapping[str, ModelSettings],
-        gone: Callable[[], bool],
+        cancelled: Callable[[], bool],
         with_labels: bool = False,
     ) -> None:
-        """Wait until each model, and if asked each version with a label, answers or has failed.
+        """Wait until each model, optionally each labelled version, is ready or has failed.
 
-        Raises RequestError for models that failed. One that a later config leaves out is waited
-        for no more.
+        A model that a later configuration removes is not waited for.
+
+        Raises:
+            RequestError: Models have failed.
         """
 
         def served() -> dict[str, ServedModel]:
-            return {name: self._models.by_name[name] for name in awaited if name in self._settings}
+            return {
+                name: self._registry.by_name[name] for name in awaited if name in self._settings
+            }
 
-        with self._models.changed:
+        with self._registry.changed:
             while not all(
-                model.is_settled(awaited[name].labels.values() if with_labels else ())
+                model.is_finished(awaited[name].labels.values() if with_labels else ())
                 for name, model in served().items()
             ):
-                if gone():
+                if cancelled():
                     return
-                # A signal handler cannot notify a condition: it must not wait for its lock.
-                self._models.changed.wait(TICK_SECONDS)
+                # Poll: a signal handler cannot notify the condition, as it must not take its lock.
+                self._registry.changed.wait(TICK_SECONDS)
             failures = describe_failures(
-                noun, {name: model.outcome() for name, model in served().items()}
+                noun, {name: model.finished_version() for name, model in served().items()}
             )
         if failures:
             raise RequestError(grpc.StatusCode.UNKNOWN, failures)

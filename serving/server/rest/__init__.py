@@ -1,1 +1,1 @@
-"""The REST front."""
+"""REST endpoint."""

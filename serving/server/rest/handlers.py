@@ -1,4 +1,4 @@
-"""Requests over REST, from a route and a body to a reply; blocks, and any thread may call it."""
+"""REST request handlers: from route and body to HTTP response. Blocking, thread-safe."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
-from serving.server.call import Call
-from serving.server.core import Core, count_examples, count_rows
-from serving.server.errors import RequestError, invalid_argument, log_failure
-from serving.server.inference.examples import classify, regress
+from serving.server.errors import RequestError, invalid_argument, log_fault
+from serving.server.inference.classify_regress import classify, regress
 from serving.server.inference.predict import DEFAULT_SIGNATURE, predict
-from serving.server.record import Record
-from serving.server.rest.answers import (
+from serving.server.request import RequestContext, RequestRecord
+from serving.server.rest.json_body import TOO_DEEP, JsonDocument, format_error, parse_body
+from serving.server.rest.json_examples import fill_examples
+from serving.server.rest.json_responses import (
     write_classifications,
     write_error,
     write_metadata,
@@ -30,113 +30,129 @@ from serving.server.rest.answers import (
     write_regressions,
     write_status,
 )
-from serving.server.rest.examples import fill_examples
-from serving.server.rest.parse import TOO_DEEP, Document, format_error, parse
+from serving.server.rest.json_tensors import fill_inputs
 from serving.server.rest.routes import HTTP_STATUS, Route, VersionTooLarge
-from serving.server.rest.tensors import fill_inputs
+from serving.server.service import ServingService, count_examples, count_rows
 
-UNPACKED_LIMIT = 100 * 2**20
-# zlib's window size that says: gzip.
+DECOMPRESSED_LIMIT = 100 * 2**20
+# zlib's window size for gzip format.
 GZIP = 16 + zlib.MAX_WBITS
 
 
 @dataclass(frozen=True)
-class Reply:
-    """An HTTP status and body."""
+class HttpReply:
+    """HTTP status and body of a response."""
 
     status: int
     body: bytes
 
 
-class Handlers:
-    """Answers what the REST interface can be asked; each request is counted and logged once."""
+class RestHandlers:
+    """Handlers of all REST requests; each request is counted and logged once."""
 
-    def __init__(self, core: Core):
-        self._core = core
+    def __init__(self, service: ServingService):
+        self._service = service
 
-    def answer(self, route: Route, call: Call, body: Sequence[bytes], gzipped: bool) -> Reply:
-        """The reply to a request whose body came in these pieces."""
+    def answer(
+        self, route: Route, context: RequestContext, body: Sequence[bytes], gzipped: bool
+    ) -> HttpReply:
+        """Handle a request.
 
-        def work(record: Record) -> bytes:
+        Args:
+            route: Decoded URL.
+            context: Deadline and cancellation.
+            body: Chunks of the body.
+            gzipped: Whether the body is compressed.
+        """
+
+        def work(record: RequestRecord) -> bytes:
             spec = route.spec()
             if route.verb in ("status", "metadata"):
-                return self._inform(route.verb, spec, record)
-            call.check()
+                return self._describe(route.verb, spec, record)
+            context.check()
             whole = b"".join(body)
-            document = parse(unpack(whole) if gzipped else whole)
+            document = parse_body(decompress(whole) if gzipped else whole)
             if route.verb == "predict":
-                return self._predict(document, spec, call, record)
-            return self._infer(route.verb, document, spec, call, record)
+                return self._predict(document, spec, context, record)
+            return self._infer(route.verb, document, spec, context, record)
 
-        return self._reply(route, lambda: self._record(route, call, work))
+        return self._reply(route, lambda: self._record(route, context, work))
 
-    def refuse(self, route: Route, call: Call, error: RequestError, status: int = 0) -> Reply:
-        """The reply to a request that ends before its body was read or looked at."""
+    def reject(
+        self, route: Route, context: RequestContext, error: RequestError, status: int = 0
+    ) -> HttpReply:
+        """Build the response of a request that is rejected before its body is parsed."""
 
-        def work(record: Record) -> bytes:
+        def work(record: RequestRecord) -> bytes:
             raise error
 
-        reply = self._reply(route, lambda: self._record(route, call, work))
-        return Reply(status or reply.status, reply.body)
+        reply = self._reply(route, lambda: self._record(route, context, work))
+        return HttpReply(status or reply.status, reply.body)
 
-    def _record(self, route: Route, call: Call, work: Callable[[Record], bytes]) -> bytes:
-        with self._core.record(call, route.model) as record:
+    def _record(
+        self, route: Route, context: RequestContext, work: Callable[[RequestRecord], bytes]
+    ) -> bytes:
+        with self._service.record(context, route.model) as record:
             try:
                 return work(record)
             except RecursionError:
                 raise TOO_DEEP from None
 
-    def _reply(self, route: Route, work: Callable[[], bytes]) -> Reply:
+    def _reply(self, route: Route, work: Callable[[], bytes]) -> HttpReply:
         try:
-            return Reply(200, work())
+            return HttpReply(200, work())
         except VersionTooLarge:
-            return Reply(400, b"")
+            return HttpReply(400, b"")
         except RequestError as error:
-            return write_refusal(error)
+            return build_error_response(error)
         except Exception as error:
-            log_failure(f"{route.method} {route.verb}", error)
-            return Reply(500, write_error("Internal server error"))
+            log_fault(f"{route.method} {route.verb}", error)
+            return HttpReply(500, write_error("Internal server error"))
 
-    def _inform(self, verb: str, spec: model_pb2.ModelSpec, record: Record) -> bytes:
+    def _describe(self, verb: str, spec: model_pb2.ModelSpec, record: RequestRecord) -> bytes:
         if not spec.name:
             raise invalid_argument("Missing model name in request.")
         if verb == "status":
             request = get_model_status_pb2.GetModelStatusRequest(model_spec=spec)
-            return write_status(self._core.get_model_status(request))
+            return write_status(self._service.get_model_status(request))
         request = get_model_metadata_pb2.GetModelMetadataRequest(
             model_spec=spec, metadata_field=["signature_def"]
         )
-        response = self._core.get_model_metadata(request)
+        response = self._service.get_model_metadata(request)
         record.version = str(response.model_spec.version.value)
         return write_metadata(response)
 
     def _predict(
-        self, document: Document, spec: model_pb2.ModelSpec, call: Call, record: Record
+        self,
+        document: JsonDocument,
+        spec: model_pb2.ModelSpec,
+        context: RequestContext,
+        record: RequestRecord,
     ) -> bytes:
         request = predict_pb2.PredictRequest(model_spec=spec)
         read_signature_name(document, request)
         chosen = request.model_spec.signature_name or DEFAULT_SIGNATURE
-        with self._core.manager.use(request.model_spec) as model:
-            record.found(model, chosen)
+        with self._service.manager.use(request.model_spec) as model:
+            record.set_model(model, chosen)
             if chosen not in model.signatures:
                 raise invalid_argument(
                     f'Serving signature name: "{chosen}" not found in signature def'
                 )
             signature = model.signatures[chosen]
             given = request.model_spec.signature_name
-            # A dict, unlike a map of protobuf, may be asked for names that are not UTF-8.
+            # A dict, unlike a protobuf map, allows lookups of names that are not UTF-8.
             rows = fill_inputs(document, dict(signature.inputs), given, request.inputs)
             record.rows = count_rows(request)
-            response = predict(model, request, call)
+            response = predict(model, request, context)
         return write_predictions(response.outputs, rows)
 
     def _infer(
         self,
         verb: str,
-        document: Document,
+        document: JsonDocument,
         spec: model_pb2.ModelSpec,
-        call: Call,
-        record: Record,
+        context: RequestContext,
+        record: RequestRecord,
     ) -> bytes:
         make, run, write = {
             "classify": (
@@ -149,20 +165,20 @@ class Handlers:
         request = make(model_spec=spec)
         read_signature_name(document, request)
         fill_examples(document, request)
-        with self._core.manager.use(request.model_spec) as model:
-            record.found(model, request.model_spec.signature_name)
+        with self._service.manager.use(request.model_spec) as model:
+            record.set_model(model, request.model_spec.signature_name)
             record.rows = count_examples(request)
-            response = run(model, request, call)
+            response = run(model, request, context)
         return write(response.result)
 
 
-def write_refusal(error: RequestError) -> Reply:
-    """The reply that says why there is no other."""
-    return Reply(HTTP_STATUS.get(error.code, 500), write_error(error.details))
+def build_error_response(error: RequestError) -> HttpReply:
+    """Build the response of an error."""
+    return HttpReply(HTTP_STATUS.get(error.code, 500), write_error(error.details))
 
 
-def read_signature_name(document: Document, request: Any) -> None:
-    """Set the request's signature from the body, if it has one. Raises RequestError."""
+def read_signature_name(document: JsonDocument, request: Any) -> None:
+    """Set the request's signature from the body, if given; raises RequestError."""
     name = document.value.get("signature_name", "")
     if not isinstance(name, str):
         raise format_error(
@@ -172,17 +188,17 @@ def read_signature_name(document: Document, request: Any) -> None:
     request.model_spec.signature_name = document.encode(name).decode("utf-8", "replace")
 
 
-def unpack(packed: bytes) -> bytes:
-    """The contents of a gzip body. Raises RequestError when it is none, or of more than 100 MB."""
+def decompress(packed: bytes) -> bytes:
+    """Decompress a gzip body; raises RequestError if it is invalid or larger than 100 MB."""
     if not packed:
         return b""
     try:
         member = zlib.decompressobj(GZIP)
-        body = member.decompress(packed, UNPACKED_LIMIT + 1)
+        body = member.decompress(packed, DECOMPRESSED_LIMIT + 1)
     except zlib.error as error:
         raise invalid_argument(f"The body is not gzip: {error}") from None
-    if len(body) > UNPACKED_LIMIT:
-        raise invalid_argument(f"The gzip body unpacks to more than {UNPACKED_LIMIT} bytes")
+    if len(body) > DECOMPRESSED_LIMIT:
+        raise invalid_argument(f"The decompressed body is larger than {DECOMPRESSED_LIMIT} bytes")
     if not member.eof:
-        raise invalid_argument("The gzip body is cut off")
+        raise invalid_argument("The gzip body is truncated")
     return body

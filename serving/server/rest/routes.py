@@ -1,4 +1,4 @@
-"""URLs of the REST interface: which request a method and a path stand for."""
+"""Routing of REST URLs."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from tensorflow_serving.apis import model_pb2
 from serving.server.errors import RequestError, invalid_argument
 
 VERSION = r"(?:/versions/(?P<version>[0-9]+)|/labels/(?P<label>[^/:]+))?"
-# TensorFlow Serving's expressions (http_rest_api_util.cc): the path's case does not matter.
+# TensorFlow Serving's expressions (http_rest_api_util.cc), which ignore case.
 INFERENCE = re.compile(
     rf"/v1/models/(?P<model>[^/:]+){VERSION}:(?P<verb>classify|regress|predict)", re.IGNORECASE
 )
 INFORMATION = re.compile(
     rf"/v1/models(?:/(?P<model>[^/:]+))?{VERSION}(?:/(?P<verb>metadata))?", re.IGNORECASE
 )
-# HTTP's answer to a gRPC status; every other status is 500.
+# HTTP status of a gRPC status; 500 for any other.
 HTTP_STATUS = {
     grpc.StatusCode.OK: 200,
     grpc.StatusCode.INVALID_ARGUMENT: 400,
@@ -39,7 +39,7 @@ HTTP_STATUS = {
 
 
 class VersionTooLarge(RequestError):
-    """A version beyond int64: TensorFlow Serving answers 400 with nothing in the body."""
+    """Version number beyond int64: TensorFlow Serving responds 400 with an empty body."""
 
     def __init__(self, version: str):
         super().__init__(
@@ -49,7 +49,7 @@ class VersionTooLarge(RequestError):
 
 @dataclass(frozen=True)
 class Route:
-    """What a URL asks for. `verb` is empty where there is no route; all texts are decoded."""
+    """Decoded URL. `verb` is empty for an unknown URL."""
 
     method: str
     path: str
@@ -60,16 +60,16 @@ class Route:
 
     @property
     def api(self) -> str:
-        """The metrics' label: the kind of inference, else empty."""
+        """Label of the metrics: the inference API, else empty."""
         return self.verb if self.verb in ("predict", "classify", "regress") else ""
 
     def spec(self) -> model_pb2.ModelSpec:
-        """The ModelSpec that the URL stands for. Raises RequestError."""
+        """Build the ModelSpec of the URL; raises RequestError."""
         if not self.verb:
             raise invalid_argument(f"Malformed request: {self.method} {self.path}")
         spec = model_pb2.ModelSpec(name=self.model)
         if self.version:
-            # Python refuses to convert thousands of digits.
+            # Python rejects numbers of thousands of digits.
             digits = self.version.lstrip("0") or "0"
             if len(digits) > 19 or int(digits) >= 2**63:
                 raise VersionTooLarge(self.version)
@@ -80,7 +80,7 @@ class Route:
 
 
 def find_route(method: str, path: str) -> Route:
-    """The Route of a method and a raw path with its query."""
+    """Return the Route of a method and a raw path with its query."""
     path = path.encode("utf-8", "replace").decode()
     expressions = {"POST": INFERENCE, "GET": INFORMATION}
     match = expressions[method].fullmatch(path) if method in expressions else None
@@ -88,7 +88,7 @@ def find_route(method: str, path: str) -> Route:
         return Route(method, path)
     verb = match["verb"] or "status"
     if verb != verb.lower() and method == "POST":
-        # The expression ignores the case of the verb too, but what compares it then does not.
+        # The expression ignores the case of the verb, but a later comparison does not.
         verb = ""
     return Route(
         method,

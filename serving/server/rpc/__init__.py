@@ -1,1 +1,1 @@
-"""The gRPC front."""
+"""gRPC endpoint."""

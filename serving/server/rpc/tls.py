@@ -1,4 +1,4 @@
-"""TLS and mutual TLS from TensorFlow Serving's text SSLConfig."""
+"""TLS and mutual TLS, configured by TensorFlow Serving's text SSLConfig."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from pathlib import Path
 
 import grpc
 
-from serving.schema import declare
+from serving.proto_builder import build_messages
 from serving.server.errors import RequestError, StartFailure
 from serving.server.text_proto import read_text_proto
 
-SSLConfig = declare(
+SSLConfig = build_messages(
     "SSLConfig: server_key=1 string, server_cert=2 string, custom_ca=3 string, client_verify=4 bool"
 )["SSLConfig"]
 EXAMPLE = 'server_key: "-----BEGIN PRIVATE KEY-----\\n..." server_cert: "-----BEGIN CERT..."'
 
 
 def read_credentials(path: str) -> grpc.ServerCredentials | None:
-    """The credentials that `--ssl_config_file` describes, None without. Raises StartFailure."""
+    """Read the credentials of `--ssl_config_file`, None without it; raises StartFailure."""
     if not path:
         return None
     try:
@@ -29,35 +29,37 @@ def read_credentials(path: str) -> grpc.ServerCredentials | None:
     for field in ("server_key", "server_cert"):
         if "-----BEGIN " not in getattr(config, field):
             raise refuse(
-                path, f"it has no PEM text in {field}", f"PEM text inline, no path: {EXAMPLE}"
+                path,
+                f"{field} is not PEM text",
+                f"write the PEM text inline, not a path: {EXAMPLE}",
             )
     if config.client_verify and not config.custom_ca:
         raise refuse(
             path,
-            "client_verify is true and there is no custom_ca",
-            "add the certificates that clients' certificates are signed with as custom_ca",
+            "client_verify needs custom_ca",
+            "add the certificate authority of the clients as custom_ca",
         )
     if config.custom_ca and "-----BEGIN " not in config.custom_ca:
-        raise refuse(path, "it has no PEM text in custom_ca", "PEM text inline, no path")
+        raise refuse(path, "custom_ca is not PEM text", "write PEM text inline, not a path")
     pair = (config.server_key.encode(), config.server_cert.encode())
     credentials = grpc.ssl_server_credentials(
         [pair], config.custom_ca.encode() or None, config.client_verify
     )
     try:
-        # gRPC reads the texts when a port is opened, and tells that failure from a taken port
-        # by nothing: this one is free.
+        # gRPC parses the texts when a port is opened, with the same error as for a port in use:
+        # this probe opens a free one.
         grpc.server(ThreadPoolExecutor(1)).add_secure_port("127.0.0.1:0", credentials)
     except RuntimeError:
         raise refuse(
             path,
-            "its key, certificates or custom_ca cannot be read, or the key is another one's",
-            "give the PEM texts whole, and the key that server_cert was made for",
+            "key, certificate or custom_ca is invalid, or the key does not match",
+            "give complete PEM texts, and the key of server_cert",
         ) from None
     return credentials
 
 
 def refuse(path: str, found: str, fix: str) -> StartFailure:
-    """The failure of a start with this file."""
+    """Build the StartFailure for this file."""
     return StartFailure(
         grpc.StatusCode.INVALID_ARGUMENT, f"Cannot use --ssl_config_file={path}: {found}", fix
     )

@@ -1,0 +1,46 @@
+"""argparse types: numbers with a range."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Callable
+from typing import Any
+
+
+def positive_int(text: str) -> int:
+    """Parse an integer of at least 1."""
+    return _number(text, int, lambda value: value >= 1, "an integer of at least 1")
+
+
+def not_negative_int(text: str) -> int:
+    """Parse an integer of at least 0."""
+    return _number(text, int, lambda value: value >= 0, "an integer of at least 0")
+
+
+def positive_number(text: str) -> float:
+    """Parse a finite number above 0."""
+    return _number(text, float, lambda value: 0 < value < math.inf, "a number above 0")
+
+
+def not_negative(text: str) -> float:
+    """Parse a finite number of at least 0."""
+    return _number(text, float, lambda value: 0 <= value < math.inf, "a number of at least 0")
+
+
+def seconds_or_none(text: str) -> float | None:
+    """A finite argument above 0, or None for the word `none`."""
+    if text.lower() == "none":
+        return None
+    wanted = "a number above 0, or none"
+    return _number(text, float, lambda value: 0 < value < math.inf, wanted)
+
+
+def _number(text: str, kind: Any, fits: Callable[[Any], bool], wanted: str) -> Any:
+    try:
+        value = kind(text)
+    except ValueError:
+        value = None
+    if value is None or not fits(value):
+        raise argparse.ArgumentTypeError(f"{text!r} is not {wanted}")
+    return value

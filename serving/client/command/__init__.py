@@ -1,1 +1,0 @@
-"""`python -m serving.client`: ask a served model from the command line."""

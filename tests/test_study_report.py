@@ -140,7 +140,7 @@ def test_trials_that_beat_nothing_are_warned_of(direction: str):
         found = Baseline("other", "accuracy", baseline)
         return (
             warn_of_baseline(outcomes, direction, "dev.accuracy", found),
-            note_on_defaults(outcomes, direction, "dev.accuracy"),
+            note_on_defaults(outcomes, direction, "dev.accuracy", ()),
         )
 
     better, worse = (0.6, 0.4) if direction == "max" else (0.4, 0.6)
@@ -150,7 +150,9 @@ def test_trials_that_beat_nothing_are_warned_of(direction: str):
         "No trial beats the baseline: always answering 'other' reaches dev.accuracy 0.5000, the"
         " best trial 0.5000."
     )
-    assert note and "No trial beats the defaults of tfpipe.train (trial 1, dev.accuracy" in note
+    assert note and note.startswith(
+        "No trial beats trial 1, dev.accuracy 0.5000: the defaults of tfpipe.train. More --trials"
+    )
     assert verdicts(better, worse) == (None, note.replace("0.5000", f"{better:.4f}"))
     # Equal to the defaults is not better; one trial alone cannot be; a failed one has no score.
     assert verdicts(better, better)[1] and verdicts(better, None)[1] is None
@@ -159,7 +161,7 @@ def test_trials_that_beat_nothing_are_warned_of(direction: str):
     # Both stand at the top of the page.
     outcomes = [make_trial(1, 0.5, defaults=True), make_trial(2, worse)]
     page = shown(make_report(outcomes, direction=direction, baseline=replace(OTHER, value=0.5)))
-    assert "No trial beats the baseline" in page and "No trial beats the defaults" in page
+    assert "No trial beats the baseline" in page and "No trial beats trial 1" in page
 
 
 def test_defaults_that_the_space_does_not_hold_are_named():
@@ -170,11 +172,14 @@ def test_defaults_that_the_space_does_not_hold_are_named():
         Parameter("focal_gamma", "float", low=3.0, high=4.0, when={"loss": ("x",)}, default=2.0),
     )
     first = make_trial(1, 0.5, values=values, defaults=True)
-    assert describe_defaults(parameters, first) == (
-        "the defaults of tfpipe.train, as near as the space allows: learning_rate 0.0005 for"
-        " 0.002665, batch_size 16 for 32"
+    words = (
+        "the defaults of tfpipe.train, as near as the space allows (learning_rate 0.0005 for"
+        " 0.002665, batch_size 16 for 32)"
     )
-    assert describe_defaults(PARAMETERS[:0], first) == "the defaults of tfpipe.train"
+    assert describe_defaults(parameters, values) == words
+    note = note_on_defaults([first, make_trial(2, 0.4)], "max", "dev.accuracy", parameters)
+    assert note and words in note
+    assert describe_defaults((), values) == "the defaults of tfpipe.train"
 
 
 def test_importance_has_its_fit_in_words():

@@ -281,7 +281,7 @@ def test_what_the_best_is_to_beat_stands_beside_it() -> None:
         show(table, [ended, outcome(2, score=0.8)], baseline=Baseline("other", "accuracy", 0.19))
     lines = stream.getvalue().splitlines()
     values = "learning_rate 3e-05, batch_size 16"
-    assert lines[0] == f"trial 1 started (the defaults of tfpipe.train): {values}"
+    assert lines[0] == f"trial 1 started (the defaults): {values}"
     assert f"trial 2 started: {values}" in lines
     assert lines[-1].startswith(
         "best dev.accuracy 0.8000 (trial 2) | defaults 0.7500 (trial 1) | baseline 0.1900 | 2 of 12"

@@ -23,6 +23,7 @@ from tfpipe.training.defaults import default_epochs
 from tuning.config import SearchConfig
 from tuning.oracles import oracle_of
 from tuning.reason import tell_reason
+from tuning.report.verdict import describe_defaults
 from tuning.report.wording import format_time, format_value
 from tuning.slots import share_threads, silence
 from tuning.study import Plan
@@ -57,7 +58,9 @@ def tell_estimate(
     shown = [values for values, _, _ in sampled[:SHOWN]]
     for number, values in enumerate(shown if not config.json else [], start=1):
         line = ", ".join(f"{name} {format_value(value)}" for name, value in values.items())
-        which = " (the defaults of tfpipe.train)" if values == plan.space.start() else ""
+        which = ""
+        if values == plan.space.start():
+            which = f" ({describe_defaults(plan.space.parameters, values)})"
         print(f"configuration {number}{which}: {line}")
     training = plan.space.configuration(sampled[0][0])
     tell("dry run: a short training to measure the speed")

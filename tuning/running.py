@@ -26,7 +26,7 @@ from tuning.report.board import write_study
 from tuning.report.page import StudyReport, write_report
 from tuning.report.progress import Progress
 from tuning.report.table import Table
-from tuning.report.verdict import note_on_defaults, warn_of_baseline
+from tuning.report.verdict import describe_defaults, note_on_defaults, warn_of_baseline
 from tuning.retrain import retrain
 from tuning.slots import LOOK, in_threads, make_tuners, silence
 from tuning.study import Study, repeated_error
@@ -50,6 +50,9 @@ def run_study(config: SearchConfig, study: Study, command: Sequence[str]) -> Non
         search = Search(config, study, command)
         if goes_on:
             say(search.recall())
+        else:
+            space = study.plan.space
+            say(f"study: trial 1 has {describe_defaults(space.parameters, space.start())}")
         search.run()
         search.conclude()
         if config.retrain:
@@ -186,7 +189,7 @@ class Search:
         if self.oracle.exhausted and len(outcomes) < self.config.trials:
             say(f"study: the space has no more than these {len(outcomes)} configurations")
         plan = self.study.plan
-        note = note_on_defaults(outcomes, plan.direction, plan.objective)
+        note = note_on_defaults(outcomes, plan.direction, plan.objective, plan.space.parameters)
         if note:
             say(f"study: note: {note}")
         warning = warn_of_baseline(outcomes, plan.direction, plan.objective, plan.baseline)

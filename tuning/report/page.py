@@ -174,7 +174,7 @@ def _compared_tiles(report: StudyReport) -> list[tuple[str, str, str]]:
     """What the best score is to beat: the trial of the defaults, and the baseline."""
     tiles, defaults = [], trial_of_defaults(report.outcomes)
     if defaults:
-        words = describe_defaults(report.parameters, defaults)
+        words = describe_defaults(report.parameters, defaults.values)
         remark = f"trial {defaults.number}: {words}"
         score = format_score(defaults.score if defaults.ended else None)
         tiles.append(("training's defaults", score, remark))
@@ -188,7 +188,7 @@ def _notes(report: StudyReport, best: Outcome | None) -> list[str]:
     """What a reader should know before believing the figures."""
     outcomes, objective, notes = report.outcomes, report.objective, list[str]()
     warning = warn_of_baseline(outcomes, report.direction, objective, report.baseline)
-    compared = note_on_defaults(outcomes, report.direction, objective)
+    compared = note_on_defaults(outcomes, report.direction, objective, report.parameters)
     notes += [sentence for sentence in (warning, compared) if sentence]
     ended = sum(one.ended for one in outcomes)
     if ended < report.planned:

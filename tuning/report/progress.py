@@ -107,7 +107,7 @@ class News:
         before = self._status.get(number)
         self._status[number] = outcome.status
         if before is None or (before != RUNNING and not outcome.ended):
-            which = " (the defaults of tfpipe.train)" if outcome.defaults else ""
+            which = " (the defaults)" if outcome.defaults else ""
             lines.append(f"trial {number} started{which}: {_values(outcome)}")
         last = self._epoch.get(number, 0)
         self._epoch[number] = max(last, _last_epoch(outcome))

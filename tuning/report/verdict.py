@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from tfpipe.config.figures import is_better
 from tfpipe.report.names import shorten
@@ -18,14 +19,17 @@ def trial_of_defaults(outcomes: Sequence[Outcome]) -> Outcome | None:
     return next((one for one in outcomes if one.defaults), None)
 
 
-def describe_defaults(parameters: Sequence[Parameter], defaults: Outcome) -> str:
-    """What the trial of the defaults is, with the values that the space made it change."""
+def describe_defaults(parameters: Sequence[Parameter], values: Mapping[str, Any]) -> str:
+    """What the trial of the defaults has, with each value that the space has another one for.
+
+    values: the trial's.
+    """
     moved = [
-        f"{one.name} {format_value(defaults.values[one.name])} for {format_value(one.default)}"
+        f"{one.name} {format_value(values[one.name])} for {format_value(one.default)}"
         for one in parameters
-        if one.name in defaults.values and defaults.values[one.name] != one.default
+        if one.name in values and values[one.name] != one.default
     ]
-    nearest = f", as near as the space allows: {', '.join(moved)}" if moved else ""
+    nearest = f", as near as the space allows ({', '.join(moved)})" if moved else ""
     return f"the defaults of tfpipe.train{nearest}"
 
 
@@ -46,14 +50,19 @@ def warn_of_baseline(
     )
 
 
-def note_on_defaults(outcomes: Sequence[Outcome], direction: str, objective: str) -> str | None:
+def note_on_defaults(
+    outcomes: Sequence[Outcome],
+    direction: str,
+    objective: str,
+    parameters: Sequence[Parameter],
+) -> str | None:
     """A sentence where none of at least two scored trials beats the defaults, else None."""
     best, defaults = best_of(list(outcomes), direction), trial_of_defaults(outcomes)
     others = [one for one in outcomes if one is not defaults and one.score is not None]
     if best is None or defaults is None or best is not defaults or not others:
         return None
     return (
-        f"No trial beats the defaults of tfpipe.train (trial {defaults.number}, {objective}"
-        f" {format_score(defaults.score)}): more --trials or another --space may do better;"
-        " best.yaml has these defaults."
+        f"No trial beats trial {defaults.number}, {objective} {format_score(defaults.score)}:"
+        f" {describe_defaults(parameters, defaults.values)}. More --trials or another --space may"
+        " do better."
     )

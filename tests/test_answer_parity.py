@@ -13,8 +13,8 @@ from tfpipe.exporting.answer_parity import (
     NARROW_EDGES,
     TOLERANCE,
     Parity,
-    block_batches,
     hold_against,
+    hold_batches,
 )
 from tfpipe.exporting.clean_process import Answers
 
@@ -127,12 +127,12 @@ def test_other_outputs_are_no_answer() -> None:
 def test_batches_add_up() -> None:
     one, other = tagged([ANN], [BOB]), tagged([ROME])
     near = tagged([("rome", 8, 0.7 + 2 * TOLERANCE)])
-    found = block_batches([one, near], [one, other])
+    found = hold_batches([one, near], [one, other])
     assert (found.texts, found.other_labels) == (3, 0)
     assert found.largest_difference == pytest.approx(2 * TOLERANCE, rel=0.05)
-    assert block_batches([one, tagged([ANN])], [one, other]).other_labels == 1
+    assert hold_batches([one, tagged([ANN])], [one, other]).other_labels == 1
     with pytest.raises(ValueError):
-        block_batches([one], [one, other])
+        hold_batches([one], [one, other])
 
 
 @pytest.mark.parametrize("position", [0, 1, 2])
@@ -140,7 +140,7 @@ def test_what_is_no_number_is_seen_in_every_batch(position: int) -> None:
     batches = [classified(["a"], [0.5]) for _ in range(3)]
     broken = list(batches)
     broken[position] = classified(["a"], [NAN])
-    found = block_batches(broken, batches)
+    found = hold_batches(broken, batches)
     assert not found.holds and not found.within(NARROW_EDGES)
 
 

@@ -18,7 +18,7 @@ from tfpipe.data.read_examples import Columns, Examples
 from tfpipe.export import Export
 from tfpipe.exporting.warmup import (
     BATCH_SIZES,
-    MAX_RECORDS,
+    MOST_RECORDS,
     REQUESTS_FILE,
     choose_rows,
     read_warm_up,
@@ -48,7 +48,7 @@ def test_a_request_for_each_batch_size_and_length_class() -> None:
 def test_the_file_holds_the_run_s_dev_texts(published: tuple[Run, Export]) -> None:
     run, done = published
     logs = read_warm_up(done.folder)
-    assert len(logs) == 12 <= MAX_RECORDS == SERVER_LIMIT and REQUESTS_FILE == SERVER_FILE
+    assert len(logs) == 12 <= MOST_RECORDS == SERVER_LIMIT and REQUESTS_FILE == SERVER_FILE
     dev = set(run.read_dev().texts)
     for log in logs:
         assert set(texts_of(log)) <= dev

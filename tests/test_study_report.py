@@ -14,7 +14,7 @@ import pytest
 
 from tests.test_report import Page
 from tfpipe.report.images import svg
-from tfpipe.report.sections import Baseline
+from tfpipe.tasks.sections import Baseline
 from tuning.outcome import COMPLETED, FAILED, RUNNING, STOPPED, Outcome
 from tuning.report.page import StudyReport, render_report, write_report
 from tuning.report.parallel import NOWHERE, parallel_figure

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 
-from tfpipe.report.sections import Baseline
+from tfpipe.tasks.sections import Baseline
 from tuning.outcome import COMPLETED, FAILED, RUNNING, STOPPED, Outcome
 from tuning.report.progress import Progress, seconds_left
 from tuning.report.table import Table

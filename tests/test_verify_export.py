@@ -8,7 +8,7 @@ from transformers import BertTokenizerFast
 
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.export import Export
-from tfpipe.exporting.answer_parity import TOLERANCE, hold_against
+from tfpipe.exporting.answer_parity import TOLERANCE, hold_against, hold_batches
 from tfpipe.exporting.clean_process import Answers
 from tfpipe.exporting.edge_batches import BATCH_SIZES, answer_here, probe_batches
 from tfpipe.exporting.reference_parity import compare_graphs, compare_tokenizers

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup, escape
-from tfpipe.report.names import shorten
 
 from tfpipe.report.images import svg
 from tfpipe.report.templates import make_environment, write_html
 from tfpipe.tasks.sections import Baseline
+from tfpipe.text_display import shorten
 from tuning.outcome import COMPLETED, FAILED, RUNNING, STOPPED, Outcome, best_of
 from tuning.report.importance import (
     METHOD,

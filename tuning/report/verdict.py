@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tfpipe.config.figures import is_better
-from tfpipe.report.names import shorten
-
+from tfpipe.config.metrics import is_better
 from tfpipe.tasks.sections import Baseline
+from tfpipe.text_display import shorten
 from tuning.outcome import Outcome, best_of
 from tuning.report.wording import format_score, format_value
 from tuning.space import Parameter

@@ -18,7 +18,7 @@ from tfpipe.data.read_examples import Examples
 from tfpipe.subprocesses import bound
 from tfpipe.tasks.task import Task
 
-RELOAD = Path(__file__).with_name("reload.py")
+RELOAD = Path(__file__).with_name("clean_process_worker.py")
 BATCH_SIZE = 64
 
 # Texts in UTF-8, or not quite, by the name of the signature's input.

@@ -1,6 +1,6 @@
 """A fresh process that opens an export as a stranger would: TensorFlow alone.
 
-usage: python reload.py EXPORT BATCHES.json FOLDER
+usage: python clean_process_worker.py EXPORT BATCHES.json FOLDER
 
 BATCHES.json holds a list of batches, each {"text": [base64, ...]}, by input.
 FOLDER gets operations.json, the names of all operations with a kernel for CPU, and answers.npz

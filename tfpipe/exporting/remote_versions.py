@@ -1,14 +1,14 @@
 """Versions of a served model in an object store: uploaded aside, moved into place by file.
 
 No store renames folders, and a model server gives up a version that it cannot load for minutes. So
-the files are uploaded under a name that is no number and then renamed within the store to BASE/N/,
-saved_model.pb last: without it, N is no version. Killed at any moment, it leaves the old state or
-the new. What it leaves beside that keeps its number from others until an export clears it, a day
-later at the earliest.
+the files are uploaded under a name that is not a number and then renamed within the store to
+BASE/N/, saved_model.pb last: without it, N is not a version. Killed at any moment, an export leaves
+the old state or the new. The files that it leaves beside that keep their number from others until
+a later export removes them, a day later at the earliest.
 
-What a store cannot promise is that two exports never share a number. Claims see to it (claims.py)
+A store cannot promise that two exports never share a number. Claims (version_claims.py) prevent it
 where a listing shows all that was written before it, as in Google Cloud Storage, and in S3 since
-2020, and where nobody stops an upload for a day to go on after that. Marks of folders may stay.
+2020, and where no upload is suspended for a day and then continued. Folder markers may stay.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from tfpipe.exporting.clean_process import batches_of
 from tfpipe.subprocesses import bound
 from tfpipe.tasks.task import Task
 
-UNDER_LOAD = Path(__file__).with_name("under_load.py")
+UNDER_LOAD = Path(__file__).with_name("serving_benchmark_worker.py")
 TEXTS = 32
 LEAST_TEXTS = 8
 LEAST_SECONDS = 0.1  # of a load in a round

@@ -1,6 +1,6 @@
 """A fresh process that plays clients to an export, with TensorFlow alone and as servers run it.
 
-usage: python under_load.py EXPORT PLAN.json INTRA_OP
+usage: python serving_benchmark_worker.py EXPORT PLAN.json INTRA_OP
 
 PLAN.json holds {"columns": {"text": [base64, ...]}, "loads": [[rows, clients], ...],
 "seconds": the least time of a load}. INTRA_OP is the number of threads within an operation, 0 is

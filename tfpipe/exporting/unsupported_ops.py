@@ -4,7 +4,8 @@ A server cannot load operations; it has those that it was linked with. tensorflo
 links those of TensorFlow Text and Decision Forests (SUPPORTED_TENSORFLOW_OPS in its
 model_servers/BUILD). Exports are held to the core alone, so that every server of SavedModels and a
 bare `import tensorflow` run them. The core's operations are those registered in a process that
-imports TensorFlow only (reload.py), without those that need Python or depend on a server's build.
+imports TensorFlow only (clean_process_worker.py), without those that need Python or depend on a
+server's build.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from tests.tiny import (
 )
 from tfpipe.compare import compare, main
 from tfpipe.comparing.table import render_table
-from tfpipe.comparing.train_overlap import Seen, what_a_run_saw, what_they_saw
+from tfpipe.comparing.train_overlap import TrainOverlap, find_train_overlaps, run_overlap
 from tfpipe.config import CompareConfig, EvaluateConfig
 from tfpipe.data.read_examples import Columns, read_examples
 from tfpipe.data.tabular import read_rows
@@ -249,31 +249,34 @@ def test_flags_in_any_order(
 def test_what_a_run_saw(good: Run, fresh: Path, tmp_path: Path) -> None:
     train = read_examples(str(good.config.train), Columns())
     dev = good.read_dev()
-    assert what_a_run_saw(good, dev) == Seen(0, chosen_on=True)
-    assert what_a_run_saw(good, train) == Seen(96)
+    assert run_overlap(good, dev) == TrainOverlap(0, chosen_on=True)
+    assert run_overlap(good, train) == TrainOverlap(96)
     loud = replace(train, texts=[f"  {text.upper()}!" for text in train.texts])
-    assert what_a_run_saw(good, loud) == Seen(96)
-    assert what_a_run_saw(good, read_examples(fresh, Columns())) == Seen(0)
+    assert run_overlap(good, loud) == TrainOverlap(96)
+    assert run_overlap(good, read_examples(fresh, Columns())) == TrainOverlap(0)
 
     gone = tmp_path / "gone"
     shutil.copytree(good.folder, gone)
     config = (gone / "config.yaml").read_text()
     (gone / "config.yaml").write_text(config.replace(str(good.config.train), "moved.tsv"))
-    seen = what_a_run_saw(Run(gone), loud)
+    seen = run_overlap(Run(gone), loud)
     assert seen.trained_on is None and "moved.tsv" in seen.why
     # Its own train examples are known by their hash alone.
     dev_texts = set(dev.texts)
     rows = [row for row, text in enumerate(train.texts) if text not in dev_texts]
-    assert what_a_run_saw(Run(gone), train.take(rows)) == Seen(96)
+    assert run_overlap(Run(gone), train.take(rows)) == TrainOverlap(96)
     # An export of a run was trained on what the run was; another's data is not known.
     digests = {"A": good.data["train_sha256"], "B": good.data["train_sha256"]}
-    seen_by = what_they_saw(dev, {"A": good, "B": None}, digests)
-    assert seen_by == {"A": Seen(0, chosen_on=True), "B": Seen(0)}
-    assert what_they_saw(dev, {"A": good, "B": None}, digests | {"B": None})["B"].trained_on is None
+    seen_by = find_train_overlaps(dev, {"A": good, "B": None}, digests)
+    assert seen_by == {"A": TrainOverlap(0, chosen_on=True), "B": TrainOverlap(0)}
+    assert (
+        find_train_overlaps(dev, {"A": good, "B": None}, digests | {"B": None})["B"].trained_on
+        is None
+    )
     # Another file of the same name is not what the run was trained on.
     other = write_messages(tmp_path / "moved.tsv", seed=20)
     (gone / "config.yaml").write_text(config.replace(str(good.config.train), str(other)))
-    assert what_a_run_saw(Run(gone), train).trained_on is None
+    assert run_overlap(Run(gone), train).trained_on is None
 
 
 # ---- every task, runs and exports -----------------------------------------------------------

@@ -35,7 +35,7 @@ from tfpipe.doctoring.vocabulary import describe_measured
 from tfpipe.errors import UserError
 from tfpipe.export import Export
 from tfpipe.exporting.client_command import client_command
-from tfpipe.io.locks import held_alone
+from tfpipe.io.locks import training_lock
 from tfpipe.model import presets
 from tfpipe.run_folder import Run
 
@@ -387,7 +387,7 @@ def test_broken_runs(run: Run, tmp_path: Path) -> None:
         f"python -m tfpipe.train --resume --output {copy}"
     ]
     (copy / "checkpoints").mkdir(exist_ok=True)
-    with held_alone(copy / "checkpoints"):
+    with training_lock(copy / "checkpoints"):
         assert "being trained at this moment" in examine(copy)["finished"].sentence
     (copy / "config.yaml").write_text("epochs: [")
     assert marks(examine(copy), "problem") == {"config"}

@@ -20,9 +20,9 @@ LAYERS += [
     "run_folder",
     "training",
     "report",
-    "comparing",
     "exporting",
     "predicting",
+    "comparing",
 ]
 LAYERS += ["doctoring", "cli"]
 LAYERS += [

@@ -30,7 +30,7 @@ from tfpipe.export import Export
 from tfpipe.predict import main, predict
 from tfpipe.predicting.batches import cut_batches, in_order, take
 from tfpipe.predicting.progress import Progress
-from tfpipe.predicting.writers import make_table
+from tfpipe.predicting.writers import make_writer
 from tfpipe.run_folder import Run
 from tfpipe.tasks.classify.evaluation import ClassificationEvaluation
 from tfpipe.tasks.classify.output import SCHEMA
@@ -135,7 +135,7 @@ def test_every_format_says_the_same(tmp_path: Path, scores: bool) -> None:
     for kind in ("tsv", "csv", "jsonl"):
         plain, zipped = tmp_path / f"out.{kind}", tmp_path / f"out.{kind}.gz"
         for path in (plain, zipped):
-            table = make_table(path, ["text"], SCHEMA, scores, ["a", "b", "c"])
+            table = make_writer(path, ["text"], SCHEMA, scores, ["a", "b", "c"])
             path.write_bytes(table.header() + table.rows(window, answers))
         assert gzip.decompress(zipped.read_bytes()) == plain.read_bytes()
         tables[kind] = read(plain)
@@ -153,9 +153,9 @@ def test_every_format_says_the_same(tmp_path: Path, scores: bool) -> None:
 
 def test_scores_of_labels_without_names_have_no_columns(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="names of its labels"):
-        make_table(tmp_path / "a.csv", ["text"], SCHEMA, True, None)
-    make_table(tmp_path / "a.jsonl", ["text"], SCHEMA, True, None)
-    make_table(tmp_path / "a.csv", ["text"], SCHEMA, False, None)
+        make_writer(tmp_path / "a.csv", ["text"], SCHEMA, True, None)
+    make_writer(tmp_path / "a.jsonl", ["text"], SCHEMA, True, None)
+    make_writer(tmp_path / "a.csv", ["text"], SCHEMA, False, None)
 
 
 def test_a_file_without_rows(world: World, tmp_path: Path) -> None:

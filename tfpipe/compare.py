@@ -13,9 +13,9 @@ from tfpipe.config import CompareConfig
 from tfpipe.errors import UserError
 
 if TYPE_CHECKING:
+    from tfpipe.comparing.models import Model
     from tfpipe.comparing.result import Comparison
     from tfpipe.data.read_examples import Examples
-    from tfpipe.predicting.labelled import Model
     from tfpipe.tasks.evaluation import TaskEvaluation
 
 ABOUT = """Hold two models, each a run or an export, against each other on labelled texts: is B
@@ -32,17 +32,17 @@ def compare(config: CompareConfig) -> Comparison:
     """
     from tfpipe.comparing.changes import find_changes, label_changes, write_changes
     from tfpipe.comparing.label_checks import note_other_labels, refuse_unknown_labels
+    from tfpipe.comparing.models import open_model_folder
     from tfpipe.comparing.result import Comparison
-    from tfpipe.comparing.train_overlap import what_they_saw
+    from tfpipe.comparing.train_overlap import find_train_overlaps
     from tfpipe.data.near_labels import describe_stripped
-    from tfpipe.predicting.labelled import find_model
     from tfpipe.stats.bootstrap import paired_bootstrap
     from tfpipe.tasks import TASKS
 
     # ---- what can be refused before a model answers
     if config.out is not None:
         _refuse_out(config.out)
-    models = {"A": find_model(config.run_a), "B": find_model(config.run_b)}
+    models = {"A": open_model_folder(config.run_a), "B": open_model_folder(config.run_b)}
     _refuse_unlike(models)
     spec = TASKS[models["A"].task_name]
     examples = _read_data(config, models)
@@ -50,7 +50,7 @@ def compare(config: CompareConfig) -> Comparison:
     refuse_unknown_labels(examples, tasks)
 
     # ---- what they saw of the data, and what they answer
-    seen = what_they_saw(
+    seen = find_train_overlaps(
         examples,
         {name: model.run for name, model in models.items()},
         {name: model.train_sha256 for name, model in models.items()},
@@ -144,11 +144,11 @@ def _read_data(config: CompareConfig, models: Mapping[str, Model]) -> Examples:
 
 def _ask(model: Model, examples: Examples, batch_size: int) -> TaskEvaluation:
     """What a model says about the examples: a run here, an export as its users load it."""
+    from tfpipe.comparing.models import evaluate_export
     from tfpipe.evaluate import evaluate_on
-    from tfpipe.predicting.labelled import ask_export
 
     if model.run is None:
-        return ask_export(model, examples)
+        return evaluate_export(model, examples)
     return evaluate_on(model.run, examples, batch_size)
 
 

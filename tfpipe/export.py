@@ -52,11 +52,11 @@ def export(config: ExportConfig) -> Export:
     from tfpipe.exporting.info import describe, write_info
     from tfpipe.exporting.label_compatibility import refuse_new_labels
     from tfpipe.exporting.pinned_versions import read_named_versions
-    from tfpipe.exporting.precision import choose_served
+    from tfpipe.exporting.precision import choose_export_precision
     from tfpipe.exporting.remote_versions import open_target
     from tfpipe.exporting.saved_model import ExportedModel
     from tfpipe.exporting.server_flags import recommend_flags
-    from tfpipe.exporting.verify_export import PARITY_FILE, prove, write_beside
+    from tfpipe.exporting.verify_export import PARITY_FILE, verify_export, write_json_file
     from tfpipe.exporting.warmup import write_warm_up
     from tfpipe.model import pretrained
     from tfpipe.run_folder import open_run
@@ -84,7 +84,7 @@ def export(config: ExportConfig) -> Export:
 
     with target.folder_for_export() as folder:
         # ---- choose the products' type, and build
-        choice = choose_served(config.precision, model, task, dev, max_length)
+        choice = choose_export_precision(config.precision, model, task, dev, max_length)
         tell(f"products in {choice.precision}: {choice.reason}")
         facts = describe(finished, task) | {"precision": vars(choice)}
         pairs = dev.text_pairs is not None
@@ -92,8 +92,8 @@ def export(config: ExportConfig) -> Export:
         servable.save(str(folder))
         tell("the graph is written")
 
-        # ---- check operations and prove, in a fresh process
-        proof = prove(folder, finished, model, task, dev, tell, choice.precision)
+        # ---- check operations and verify_export, in a fresh process
+        proof = verify_export(folder, finished, model, task, dev, tell, choice.precision)
 
         # ---- gate
         passed = pass_gate(gate, task, folder, proof, dev, tell)
@@ -107,8 +107,8 @@ def export(config: ExportConfig) -> Export:
             facts |= {"serving": recommend_flags(folder, task, dev, tell)}
 
         # ---- publish, with what was found
-        write_beside(folder, PARITY_FILE, proof.tables)
-        write_beside(folder, GATE_FILE, passed)
+        write_json_file(folder, PARITY_FILE, proof.tables)
+        write_json_file(folder, GATE_FILE, passed)
         write_info(folder, facts | {"parity": proof.tables, "gate": passed})
         if not config.allow_new_labels:
             # Another export may have been published meanwhile.

@@ -47,8 +47,8 @@ def predict(config: PredictConfig) -> Prediction:
     from tfpipe.errors import UserError
     from tfpipe.predicting.pipeline import answer_windows
     from tfpipe.predicting.progress import Progress
-    from tfpipe.predicting.resumable_output import Part, refuse_taken
-    from tfpipe.predicting.writers import make_table, split_name
+    from tfpipe.predicting.resumable_output import ResumableOutput, refuse_taken
+    from tfpipe.predicting.writers import make_writer, split_name
 
     # ---- what can be refused before a model is loaded
     out = Path(config.out)
@@ -60,14 +60,14 @@ def predict(config: PredictConfig) -> Prediction:
     with _open_model(config) as answerer:
         texts.refuse_other_inputs(answerer.inputs)
         schema = answerer.spec.schema.load()
-        table = make_table(out, answerer.inputs, schema, config.scores, answerer.label_names)
+        table = make_writer(out, answerer.inputs, schema, config.scores, answerer.label_names)
         settings = {
             "model": answerer.identity,
             "scores": config.scores,
             "text column": texts.columns.text,
             "second text column": texts.columns.text_pair,
         }
-        with Part(out, settings) as part:
+        with ResumableOutput(out, settings) as part:
             try:
                 # ---- what was done before
                 before = part.rows
@@ -104,9 +104,9 @@ def predict(config: PredictConfig) -> Prediction:
 def _open_model(config: PredictConfig) -> Iterator[Predictor]:
     """Whoever is to answer; raises UserError."""
     if config.target is not None:
-        from tfpipe.predicting.remote import open_served
+        from tfpipe.predicting.remote import open_remote
 
-        with open_served(config) as answerer:
+        with open_remote(config) as answerer:
             yield answerer
         return
     from tfpipe.locations import locate_model

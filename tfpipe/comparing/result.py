@@ -71,7 +71,7 @@ class Comparison:
             return f"A and B give the same answers to all {self.texts:,} texts"
         first = self.differences[0]
         told = (
-            f"{in_words(first.name)} {first.value:+.3f} from A to B,"
+            f"{metric_title(first.name)} {first.value:+.3f} from A to B,"
             f" {self.confidence * 100:g} % interval {first.low:+.3f} to {first.high:+.3f}"
         )
         if self.better:
@@ -105,7 +105,7 @@ class Comparison:
         }
 
 
-def in_words(name: str) -> str:
+def metric_title(name: str) -> str:
     """A figure's name as people write it."""
     return name.replace("_", " ").replace("f1", "F1")
 

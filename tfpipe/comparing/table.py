@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 
 from tfpipe.comparing.changes import Change, LabelChange, count_kinds
-from tfpipe.comparing.result import Comparison, in_words
+from tfpipe.comparing.result import Comparison, metric_title
 from tfpipe.stats.bootstrap import Difference
 from tfpipe.text_display import shorten
 
@@ -61,7 +61,7 @@ def _count_agreement(found: Comparison) -> str:
 def _figure_row(one: Difference) -> tuple[str, ...]:
     values = (f"{one.a:.4f}", f"{one.b:.4f}", f"{one.value:+.4f}")
     p = f"{one.p_value:.3f}" if one.p_value >= 0.001 else "<0.001"
-    return (in_words(one.name), *values, f"{one.low:+.4f} to {one.high:+.4f}", p)
+    return (metric_title(one.name), *values, f"{one.low:+.4f} to {one.high:+.4f}", p)
 
 
 def _label_row(one: LabelChange) -> tuple[str, ...]:

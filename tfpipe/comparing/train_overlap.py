@@ -15,7 +15,7 @@ from tfpipe.tasks import TASKS
 
 
 @dataclass(frozen=True)
-class Seen:
+class TrainOverlap:
     """What a model has seen of N texts.
 
     trained_on: how many of them, after normalising, it was trained on; None where that cannot be
@@ -37,42 +37,44 @@ class Seen:
             yield f"the best epoch of {name} was chosen on these texts, which flatters it a little"
 
 
-def what_they_saw(
+def find_train_overlaps(
     examples: Examples, runs: Mapping[str, Run | None], digests: Mapping[str, str | None]
-) -> dict[str, Seen]:
+) -> dict[str, TrainOverlap]:
     """What each model, by its name, saw of the examples.
 
     runs: None for an export; digests: SHA-256 of what each was trained on. An export of one of the
     runs, or of another on the same data, was trained on what that run was.
     """
-    of_runs = {name: what_a_run_saw(run, examples) for name, run in runs.items() if run}
-    known = {digests[name]: Seen(seen.trained_on, why=seen.why) for name, seen in of_runs.items()}
+    of_runs = {name: run_overlap(run, examples) for name, run in runs.items() if run}
+    known = {
+        digests[name]: TrainOverlap(seen.trained_on, why=seen.why) for name, seen in of_runs.items()
+    }
     known.pop(None, None)
     return {
-        name: of_runs.get(name) or known.get(digest) or what_an_export_saw(digest, examples)
+        name: of_runs.get(name) or known.get(digest) or export_overlap(digest, examples)
         for name, digest in digests.items()
     }
 
 
-def what_a_run_saw(run: Run, examples: Examples) -> Seen:
+def run_overlap(run: Run, examples: Examples) -> TrainOverlap:
     """What a run saw of the examples: its data's hashes tell, and its train file where it lies."""
     content = hash_of(examples)
     if content == run.data.get("train_sha256"):
-        return Seen(len(examples))
+        return TrainOverlap(len(examples))
     chosen_on = content == run.data.get("dev_sha256")
     train = _find_train(run)
     if train is None:
         why = f"its train file is not where it was, or is another now ({run.config.train})"
-        return Seen(None, chosen_on, why)
+        return TrainOverlap(None, chosen_on, why)
     trained_on = set(example_keys(train))
-    return Seen(sum(key in trained_on for key in example_keys(examples)), chosen_on)
+    return TrainOverlap(sum(key in trained_on for key in example_keys(examples)), chosen_on)
 
 
-def what_an_export_saw(train_sha256: str | None, examples: Examples) -> Seen:
+def export_overlap(train_sha256: str | None, examples: Examples) -> TrainOverlap:
     """What an export saw, which holds nothing of its train data but the hash."""
     if hash_of(examples) == train_sha256:
-        return Seen(len(examples))
-    return Seen(None, why="an export does not name its train file; compare the run itself")
+        return TrainOverlap(len(examples))
+    return TrainOverlap(None, why="an export does not name its train file; compare the run itself")
 
 
 def hash_of(examples: Examples) -> str:

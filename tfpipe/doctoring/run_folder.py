@@ -28,7 +28,7 @@ from tfpipe.training.checkpointing import list_checkpoints
 WEIGHTS = ("model.safetensors", "tf_model.h5")
 # What evaluate and export read; the others are for people.
 NEEDED = ("dev.jsonl", "data.json")
-PEOPLES = ("report.html", "predictions.tsv")
+HUMAN_FILES = ("report.html", "predictions.tsv")
 
 
 def check_run(folder: str) -> Diagnosis:
@@ -97,7 +97,7 @@ def _describe_files(run: Run, task: str) -> Iterator[Finding]:
     if missing:
         told = f"{' and '.join(missing)} cannot be found, which evaluate and export need."
         yield problem("files", told, missing)
-    lacking = [name for name in PEOPLES if not (run.folder / name).is_file()]
+    lacking = [name for name in HUMAN_FILES if not (run.folder / name).is_file()]
     if lacking:
         yield note("files.people", f"{' and '.join(lacking)} cannot be found.", lacking)
     weights = [name for name in WEIGHTS if (run.model / name).is_file()]

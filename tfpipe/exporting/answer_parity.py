@@ -9,7 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from tfpipe.data.read_examples import Examples
-from tfpipe.exporting.clean_process import Answers, as_answers, batches_of, join, open_as_stranger
+from tfpipe.exporting.clean_process import (
+    Answers,
+    as_answers,
+    batches_of,
+    join,
+    run_in_clean_process,
+)
 from tfpipe.tasks.task import Task, TaskEvaluation
 
 TOLERANCE = 1e-5
@@ -56,11 +62,11 @@ def compare(export: Path, task: Task, examples: Examples, expected: TaskEvaluati
 
     Raises RuntimeError when the fresh process fails.
     """
-    stranger = open_as_stranger(export, batches_of(examples, task))
-    return hold_against(join(stranger.answered()), as_answers(expected.outputs), task.unit)
+    stranger = run_in_clean_process(export, batches_of(examples, task))
+    return compare_answers(join(stranger.answered()), as_answers(expected.outputs), task.unit)
 
 
-def hold_against(answers: Answers, expected: Answers, unit: float = 1.0) -> Parity:
+def compare_answers(answers: Answers, expected: Answers, unit: float = 1.0) -> Parity:
     """How `answers` compare with `expected`; raises RuntimeError where some are missing.
 
     unit: what a difference of floats is measured in.
@@ -115,11 +121,11 @@ def _differences(values: np.ndarray, expected: np.ndarray, unit: float) -> np.nd
     return np.maximum(apart - rounded, 0.0)
 
 
-def hold_batches(
+def compare_batches(
     batches: Sequence[Answers], expected: Sequence[Answers], unit: float = 1.0
 ) -> Parity:
-    """As `hold_against`, where each batch must have the shape that is expected of it."""
-    found = [hold_against(*pair, unit) for pair in zip(batches, expected, strict=True)]
+    """As `compare_answers`, where each batch must have the shape that is expected of it."""
+    found = [compare_answers(*pair, unit) for pair in zip(batches, expected, strict=True)]
     return Parity(
         texts=sum(parity.texts for parity in found),
         other_labels=sum(parity.other_labels for parity in found),

@@ -11,8 +11,8 @@ import tensorflow as tf
 
 from tfpipe.data.read_examples import Examples
 from tfpipe.errors import UserError
-from tfpipe.exporting.clean_process import Answers, batches_of, join, open_as_stranger
-from tfpipe.exporting.object_store import answering, local_copy, refuse_unknown
+from tfpipe.exporting.clean_process import Answers, batches_of, join, run_in_clean_process
+from tfpipe.exporting.object_store import local_copy, refuse_unknown_store, store_errors
 from tfpipe.locations import SAVED_MODEL, locate
 from tfpipe.stats.mcnemar import count_agreement
 from tfpipe.tasks.task import Task
@@ -52,7 +52,7 @@ class PairedTest:
         return asdict(self) | {"new_is_worse": self.new_is_worse}
 
 
-def find_rival(folder: str) -> Path | str:
+def find_baseline(folder: str) -> Path | str:
     """The folder, or URL, of a version to compare with; raises UserError where there is none."""
     found = locate(folder)
     if found.kind == "store":
@@ -68,8 +68,10 @@ def find_rival(folder: str) -> Path | str:
 
 
 def _find_in_store(url: str) -> str:
-    refuse_unknown(url)
-    with answering(url, "the store of --not-worse-than cannot be read", "see that you may read it"):
+    refuse_unknown_store(url)
+    with store_errors(
+        url, "the store of --not-worse-than cannot be read", "see that you may read it"
+    ):
         if not tf.io.gfile.exists(f"{url}/{SAVED_MODEL}"):
             raise UserError(
                 "--not-worse-than names no version",
@@ -79,14 +81,16 @@ def _find_in_store(url: str) -> str:
     return url
 
 
-def hold_a_duel(rival: Path | str, task: Task, answers: Answers, examples: Examples) -> PairedTest:
+def compare_with_baseline(
+    rival: Path | str, task: Task, answers: Answers, examples: Examples
+) -> PairedTest:
     """Compare `answers` to labelled examples with what `rival` answers in a fresh process.
 
     Raises UserError where the rival cannot answer and where the new version is worse with
     p < 0.05.
     """
     with local_copy(rival) as folder:
-        old = open_as_stranger(folder, batches_of(examples, task))
+        old = run_in_clean_process(folder, batches_of(examples, task))
     try:
         before = task.costs(examples, join(old.answered()))
     except (RuntimeError, ValueError) as error:
@@ -95,7 +99,7 @@ def hold_a_duel(rival: Path | str, task: Task, answers: Answers, examples: Examp
             f"{rival}: {str(error).strip().splitlines()[-1]}",
             "name another version, or data of the kind that it was made for",
         ) from None
-    duel = judge(str(rival), examples.path, task.costs(examples, answers), before)
+    duel = paired_test(str(rival), examples.path, task.costs(examples, answers), before)
     if duel.new_is_worse:
         raise UserError(
             "the model is worse than --not-worse-than allows, nothing was published",
@@ -105,7 +109,7 @@ def hold_a_duel(rival: Path | str, task: Task, answers: Answers, examples: Examp
     return duel
 
 
-def judge(against: str, data: str, new: np.ndarray, old: np.ndarray) -> PairedTest:
+def paired_test(against: str, data: str, new: np.ndarray, old: np.ndarray) -> PairedTest:
     """The counts and the test for how wrong the answers of both versions are, float [N] each.
 
     An answer is right where its cost is 0 or less than that of the other version.

@@ -30,7 +30,7 @@ Answers: TypeAlias = "dict[str, np.ndarray]"
 
 
 @dataclass(frozen=True)
-class Stranger:
+class CleanProcessResult:
     """What the fresh process found: operations, answers to each batch, and what it said."""
 
     operations: frozenset[str]
@@ -44,7 +44,7 @@ class Stranger:
         return self.batches
 
 
-def open_as_stranger(export: Path, batches: Sequence[Columns]) -> Stranger:
+def run_in_clean_process(export: Path, batches: Sequence[Columns]) -> CleanProcessResult:
     """Have an export answer `batches` in a process that imports TensorFlow alone."""
     encoded = [
         {name: [base64.b64encode(text).decode() for text in texts] for name, texts in batch.items()}
@@ -64,7 +64,7 @@ def open_as_stranger(export: Path, batches: Sequence[Columns]) -> Stranger:
                 for key, values in stored.items():
                     number, name = key.split(" ", 1)
                     found[int(number)][name] = values
-    return Stranger(frozenset(operations), found, done.stderr)
+    return CleanProcessResult(frozenset(operations), found, done.stderr)
 
 
 def batches_of(examples: Examples, task: Task | type[Task]) -> list[Columns]:

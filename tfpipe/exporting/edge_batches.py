@@ -16,7 +16,7 @@ LONG = 10_000
 DAMAGED = (b"\xff\xfe", b"caf\xc3", b"my \xed\xa0\x80 card", b"\xf0\x9f\x98", b"a\0b\xc0\x80")
 
 
-def probe_batches(names: Sequence[str], max_length: int) -> list[Columns]:
+def make_edge_batches(names: Sequence[str], max_length: int) -> list[Columns]:
     """Batches of 0, 1, 2 and 33 texts: empty, damaged, of 1 token to more than fit, of 10 kB.
 
     names: of the inputs, one or two.
@@ -42,7 +42,7 @@ def probe_batches(names: Sequence[str], max_length: int) -> list[Columns]:
     return batches
 
 
-def answer_here(
+def answer_in_process(
     model: TextModel, task: Task, max_length: int, batches: list[Columns]
 ) -> list[Answers]:
     """What the training process answers to these batches, with all their texts in one batch."""

@@ -11,9 +11,9 @@ from tfpipe.config import ExportConfig, Requirement, parse_requirements
 from tfpipe.data.read_examples import Columns, Examples
 from tfpipe.data.splits import read_for, refuse_other_inputs
 from tfpipe.errors import UserError, did_you_mean, raise_all
-from tfpipe.exporting.baseline import find_rival, hold_a_duel
-from tfpipe.exporting.clean_process import batches_of, join, open_as_stranger
-from tfpipe.exporting.verify_export import Proof
+from tfpipe.exporting.baseline import compare_with_baseline, find_baseline
+from tfpipe.exporting.clean_process import batches_of, join, run_in_clean_process
+from tfpipe.exporting.verify_export import VerifiedExport
 from tfpipe.run_folder import Run
 from tfpipe.tasks.task import Task
 
@@ -37,7 +37,7 @@ class Gate:
 def read_gate(config: ExportConfig, run: Run, task: Task) -> Gate:
     """What the configuration asks for; raises UserError for all of it that does not exist."""
     requirements = parse_requirements(config.require)
-    metrics = figures_by_name(run.metrics)
+    metrics = flatten_metrics(run.metrics)
     errors: list[UserError] = [
         UserError(
             f"--require names no figure of this run: {requirement.figure}",
@@ -49,7 +49,7 @@ def read_gate(config: ExportConfig, run: Run, task: Task) -> Gate:
     ]
     rival = duel_on = None
     try:
-        rival = find_rival(config.not_worse_than) if config.not_worse_than else None
+        rival = find_baseline(config.not_worse_than) if config.not_worse_than else None
         if config.data is not None:
             columns = Columns(config.text, config.text_pair, config.label)
             duel_on = read_for(config.data, columns, task)
@@ -61,12 +61,12 @@ def read_gate(config: ExportConfig, run: Run, task: Task) -> Gate:
     return Gate(requirements, metrics, rival, duel_on)
 
 
-def figures_by_name(metrics: dict[str, Any], prefix: str = "") -> dict[str, float]:
+def flatten_metrics(metrics: dict[str, Any], prefix: str = "") -> dict[str, float]:
     """The numbers of metrics.json under names such as dev.accuracy."""
     found: dict[str, float] = {}
     for name, value in metrics.items():
         if isinstance(value, dict):
-            found |= figures_by_name(value, f"{prefix}{name}.")
+            found |= flatten_metrics(value, f"{prefix}{name}.")
         elif isinstance(value, int | float) and not isinstance(value, bool):
             found[prefix + name] = value
     return found
@@ -76,7 +76,7 @@ def pass_gate(
     gate: Gate,
     task: Task,
     export: Path,
-    proof: Proof,
+    proof: VerifiedExport,
     dev: Examples,
     tell: Callable[[str], None],
 ) -> dict[str, Any]:
@@ -84,7 +84,7 @@ def pass_gate(
 
     Figures of dev are those of the export's own answers.
     """
-    figures = gate.metrics | figures_by_name({"dev": proof.evaluation.metrics})
+    figures = gate.metrics | flatten_metrics({"dev": proof.evaluation.metrics})
     raise_all(
         [
             UserError(
@@ -106,8 +106,8 @@ def pass_gate(
     if gate.rival is not None:
         answers = proof.answers
         if gate.duel_on is not None:
-            answers = join(open_as_stranger(export, batches_of(gate.duel_on, task)).answered())
-        duel = hold_a_duel(gate.rival, task, answers, gate.duel_on or dev)
+            answers = join(run_in_clean_process(export, batches_of(gate.duel_on, task)).answered())
+        duel = compare_with_baseline(gate.rival, task, answers, gate.duel_on or dev)
         passed["not_worse_than"] = duel.as_json()
         tell(str(duel))
     return passed

@@ -15,7 +15,7 @@ from tfpipe.errors import UserError
 from tfpipe.locations import is_url
 
 
-def refuse_unknown(url: str) -> None:
+def refuse_unknown_store(url: str) -> None:
     """Raise UserError where a URL names no folder, and where TensorFlow knows no such store."""
     if not re.fullmatch(r"[\w+.-]+://[^/]+(/[^/]+)+", url):
         raise UserError(
@@ -40,7 +40,7 @@ def refuse_unknown(url: str) -> None:
 
 
 @contextmanager
-def answering(url: str, wrong: str, fix: str) -> Iterator[None]:
+def store_errors(url: str, wrong: str, fix: str) -> Iterator[None]:
     """Turn TensorFlow's errors about a store into UserError."""
     try:
         yield
@@ -59,7 +59,7 @@ def local_copy(version: str | Path, only: Collection[str] = ()) -> Iterator[Path
         yield Path(version)
         return
     with tempfile.TemporaryDirectory() as folder:
-        with answering(version, "the version cannot be read", "see that you may read the store"):
+        with store_errors(version, "the version cannot be read", "see that you may read the store"):
             for name in list_files(version):
                 if not only or name in only:
                     copy(f"{version}/{name}", f"{folder}/{name}")

@@ -12,9 +12,9 @@ import tensorflow as tf
 
 from tfpipe.data.read_examples import Examples
 from tfpipe.errors import UserError
-from tfpipe.exporting.answer_parity import NARROW, NARROW_EDGES, hold_against, hold_batches
+from tfpipe.exporting.answer_parity import NARROW, NARROW_EDGES, compare_answers, compare_batches
 from tfpipe.exporting.clean_process import Answers, Columns, as_answers, batches_of, join
-from tfpipe.exporting.edge_batches import probe_batches
+from tfpipe.exporting.edge_batches import make_edge_batches
 from tfpipe.exporting.saved_model import ExportedModel
 from tfpipe.model.text_model import TextModel
 from tfpipe.tasks.task import Task
@@ -25,7 +25,7 @@ ROUNDS = 3
 
 
 @dataclass(frozen=True)
-class Choice:
+class PrecisionChoice:
     """The type of the products, the reason, and what was measured where something was."""
 
     precision: str
@@ -33,9 +33,9 @@ class Choice:
     measured: dict[str, Any]
 
 
-def choose_served(
+def choose_export_precision(
     name: str, model: TextModel, task: Task, dev: Examples, max_length: int
-) -> Choice:
+) -> PrecisionChoice:
     """The type that an export is to have, on the evidence of the dev texts and of this machine.
 
     name: `auto`, `float32`, `bfloat16` or `float16`. Raises UserError for a type that the model
@@ -48,22 +48,22 @@ def choose_served(
                 f"--precision {name}, and a configuration that the fast graph does not compute",
                 "leave out --precision",
             )
-        return Choice("float32", "only stock TFBert computes this model", {})
+        return PrecisionChoice("float32", "only stock TFBert computes this model", {})
     if name != "auto":
-        return Choice(name, "as asked", {})
+        return PrecisionChoice(name, "as asked", {})
     if not computes_in_bfloat16():
-        return Choice("float32", "this machine has no bfloat16 products", {})
+        return PrecisionChoice("float32", "this machine has no bfloat16 products", {})
 
     pairs = dev.text_pairs is not None
-    batches, probes = batches_of(dev, task), probe_batches(task.inputs(pairs), max_length)
+    batches, probes = batches_of(dev, task), make_edge_batches(task.inputs(pairs), max_length)
     servables = {
         precision: ExportedModel(model, task, max_length, pairs, {}, precision)
         for precision in ("float32", "bfloat16")
     }
     answers = {p: _ask(servable, batches) for p, servable in servables.items()}
-    parity = hold_against(join(answers["bfloat16"]), join(answers["float32"]), task.unit)
+    parity = compare_answers(join(answers["bfloat16"]), join(answers["float32"]), task.unit)
     narrow, exact = (_ask(servables[p], probes) for p in ("bfloat16", "float32"))
-    edges = hold_batches(narrow, exact, task.unit)
+    edges = compare_batches(narrow, exact, task.unit)
     seconds = _time(servables, batches)
     ratio = seconds["float32"] / seconds["bfloat16"]
     measured = {**asdict(parity), "times_as_fast": ratio}
@@ -72,13 +72,15 @@ def choose_served(
     found = f"{ratio:.2f} times as fast, {seen}"
     if not parity.within(NARROW):
         bounds = f"at most {NARROW.other_labels:.1%} and {NARROW.difference:g} are asked for"
-        return Choice("float32", f"bfloat16 answers otherwise: {found}; {bounds}", measured)
+        return PrecisionChoice(
+            "float32", f"bfloat16 answers otherwise: {found}; {bounds}", measured
+        )
     if not edges.within(NARROW_EDGES):
         seen = f"scores of hard texts differ by up to {edges.largest_difference:.1e}"
-        return Choice("float32", f"bfloat16 answers otherwise: {found}; {seen}", measured)
+        return PrecisionChoice("float32", f"bfloat16 answers otherwise: {found}; {seen}", measured)
     if ratio <= 1:
-        return Choice("float32", f"bfloat16 is no faster here: {found}", measured)
-    return Choice("bfloat16", f"{found}, beside float32 on this machine", measured)
+        return PrecisionChoice("float32", f"bfloat16 is no faster here: {found}", measured)
+    return PrecisionChoice("bfloat16", f"{found}, beside float32 on this machine", measured)
 
 
 def _ask(servable: ExportedModel, batches: Sequence[Columns]) -> list[Answers]:

@@ -12,13 +12,13 @@ import tensorflow as tf
 
 from tfpipe.data.read_examples import Examples
 from tfpipe.data.tokenizer import Tokenizer
-from tfpipe.exporting.answer_parity import Parity, hold_against
+from tfpipe.exporting.answer_parity import Parity, compare_answers
 from tfpipe.exporting.clean_process import Answers, as_answers, join
 from tfpipe.exporting.fuzz_strings import strings
 from tfpipe.model.text_model import TextModel
 from tfpipe.tasks.task import Forward, Task
 
-HOSTILE_STRINGS = 2000
+FUZZ_STRINGS = 2000
 SEED = 1
 BATCH_SIZE = 256
 # Stock TFBert pays for padding: so many texts are enough to see a graph that differs.
@@ -40,7 +40,7 @@ def compare_tokenizers(
     own = [*examples.texts, *(examples.text_pairs or ())]
     corpora: dict[str, list[Any]] = {
         "own_texts": own,
-        "hostile_strings": list(strings(HOSTILE_STRINGS, SEED)),
+        "hostile_strings": list(strings(FUZZ_STRINGS, SEED)),
     }
     table = {}
     for name, texts in corpora.items():
@@ -100,4 +100,4 @@ def compare_graphs(model: TextModel, task: Task, examples: Examples, max_length:
             parts.append(as_answers(found))
         return join(parts)
 
-    return hold_against(answer(fast), answer(model.stock_logits), task.unit)
+    return compare_answers(answer(fast), answer(model.stock_logits), task.unit)

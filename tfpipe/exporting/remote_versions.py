@@ -24,13 +24,13 @@ import tensorflow as tf
 from tfpipe.errors import UserError
 from tfpipe.exporting.local_versions import LocalVersions, PublishTarget, choose_old
 from tfpipe.exporting.object_store import (
-    answering,
     copy,
     list_files,
     list_names,
     move,
-    refuse_unknown,
+    refuse_unknown_store,
     remove_tree,
+    store_errors,
     write,
 )
 from tfpipe.exporting.version_claims import (
@@ -62,8 +62,8 @@ def open_target(to: str) -> PublishTarget:
     if found.kind != "store":
         return LocalVersions(Path(to))
     store = RemoteVersions(to.rstrip("/"))
-    refuse_unknown(store.base)
-    with answering(store.base, *WRITABLE):
+    refuse_unknown_store(store.base)
+    with store_errors(store.base, *WRITABLE):
         store.clear_leftovers()
     return store
 
@@ -84,13 +84,13 @@ class RemoteVersions:
 
     def list_versions(self) -> dict[int, str]:
         """The URLs of the versions by ascending number; raises UserError."""
-        with answering(self.base, *READABLE):
+        with store_errors(self.base, *READABLE):
             places = list_numbers(self.base).items()
             return {n: place for n, place in places if tf.io.gfile.exists(f"{place}/{SAVED_MODEL}")}
 
     def refuse_taken(self, version: int | None) -> None:
         """Raise UserError where `version` is asked for and there, whole or not."""
-        with answering(self.base, *READABLE):
+        with store_errors(self.base, *READABLE):
             refuse_claimed(self.base, version)
 
     @contextmanager
@@ -108,7 +108,7 @@ class RemoteVersions:
         names = [path.relative_to(folder).as_posix() for path in files]
         names.remove(SAVED_MODEL)
         look = f"look whether {self.base} has the version, and export again where it has not"
-        with answering(self.base, "the upload failed", look):
+        with store_errors(self.base, "the upload failed", look):
             for _ in range(ATTEMPTS):
                 with self._aside() as aside:
                     for name in [*names, SAVED_MODEL]:

@@ -44,7 +44,7 @@ class ExportedModel(tf.Module):
         # layer's calls too.
         self.weights: Any = encoder.stored if encoder else list(model.weights)
         self._source = tempfile.TemporaryDirectory()
-        self._info = info_table(Path(self._source.name), info)
+        self._info = make_info_table(Path(self._source.name), info)
         inputs = [tf.TensorSpec([None], tf.string, name=name) for name in task.inputs(pairs)]
 
         forward = model.head.of_encoder(encoder) if encoder else model.logits
@@ -100,7 +100,7 @@ class ExportedModel(tf.Module):
         tf.saved_model.save(self, folder, signatures=signatures)
 
 
-def info_table(folder: Path, info: Any) -> tf.lookup.StaticHashTable:
+def make_info_table(folder: Path, info: Any) -> tf.lookup.StaticHashTable:
     """`info` as the one line of a file that goes with the graph.
 
     A file and no constant: what it tells of the proof is known when the graph has been written.

@@ -10,16 +10,16 @@ from typing import Any
 from tfpipe.data.read_examples import Examples
 from tfpipe.exporting.serving_benchmark import (
     BUSY,
-    LEAST_TEXTS,
+    MIN_TEXTS,
     NOISE,
     PAYS,
     SLOWER,
     SMALL,
     SMALL_BATCH,
-    Advice,
-    Figures,
-    advise,
+    Measurements,
+    Recommendation,
     measure,
+    recommend,
 )
 from tfpipe.tasks.task import Task
 
@@ -39,18 +39,18 @@ def recommend_flags(
 
     Raises RuntimeError where it cannot be measured.
     """
-    if len(dev) < LEAST_TEXTS:
-        tell(f"serving is not measured: {len(dev)} dev texts, {LEAST_TEXTS} are the least")
+    if len(dev) < MIN_TEXTS:
+        tell(f"serving is not measured: {len(dev)} dev texts, {MIN_TEXTS} are the least")
         return {}
     figures = measure(export, task, dev)
-    advice = advise(figures)
+    advice = recommend(figures)
     write_flags(export, figures, advice)
     flags = list_flags(figures, advice)
     tell(f"serving is measured; flags: {' '.join(flags) or 'none, the defaults are best here'}")
     return as_json(figures, advice)
 
 
-def write_flags(export: Path, figures: Figures, advice: Advice) -> None:
+def write_flags(export: Path, figures: Measurements, advice: Recommendation) -> None:
     """Write the flags with the figures as comments and, with batching, its parameters."""
     path = export / FLAGS_FILE
     path.parent.mkdir(exist_ok=True)
@@ -64,7 +64,7 @@ def write_flags(export: Path, figures: Figures, advice: Advice) -> None:
         parameters.unlink(missing_ok=True)
 
 
-def list_flags(figures: Figures, advice: Advice) -> list[str]:
+def list_flags(figures: Measurements, advice: Recommendation) -> list[str]:
     """The flags that differ from the servers' defaults."""
     threads = figures.threads[advice.setting]
     flags = [f"--tensorflow_intra_op_parallelism={threads}"] if threads else []
@@ -79,15 +79,15 @@ def list_flags(figures: Figures, advice: Advice) -> list[str]:
     return flags
 
 
-def describe_batching(figures: Figures, batch: int) -> str:
+def describe_batching(figures: Measurements, batch: int) -> str:
     """A text BatchingParameters.
 
     Texts are strings of one dimension: there is nothing that pad_variable_length_inputs could pad.
     """
     enqueued = LARGEST_REQUESTS * math.ceil(LARGEST_REQUEST / batch)
     return f"""\
-# The largest request, and the most of its texts, and of others', that are run at once. Figures:
-# see {FLAGS_FILE.name}.
+# The largest request, and the most texts, of one request or several, that are run at once. The
+# measurements are in {FLAGS_FILE.name}.
 max_batch_size {{ value: {LARGEST_REQUEST} }}
 enable_large_batch_splitting {{ value: true }}
 max_execution_batch_size {{ value: {batch} }}
@@ -100,7 +100,7 @@ max_enqueued_batches {{ value: {enqueued} }}
 """
 
 
-def as_json(figures: Figures, advice: Advice) -> dict[str, Any]:
+def as_json(figures: Measurements, advice: Recommendation) -> dict[str, Any]:
     """What is recorded: the machine, the medians of each setting and load, and the flags."""
     return {
         "processor": figures.processor,
@@ -122,7 +122,7 @@ def as_json(figures: Figures, advice: Advice) -> dict[str, Any]:
     }
 
 
-def _tabulate(figures: Figures) -> list[str]:
+def _tabulate(figures: Measurements) -> list[str]:
     machine = ", ".join([figures.processor, _count(figures.cores, "core"), *figures.gpus])
     rounds = figures.found.shape[1]
     heads = [f"{_count(rows, 'text')}, {_count(c, 'client')}" for rows, c in figures.loads]
@@ -142,7 +142,7 @@ def _tabulate(figures: Figures) -> list[str]:
     ]
 
 
-def _explain(figures: Figures, advice: Advice) -> list[str]:
+def _explain(figures: Measurements, advice: Recommendation) -> list[str]:
     """The reasons for what is on and what is off."""
     medians = figures.medians()[:, :, 0]
     clients = _count(figures.loads[BUSY][1], "client")

@@ -26,7 +26,7 @@ from tfpipe.tasks.task import Task
 
 UNDER_LOAD = Path(__file__).with_name("serving_benchmark_worker.py")
 TEXTS = 32
-LEAST_TEXTS = 8
+MIN_TEXTS = 8
 LEAST_SECONDS = 0.1  # of a load in a round
 LEAST_ROUNDS, MOST_ROUNDS, ROUNDS_SECONDS = 3, 5, 12.0
 
@@ -42,7 +42,7 @@ SMALL_BATCH, LARGE_BATCH = 8, 32
 
 
 @dataclass(frozen=True)
-class Figures:
+class Measurements:
     """What was measured.
 
     threads: within an operation, S settings, TensorFlow's choice (0) first; loads: (rows, clients)
@@ -62,14 +62,16 @@ class Figures:
 
 
 @dataclass(frozen=True)
-class Advice:
+class Recommendation:
     """The setting that is recommended; batch: the most rows of a batch, 0 without batching."""
 
     setting: int
     batch: int
 
 
-def measure(export: Path, task: Task, dev: Examples, seconds: float = ROUNDS_SECONDS) -> Figures:
+def measure(
+    export: Path, task: Task, dev: Examples, seconds: float = ROUNDS_SECONDS
+) -> Measurements:
     """Play clients to an export, in a fresh process for each setting; these take turns.
 
     seconds: after which no new round begins. Raises RuntimeError where a process fails.
@@ -100,10 +102,10 @@ def measure(export: Path, task: Task, dev: Examples, seconds: float = ROUNDS_SEC
         ):
             rounds.append([player.play() for player in players])
     found = np.array(rounds, float).swapaxes(0, 1)
-    return Figures(_name_processor(), cores, gpus, threads, loads, found)
+    return Measurements(_name_processor(), cores, gpus, threads, loads, found)
 
 
-def advise(figures: Figures) -> Advice:
+def recommend(figures: Measurements) -> Recommendation:
     """What the rule above makes of the figures."""
     rate, wait = figures.found[..., 0], figures.found[..., 1]
     gain = rate[:, :, BUSY] / rate[0, :, BUSY]
@@ -112,9 +114,9 @@ def advise(figures: Figures) -> Advice:
     setting = int(np.argmax(np.where(better, np.median(gain, axis=1), 1.0)))
     chosen = rate[setting]
     if not _is_over(chosen[:, SMALL] / chosen[:, BUSY], PAYS):
-        return Advice(setting, 0)
+        return Recommendation(setting, 0)
     larger = _is_over(chosen[:, LARGE] / chosen[:, SMALL], NOISE)
-    return Advice(setting, LARGE_BATCH if larger else SMALL_BATCH)
+    return Recommendation(setting, LARGE_BATCH if larger else SMALL_BATCH)
 
 
 def _is_over(ratios: np.ndarray, bound_: float) -> np.ndarray:

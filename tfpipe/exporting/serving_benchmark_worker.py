@@ -82,7 +82,7 @@ class Load:
         return len(taken) * self.rows / seconds, statistics.median(taken) * 1000
 
 
-def open_as_servers_do(export: str, intra_op: int) -> tuple[list[str], Callable[..., Any]]:
+def open_session(export: str, intra_op: int) -> tuple[list[str], Callable[..., Any]]:
     """The inputs of serving_default, and a function of them that any thread may call."""
     config = tf.compat.v1.ConfigProto(
         allow_soft_placement=True, intra_op_parallelism_threads=intra_op
@@ -105,7 +105,7 @@ def main(export: str, plan: str, intra_op: str) -> None:
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     planned = json.loads(Path(plan).read_text(encoding="utf-8"))
-    names, ask = open_as_servers_do(export, int(intra_op))
+    names, ask = open_session(export, int(intra_op))
     columns = [
         np.array([base64.b64decode(text) for text in planned["columns"][name]], object)
         for name in names

@@ -17,11 +17,17 @@ from tfpipe.exporting.answer_parity import (
     NARROW,
     NARROW_EDGES,
     Parity,
-    hold_against,
-    hold_batches,
+    compare_answers,
+    compare_batches,
 )
-from tfpipe.exporting.clean_process import Answers, as_answers, batches_of, join, open_as_stranger
-from tfpipe.exporting.edge_batches import answer_here, probe_batches
+from tfpipe.exporting.clean_process import (
+    Answers,
+    as_answers,
+    batches_of,
+    join,
+    run_in_clean_process,
+)
+from tfpipe.exporting.edge_batches import answer_in_process, make_edge_batches
 from tfpipe.exporting.reference_parity import compare_graphs, compare_tokenizers
 from tfpipe.exporting.unsupported_ops import refuse_unsupported
 from tfpipe.model.text_model import TextModel
@@ -33,7 +39,7 @@ PARITY_FILE = Path("assets.extra", "parity.json")
 
 
 @dataclass(frozen=True)
-class Proof:
+class VerifiedExport:
     """An export that holds.
 
     parity: the fresh process against training on dev; tables: of all comparisons; answers: of
@@ -47,7 +53,7 @@ class Proof:
     lengths: np.ndarray
 
 
-def prove(
+def verify_export(
     export: Path,
     run: Run,
     model: TextModel,
@@ -55,7 +61,7 @@ def prove(
     dev: Examples,
     tell: Callable[[str], None],
     precision: str = "float32",
-) -> Proof:
+) -> VerifiedExport:
     """Open the export in a process that imports TensorFlow alone and hold it against `model`.
 
     precision: of the export's products; only float32 must answer exactly as training did. Raises
@@ -64,8 +70,8 @@ def prove(
     """
     max_length = run.config.max_length
     asked = batches_of(dev, task)
-    probes = probe_batches(task.inputs(dev.text_pairs is not None), max_length)
-    stranger = open_as_stranger(export, [*asked, *probes])
+    probes = make_edge_batches(task.inputs(dev.text_pairs is not None), max_length)
+    stranger = run_in_clean_process(export, [*asked, *probes])
     kinds = refuse_unsupported(export, stranger.operations)
     tell(f"all {kinds} kinds of operations are of TensorFlow's core")
     found = stranger.answered()
@@ -75,9 +81,9 @@ def prove(
     expected = evaluator.evaluate(labelled)
     answers = join(found[: len(asked)])
     tables: dict[str, Any] = {
-        "fresh_process": hold_against(answers, as_answers(expected.outputs), task.unit),
-        "edges": hold_batches(
-            found[len(asked) :], answer_here(model, task, max_length, probes), task.unit
+        "fresh_process": compare_answers(answers, as_answers(expected.outputs), task.unit),
+        "edges": compare_batches(
+            found[len(asked) :], answer_in_process(model, task, max_length, probes), task.unit
         ),
         "stock_bert": compare_graphs(model, task, dev, max_length),
     }
@@ -104,7 +110,7 @@ def prove(
             f" labels but for {bounds['fresh_process'].other_labels:.1%}, scores within"
             f" {bounds['fresh_process'].difference:g}); nothing was published"
         )
-    return Proof(
+    return VerifiedExport(
         parity=tables["fresh_process"],
         tables={name: asdict(parity) for name, parity in tables.items()}
         | {"tokenizer": tokenizers, "score_tolerance": bounds["fresh_process"].difference},
@@ -114,7 +120,7 @@ def prove(
     )
 
 
-def write_beside(export: Path, name: Path, content: Any) -> None:
+def write_json_file(export: Path, name: Path, content: Any) -> None:
     """Write a JSON file into the export, before it is published."""
     path = export / name
     path.parent.mkdir(exist_ok=True)

@@ -15,13 +15,13 @@ from tfpipe.errors import UserError
 from tfpipe.predicting.batches import cut_batches, in_order, take
 from tfpipe.predicting.predictor import Predictor
 from tfpipe.predicting.progress import Progress
-from tfpipe.predicting.resumable_output import Part
-from tfpipe.predicting.writers import Table
+from tfpipe.predicting.resumable_output import ResumableOutput
+from tfpipe.predicting.writers import AnswerWriter
 from tfpipe.tasks.output_schema import Answers
 
 
 @dataclass(frozen=True)
-class Asked:
+class PendingWindow:
     """A window whose batches are with the model."""
 
     window: Window
@@ -33,8 +33,8 @@ def answer_windows(
     windows: Iterable[Window],
     answerer: Predictor,
     batch_size: int,
-    table: Table,
-    part: Part,
+    table: AnswerWriter,
+    part: ResumableOutput,
     progress: Progress,
 ) -> None:
     """Answer all windows and keep them in `part`, in their order.
@@ -46,10 +46,10 @@ def answer_windows(
         models = stack.enter_context(_threads(answerer.parallel))
         writer = stack.enter_context(_threads(1))
         ahead = stack.enter_context(_threads(1))
-        asked: deque[Asked] = deque()
+        asked: deque[PendingWindow] = deque()
         written: Future[None] | None = None
 
-        def keep(one: Asked) -> Future[None]:
+        def keep(one: PendingWindow) -> Future[None]:
             answers = []
             for rows, answer in zip(one.batches, one.answers, strict=True):
                 answers.append(answer.result())
@@ -71,7 +71,7 @@ def answer_windows(
             progress.estimate(window.end, window.share_read)
             batches = cut_batches(window, batch_size, answerer.longest_row)
             answers = [models.submit(answerer.answer, *take(window, rows)) for rows in batches]
-            asked.append(Asked(window, batches, answers))
+            asked.append(PendingWindow(window, batches, answers))
             # The next window is with the model before the last batch of this one is done.
             if len(asked) == 2:
                 written = keep(asked.popleft())
@@ -92,7 +92,9 @@ def _read_ahead(windows: Iterable[Window], reader: ThreadPoolExecutor) -> Iterat
         yield window
 
 
-def _write(table: Table, part: Part, one: Asked, answers: list[Answers]) -> None:
+def _write(
+    table: AnswerWriter, part: ResumableOutput, one: PendingWindow, answers: list[Answers]
+) -> None:
     content = table.rows(one.window, in_order(one.batches, answers))
     part.append(content, one.window.end, one.window.rows_sha256)
 

@@ -29,10 +29,10 @@ UNUSED = Entity("", -1, -1, 0.0)
 
 
 @contextmanager
-def open_served(config: PredictConfig) -> Iterator[Predictor]:
+def open_remote(config: PredictConfig) -> Iterator[Predictor]:
     """The model that a server has, always the same version; raises UserError."""
     target, model = str(config.target), str(config.model)
-    with telling_refusals(), _connect(config, config.version) as client:
+    with client_errors_as_user_errors(), _connect(config, config.version) as client:
         metadata = client.metadata()
         info = _read_info(client)
     signature = metadata.signatures.get("serving_default")
@@ -51,7 +51,7 @@ def open_served(config: PredictConfig) -> Iterator[Predictor]:
 
         def answer(texts: list[str], text_pairs: list[str] | None) -> Answers:
             columns = [texts] if text_pairs is None else [texts, text_pairs]
-            with telling_refusals():
+            with client_errors_as_user_errors():
                 rows = getattr(pinned, spec.verb)(*columns)
             return schema.write(_as_outputs(rows, schema.outputs), info.get("labels"))
 
@@ -99,7 +99,7 @@ def _read_info(client: Client) -> dict:
 
 
 @contextmanager
-def telling_refusals() -> Iterator[None]:
+def client_errors_as_user_errors() -> Iterator[None]:
     """Raise UserError in place of what the client raises, whose sentences say what to do, too."""
     try:
         yield

@@ -22,7 +22,7 @@ from tfpipe.io.atomic import sync, write_text
 from tfpipe.io.locks import exclusive_lock
 
 
-class Part:
+class ResumableOutput:
     """OUT.part of one prediction, to begin or to go on with; used as a context.
 
     settings: what must be the same for one file of answers. Raises UserError when OUT or somebody
@@ -36,7 +36,7 @@ class Part:
         self.rows, self.rows_sha256, self.size = 0, "", 0
         self._finished = False
 
-    def __enter__(self) -> Part:
+    def __enter__(self) -> ResumableOutput:
         refuse_taken(self.out)
         with ExitStack() as opened:
             with self._telling("give an --out that you may write"):

@@ -22,7 +22,7 @@ SPACES = str.maketrans("\t\n\r", "   ")
 
 
 @dataclass(frozen=True)
-class Table:
+class AnswerWriter:
     """How answers are written: the model's inputs, the answer, and with `scores` all scores.
 
     ending: without .gz; inputs: names of a row's texts; label_names: of the columns of scores,
@@ -90,13 +90,13 @@ class Table:
         return gzip.compress(content, mtime=0) if self.zipped else content
 
 
-def make_table(
+def make_writer(
     out: Path,
     inputs: Sequence[str],
     schema: OutputSchema,
     scores: bool,
     label_names: Sequence[str] | None,
-) -> Table:
+) -> AnswerWriter:
     """The table for a file of this name; raises UserError where scores have no names, or are none.
 
     inputs: names of a row's texts; schema: of the model that answers.
@@ -114,7 +114,7 @@ def make_table(
             f"--out {out}, a model without an `info` signature",
             "write a .jsonl file, or leave out --scores",
         )
-    return Table(ending, zipped, inputs, schema, scores, label_names)
+    return AnswerWriter(ending, zipped, inputs, schema, scores, label_names)
 
 
 def split_name(out: Path) -> tuple[str, bool]:

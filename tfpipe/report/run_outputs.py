@@ -19,7 +19,7 @@ from tfpipe.report.data_section import describe_data
 from tfpipe.report.model_card import write_card
 from tfpipe.report.page import write_page
 from tfpipe.report.run_report import Report
-from tfpipe.report.sections import Data, Figures, Slices
+from tfpipe.report.sections import Data, MeasuredMetrics, Slices
 from tfpipe.report.slices import read_sources, slices_by_length, slices_by_script, slices_by_source
 from tfpipe.run_folder import Run
 from tfpipe.tasks import TASKS
@@ -72,8 +72,8 @@ def write_outcome(
         labels_from_data=TASKS[run.config.task].labels_from_data,
         language=run.config.language,
         made=time.strftime("%Y-%m-%d"),
-        dev=figures_of(dev),
-        test=figures_of(test) if test else None,
+        dev=measured_metrics(dev),
+        test=measured_metrics(test) if test else None,
         data=_describe_data(run, outcome),
         history=history,
         best_by=run.config.best_metric,
@@ -100,11 +100,11 @@ def write_outcome(
     run.write_json("metrics.json", metrics)
 
 
-def figures_of(evaluation: TaskEvaluation) -> Figures:
+def measured_metrics(evaluation: TaskEvaluation) -> MeasuredMetrics:
     """The evaluation's metrics with their intervals, what a model is judged by first."""
     last = ("loss", "examples")
     found = sorted(evaluation.metrics.items(), key=lambda figure: figure[0] in last)
-    return Figures(dict(found), evaluation.intervals())
+    return MeasuredMetrics(dict(found), evaluation.intervals())
 
 
 def _command_again(run: Run) -> str:

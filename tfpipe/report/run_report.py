@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tfpipe.report.sections import Data, Figures, Slices
+from tfpipe.report.sections import Data, MeasuredMetrics, Slices
 from tfpipe.tasks.sections import (
     Abstention,
     Baseline,
@@ -44,10 +44,10 @@ class Report:
 
     title: str
     task: str
-    dev: Figures
+    dev: MeasuredMetrics
     language: str = "en"
     made: str = ""
-    test: Figures | None = None
+    test: MeasuredMetrics | None = None
     labels_from_data: bool = True
     label_count: int = 0
     baseline: Baseline | None = None

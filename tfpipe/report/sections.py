@@ -11,7 +11,7 @@ from tfpipe.stats.bootstrap import Interval
 
 
 @dataclass(frozen=True)
-class Figures:
+class MeasuredMetrics:
     """A part's figures, as in metrics.json, with the intervals of those that have one."""
 
     values: Mapping[str, float]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tfpipe.data.unknown_tokens import NOTED, WARNED, UnknownTokens
 from tfpipe.report.i18n import Wording
 from tfpipe.report.run_report import Report
-from tfpipe.report.sections import Data, Figures, SliceRow, Slices
+from tfpipe.report.sections import Data, MeasuredMetrics, SliceRow, Slices
 from tfpipe.report.templates import format_number
 from tfpipe.stats.bootstrap import Interval
 from tfpipe.tasks.sections import Abstention, Calibration
@@ -97,7 +97,7 @@ def _rows_of(data: Data | None, name: str) -> int | None:
     return next((part.rows for part in data.parts if part.name == name), None) if data else None
 
 
-def _tiles(report: Report, promised: Figures, wording: Wording) -> Iterator[Tile]:
+def _tiles(report: Report, promised: MeasuredMetrics, wording: Wording) -> Iterator[Tile]:
     for name in _leading(promised)[:3]:
         interval = promised.intervals.get(name)
         note = wording("tile.interval", **_ends(name, interval)) if interval else ""
@@ -117,7 +117,7 @@ def _tiles(report: Report, promised: Figures, wording: Wording) -> Iterator[Tile
         )
 
 
-def _leading(figures: Figures) -> list[str]:
+def _leading(figures: MeasuredMetrics) -> list[str]:
     """The names of what a model is judged by, the task's own first."""
     return [name for name in figures.values if name not in ("loss", "examples")]
 
@@ -126,7 +126,7 @@ def _ends(name: str, interval: Interval) -> dict[str, str]:
     return {"low": format_metric(name, interval.low), "high": format_metric(name, interval.high)}
 
 
-def _notes(report: Report, promised: Figures, wording: Wording) -> Iterator[str]:
+def _notes(report: Report, promised: MeasuredMetrics, wording: Wording) -> Iterator[str]:
     """What to watch out for, the gravest first."""
     unknown = report.data.unknown if report.data else None
     if unknown and unknown.exceeds(WARNED):
@@ -198,7 +198,7 @@ def _leaks(report: Report, wording: Wording) -> Iterator[str]:
                 )
 
 
-def _doubts(report: Report, promised: Figures, wording: Wording) -> Iterator[str]:
+def _doubts(report: Report, promised: MeasuredMetrics, wording: Wording) -> Iterator[str]:
     """Whether the figures say anything at all."""
     count, first = int(promised.values["examples"]), _leading(promised)[0]
     baseline, interval = report.baseline, promised.intervals.get(first)

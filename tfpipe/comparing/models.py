@@ -10,7 +10,7 @@ from typing import Any
 
 from tfpipe.data.read_examples import Examples
 from tfpipe.errors import UserError
-from tfpipe.exporting.clean_process import batches_of, join, open_as_stranger
+from tfpipe.exporting.clean_process import batches_of, join, run_in_clean_process
 from tfpipe.exporting.info import read_info
 from tfpipe.locations import locate_model
 from tfpipe.run_folder import Run, open_run
@@ -40,7 +40,7 @@ class Model:
         return TASKS[self.task_name].task_class.restore(self.label_names, self.settings)
 
 
-def find_model(folder: str) -> Model:
+def open_model_folder(folder: str) -> Model:
     """The model of a folder; raises UserError for one that is no run or export of tfpipe."""
     place = locate_model(folder)
     if place.kind == "run":
@@ -79,11 +79,11 @@ def _of_run(run: Run) -> Model:
     return Model(run.folder, run, run.config.task, labels, settings, digest)
 
 
-def ask_export(model: Model, examples: Examples) -> TaskEvaluation:
+def evaluate_export(model: Model, examples: Examples) -> TaskEvaluation:
     """What an export says in a process that imports TensorFlow alone; raises UserError."""
     task = model.task
     try:
-        outputs = join(open_as_stranger(model.folder, batches_of(examples, task)).answered())
+        outputs = join(run_in_clean_process(model.folder, batches_of(examples, task)).answered())
     except RuntimeError as error:
         raise UserError(
             "the export cannot answer these texts",

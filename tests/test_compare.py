@@ -129,7 +129,7 @@ def test_what_was_learnt_by_heart_proves_nothing(good: Run, poor: Run, tmp_path:
     found = compare(configured(stranger, good, data=str(good.config.train)))
     assert found.trained_on == {"A": 0, "B": 96}
     assert found.differences[0].better == "B" and found.better is None
-    assert "these texts do not tell which is better" in found.verdict
+    assert "these texts do not show which is better" in found.verdict
     assert "but B was trained on them" in found.verdict
     assert any(note.startswith("B was trained on 96 of the 120 texts") for note in found.notes)
 
@@ -162,7 +162,7 @@ def test_unknown_gold_labels_are_refused_for_each_model(
     with pytest.raises(UserErrors) as caught:
         compare(configured(good, poor, data=str(data)))
     assert [error.wrong.split("labels that ")[1] for error in caught.value.errors] == [
-        *("A does not know", "B does not know")
+        *("A was not trained on", "B was not trained on")
     ]
     assert "'loan'" in caught.value.errors[0].found
 
@@ -177,7 +177,7 @@ def test_label_tables_may_differ_where_both_know_the_gold_labels(good: Run, tmp_
     assert found.notes == ["B alone has the labels 'loan'; no text here has one of them as gold"]
     with pytest.raises(UserError) as caught:
         compare(configured(good, other, data=str(tmp_path / "more.tsv")))
-    assert caught.value.wrong.endswith("labels that A does not know")
+    assert caught.value.wrong.endswith("labels that A was not trained on")
 
 
 def test_a_model_is_no_better_than_itself(good: Run, fresh: Path, tmp_path: Path) -> None:
@@ -204,7 +204,7 @@ def test_models_that_cannot_be_compared(
     silent = tmp_path / "1"
     shutil.copytree(exported.folder, silent)
     (silent / "assets" / "info.json").write_text("{}")
-    with pytest.raises(UserError, match="does not tell what task it is for"):
+    with pytest.raises(UserError, match="does not name its task"):
         compare(configured(run, silent, data=str(fresh)))
 
 

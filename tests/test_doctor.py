@@ -88,7 +88,7 @@ def test_a_problem_gives_status_2(tmp_path: Path, capsys: pytest.CaptureFixture[
 @pytest.mark.parametrize(
     ("name", "wrong"),
     [
-        ("absent", "there is nothing to look at"),
+        ("absent", "the subject is missing"),
         ("folder", "the folder is neither a run nor an export"),
     ],
 )

@@ -88,20 +88,19 @@ def test_an_unknown_figure_is_told_with_all_else(published: tuple[Run, Export]) 
 
 
 def test_figures_of_dev_are_those_that_the_export_reaches(
-    published: tuple[Run, Export], proof: VerifiedExport
+    published: tuple[Run, Export], proof: VerifiedExport, capsys: pytest.CaptureFixture
 ) -> None:
     run, done = published
     assert run.metrics["dev"]["accuracy"] > 0.9
-    told: list[str] = []
     for require, passes in (("dev.accuracy>0.6,model.parameters>1", True), ("dev.loss<0", False)):
         gate = read_gate(configured(run, require=require), run, task_of(run))
         if passes:
-            found = pass_gate(gate, task_of(run), done.folder, proof, run.read_dev(), told.append)
+            found = pass_gate(gate, task_of(run), done.folder, proof, run.read_dev())
             assert found["required"][0]["found"] == pytest.approx(2 / 3)
-            assert len(told) == 2
+            assert capsys.readouterr().err.count("required ") == 2
             continue
         with pytest.raises(UserError, match="dev.loss is 1, required dev.loss<0"):
-            pass_gate(gate, task_of(run), done.folder, proof, run.read_dev(), told.append)
+            pass_gate(gate, task_of(run), done.folder, proof, run.read_dev())
 
 
 # ---- --not-worse-than -----------------------------------------------------------------------
@@ -137,7 +136,7 @@ def test_a_model_that_is_worse_is_refused(
     run, done = published
     gate = read_gate(configured(run, not_worse_than=str(done.folder)), run, task_of(run))
     with pytest.raises(UserError, match="worse than --not-worse-than allows") as caught:
-        pass_gate(gate, task_of(run), done.folder, proof, run.read_dev(), print)
+        pass_gate(gate, task_of(run), done.folder, proof, run.read_dev())
     assert "8 in " in caught.value.found and "p = 0.0078" in caught.value.found
 
 
@@ -148,9 +147,7 @@ def test_both_answer_the_texts_of_data(
     data = write_messages(tmp_path / "more.tsv", rows=30, seed=5)
     config = configured(run, not_worse_than=str(done.folder), data=str(data))
     gate = read_gate(config, run, task_of(run))
-    found = pass_gate(gate, task_of(run), done.folder, proof, run.read_dev(), print)[
-        "not_worse_than"
-    ]
+    found = pass_gate(gate, task_of(run), done.folder, proof, run.read_dev())["not_worse_than"]
     assert found["both"] + found["neither"] == 30 and found["both"] > 25
     assert found["p_value"] == 1.0 and not found["new_is_worse"] and found["data"] == str(data)
 
@@ -175,7 +172,7 @@ def test_a_rival_that_cannot_answer_is_told(
     (broken / "variables" / "variables.index").unlink()
     gate = Gate((), {}, broken, None)
     with pytest.raises(UserError, match="cannot answer these texts"):
-        pass_gate(gate, task_of(run), done.folder, proof, run.read_dev(), print)
+        pass_gate(gate, task_of(run), done.folder, proof, run.read_dev())
 
 
 def test_data_says_nothing_without_a_rival() -> None:

@@ -232,7 +232,7 @@ def test_the_top_says_what_how_well_and_what_to_watch():
     assert "Measured on 300 examples that it was not trained on. Trained on 300 examples." in text
     low = report_interval(evaluation)
     assert f"{low:.1%}–" in text and "percentile bootstrap" in text
-    assert "300 dev examples are in train, too: the figures flatter." in text
+    assert "300 dev examples are in train, too: the metrics are too high." in text
     assert "1,000 times" in text
 
 
@@ -301,7 +301,7 @@ def test_qa_shows_figures_with_intervals_and_mistakes():
     evaluation = make_answers(40)
     page = shown(Report("x", "qa", measured_metrics(evaluation), **evaluation.sections()))
     text = " ".join(page.text.split())
-    assert "says that it holds no answer: 50.0% of the answers are exactly right" in text
+    assert "says that there is none: 50.0% of the answers are exactly right" in text
     assert "accuracy without answer0.500" in text and "F1 with answer0.500" in text
     assert "20 answers without a right word" in text and "word for word" in text
     low = measured_metrics(evaluation).intervals["no_answer_accuracy"].low

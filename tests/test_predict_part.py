@@ -90,7 +90,7 @@ def test_a_killed_start_that_answered_nothing_binds_nobody(tmp_path: Path, left:
 
 def test_what_a_kill_left_beside_the_note_is_removed(tmp_path: Path) -> None:
     part = begin(tmp_path / "out[1].tsv", 3)
-    (tmp_path / f".{part.note.name}.99999.tmp").write_text("{")
+    (tmp_path / f".{part.state.name}.99999.tmp").write_text("{")
     other = tmp_path / ".out2.tsv.part.json.99999.tmp"
     other.write_text("{")
     with ResumableOutput(tmp_path / "out[1].tsv", MODEL) as again:
@@ -113,13 +113,13 @@ def test_what_is_refused(tmp_path: Path) -> None:
     assert error.wrong == "the part file was begun with another model"
     assert "run abc" in error.found and "export def" in error.found
     assert "another scores" in refused(out, scores=True).wrong
-    note = part.note.read_text()
+    note = part.state.read_text()
     for broken in ("{", "[]", "{}", json.dumps({"rows": 3, "bytes": len(whole) + 1})):
-        part.note.write_text(broken)
-        assert "cannot be gone on with" in refused(out).wrong
-    part.note.unlink()
-    assert "cannot be gone on with" in refused(out).wrong
-    part.note.write_text(note)
+        part.state.write_text(broken)
+        assert "cannot be resumed" in refused(out).wrong
+    part.state.unlink()
+    assert "cannot be resumed" in refused(out).wrong
+    part.state.write_text(note)
     assert part.path.read_bytes() == whole
     out.write_text("mine")
     assert refused(out).wrong == "the output file exists"

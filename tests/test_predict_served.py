@@ -86,7 +86,7 @@ def test_connections_that_cannot_work(
     monkeypatch.setenv("TFPIPE_TEST_TOKEN", "the-secret")
     with pytest.raises(UserError) as caught:
         predict(config(tmp_path, **{"target": "localhost:1", **values}))
-    assert caught.value.wrong == "the server cannot be asked for this"
+    assert caught.value.wrong == "the request to the server is not valid"
     assert found in caught.value.found and "the-secret" not in str(caught.value)
 
 

@@ -17,7 +17,6 @@ from tfpipe.errors import UserError
 from tfpipe.export import Export, main
 from tfpipe.exporting import version_claims
 from tfpipe.exporting.baseline import find_baseline
-from tfpipe.exporting.label_compatibility import refuse_new_labels
 from tfpipe.exporting.local_versions import LocalVersions
 from tfpipe.exporting.object_store import (
     copy,
@@ -27,7 +26,7 @@ from tfpipe.exporting.object_store import (
     remove_tree,
     write,
 )
-from tfpipe.exporting.pinned_versions import read_named_versions
+from tfpipe.exporting.published_versions import read_named_versions, refuse_new_labels
 from tfpipe.exporting.remote_versions import RemoteVersions, open_target
 from tfpipe.run_folder import Run
 
@@ -373,7 +372,7 @@ def test_versions_that_the_server_s_config_names(base: str, tmp_path: Path) -> N
         config.write_text(text % (name, path))
         assert read_named_versions(str(config), base) == {3}
     config.write_text(text % ("x", "gs://other/models/tiny"))
-    with pytest.raises(UserError, match="knows no model 'tiny'"):
+    with pytest.raises(UserError, match="has no model 'tiny'"):
         read_named_versions(str(config), base)
 
 

@@ -65,7 +65,7 @@ def test_auto_refuses_a_type_that_answers_otherwise(
     monkeypatch.setattr(precision, "_time", lambda *_: {"float32": 2.0, "bfloat16": 1.0})
     monkeypatch.setattr(precision, bounds, Bounds(0.0, 0.0))
     choice = choose_export_precision("auto", *parts)
-    assert choice.precision == "float32" and "answers otherwise" in choice.reason
+    assert choice.precision == "float32" and "answers in bfloat16 differ" in choice.reason
 
 
 def test_a_model_of_stock_bert_is_float32(parts) -> None:

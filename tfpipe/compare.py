@@ -1,14 +1,15 @@
-"""`python -m tfpipe.compare RUN_A RUN_B --data FILE`: is B really better?"""
+"""`python -m tfpipe.compare RUN_A RUN_B --data FILE`: compare two models on labelled texts."""
 
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tfpipe.cli import parse, parser_for, run, say
+from tfpipe.cli import parse, parser_for, run
 from tfpipe.config import CompareConfig
 from tfpipe.errors import UserError
 
@@ -18,17 +19,21 @@ if TYPE_CHECKING:
     from tfpipe.data.read_examples import Examples
     from tfpipe.tasks.evaluation import TaskEvaluation
 
-ABOUT = """Hold two models, each a run or an export, against each other on labelled texts: is B
-really better than A, or would other texts say otherwise? Paired bootstrap of every figure, exact
-McNemar test, the labels and texts that change."""
+# By name: `python -m` runs this module as `__main__`.
+logger = logging.getLogger("tfpipe.compare")
+
+ABOUT = """Compare two models, each a run or an export, on labelled texts: is B really better than
+A, or is the difference due to chance? Paired bootstrap of every metric, exact McNemar test, the
+labels and texts that change."""
 EXAMPLE = "python -m tfpipe.compare runs/support runs/support-2 --data test.tsv --out changed.tsv"
 
 
 def compare(config: CompareConfig) -> Comparison:
-    """Compare as configured.
+    """Compare two models as configured.
 
-    Raises UserError for what the user can mend: folders that hold no models, models of different
-    tasks, labels that one of them does not know, no data to compare on.
+    Raises:
+        UserError: A folder has no model, the tasks differ, the data has labels that a model was
+            not trained on, or there is no data to compare on.
     """
     from tfpipe.comparing.changes import find_changes, label_changes, write_changes
     from tfpipe.comparing.label_checks import note_other_labels, refuse_unknown_labels
@@ -39,18 +44,18 @@ def compare(config: CompareConfig) -> Comparison:
     from tfpipe.stats.bootstrap import paired_bootstrap
     from tfpipe.tasks import TASKS
 
-    # ---- what can be refused before a model answers
+    # ---- checks before a model answers
     if config.out is not None:
         _refuse_out(config.out)
     models = {"A": open_model_folder(config.run_a), "B": open_model_folder(config.run_b)}
-    _refuse_unlike(models)
+    _refuse_different_tasks(models)
     spec = TASKS[models["A"].task_name]
     examples = _read_data(config, models)
     tasks = {name: model.task for name, model in models.items()}
     refuse_unknown_labels(examples, tasks)
 
-    # ---- what they saw of the data, and what they answer
-    seen = find_train_overlaps(
+    # ---- overlap with their training data, and their answers
+    overlaps = find_train_overlaps(
         examples,
         {name: model.run for name, model in models.items()},
         {name: model.train_sha256 for name, model in models.items()},
@@ -61,13 +66,13 @@ def compare(config: CompareConfig) -> Comparison:
     if examples.stripped:
         notes.append(describe_stripped(examples.path, examples.stripped))
     for name, model in models.items():
-        notes += seen[name].sentences(name, len(examples))
-        say(f"{name}: {len(examples):,} texts, {model.folder}")
-        answers[name] = _ask(model, examples, config.batch_size)
+        notes += overlaps[name].sentences(name, len(examples))
+        logger.info(f"{name}: {len(examples):,} texts, {model.folder}")
+        answers[name] = _evaluate(model, examples, config.batch_size)
 
-    # ---- what that tells
+    # ---- compare the answers
     pair = spec.compare.load()(answers["A"], answers["B"])
-    say(f"paired bootstrap: {config.resamples:,} drawings")
+    logger.info(f"paired bootstrap: {config.resamples:,} drawings")
     differences = paired_bootstrap(
         *(
             pair.sizes,
@@ -80,7 +85,7 @@ def compare(config: CompareConfig) -> Comparison:
     changes = find_changes(answers["A"].texts, pair)
     if config.out is not None:
         write_changes(Path(config.out), changes)
-        say(f"{len(changes):,} texts are in {config.out}")
+        logger.info(f"{len(changes):,} texts are in {config.out}")
     return Comparison(
         a=str(models["A"].folder),
         b=str(models["B"].folder),
@@ -94,7 +99,7 @@ def compare(config: CompareConfig) -> Comparison:
         notes=[*notes, *pair.notes],
         quality=pair.quality,
         graded=pair.graded,
-        trained_on={name: one.trained_on for name, one in seen.items()},
+        trained_on={name: one.trained_on for name, one in overlaps.items()},
     )
 
 
@@ -106,7 +111,7 @@ def _refuse_out(out: str) -> None:
     refuse_taken(Path(out))
 
 
-def _refuse_unlike(models: Mapping[str, Model]) -> None:
+def _refuse_different_tasks(models: Mapping[str, Model]) -> None:
     """Raise UserError for models of different tasks."""
     a, b = models["A"], models["B"]
     if a.task_name != b.task_name:
@@ -118,7 +123,7 @@ def _refuse_unlike(models: Mapping[str, Model]) -> None:
 
 
 def _read_data(config: CompareConfig, models: Mapping[str, Model]) -> Examples:
-    """The file, or the dev examples that both runs have; raises UserError."""
+    """Read the file, or the dev examples that both runs have; raises UserError."""
     from tfpipe.data.read_examples import Columns
     from tfpipe.data.splits import read_for
     from tfpipe.tasks import TASKS
@@ -142,8 +147,8 @@ def _read_data(config: CompareConfig, models: Mapping[str, Model]) -> Examples:
     return a.read_dev()
 
 
-def _ask(model: Model, examples: Examples, batch_size: int) -> TaskEvaluation:
-    """What a model says about the examples: a run here, an export as its users load it."""
+def _evaluate(model: Model, examples: Examples, batch_size: int) -> TaskEvaluation:
+    """Evaluate a run in this process, an export in one that imports TensorFlow only."""
     from tfpipe.comparing.models import evaluate_export
     from tfpipe.evaluate import evaluate_on
 
@@ -153,6 +158,7 @@ def _ask(model: Model, examples: Examples, batch_size: int) -> TaskEvaluation:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
     parser = parser_for(CompareConfig, "tfpipe.compare", ABOUT, EXAMPLE)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,8 +16,11 @@ from tfpipe.errors import UserError
 if TYPE_CHECKING:
     from tfpipe.comparing.models import Model
     from tfpipe.comparing.result import Comparison
+    from tfpipe.comparing.train_overlap import TrainOverlap
     from tfpipe.data.read_examples import Examples
+    from tfpipe.stats.bootstrap import Difference
     from tfpipe.tasks.evaluation import TaskEvaluation
+    from tfpipe.tasks.paired import Pair
 
 # By name: `python -m` runs this module as `__main__`.
 logger = logging.getLogger("tfpipe.compare")
@@ -36,12 +39,10 @@ def compare(config: CompareConfig) -> Comparison:
             not trained on, or there is no data to compare on.
     """
     from tfpipe.comparing.changes import find_changes, label_changes, write_changes
-    from tfpipe.comparing.label_checks import note_other_labels, refuse_unknown_labels
+    from tfpipe.comparing.label_checks import refuse_unknown_labels
     from tfpipe.comparing.models import open_model_folder
     from tfpipe.comparing.result import Comparison
     from tfpipe.comparing.train_overlap import find_train_overlaps
-    from tfpipe.data.near_labels import describe_stripped
-    from tfpipe.stats.bootstrap import paired_bootstrap
     from tfpipe.tasks import TASKS
 
     # ---- checks before a model answers
@@ -51,8 +52,7 @@ def compare(config: CompareConfig) -> Comparison:
     _refuse_different_tasks(models)
     spec = TASKS[models["A"].task_name]
     examples = _read_data(config, models)
-    tasks = {name: model.task for name, model in models.items()}
-    refuse_unknown_labels(examples, tasks)
+    refuse_unknown_labels(examples, {name: model.task for name, model in models.items()})
 
     # ---- overlap with their training data, and their answers
     overlaps = find_train_overlaps(
@@ -60,28 +60,14 @@ def compare(config: CompareConfig) -> Comparison:
         {name: model.run for name, model in models.items()},
         {name: model.train_sha256 for name, model in models.items()},
     )
-    notes, answers = note_other_labels(tasks), {}
-    if models["A"].folder.resolve() == models["B"].folder.resolve():
-        notes = ["A and B are the same model", *notes]
-    if examples.stripped:
-        notes.append(describe_stripped(examples.path, examples.stripped))
+    answers = {}
     for name, model in models.items():
-        notes += overlaps[name].sentences(name, len(examples))
         logger.info(f"{name}: {len(examples):,} texts, {model.folder}")
         answers[name] = _evaluate(model, examples, config.batch_size)
 
     # ---- compare the answers
     pair = spec.compare.load()(answers["A"], answers["B"])
-    logger.info(f"paired bootstrap: {config.resamples:,} drawings")
-    differences = paired_bootstrap(
-        *(
-            pair.sizes,
-            pair.a.statistics,
-            pair.b.statistics,
-            {**spec.metrics, **spec.optional_metrics},
-        ),
-        *(config.resamples, config.confidence, config.seed),
-    )
+    differences = _bootstrap(config, pair, {**spec.metrics, **spec.optional_metrics})
     changes = find_changes(answers["A"].texts, pair)
     if config.out is not None:
         write_changes(Path(config.out), changes)
@@ -96,10 +82,38 @@ def compare(config: CompareConfig) -> Comparison:
         agreement=pair.agreement,
         changes=changes,
         labels=label_changes(pair),
-        notes=[*notes, *pair.notes],
+        notes=[*_notes(models, examples, overlaps), *pair.notes],
         quality=pair.quality,
         graded=pair.graded,
         trained_on={name: one.trained_on for name, one in overlaps.items()},
+    )
+
+
+def _notes(
+    models: Mapping[str, Model], examples: Examples, overlaps: Mapping[str, TrainOverlap]
+) -> Iterator[str]:
+    """Yield what limits the comparison: equal models, other labels, data that was trained on."""
+    from tfpipe.comparing.label_checks import note_other_labels
+    from tfpipe.data.near_labels import describe_stripped
+
+    if models["A"].folder.resolve() == models["B"].folder.resolve():
+        yield "A and B are the same model"
+    yield from note_other_labels({name: model.task for name, model in models.items()})
+    if examples.stripped:
+        yield describe_stripped(examples.path, examples.stripped)
+    for name, overlap in overlaps.items():
+        yield from overlap.sentences(name, len(examples))
+
+
+def _bootstrap(
+    config: CompareConfig, pair: Pair, directions: Mapping[str, str]
+) -> list[Difference]:
+    from tfpipe.stats.bootstrap import paired_bootstrap
+
+    logger.info(f"paired bootstrap: {config.resamples:,} resamples")
+    return paired_bootstrap(
+        *(pair.sizes, pair.a.statistics, pair.b.statistics, directions),
+        *(config.resamples, config.confidence, config.seed),
     )
 
 

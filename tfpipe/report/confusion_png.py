@@ -15,7 +15,7 @@ from tfpipe.report.fonts import (
     font_families,
     width_in_ems,
 )
-from tfpipe.tasks.classify.confusion import errors_of, worst_pairs
+from tfpipe.tasks.classify.confusion import ConfusedPair, errors_of, worst_pairs
 from tfpipe.text_display import shorten
 
 RIGHT = (0x2B / 255, 0x6C / 255, 0xB0 / 255)
@@ -79,21 +79,32 @@ def confusion_figure(
     else:
         _write_counts(axes, counts, shares, min(size, 10))
 
-    right, total = int(np.trace(confusion)), int(confusion.sum())
-    title = f"{right:,} of {total:,} texts right"
-    if len(shown) < len(label_names):
-        title += f"; the {len(shown)} of {len(label_names):,} labels with the most errors"
     left = 0.15 / wide
+    title = _title(confusion, len(shown))
     figure.text(left, 1 - 0.15 / high, title, size=11, weight="bold", va="top")
     note = "rows: gold label, columns: predicted label"
     figure.text(left, 1 - 0.4 / high, note, size=8.5, va="top")
     _draw_key(figure, wide, high, 0.22 + 0.19 * len(pairs))
+    _list_pairs(figure, pairs, all_names, left, high)
+    return figure
+
+
+def _title(confusion: np.ndarray, shown: int) -> str:
+    right, total = int(np.trace(confusion)), int(confusion.sum())
+    title = f"{right:,} of {total:,} texts right"
+    if shown < len(confusion):
+        title += f"; the {shown} of {len(confusion):,} labels with the most errors"
+    return title
+
+
+def _list_pairs(
+    figure: Figure, pairs: Sequence[ConfusedPair], names: Sequence[str], left: float, high: float
+) -> None:
     for number, pair in enumerate(pairs, start=1):
-        gold, predicted = all_names[pair.gold], all_names[pair.predicted]
+        gold, predicted = names[pair.gold], names[pair.predicted]
         line = f"{number}.  {gold} → {predicted}:  {pair.count:,} of {pair.support:,}"
         height = (0.1 + 0.19 * (len(pairs) - number)) / high
         figure.text(left, height, line, size=8.5, family=font_families(), parse_math=False)
-    return figure
 
 
 def _new_figure(wide: float, high: float, label: str) -> Figure:

@@ -139,7 +139,7 @@ def test_the_table_steers_no_terminal_and_keeps_its_columns() -> None:
     assert all(line.isprintable() for line in lines)
     assert "Note: n." in lines
     assert max(map(len, lines)) < 130
-    header = next(line for line in lines if line.startswith("  figure"))
+    header = next(line for line in lines if line.startswith("  metric"))
     (row,) = (line for line in lines if line.startswith("  accuracy"))
     assert header.split()[-1] == "p" and row.split()[-1] == "0.010"
     assert "    gold x; A y; B x" in lines

@@ -459,7 +459,7 @@ def test_measured_flags_are_in_the_lines(tmp_path: Path) -> None:
         read = serving_lines.read_flags(extra.parent, str(extra.parent))
         assert done.stdout.splitlines()[-3:] == read
     flags.write_text("enable_batching\n")
-    with pytest.raises(UserError, match="no flag"):
+    with pytest.raises(UserError, match="not a flag"):
         serving_lines.serving_commands(extra.parent)
 
 

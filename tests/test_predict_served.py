@@ -98,7 +98,7 @@ def test_servers_that_do_not_have_it(support: Path, tmp_path: Path) -> None:
             ({"model": "none"}, "does not have this model"),
             ({"version": 9}, "does not have this model"),
             ({"target": "localhost:1"}, "did not answer"),
-            ({"model": "half"}, "for no task that is known here"),
+            ({"model": "half"}, "no signature of a known task"),
         ):
             with pytest.raises(UserError, match=wrong):
                 predict(config(tmp_path, **({"target": target} | values)))

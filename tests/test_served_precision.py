@@ -76,7 +76,7 @@ def test_a_model_of_stock_bert_is_float32(parts) -> None:
 
     stock = Stock()
     assert choose_export_precision("auto", stock, *others).precision == "float32"
-    with pytest.raises(UserError, match="float32 alone"):
+    with pytest.raises(UserError, match="in float32 only"):
         choose_export_precision("bfloat16", stock, *others)
     assert issubclass(UnsupportedBert, ValueError) and model.encoder is not None
 

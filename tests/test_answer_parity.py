@@ -13,8 +13,8 @@ from tfpipe.exporting.answer_parity import (
     NARROW_EDGES,
     TOLERANCE,
     Parity,
-    hold_against,
-    hold_batches,
+    compare_answers,
+    compare_batches,
 )
 from tfpipe.exporting.clean_process import Answers
 
@@ -47,32 +47,32 @@ ANN, BOB, ROME = ("ann", 0, 0.9), ("bob", 4, 0.8), ("rome", 8, 0.7)
 def test_empty_columns_are_no_difference() -> None:
     narrow, wide = tagged([ANN], [], [BOB, ROME]), tagged([ANN], [], [BOB, ROME], width=5)
     for pair in ((narrow, wide), (wide, narrow), (wide, wide)):
-        assert hold_against(*pair) == Parity(3, 0, 0.0)
-    assert hold_against(tagged([], []), tagged([], [], width=3)) == Parity(2, 0, 0.0)
+        assert compare_answers(*pair) == Parity(3, 0, 0.0)
+    assert compare_answers(tagged([], []), tagged([], [], width=3)) == Parity(2, 0, 0.0)
 
 
 def test_entities_too_many_too_few_and_elsewhere() -> None:
     expected = tagged([ANN, BOB], [ROME], [])
     fewer, more = tagged([ANN], [ROME], []), tagged([ANN, BOB, ROME], [ROME], [])
     for pair in ((fewer, expected), (expected, fewer), (more, expected), (expected, more)):
-        assert hold_against(*pair) == Parity(3, 1, 0.0)
+        assert compare_answers(*pair) == Parity(3, 1, 0.0)
     moved = tagged([ANN, ("bob", 5, 0.8)], [ROME], [BOB])
-    assert hold_against(moved, expected).other_labels == 2
-    assert not hold_against(moved, expected).holds
+    assert compare_answers(moved, expected).other_labels == 2
+    assert not compare_answers(moved, expected).holds
 
 
 def test_a_score_is_compared_where_the_entity_is_the_same() -> None:
     expected = tagged([ANN, BOB], [ROME])
     other = tagged([ANN, ("rob", 4, 0.1)], [ROME])
-    assert hold_against(other, expected) == Parity(2, 1, 0.0)
+    assert compare_answers(other, expected) == Parity(2, 1, 0.0)
     elsewhere = tagged([ANN, ("bob", 5, 0.1)], [ROME])
-    assert hold_against(elsewhere, expected) == Parity(2, 1, 0.0)
+    assert compare_answers(elsewhere, expected) == Parity(2, 1, 0.0)
     unsure = tagged([("ann", 0, 0.6), ("rob", 4, 0.1)], [ROME])
-    found = hold_against(unsure, expected)
+    found = compare_answers(unsure, expected)
     assert found.other_labels == 1 and found.largest_difference == pytest.approx(0.3)
     within = tagged([ANN, BOB], [("rome", 8, 0.7 + 0.02)])
-    assert not hold_against(within, expected).holds
-    assert hold_against(within, expected).within(NARROW)
+    assert not compare_answers(within, expected).holds
+    assert compare_answers(within, expected).within(NARROW)
 
 
 def test_a_label_s_score_but_every_column_of_scores() -> None:
@@ -80,9 +80,9 @@ def test_a_label_s_score_but_every_column_of_scores() -> None:
         "scores": np.array([[0.9, 0.1], [0.4, 0.6]], np.float32)
     }
     flipped = classified(["a", "a"], [0.9, 0.9]) | {"scores": here["scores"]}
-    assert hold_against(flipped, here) == Parity(2, 1, 0.0)
+    assert compare_answers(flipped, here) == Parity(2, 1, 0.0)
     far = flipped | {"scores": np.array([[0.9, 0.1], [0.9, 0.1]], np.float32)}
-    assert hold_against(far, here).largest_difference == pytest.approx(0.5)
+    assert compare_answers(far, here).largest_difference == pytest.approx(0.5)
 
 
 # ---- what nothing may hide ------------------------------------------------------------------
@@ -92,20 +92,20 @@ def test_a_label_s_score_but_every_column_of_scores() -> None:
 @pytest.mark.parametrize("expected_too", [False, True])
 def test_what_is_no_number_is_seen_whatever_it_is_of(name: str, expected_too: bool) -> None:
     expected = tagged([("ann", 0, NAN if expected_too else 0.9)], [ROME, BOB])
-    found = hold_against(tagged([(name, 0, NAN)], [ROME, BOB]), expected)
+    found = compare_answers(tagged([(name, 0, NAN)], [ROME, BOB]), expected)
     assert np.isnan(found.largest_difference)
     assert not any(found.within(bounds) for bounds in (EXACT, NARROW, NARROW_EDGES))
     # A difference before or after it does not stand for it.
     for row in range(3):
         scores = np.array([0.1, 0.2, 0.3], np.float32)
         scores[row] = NAN
-        found = hold_against({"score": scores}, {"score": np.array([0.9, 0.2, 0.4], np.float32)})
+        found = compare_answers({"score": scores}, {"score": np.array([0.9, 0.2, 0.4], np.float32)})
         assert np.isnan(found.largest_difference) and not found.within(NARROW_EDGES)
 
 
 def test_an_endless_score_is_no_score() -> None:
     here = classified(["a"], [0.5])
-    found = hold_against(classified(["a"], [float("inf")]), here)
+    found = compare_answers(classified(["a"], [float("inf")]), here)
     assert not any(found.within(bounds) for bounds in (EXACT, NARROW, NARROW_EDGES))
 
 
@@ -119,20 +119,20 @@ def test_other_outputs_are_no_answer() -> None:
         {},
     ):
         with pytest.raises(RuntimeError, match="gives outputs of shape"):
-            hold_against(wrong, expected)
+            compare_answers(wrong, expected)
     with pytest.raises(RuntimeError, match="gives outputs of shape"):
-        hold_against(expected, {name: expected[name] for name in ("entity", "start")})
+        compare_answers(expected, {name: expected[name] for name in ("entity", "start")})
 
 
 def test_batches_add_up() -> None:
     one, other = tagged([ANN], [BOB]), tagged([ROME])
     near = tagged([("rome", 8, 0.7 + 2 * TOLERANCE)])
-    found = hold_batches([one, near], [one, other])
+    found = compare_batches([one, near], [one, other])
     assert (found.texts, found.other_labels) == (3, 0)
     assert found.largest_difference == pytest.approx(2 * TOLERANCE, rel=0.05)
-    assert hold_batches([one, tagged([ANN])], [one, other]).other_labels == 1
+    assert compare_batches([one, tagged([ANN])], [one, other]).other_labels == 1
     with pytest.raises(ValueError):
-        hold_batches([one], [one, other])
+        compare_batches([one], [one, other])
 
 
 @pytest.mark.parametrize("position", [0, 1, 2])
@@ -140,7 +140,7 @@ def test_what_is_no_number_is_seen_in_every_batch(position: int) -> None:
     batches = [classified(["a"], [0.5]) for _ in range(3)]
     broken = list(batches)
     broken[position] = classified(["a"], [NAN])
-    found = hold_batches(broken, batches)
+    found = compare_batches(broken, batches)
     assert not found.holds and not found.within(NARROW_EDGES)
 
 

@@ -17,7 +17,7 @@ from tfpipe.data.encoded import Encoded, EncodedDataset
 from tfpipe.data.read_examples import Columns, Examples
 from tfpipe.errors import UserError
 from tfpipe.export import export
-from tfpipe.exporting.clean_process import batches_of, join, open_as_stranger
+from tfpipe.exporting.clean_process import batches_of, join, run_in_clean_process
 from tfpipe.exporting.info import read_info
 from tfpipe.tasks.calibration.selective import (
     ABSTAIN,
@@ -348,7 +348,7 @@ def test_held_back_from_training_to_the_export(
     assert info is not None and info["labels"] == ["card", "oos", "refund"]
     task = Classify.restore(info["labels"], info["settings"])
     assert task.out_of_scope == "oos" and task.abstain_below is not None
-    answers = join(open_as_stranger(folder, batches_of(dev, task)).answered())
+    answers = join(run_in_clean_process(folder, batches_of(dev, task)).answered())
     assert answers["label"].tolist() == predicted
     assert ABSTAIN in predicted and {*predicted} <= {"card", "refund", ABSTAIN}
     judged = task.judge(dev, answers)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import errno
-import importlib
+import importlib.util
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -184,6 +185,26 @@ def test_figures_on_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == "dev.accuracy\t0.9123\ndev.examples\t10\n"
     cli.print_metrics({"accuracy": 0.91234}, as_json=True)
     assert json.loads(capsys.readouterr().out) == {"accuracy": 0.91234}
+
+
+def test_a_format_of_standard_error_is_for_its_block(capsys: pytest.CaptureFixture[str]) -> None:
+    from tfpipe.export import ElapsedTime
+
+    cli.log_to_stderr()
+    capsys.readouterr()
+    with cli.stderr_format(ElapsedTime()):
+        logging.getLogger("tfpipe.exporting.gate").info("within")
+        logging.getLogger("tfpipe.training.loop").info("of another package")
+    logging.getLogger("tfpipe.export").info("after")
+    assert capsys.readouterr().err == "  0.0 s: within\nof another package\nafter\n"
+
+
+@pytest.mark.parametrize("module", [module for module, _ in cli.VERBS.values()])
+def test_commands_log_under_their_own_name(module: str) -> None:
+    # `python -m` runs them as __main__, whose log goes nowhere.
+    spec = importlib.util.find_spec(module)
+    assert spec is not None and spec.origin is not None
+    assert "getLogger(__name__)" not in Path(spec.origin).read_text(encoding="utf-8")
 
 
 def test_verbs(capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,7 +20,7 @@ from tests.tiny import (
 )
 from tfpipe.compare import compare, main
 from tfpipe.comparing.table import render_table
-from tfpipe.comparing.train_overlap import Seen, what_a_run_saw, what_they_saw
+from tfpipe.comparing.train_overlap import TrainOverlap, find_train_overlaps, run_overlap
 from tfpipe.config import CompareConfig, EvaluateConfig
 from tfpipe.data.read_examples import Columns, read_examples
 from tfpipe.data.tabular import read_rows
@@ -129,7 +129,7 @@ def test_what_was_learnt_by_heart_proves_nothing(good: Run, poor: Run, tmp_path:
     found = compare(configured(stranger, good, data=str(good.config.train)))
     assert found.trained_on == {"A": 0, "B": 96}
     assert found.differences[0].better == "B" and found.better is None
-    assert "these texts do not tell which is better" in found.verdict
+    assert "these texts do not show which is better" in found.verdict
     assert "but B was trained on them" in found.verdict
     assert any(note.startswith("B was trained on 96 of the 120 texts") for note in found.notes)
 
@@ -162,7 +162,7 @@ def test_unknown_gold_labels_are_refused_for_each_model(
     with pytest.raises(UserErrors) as caught:
         compare(configured(good, poor, data=str(data)))
     assert [error.wrong.split("labels that ")[1] for error in caught.value.errors] == [
-        *("A does not know", "B does not know")
+        *("A was not trained on", "B was not trained on")
     ]
     assert "'loan'" in caught.value.errors[0].found
 
@@ -177,7 +177,7 @@ def test_label_tables_may_differ_where_both_know_the_gold_labels(good: Run, tmp_
     assert found.notes == ["B alone has the labels 'loan'; no text here has one of them as gold"]
     with pytest.raises(UserError) as caught:
         compare(configured(good, other, data=str(tmp_path / "more.tsv")))
-    assert caught.value.wrong.endswith("labels that A does not know")
+    assert caught.value.wrong.endswith("labels that A was not trained on")
 
 
 def test_a_model_is_no_better_than_itself(good: Run, fresh: Path, tmp_path: Path) -> None:
@@ -204,7 +204,7 @@ def test_models_that_cannot_be_compared(
     silent = tmp_path / "1"
     shutil.copytree(exported.folder, silent)
     (silent / "assets" / "info.json").write_text("{}")
-    with pytest.raises(UserError, match="does not tell what task it is for"):
+    with pytest.raises(UserError, match="does not name its task"):
         compare(configured(run, silent, data=str(fresh)))
 
 
@@ -249,31 +249,34 @@ def test_flags_in_any_order(
 def test_what_a_run_saw(good: Run, fresh: Path, tmp_path: Path) -> None:
     train = read_examples(str(good.config.train), Columns())
     dev = good.read_dev()
-    assert what_a_run_saw(good, dev) == Seen(0, chosen_on=True)
-    assert what_a_run_saw(good, train) == Seen(96)
+    assert run_overlap(good, dev) == TrainOverlap(0, chosen_on=True)
+    assert run_overlap(good, train) == TrainOverlap(96)
     loud = replace(train, texts=[f"  {text.upper()}!" for text in train.texts])
-    assert what_a_run_saw(good, loud) == Seen(96)
-    assert what_a_run_saw(good, read_examples(fresh, Columns())) == Seen(0)
+    assert run_overlap(good, loud) == TrainOverlap(96)
+    assert run_overlap(good, read_examples(fresh, Columns())) == TrainOverlap(0)
 
     gone = tmp_path / "gone"
     shutil.copytree(good.folder, gone)
     config = (gone / "config.yaml").read_text()
     (gone / "config.yaml").write_text(config.replace(str(good.config.train), "moved.tsv"))
-    seen = what_a_run_saw(Run(gone), loud)
+    seen = run_overlap(Run(gone), loud)
     assert seen.trained_on is None and "moved.tsv" in seen.why
     # Its own train examples are known by their hash alone.
     dev_texts = set(dev.texts)
     rows = [row for row, text in enumerate(train.texts) if text not in dev_texts]
-    assert what_a_run_saw(Run(gone), train.take(rows)) == Seen(96)
+    assert run_overlap(Run(gone), train.take(rows)) == TrainOverlap(96)
     # An export of a run was trained on what the run was; another's data is not known.
     digests = {"A": good.data["train_sha256"], "B": good.data["train_sha256"]}
-    seen_by = what_they_saw(dev, {"A": good, "B": None}, digests)
-    assert seen_by == {"A": Seen(0, chosen_on=True), "B": Seen(0)}
-    assert what_they_saw(dev, {"A": good, "B": None}, digests | {"B": None})["B"].trained_on is None
+    seen_by = find_train_overlaps(dev, {"A": good, "B": None}, digests)
+    assert seen_by == {"A": TrainOverlap(0, chosen_on=True), "B": TrainOverlap(0)}
+    assert (
+        find_train_overlaps(dev, {"A": good, "B": None}, digests | {"B": None})["B"].trained_on
+        is None
+    )
     # Another file of the same name is not what the run was trained on.
     other = write_messages(tmp_path / "moved.tsv", seed=20)
     (gone / "config.yaml").write_text(config.replace(str(good.config.train), str(other)))
-    assert what_a_run_saw(Run(gone), train).trained_on is None
+    assert run_overlap(Run(gone), train).trained_on is None
 
 
 # ---- every task, runs and exports -----------------------------------------------------------

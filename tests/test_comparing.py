@@ -108,7 +108,7 @@ def comparison(low: float, high: float, only_a: int, only_b: int, **values: obje
             "A",
             "A is better: accuracy -0.021 from A to B, 95 % interval -0.034 to -0.008",
         ),
-        (comparison(-0.01, 0.03, 2, 4), None, "it cannot be told which is better from 100 texts"),
+        (comparison(-0.01, 0.03, 2, 4), None, "100 texts do not show which is better"),
         # Four texts to none: the interval leaves out zero, the exact test has p = 0.125.
         (comparison(0.01, 0.08, 0, 4), None, "but p = 0.12 in the exact test"),
         (
@@ -139,7 +139,7 @@ def test_the_table_steers_no_terminal_and_keeps_its_columns() -> None:
     assert all(line.isprintable() for line in lines)
     assert "Note: n." in lines
     assert max(map(len, lines)) < 130
-    header = next(line for line in lines if line.startswith("  figure"))
+    header = next(line for line in lines if line.startswith("  metric"))
     (row,) = (line for line in lines if line.startswith("  accuracy"))
     assert header.split()[-1] == "p" and row.split()[-1] == "0.010"
     assert "    gold x; A y; B x" in lines

@@ -35,7 +35,7 @@ from tfpipe.doctoring.vocabulary import describe_measured
 from tfpipe.errors import UserError
 from tfpipe.export import Export
 from tfpipe.exporting.client_command import client_command
-from tfpipe.io.locks import held_alone
+from tfpipe.io.locks import training_lock
 from tfpipe.model import presets
 from tfpipe.run_folder import Run
 
@@ -88,7 +88,7 @@ def test_a_problem_gives_status_2(tmp_path: Path, capsys: pytest.CaptureFixture[
 @pytest.mark.parametrize(
     ("name", "wrong"),
     [
-        ("absent", "there is nothing to look at"),
+        ("absent", "the subject is missing"),
         ("folder", "the folder is neither a run nor an export"),
     ],
 )
@@ -387,7 +387,7 @@ def test_broken_runs(run: Run, tmp_path: Path) -> None:
         f"python -m tfpipe.train --resume --output {copy}"
     ]
     (copy / "checkpoints").mkdir(exist_ok=True)
-    with held_alone(copy / "checkpoints"):
+    with training_lock(copy / "checkpoints"):
         assert "being trained at this moment" in examine(copy)["finished"].sentence
     (copy / "config.yaml").write_text("epochs: [")
     assert marks(examine(copy), "problem") == {"config"}
@@ -459,7 +459,7 @@ def test_measured_flags_are_in_the_lines(tmp_path: Path) -> None:
         read = serving_lines.read_flags(extra.parent, str(extra.parent))
         assert done.stdout.splitlines()[-3:] == read
     flags.write_text("enable_batching\n")
-    with pytest.raises(UserError, match="no flag"):
+    with pytest.raises(UserError, match="not a flag"):
         serving_lines.serving_commands(extra.parent)
 
 

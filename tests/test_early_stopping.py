@@ -16,7 +16,7 @@ from tfpipe import train
 from tfpipe.cli import Interrupted
 from tfpipe.config import is_better_epoch
 from tfpipe.report.page import Report, render_page
-from tfpipe.report.sections import Figures
+from tfpipe.report.sections import MeasuredMetrics
 from tfpipe.run_folder import Run
 from tfpipe.tasks import TASKS
 from tfpipe.training.checkpointing import Progress, read_progress
@@ -183,7 +183,7 @@ def test_a_run_says_that_it_stopped(tmp_path: Path, capsys: pytest.CaptureFixtur
     ],
 )
 def test_the_report_says_how_training_ended(language: str, ending: Ending, told: str) -> None:
-    figures = Figures({"accuracy": 0.5, "examples": 7})
+    figures = MeasuredMetrics({"accuracy": 0.5, "examples": 7})
     history = progress_of(COARSE, FALLING).history
     report = Report("x", "classify", figures, language, history=history, ending=ending)
     assert told in " ".join(Page(render_page(report)).text.split())

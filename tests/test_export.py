@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -21,7 +22,7 @@ from tfpipe.doctoring.serving_lines import read_flags
 from tfpipe.export import Export, main
 from tfpipe.exporting.info import read_info
 from tfpipe.exporting.server_flags import BATCHING_FILE, FLAGS_FILE
-from tfpipe.exporting.serving_benchmark import LEAST_ROUNDS
+from tfpipe.exporting.serving_benchmark import MIN_ROUNDS
 from tfpipe.locations import list_versions
 from tfpipe.run_folder import Run
 
@@ -86,7 +87,7 @@ def test_what_can_be_refused_early_is(
 
 def check_measured(folder: Path, serving: dict[str, Any]) -> None:
     """The figures are those of a measuring, and the same ones beside the model."""
-    assert serving["rounds"] >= LEAST_ROUNDS and serving["cores"] <= (os.cpu_count() or 1)
+    assert serving["rounds"] >= MIN_ROUNDS and serving["cores"] <= (os.cpu_count() or 1)
     measured = serving["measured"]
     threads = {row["intra_op_parallelism"] for row in measured}
     assert 0 in threads and len(measured) == 4 * len(threads)
@@ -126,7 +127,8 @@ def test_a_kill_is_survived_and_old_versions_go(
     result = json.loads(told.out)
     assert (result["version"], result["removed"]) == (7, [2])
     assert result["gate"]["not_worse_than"]["p_value"] == 1.0
-    assert "removed old versions: 2" in told.err
+    assert re.search(r"^ *\d+\.\d s: removed old versions: 2$", told.err, re.MULTILINE)
+    assert "\nnext:\n  python -m serving.server --model_name=tiny" in told.err
     info = read_info(base / "7")
     assert info and info["gate"] == result["gate"]
     check_measured(base / "7", info["serving"])

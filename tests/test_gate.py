@@ -14,10 +14,10 @@ from tfpipe.config import ExportConfig, build, parse_requirements
 from tfpipe.errors import UserError, UserErrors
 from tfpipe.export import Export
 from tfpipe.exporting.answer_parity import Parity
-from tfpipe.exporting.baseline import judge
-from tfpipe.exporting.clean_process import batches_of, join, open_as_stranger
-from tfpipe.exporting.gate import Gate, figures_by_name, pass_gate, read_gate
-from tfpipe.exporting.verify_export import Proof
+from tfpipe.exporting.baseline import paired_test
+from tfpipe.exporting.clean_process import batches_of, join, run_in_clean_process
+from tfpipe.exporting.gate import Gate, flatten_metrics, pass_gate, read_gate
+from tfpipe.exporting.verify_export import VerifiedExport
 from tfpipe.run_folder import Run
 from tfpipe.tasks import TASKS
 from tfpipe.tasks.classify.evaluation import ClassificationEvaluation
@@ -33,7 +33,7 @@ def task_of(run: Run):
 
 
 @pytest.fixture(scope="module")
-def proof(published: tuple[Run, Export]) -> Proof:
+def proof(published: tuple[Run, Export]) -> VerifiedExport:
     """Right answers to two of three dev texts."""
     run, _ = published
     dev, names = run.read_dev(), run.data["model"]["labels"]
@@ -42,7 +42,9 @@ def proof(published: tuple[Run, Export]) -> Proof:
     scores = np.eye(3, dtype=np.float32)[chosen] * 0.8 + 0.1
     evaluation = ClassificationEvaluation(dev.texts, names, gold, scores, 1.0)
     answers = {"label": np.array(names)[chosen], "scores": scores}
-    return Proof(Parity(len(gold), 0, 0.0), {}, answers, evaluation, np.ones(len(gold), int))
+    return VerifiedExport(
+        Parity(len(gold), 0, 0.0), {}, answers, evaluation, np.ones(len(gold), int)
+    )
 
 
 # ---- --require ------------------------------------------------------------------------------
@@ -70,7 +72,7 @@ def test_nan_meets_no_requirement() -> None:
 
 
 def test_every_number_of_a_run_can_be_required(published: tuple[Run, Export]) -> None:
-    known = figures_by_name(published[0].metrics)
+    known = flatten_metrics(published[0].metrics)
     assert {"dev.accuracy", "dev.loss", "model.parameters", "train.steps"} <= set(known)
     assert "environment.python" not in known and "task" not in known
 
@@ -86,20 +88,19 @@ def test_an_unknown_figure_is_told_with_all_else(published: tuple[Run, Export]) 
 
 
 def test_figures_of_dev_are_those_that_the_export_reaches(
-    published: tuple[Run, Export], proof: Proof
+    published: tuple[Run, Export], proof: VerifiedExport, capsys: pytest.CaptureFixture
 ) -> None:
     run, done = published
     assert run.metrics["dev"]["accuracy"] > 0.9
-    told: list[str] = []
     for require, passes in (("dev.accuracy>0.6,model.parameters>1", True), ("dev.loss<0", False)):
         gate = read_gate(configured(run, require=require), run, task_of(run))
         if passes:
-            found = pass_gate(gate, task_of(run), done.folder, proof, run.read_dev(), told.append)
+            found = pass_gate(gate, task_of(run), done.folder, proof, run.read_dev())
             assert found["required"][0]["found"] == pytest.approx(2 / 3)
-            assert len(told) == 2
+            assert capsys.readouterr().err.count("required ") == 2
             continue
         with pytest.raises(UserError, match="dev.loss is 1, required dev.loss<0"):
-            pass_gate(gate, task_of(run), done.folder, proof, run.read_dev(), told.append)
+            pass_gate(gate, task_of(run), done.folder, proof, run.read_dev())
 
 
 # ---- --not-worse-than -----------------------------------------------------------------------
@@ -119,7 +120,7 @@ def test_figures_of_dev_are_those_that_the_export_reaches(
 )
 def test_the_paired_test(new: str, old: str, p_value: float, worse: bool) -> None:
     costs = [np.array([answer != "r" for answer in answers], float) for answers in (new, old)]
-    duel = judge("models/x/1", "dev", *costs)
+    duel = paired_test("models/x/1", "dev", *costs)
     assert duel.p_value == pytest.approx(p_value)
     assert duel.new_is_worse is worse
     pairs = list(zip(new, old, strict=True))
@@ -129,24 +130,24 @@ def test_the_paired_test(new: str, old: str, p_value: float, worse: bool) -> Non
     )
 
 
-def test_a_model_that_is_worse_is_refused(published: tuple[Run, Export], proof: Proof) -> None:
+def test_a_model_that_is_worse_is_refused(
+    published: tuple[Run, Export], proof: VerifiedExport
+) -> None:
     run, done = published
     gate = read_gate(configured(run, not_worse_than=str(done.folder)), run, task_of(run))
     with pytest.raises(UserError, match="worse than --not-worse-than allows") as caught:
-        pass_gate(gate, task_of(run), done.folder, proof, run.read_dev(), print)
+        pass_gate(gate, task_of(run), done.folder, proof, run.read_dev())
     assert "8 in " in caught.value.found and "p = 0.0078" in caught.value.found
 
 
 def test_both_answer_the_texts_of_data(
-    published: tuple[Run, Export], proof: Proof, tmp_path: Path
+    published: tuple[Run, Export], proof: VerifiedExport, tmp_path: Path
 ) -> None:
     run, done = published
     data = write_messages(tmp_path / "more.tsv", rows=30, seed=5)
     config = configured(run, not_worse_than=str(done.folder), data=str(data))
     gate = read_gate(config, run, task_of(run))
-    found = pass_gate(gate, task_of(run), done.folder, proof, run.read_dev(), print)[
-        "not_worse_than"
-    ]
+    found = pass_gate(gate, task_of(run), done.folder, proof, run.read_dev())["not_worse_than"]
     assert found["both"] + found["neither"] == 30 and found["both"] > 25
     assert found["p_value"] == 1.0 and not found["new_is_worse"] and found["data"] == str(data)
 
@@ -163,7 +164,7 @@ def test_texts_of_another_kind_are_refused(published: tuple[Run, Export], tmp_pa
 
 
 def test_a_rival_that_cannot_answer_is_told(
-    published: tuple[Run, Export], proof: Proof, tmp_path: Path
+    published: tuple[Run, Export], proof: VerifiedExport, tmp_path: Path
 ) -> None:
     run, done = published
     broken = tmp_path / "1"
@@ -171,7 +172,7 @@ def test_a_rival_that_cannot_answer_is_told(
     (broken / "variables" / "variables.index").unlink()
     gate = Gate((), {}, broken, None)
     with pytest.raises(UserError, match="cannot answer these texts"):
-        pass_gate(gate, task_of(run), done.folder, proof, run.read_dev(), print)
+        pass_gate(gate, task_of(run), done.folder, proof, run.read_dev())
 
 
 def test_data_says_nothing_without_a_rival() -> None:
@@ -185,5 +186,5 @@ def test_answers_come_in_the_order_of_the_texts(published: tuple[Run, Export]) -
     many = dataclasses.replace(dev, texts=[*dev.texts] * 4, labels=[*(dev.labels or ())] * 4)
     batches = batches_of(many, Classify)
     assert len(batches) == 2
-    answers = join(open_as_stranger(done.folder, batches).answered())
+    answers = join(run_in_clean_process(done.folder, batches).answered())
     assert (answers["label"] == np.array(many.labels)).mean() > 0.9

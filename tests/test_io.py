@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from tfpipe.errors import UserError
-from tfpipe.io.atomic import clear_leftovers, folder_aside, write_text
-from tfpipe.io.locks import exclusive_lock, held_alone, is_locked
+from tfpipe.io.atomic import atomic_folder, clear_leftovers, write_text
+from tfpipe.io.locks import exclusive_lock, is_locked, training_lock
 
 
 def names(folder: Path) -> list[str]:
@@ -45,7 +45,7 @@ def test_a_text_below_a_file_raises_os_error(tmp_path: Path) -> None:
 def test_a_folder_takes_its_place_when_the_block_ends_well(tmp_path: Path) -> None:
     place = tmp_path / "deep" / "model"
     for content in ("first", "second"):
-        with folder_aside(place) as aside:
+        with atomic_folder(place) as aside:
             assert aside.parent == place.parent
             (aside / content).write_text("")
         assert names(place) == [content]
@@ -53,7 +53,7 @@ def test_a_folder_takes_its_place_when_the_block_ends_well(tmp_path: Path) -> No
 
 
 def test_a_failing_block_leaves_no_trace(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError), folder_aside(tmp_path / "a" / "b" / "model") as aside:
+    with pytest.raises(RuntimeError), atomic_folder(tmp_path / "a" / "b" / "model") as aside:
         (aside / "half").write_text("")
         raise RuntimeError
     assert names(tmp_path) == []
@@ -63,7 +63,7 @@ def test_a_failing_block_leaves_the_old_folder_alone(tmp_path: Path) -> None:
     place = tmp_path / "model"
     place.mkdir()
     (place / "old").write_text("")
-    with pytest.raises(KeyboardInterrupt), folder_aside(place) as aside:
+    with pytest.raises(KeyboardInterrupt), atomic_folder(place) as aside:
         (aside / "half").write_text("")
         raise KeyboardInterrupt
     assert names(tmp_path) == ["model"]
@@ -74,7 +74,7 @@ def test_the_old_folder_comes_back_when_the_new_one_cannot_take_its_place(tmp_pa
     place = tmp_path / "model"
     place.mkdir()
     (place / "old").write_text("")
-    with pytest.raises(FileNotFoundError), folder_aside(place) as aside:
+    with pytest.raises(FileNotFoundError), atomic_folder(place) as aside:
         shutil.rmtree(aside)
     assert names(tmp_path) == ["model"]
     assert names(place) == ["old"]
@@ -86,7 +86,7 @@ def test_what_a_killed_process_of_the_same_id_left_is_no_hindrance(tmp_path: Pat
     for left in ("tmp", "old"):
         (tmp_path / f".model.{os.getpid()}.{left}").mkdir()
         (tmp_path / f".model.{os.getpid()}.{left}" / "stale").write_text("")
-    with folder_aside(place) as aside:
+    with atomic_folder(place) as aside:
         assert names(aside) == []
         (aside / "new").write_text("")
     assert names(tmp_path) == ["model"]
@@ -96,7 +96,7 @@ def test_what_a_killed_process_of_the_same_id_left_is_no_hindrance(tmp_path: Pat
 @pytest.mark.parametrize("below", ["file/model", "file/deep/model"])
 def test_a_place_where_no_folder_can_be_is_told(tmp_path: Path, below: str) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError) as caught, folder_aside(tmp_path / below):
+    with pytest.raises(UserError) as caught, atomic_folder(tmp_path / below):
         pytest.fail("the block must not run")
     assert caught.value.wrong == "the folder cannot be written"
     assert below in caught.value.found
@@ -113,7 +113,7 @@ def test_the_disk_holds_a_folder_before_it_takes_its_place(
         sync(handle)
 
     monkeypatch.setattr(os, "fsync", note)
-    with folder_aside(tmp_path / "model") as aside:
+    with atomic_folder(tmp_path / "model") as aside:
         (aside / "inner").mkdir()
         (aside / "inner" / "weights").write_text("w")
     name = Path(aside.name)
@@ -148,8 +148,8 @@ def test_a_lock_is_held_until_the_block_ends(tmp_path: Path, folder: bool) -> No
 HOLDS = """
 import sys, time
 from pathlib import Path
-from tfpipe.io.locks import held_alone
-with held_alone(Path(sys.argv[1])):
+from tfpipe.io.locks import training_lock
+with training_lock(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)
 """
@@ -160,15 +160,15 @@ def test_a_killed_process_holds_no_lock(tmp_path: Path) -> None:
     process = subprocess.Popen([sys.executable, "-c", HOLDS, folder], stdout=subprocess.PIPE)
     assert process.stdout is not None and process.stdout.readline() == b"held\n"
     assert is_locked(folder / ".lock")
-    with pytest.raises(UserError, match="another process trains"), held_alone(folder):
+    with pytest.raises(UserError, match="another process trains"), training_lock(folder):
         pytest.fail("the block must not run")
     process.kill()
     process.wait()
     process.stdout.close()
-    with held_alone(folder):
+    with training_lock(folder):
         assert is_locked(folder / ".lock")
 
 
 def test_an_error_of_the_block_is_not_taken_for_a_lock(tmp_path: Path) -> None:
-    with pytest.raises(BlockingIOError), held_alone(tmp_path):
+    with pytest.raises(BlockingIOError), training_lock(tmp_path):
         raise BlockingIOError

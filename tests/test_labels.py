@@ -12,8 +12,8 @@ from tests.serving_models import save_classifier, save_half_plus_two
 from tfpipe.errors import UserError
 from tfpipe.export import Export
 from tfpipe.exporting.info import read_info
-from tfpipe.exporting.label_compatibility import refuse_new_labels
 from tfpipe.exporting.local_versions import LocalVersions
+from tfpipe.exporting.published_versions import refuse_new_labels
 from tfpipe.run_folder import Run
 
 LABELS = ["card", "refund", "weather"]

@@ -15,7 +15,7 @@ from serving.server.lifecycle import version_folders as server
 from tests.kill_publish import FILES, publish_one, write_version
 from tfpipe.errors import UserError
 from tfpipe.exporting.local_versions import LocalVersions
-from tfpipe.exporting.pinned_versions import read_named_versions
+from tfpipe.exporting.published_versions import read_named_versions
 from tfpipe.locations import list_versions
 
 ROOT = Path(__file__).parents[1]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tfpipe.errors import UserError
-from tfpipe.exporting.baseline import find_rival
+from tfpipe.exporting.baseline import find_baseline
 from tfpipe.exporting.remote_versions import open_target
 from tfpipe.locations import Location, locate, locate_model
 from tfpipe.run_folder import open_run
@@ -57,7 +57,7 @@ def test_each_command_tells_what_it_found_instead(tmp_path: Path) -> None:
         (open_run, version.parent, "version 3 of an export"),
         (locate_model, model, "the folder of a model, without a run"),
         (locate_model, tmp_path, "a folder with model, name"),
-        (find_rival, version.parent, "version 3 of an export"),
+        (find_baseline, version.parent, "version 3 of an export"),
         (open_target, version, str(version)),
     ):
         with pytest.raises(UserError) as caught:

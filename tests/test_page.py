@@ -22,9 +22,9 @@ from tfpipe.report.data_section import describe_data
 from tfpipe.report.i18n import Wording
 from tfpipe.report.images import pixels, svg
 from tfpipe.report.page import MOST_CHARACTERS, cut, format_cost, render_page, write_page
-from tfpipe.report.run_outputs import figures_of
+from tfpipe.report.run_outputs import measured_metrics
 from tfpipe.report.run_report import Report
-from tfpipe.report.sections import Figures
+from tfpipe.report.sections import MeasuredMetrics
 from tfpipe.report.slices import slices_by_length, slices_by_script, slices_by_source
 from tfpipe.report.templates import format_number
 from tfpipe.tasks.calibration.selective import (
@@ -65,7 +65,7 @@ def make_report(evaluation: Evaluation, language: str = "en") -> Report:
         task="classify",
         language=language,
         made="2026-11-22",
-        dev=figures_of(evaluation),
+        dev=measured_metrics(evaluation),
         data=describe_data(
             *({"train": train, "dev": dev}, [(name, 40 + n, n) for n, name in enumerate(names)]),
             *(lengths, 128, {"dev": goodness.values}, goodness.name),
@@ -145,7 +145,7 @@ def make_answers(count: int, context: str = "") -> QAEvaluation:
 
 
 def report_interval(evaluation: Evaluation) -> float:
-    return figures_of(evaluation).intervals["accuracy"].low
+    return measured_metrics(evaluation).intervals["accuracy"].low
 
 
 def shown(report: Report) -> Page:
@@ -208,7 +208,7 @@ def test_long_reports_are_folded_and_short_ones_open():
 def test_the_page_stays_small_with_150_labels(tmp_path):
     evaluation = make_evaluation(150, 3_000, [*NAMES, "long " * 500])
     report = make_report(replace(evaluation, texts=['"' * 200_000] * 3_000))
-    write_page(tmp_path / "report.html", replace(report, test=figures_of(evaluation)))
+    write_page(tmp_path / "report.html", replace(report, test=measured_metrics(evaluation)))
     assert 100_000 < (tmp_path / "report.html").stat().st_size < 2_000_000
 
 
@@ -226,13 +226,13 @@ def test_the_top_says_what_how_well_and_what_to_watch():
     evaluation = make_evaluation(3, 300)
     text = " ".join(shown(make_report(evaluation)).text.split())
     accuracy = f"{evaluation.metrics['accuracy']:.1%}"
-    plain = Report("x", "classify", figures_of(evaluation), label_count=3)
+    plain = Report("x", "classify", measured_metrics(evaluation), label_count=3)
     assert f"one of 3 labels, and is right for {accuracy} of the texts" in shown(plain).text
     assert "one of 3 labels or no answer: it answers for 2.0% of the texts" in text
     assert "Measured on 300 examples that it was not trained on. Trained on 300 examples." in text
     low = report_interval(evaluation)
     assert f"{low:.1%}–" in text and "percentile bootstrap" in text
-    assert "300 dev examples are in train, too: the figures flatter." in text
+    assert "300 dev examples are in train, too: the metrics are too high." in text
     assert "1,000 times" in text
 
 
@@ -240,7 +240,7 @@ def test_no_better_than_the_majority_is_said():
     gold = np.array([0] * 90 + [1] * 10)
     scores = np.tile(np.float32([0.9, 0.1]), (100, 1))
     evaluation = Evaluation([str(n) for n in range(100)], ["no", "yes"], gold, scores, 0.3)
-    report = Report("x", "classify", figures_of(evaluation), **evaluation.sections())
+    report = Report("x", "classify", measured_metrics(evaluation), **evaluation.sections())
     text = shown(report).text
     assert "No better than always answering “\u2068no\u2069”" in text
     assert "“\u2068yes\u2069” is taken for “\u2068no\u2069” in 100% of its texts" in text
@@ -256,7 +256,7 @@ def test_half_pairs_of_json_are_written(tmp_path):
 def test_figures_alone_make_a_page():
     for task in ("classify", "regress"):
         values = {"accuracy": 0.5, "pearson": 0.5, "mae": 1.0, "examples": 7}
-        page = shown(Report("x", task, Figures(values)))
+        page = shown(Report("x", task, MeasuredMetrics(values)))
         assert {a["id"] for tag, a in page.tags if tag == "section"} == {"figures", "run"}
 
 
@@ -269,7 +269,7 @@ def test_multilabel_shows_thresholds_and_calibration():
         texts, ["a", "<b>", "公司", "d"], gold, scores, scores > 0.4, 0.5
     )
     sections = evaluation.sections(evaluation, {"thresholds": [0.4] * 4})
-    page = shown(Report("x", "multilabel", figures_of(evaluation), **sections))
+    page = shown(Report("x", "multilabel", measured_metrics(evaluation), **sections))
     assert {"classes", "calibration", "mistakes"} <= {a.get("id") for _, a in page.tags}
     assert "given from score" in page.text and "<b>" in page.text and "F1 on test" in page.text
 
@@ -279,7 +279,7 @@ def test_regress_shows_points_and_largest_errors():
     gold = random.random(2000, np.float32) * 5
     texts = [f"text {n}" for n in range(2000)]
     evaluation = RegressEvaluation(texts, gold, gold + random.normal(size=2000), 0.5)
-    page = shown(Report("x", "regress", figures_of(evaluation), **evaluation.sections()))
+    page = shown(Report("x", "regress", measured_metrics(evaluation), **evaluation.sections()))
     assert "Largest errors" in page.text and "off by" in page.text and "1,500 of 2,000" in page.text
 
 
@@ -292,19 +292,19 @@ def test_tag_shows_types_and_what_was_found():
         "score": np.full((40, 1), 0.9, np.float32),
     }
     evaluation = TagEvaluation(["Ann sings", "One sings"] * 20, ["person"], gold, outputs, 0.1)
-    page = shown(Report("x", "tag", figures_of(evaluation), **evaluation.sections()))
+    page = shown(Report("x", "tag", measured_metrics(evaluation), **evaluation.sections()))
     assert "entities of 2 types" in page.text and "100.0% of those that are there" in page.text
     assert "<place>: One" in page.text and "entities of the type in dev" in page.text
 
 
 def test_qa_shows_figures_with_intervals_and_mistakes():
     evaluation = make_answers(40)
-    page = shown(Report("x", "qa", figures_of(evaluation), **evaluation.sections()))
+    page = shown(Report("x", "qa", measured_metrics(evaluation), **evaluation.sections()))
     text = " ".join(page.text.split())
-    assert "says that it holds no answer: 50.0% of the answers are exactly right" in text
+    assert "says that there is none: 50.0% of the answers are exactly right" in text
     assert "accuracy without answer0.500" in text and "F1 with answer0.500" in text
     assert "20 answers without a right word" in text and "word for word" in text
-    low = figures_of(evaluation).intervals["no_answer_accuracy"].low
+    low = measured_metrics(evaluation).intervals["no_answer_accuracy"].low
     assert 0.2 < low < 0.45 and f"{low:.3f}–" in text
     marks = [a["class"] for tag, a in page.tags if tag == "mark"]
     assert "gold " in marks and " predicted" in marks
@@ -315,7 +315,7 @@ def test_a_page_of_ten_thousand_long_questions_stays_small(tmp_path):
     evaluation = make_answers(10_000, '<b onclick="x">' * 200)
     write_page(
         tmp_path / "report.html",
-        Report("x", "qa", figures_of(evaluation), **evaluation.sections()),
+        Report("x", "qa", measured_metrics(evaluation), **evaluation.sections()),
     )
     assert (tmp_path / "report.html").stat().st_size < 300_000
 
@@ -335,7 +335,7 @@ def test_held_back_answers_are_told_of_as_new_texts_will_have_them():
     expected = held_out_metrics(evaluation.answered)
     assert found.chosen == found.test == selective_metrics(evaluation.answered, threshold)
     assert found.expected == expected and found.out_of_scope == "oos"
-    report = Report("x", "classify", figures_of(evaluation), **evaluation.sections())
+    report = Report("x", "classify", measured_metrics(evaluation), **evaluation.sections())
     text = " ".join(shown(report).text.split())
     assert f"one of 3 labels or none: {expected.in_scope_accuracy:.1%} of the texts" in text
     both = f"{found.chosen.in_scope_accuracy:.1%}{expected.in_scope_accuracy:.1%}"
@@ -344,7 +344,7 @@ def test_held_back_answers_are_told_of_as_new_texts_will_have_them():
     # Without texts out of scope there is a promise about the answers that are given, and no more.
     plain = replace(evaluation, outside=None)
     assert plain.abstention().expected is None
-    text = shown(Report("x", "classify", figures_of(plain), **plain.sections())).text
+    text = shown(Report("x", "classify", measured_metrics(plain), **plain.sections())).text
     assert "labels or no answer: it answers for" in text and "to expect" not in text
     assert replace(plain, abstain_below=None).abstention() is None
 

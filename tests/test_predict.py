@@ -28,9 +28,9 @@ from tfpipe.errors import UserError
 from tfpipe.evaluate import evaluate
 from tfpipe.export import Export
 from tfpipe.predict import main, predict
-from tfpipe.predicting.batches import cut_batches, in_order, take
+from tfpipe.predicting.pipeline import cut_batches, in_order, take
 from tfpipe.predicting.progress import Progress
-from tfpipe.predicting.writers import make_table
+from tfpipe.predicting.writers import make_writer
 from tfpipe.run_folder import Run
 from tfpipe.tasks.classify.evaluation import ClassificationEvaluation
 from tfpipe.tasks.classify.output import SCHEMA
@@ -135,7 +135,7 @@ def test_every_format_says_the_same(tmp_path: Path, scores: bool) -> None:
     for kind in ("tsv", "csv", "jsonl"):
         plain, zipped = tmp_path / f"out.{kind}", tmp_path / f"out.{kind}.gz"
         for path in (plain, zipped):
-            table = make_table(path, ["text"], SCHEMA, scores, ["a", "b", "c"])
+            table = make_writer(path, ["text"], SCHEMA, scores, ["a", "b", "c"])
             path.write_bytes(table.header() + table.rows(window, answers))
         assert gzip.decompress(zipped.read_bytes()) == plain.read_bytes()
         tables[kind] = read(plain)
@@ -153,9 +153,9 @@ def test_every_format_says_the_same(tmp_path: Path, scores: bool) -> None:
 
 def test_scores_of_labels_without_names_have_no_columns(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="names of its labels"):
-        make_table(tmp_path / "a.csv", ["text"], SCHEMA, True, None)
-    make_table(tmp_path / "a.jsonl", ["text"], SCHEMA, True, None)
-    make_table(tmp_path / "a.csv", ["text"], SCHEMA, False, None)
+        make_writer(tmp_path / "a.csv", ["text"], SCHEMA, True, None)
+    make_writer(tmp_path / "a.jsonl", ["text"], SCHEMA, True, None)
+    make_writer(tmp_path / "a.csv", ["text"], SCHEMA, False, None)
 
 
 def test_a_file_without_rows(world: World, tmp_path: Path) -> None:
@@ -240,14 +240,14 @@ def test_kills_leave_the_bytes_of_an_uninterrupted_run(
         running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         said = stop_at(running, note, target, number)
         status = running.wait(timeout=60)
-        assert not out.exists() and f"going on after {done:,} rows" in said or not done
+        assert not out.exists() and f"continuing after {done:,} rows" in said or not done
         done = json.loads(note.read_text())["rows"]
         assert target <= done < MANY
         if number == signal.SIGKILL:
             assert status == -number
         else:
             assert status == 128 + number and "Traceback" not in said
-            assert f"stopped: {done:,} rows are done" in said and "same command goes on" in said
+            assert f"stopped: {done:,} rows are done" in said and "same command continues" in said
     assert main([*arguments, str(out)]) == 0
     assert gzip.decompress(out.read_bytes()) == gzip.decompress(whole.read_bytes())
     assert out.read_bytes() == whole.read_bytes()
@@ -274,7 +274,7 @@ def test_a_bad_row_keeps_what_is_before_it(
         assert json.loads((tmp_path / "out.tsv.part.json").read_text())["rows"] == kept
     data.write_bytes(b"\n".join(lines))
     assert main([*arguments, str(out)]) == main([*arguments, str(whole)]) == 0
-    assert "going on after 32 rows" in capsys.readouterr().err
+    assert "continuing after 32 rows" in capsys.readouterr().err
     assert out.read_bytes() == whole.read_bytes()
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from tfpipe.errors import UserError
 from tfpipe.io.locks import exclusive_lock
-from tfpipe.predicting.resumable_output import Part
+from tfpipe.predicting.resumable_output import ResumableOutput
 
 MODEL = {"model": "run abc", "scores": False}
 # Answers the windows that are missing, as the command does, from whatever an earlier start left.
@@ -21,8 +21,8 @@ MODEL = {"model": "run abc", "scores": False}
 WRITER = """
 import sys
 from pathlib import Path
-from tfpipe.predicting.resumable_output import Part
-with Part(Path(sys.argv[1]), {"model": "run abc", "scores": False}) as part:
+from tfpipe.predicting.resumable_output import ResumableOutput
+with ResumableOutput(Path(sys.argv[1]), {"model": "run abc", "scores": False}) as part:
     print(part.rows, flush=True)
     for number in range(part.rows, 60):
         part.append(f"window {number}\\n".encode() * (number % 7 + 1) * 50, number + 1, "hash")
@@ -31,9 +31,9 @@ with Part(Path(sys.argv[1]), {"model": "run abc", "scores": False}) as part:
 WINDOWS = [f"window {number}\n".encode() * (number % 7 + 1) * 50 for number in range(60)]
 
 
-def begin(out: Path, windows: int) -> Part:
+def begin(out: Path, windows: int) -> ResumableOutput:
     """A part with some windows done, closed as a killed process leaves it."""
-    part = Part(out, MODEL)
+    part = ResumableOutput(out, MODEL)
     with part:
         for number in range(windows):
             part.append(WINDOWS[number], number + 1, "hash")
@@ -41,7 +41,7 @@ def begin(out: Path, windows: int) -> Part:
 
 
 def refused(out: Path, **settings: object) -> UserError:
-    with pytest.raises(UserError) as caught, Part(out, MODEL | settings):
+    with pytest.raises(UserError) as caught, ResumableOutput(out, MODEL | settings):
         pass
     return caught.value
 
@@ -50,7 +50,7 @@ def test_windows_are_kept_and_gone_on_with(tmp_path: Path) -> None:
     out = tmp_path / "out.tsv"
     begin(out, 3)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.tsv.part", "out.tsv.part.json"]
-    with Part(out, MODEL) as part:
+    with ResumableOutput(out, MODEL) as part:
         assert (part.rows, part.rows_sha256) == (3, "hash")
         part.append(WINDOWS[3], 4, "hash")
         part.finish()
@@ -62,7 +62,7 @@ def test_a_window_that_was_not_noted_is_cut_off(tmp_path: Path) -> None:
     part = begin(tmp_path / "out.tsv", 2)
     with part.path.open("ab") as file:
         file.write(b"half a win")
-    with Part(tmp_path / "out.tsv", MODEL) as again:
+    with ResumableOutput(tmp_path / "out.tsv", MODEL) as again:
         assert again.rows == 2
         again.append(WINDOWS[2], 3, "hash")
         again.finish()
@@ -70,10 +70,10 @@ def test_a_window_that_was_not_noted_is_cut_off(tmp_path: Path) -> None:
 
 
 def test_nothing_stays_of_a_start_that_answered_nothing(tmp_path: Path) -> None:
-    with Part(tmp_path / "out.tsv", MODEL) as part:
+    with ResumableOutput(tmp_path / "out.tsv", MODEL) as part:
         part.append(b"header\n", 0, "")
     assert not list(tmp_path.iterdir())
-    with Part(tmp_path / "out.tsv", MODEL) as part:
+    with ResumableOutput(tmp_path / "out.tsv", MODEL) as part:
         part.append(b"header\n", 0, "")
         part.finish()
     assert (tmp_path / "out.tsv").read_bytes() == b"header\n"
@@ -84,16 +84,16 @@ def test_a_killed_start_that_answered_nothing_binds_nobody(tmp_path: Path, left:
     (tmp_path / "out.tsv.part").write_bytes(left)
     note = {"rows": 0, "bytes": len(left), "rows_sha256": "", "model": "another"}
     (tmp_path / "out.tsv.part.json").write_text(json.dumps(note))
-    with Part(tmp_path / "out.tsv", MODEL) as part:
+    with ResumableOutput(tmp_path / "out.tsv", MODEL) as part:
         assert (part.rows, part.size) == (0, 0)
 
 
 def test_what_a_kill_left_beside_the_note_is_removed(tmp_path: Path) -> None:
     part = begin(tmp_path / "out[1].tsv", 3)
-    (tmp_path / f".{part.note.name}.99999.tmp").write_text("{")
+    (tmp_path / f".{part.state.name}.99999.tmp").write_text("{")
     other = tmp_path / ".out2.tsv.part.json.99999.tmp"
     other.write_text("{")
-    with Part(tmp_path / "out[1].tsv", MODEL) as again:
+    with ResumableOutput(tmp_path / "out[1].tsv", MODEL) as again:
         again.finish()
     assert sorted(tmp_path.iterdir()) == [other, tmp_path / "out[1].tsv"]
 
@@ -101,7 +101,7 @@ def test_what_a_kill_left_beside_the_note_is_removed(tmp_path: Path) -> None:
 def test_a_note_of_a_part_that_is_gone_binds_nobody(tmp_path: Path) -> None:
     part = begin(tmp_path / "out.tsv", 3)
     part.path.unlink()
-    with Part(tmp_path / "out.tsv", {"model": "another"}) as again:
+    with ResumableOutput(tmp_path / "out.tsv", {"model": "another"}) as again:
         assert again.rows == 0
 
 
@@ -113,13 +113,13 @@ def test_what_is_refused(tmp_path: Path) -> None:
     assert error.wrong == "the part file was begun with another model"
     assert "run abc" in error.found and "export def" in error.found
     assert "another scores" in refused(out, scores=True).wrong
-    note = part.note.read_text()
+    note = part.state.read_text()
     for broken in ("{", "[]", "{}", json.dumps({"rows": 3, "bytes": len(whole) + 1})):
-        part.note.write_text(broken)
-        assert "cannot be gone on with" in refused(out).wrong
-    part.note.unlink()
-    assert "cannot be gone on with" in refused(out).wrong
-    part.note.write_text(note)
+        part.state.write_text(broken)
+        assert "cannot be resumed" in refused(out).wrong
+    part.state.unlink()
+    assert "cannot be resumed" in refused(out).wrong
+    part.state.write_text(note)
     assert part.path.read_bytes() == whole
     out.write_text("mine")
     assert refused(out).wrong == "the output file exists"
@@ -131,7 +131,7 @@ def test_what_is_refused(tmp_path: Path) -> None:
 
 def test_a_file_that_appears_meanwhile_is_not_written_over(tmp_path: Path) -> None:
     out = tmp_path / "out.tsv"
-    with pytest.raises(UserError, match="output file exists"), Part(out, MODEL) as part:
+    with pytest.raises(UserError, match="output file exists"), ResumableOutput(out, MODEL) as part:
         part.append(WINDOWS[0], 1, "hash")
         out.write_text("mine")
         part.finish()

@@ -86,7 +86,7 @@ def test_connections_that_cannot_work(
     monkeypatch.setenv("TFPIPE_TEST_TOKEN", "the-secret")
     with pytest.raises(UserError) as caught:
         predict(config(tmp_path, **{"target": "localhost:1", **values}))
-    assert caught.value.wrong == "the server cannot be asked for this"
+    assert caught.value.wrong == "the request to the server is not valid"
     assert found in caught.value.found and "the-secret" not in str(caught.value)
 
 
@@ -98,7 +98,7 @@ def test_servers_that_do_not_have_it(support: Path, tmp_path: Path) -> None:
             ({"model": "none"}, "does not have this model"),
             ({"version": 9}, "does not have this model"),
             ({"target": "localhost:1"}, "did not answer"),
-            ({"model": "half"}, "for no task that is known here"),
+            ({"model": "half"}, "no signature of a known task"),
         ):
             with pytest.raises(UserError, match=wrong):
                 predict(config(tmp_path, **({"target": target} | values)))

@@ -29,7 +29,7 @@ from tfpipe.exporting.saved_model import ExportedModel
 from tfpipe.model import pretrained
 from tfpipe.predict import main, predict
 from tfpipe.predicting.predictor import spec_of
-from tfpipe.predicting.writers import make_table
+from tfpipe.predicting.writers import make_writer
 from tfpipe.run_folder import Run
 from tfpipe.tasks import TASKS
 from tfpipe.tasks.task import TaskEvaluation, task_of
@@ -267,7 +267,7 @@ def test_entities_as_columns_of_a_file(tmp_path: Path) -> None:
     assert [format_spans(parse_spans(label)) for label in labels] == labels
     assert answers["score"].tolist() == [0.5, 1.0, 0.25]
     window = Window(["a", "b", "c\td"], None, 3, "", 1.0)
-    table = make_table(tmp_path / "a.tsv", ["text"], schema, True, None)
+    table = make_writer(tmp_path / "a.tsv", ["text"], schema, True, None)
     assert (table.header() + table.rows(window, answers)).decode().splitlines() == [
         "text\tlabel\tscore\tscores",
         f"a\t{labels[0]}\t0.500000\t[0.5]",

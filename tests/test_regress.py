@@ -12,8 +12,8 @@ from tfpipe.data.dev_split import split_off_dev
 from tfpipe.data.encoded import Encoded, EncodedDataset
 from tfpipe.data.read_examples import Columns, Examples
 from tfpipe.errors import UserError
-from tfpipe.exporting.answer_parity import hold_against
-from tfpipe.exporting.baseline import judge
+from tfpipe.exporting.answer_parity import compare_answers
+from tfpipe.exporting.baseline import paired_test
 from tfpipe.tasks import TASKS
 from tfpipe.tasks.regress.task import Regress
 
@@ -87,17 +87,17 @@ def test_figures_are_those_of_scipy() -> None:
 def test_differences_are_measured_in_deviations() -> None:
     value = np.array([2000.0, 2010.0], np.float32)
     here, near, far = ({"value": v} for v in (value, np.nextafter(value, 0), value + 0.1))
-    assert hold_against(near, here, unit=1.0).holds
-    assert hold_against(far, here, unit=10.0).largest_difference == pytest.approx(0.01, rel=0.01)
-    assert not hold_against({"value": value + np.nan}, here, unit=10.0).holds
+    assert compare_answers(near, here, unit=1.0).holds
+    assert compare_answers(far, here, unit=10.0).largest_difference == pytest.approx(0.01, rel=0.01)
+    assert not compare_answers({"value": value + np.nan}, here, unit=10.0).holds
     with pytest.raises(RuntimeError, match="outputs of shape"):
-        hold_against({"score": value}, here)
+        compare_answers({"score": value}, here)
 
 
 def test_a_rival_is_nearer_or_not() -> None:
     task, examples = Regress(), examples_of(*["5"] * 8)
     near, far = ({"value": np.full(8, v, np.float32)} for v in (5.5, 3.0))
-    duel = judge("m/1", "dev", task.costs(examples, far), task.costs(examples, near))
+    duel = paired_test("m/1", "dev", task.costs(examples, far), task.costs(examples, near))
     assert (duel.only_old, duel.only_new) == (8, 0) and duel.new_is_worse
     with pytest.raises(ValueError, match="no value"):
         task.costs(examples, {"label": np.array(["x"] * 8)})

@@ -16,8 +16,7 @@ from tests.kill_publish import FILES, write_version
 from tfpipe.errors import UserError
 from tfpipe.export import Export, main
 from tfpipe.exporting import version_claims
-from tfpipe.exporting.baseline import find_rival
-from tfpipe.exporting.label_compatibility import refuse_new_labels
+from tfpipe.exporting.baseline import find_baseline
 from tfpipe.exporting.local_versions import LocalVersions
 from tfpipe.exporting.object_store import (
     copy,
@@ -27,7 +26,7 @@ from tfpipe.exporting.object_store import (
     remove_tree,
     write,
 )
-from tfpipe.exporting.pinned_versions import read_named_versions
+from tfpipe.exporting.published_versions import read_named_versions, refuse_new_labels
 from tfpipe.exporting.remote_versions import RemoteVersions, open_target
 from tfpipe.run_folder import Run
 
@@ -327,7 +326,7 @@ def test_what_fails_leaves_nothing(base: str, monkeypatch: pytest.MonkeyPatch) -
     ],
 )
 def test_a_store_that_is_not_known(url: str, said: str) -> None:
-    for refuse in (open_target, find_rival):
+    for refuse in (open_target, find_baseline):
         with pytest.raises(UserError, match=said):
             refuse(url)
 
@@ -338,7 +337,7 @@ def test_a_store_that_does_not_answer(base: str, monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(gfile, "exists", refuse)
     with pytest.raises(UserError, match="cannot be read\n.*not allowed"):
-        find_rival(f"{base}/3")
+        find_baseline(f"{base}/3")
     # A listing alone would tell it as an empty store, and the version 1 as free.
     with pytest.raises(UserError, match="cannot be read"):
         RemoteVersions("ram://bucket/models/none").refuse_taken(1)
@@ -373,17 +372,17 @@ def test_versions_that_the_server_s_config_names(base: str, tmp_path: Path) -> N
         config.write_text(text % (name, path))
         assert read_named_versions(str(config), base) == {3}
     config.write_text(text % ("x", "gs://other/models/tiny"))
-    with pytest.raises(UserError, match="knows no model 'tiny'"):
+    with pytest.raises(UserError, match="has no model 'tiny'"):
         read_named_versions(str(config), base)
 
 
 def test_a_rival_is_found_and_copied(base: str) -> None:
-    assert find_rival(f"{base}/3/") == f"{base}/3"
+    assert find_baseline(f"{base}/3/") == f"{base}/3"
     with local_copy(f"{base}/3") as folder:
         assert {(folder / name).read_text() for name in FILES} == {"old"}
     assert not folder.exists()
     with pytest.raises(UserError, match="names no version"):
-        find_rival(base)
+        find_baseline(base)
 
 
 def test_the_command(

@@ -10,8 +10,8 @@ import tensorflow as tf
 
 from tfpipe.errors import UserError
 from tfpipe.exporting import precision
-from tfpipe.exporting.answer_parity import NARROW, Bounds, hold_against
-from tfpipe.exporting.precision import choose_served
+from tfpipe.exporting.answer_parity import NARROW, Bounds, compare_answers
+from tfpipe.exporting.precision import choose_export_precision
 from tfpipe.exporting.saved_model import ExportedModel
 from tfpipe.model import pretrained
 from tfpipe.model.encoder import UnsupportedBert
@@ -33,13 +33,13 @@ def parts(published) -> tuple:
 
 def test_what_is_asked_for_is_taken(parts) -> None:
     for name in ("float32", "bfloat16", "float16"):
-        choice = choose_served(name, *parts)
+        choice = choose_export_precision(name, *parts)
         assert (choice.precision, choice.reason) == (name, "as asked")
 
 
 def test_auto_measures_and_says_what_it_saw(parts, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(precision, "computes_in_bfloat16", lambda: True)
-    choice = choose_served("auto", *parts)
+    choice = choose_export_precision("auto", *parts)
     assert choice.measured["texts"] == len(parts[2])
     assert choice.measured["times_as_fast"] > 0
     faster = choice.measured["times_as_fast"] > 1
@@ -53,7 +53,7 @@ def test_auto_is_float32_where_nothing_computes_in_bfloat16(
     parts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(precision, "computes_in_bfloat16", lambda: False)
-    choice = choose_served("auto", *parts)
+    choice = choose_export_precision("auto", *parts)
     assert choice.precision == "float32" and "no bfloat16" in choice.reason
 
 
@@ -64,8 +64,8 @@ def test_auto_refuses_a_type_that_answers_otherwise(
     monkeypatch.setattr(precision, "computes_in_bfloat16", lambda: True)
     monkeypatch.setattr(precision, "_time", lambda *_: {"float32": 2.0, "bfloat16": 1.0})
     monkeypatch.setattr(precision, bounds, Bounds(0.0, 0.0))
-    choice = choose_served("auto", *parts)
-    assert choice.precision == "float32" and "answers otherwise" in choice.reason
+    choice = choose_export_precision("auto", *parts)
+    assert choice.precision == "float32" and "answers in bfloat16 differ" in choice.reason
 
 
 def test_a_model_of_stock_bert_is_float32(parts) -> None:
@@ -75,9 +75,9 @@ def test_a_model_of_stock_bert_is_float32(parts) -> None:
         encoder = None
 
     stock = Stock()
-    assert choose_served("auto", stock, *others).precision == "float32"
-    with pytest.raises(UserError, match="float32 alone"):
-        choose_served("bfloat16", stock, *others)
+    assert choose_export_precision("auto", stock, *others).precision == "float32"
+    with pytest.raises(UserError, match="in float32 only"):
+        choose_export_precision("bfloat16", stock, *others)
     assert issubclass(UnsupportedBert, ValueError) and model.encoder is not None
 
 
@@ -88,11 +88,11 @@ def test_a_narrow_type_may_change_a_label_in_a_thousand() -> None:
         "label": np.array(["a"] * 999 + ["b"]),
         "scores": scores + np.float32(0.01),
     }
-    assert hold_against(one, expected).within(NARROW)
+    assert compare_answers(one, expected).within(NARROW)
     two = {"label": np.array(["a"] * 998 + ["b"] * 2), "scores": scores}
-    assert not hold_against(two, expected).within(NARROW)
+    assert not compare_answers(two, expected).within(NARROW)
     far = expected | {"scores": scores + np.float32(0.04)}
-    assert not hold_against(far, expected).within(NARROW)
+    assert not compare_answers(far, expected).within(NARROW)
 
 
 def test_embed_gives_the_mean_and_the_first_vector(parts) -> None:

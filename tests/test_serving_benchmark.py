@@ -25,7 +25,7 @@ from tfpipe.exporting.server_flags import (
     recommend_flags,
     write_flags,
 )
-from tfpipe.exporting.serving_benchmark import Advice, Figures, advise, measure
+from tfpipe.exporting.serving_benchmark import Measurements, Recommendation, measure, recommend
 from tfpipe.exporting.warmup import BATCH_SIZES
 from tfpipe.run_folder import Run
 from tfpipe.tasks.classify.task import Classify
@@ -35,51 +35,51 @@ LOADS = [(1, 1), (1, 16), (8, 8), (32, 8)]
 PARAMETERS = ["max_batch_size", "batch_timeout_micros", "num_batch_threads", "max_enqueued_batches"]
 
 
-def figures(*settings: list[float], threads: tuple[int, ...] = (0, 1, 2, 4)) -> Figures:
+def figures(*settings: list[float], threads: tuple[int, ...] = (0, 1, 2, 4)) -> Measurements:
     """Three rounds alike; a setting's texts/s under each load, waits to match."""
     rate = np.array(settings, float)
     rows, clients = np.array(LOADS).T
     found = np.stack([rate, rows * clients / rate * 1000], axis=-1)
     repeated = np.repeat(found[:, None], 3, axis=1)
-    return Figures("a chip", 8, [], threads[: len(settings)], LOADS, repeated)
+    return Measurements("a chip", 8, [], threads[: len(settings)], LOADS, repeated)
 
 
 def test_threads_are_changed_for_more_than_noise_only() -> None:
     default = [50.0, 100, 100, 100]
-    assert advise(figures(default)) == Advice(0, 0)
-    assert advise(figures(default, [50, 104, 104, 104])).setting == 0
-    assert advise(figures(default, [50, 120, 120, 120], [50, 130, 130, 130])).setting == 2
+    assert recommend(figures(default)) == Recommendation(0, 0)
+    assert recommend(figures(default, [50, 104, 104, 104])).setting == 0
+    assert recommend(figures(default, [50, 120, 120, 120], [50, 130, 130, 130])).setting == 2
     # A lone request takes 25 % longer, then 6 %.
-    assert advise(figures(default, [40, 120, 120, 120])).setting == 0
-    assert advise(figures(default, [47, 120, 120, 120])).setting == 1
+    assert recommend(figures(default, [40, 120, 120, 120])).setting == 0
+    assert recommend(figures(default, [47, 120, 120, 120])).setting == 1
 
 
 def test_what_is_better_is_so_in_every_round() -> None:
     found = figures([50, 100, 150, 150], [50, 120, 200, 200])
-    assert advise(found) == Advice(1, 8)
+    assert recommend(found) == Recommendation(1, 8)
     found.found[1, 2, 1, 0] = 99
-    assert advise(found) == Advice(0, 8)
+    assert recommend(found) == Recommendation(0, 8)
     found.found[0, 1, 2, 0] = 90
-    assert advise(found) == Advice(0, 0)
+    assert recommend(found) == Recommendation(0, 0)
 
 
 def test_batching_is_on_only_where_it_pays() -> None:
-    assert advise(figures([50, 100, 119, 500])).batch == 0
-    assert advise(figures([50, 100, 121, 125])).batch == 8
-    assert advise(figures([50, 100, 121, 130])).batch == 32
+    assert recommend(figures([50, 100, 119, 500])).batch == 0
+    assert recommend(figures([50, 100, 121, 125])).batch == 8
+    assert recommend(figures([50, 100, 121, 130])).batch == 32
 
 
 def test_batching_is_judged_with_the_threads_that_are_chosen() -> None:
     found = figures([50, 100, 150, 150], [50, 140, 150, 150])
-    assert advise(found) == Advice(1, 0)
-    assert list_flags(found, Advice(1, 0)) == ["--tensorflow_intra_op_parallelism=1"]
+    assert recommend(found) == Recommendation(1, 0)
+    assert list_flags(found, Recommendation(1, 0)) == ["--tensorflow_intra_op_parallelism=1"]
 
 
 def test_the_files_say_why(tmp_path: Path) -> None:
     assert serving_lines.FLAGS_FILE == FLAGS_FILE
     found = replace(figures([50, 100, 119, 119], [50, 90, 110, 110]), gpus=["a card"])
-    write_flags(tmp_path, found, Advice(0, 8))
-    write_flags(tmp_path, found, advise(found))
+    write_flags(tmp_path, found, Recommendation(0, 8))
+    write_flags(tmp_path, found, recommend(found))
     text = (tmp_path / FLAGS_FILE).read_text()
     assert all(line.startswith("#") for line in text.splitlines())
     assert "on a chip, 8 cores, a card," in text and "3 rounds" in text
@@ -97,7 +97,7 @@ def test_our_server_batches_as_the_files_say(
 ) -> None:
     folder = tmp_path / "1"
     shutil.copytree(published[1].folder, folder)
-    write_flags(folder, figures([50, 100, 200, 300], [50, 120, 240, 360]), Advice(1, batch))
+    write_flags(folder, figures([50, 100, 200, 300], [50, 120, 240, 360]), Recommendation(1, batch))
     assert "1 thread within an operation: 1.20 times" in (folder / FLAGS_FILE).read_text()
     flags = parse_flags(
         [f"--model_base_path={tmp_path}", *serving_lines.read_flags(folder, str(folder))]
@@ -118,11 +118,12 @@ def test_our_server_batches_as_the_files_say(
     Loader(flags).load("tiny", 1, folder).close()
 
 
-def test_few_texts_are_not_measured(published: tuple[Run, Export], tmp_path: Path) -> None:
-    told: list[str] = []
+def test_few_texts_are_not_measured(
+    published: tuple[Run, Export], tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
     few = published[0].read_dev().take(range(7))
-    assert recommend_flags(tmp_path, TASK, few, told.append) == {}
-    assert told == ["serving is not measured: 7 dev texts, 8 are the least"]
+    assert recommend_flags(tmp_path, TASK, few) == {}
+    assert "serving is not measured: 7 dev texts, 8 are needed" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 

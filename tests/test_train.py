@@ -20,7 +20,7 @@ from tfpipe import evaluate, export, train
 from tfpipe.compare import compare
 from tfpipe.config import CompareConfig, EvaluateConfig, TrainConfig, build, read_values
 from tfpipe.errors import Interrupted
-from tfpipe.io.locks import held_alone
+from tfpipe.io.locks import training_lock
 from tfpipe.run_folder import Run
 from tfpipe.training import loop
 from tfpipe.training.checkpointing import read_progress
@@ -148,7 +148,7 @@ def test_stopped_and_resumed_is_the_same_run(
     # itself goes on to the same number of steps.
     again = ["--resume", "--output", config.output or ""]
     refused([*again, "--epochs", "9"], capsys, "epochs differs")
-    with held_alone(tmp_path / "parts" / "checkpoints"):
+    with training_lock(tmp_path / "parts" / "checkpoints"):
         refused(again, capsys, "another process trains in this folder")
     stored = tmp_path / "parts" / "data.json"
     content = json.loads(stored.read_text())

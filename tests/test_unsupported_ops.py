@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfpipe.exporting.clean_process import Stranger, open_as_stranger
+from tfpipe.exporting.clean_process import CleanProcessResult, run_in_clean_process
 from tfpipe.exporting.unsupported_ops import (
     PYTHON,
     RESTORING,
@@ -56,9 +56,9 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def stranger(saved: Path) -> Stranger:
+def stranger(saved: Path) -> CleanProcessResult:
     """It has no serving_default, so it fails, and still tells what TensorFlow can run."""
-    return open_as_stranger(saved, [])
+    return run_in_clean_process(saved, [])
 
 
 def test_an_operation_is_led_back_to_its_signatures(saved: Path) -> None:
@@ -70,14 +70,14 @@ def test_an_operation_is_led_back_to_its_signatures(saved: Path) -> None:
     assert "ReadVariableOp" in found and "__inference_clean" not in str(found)
 
 
-def test_what_needs_python_is_refused(saved: Path, stranger: Stranger) -> None:
+def test_what_needs_python_is_refused(saved: Path, stranger: CleanProcessResult) -> None:
     assert stranger.operations >= PYTHON
     with pytest.raises(RuntimeError, match=re.escape("PyFunc (signature dirty)")) as caught:
         refuse_unsupported(saved, stranger.operations)
     assert "clean" not in str(caught.value)
 
 
-def test_what_is_not_registered_is_refused(saved: Path, stranger: Stranger) -> None:
+def test_what_is_not_registered_is_refused(saved: Path, stranger: CleanProcessResult) -> None:
     less = stranger.operations - {"StringLength"}
     with pytest.raises(RuntimeError, match=r"StringLength \(signature clean, signature dirty\)"):
         refuse_unsupported(saved, less)
@@ -86,18 +86,18 @@ def test_what_is_not_registered_is_refused(saved: Path, stranger: Stranger) -> N
 @pytest.mark.parametrize(
     "name", ["MatMul", "LookupTableFindV2", "StatefulPartitionedCall", "If", "UnicodeDecode"]
 )
-def test_core_operations_are_registered(stranger: Stranger, name: str) -> None:
+def test_core_operations_are_registered(stranger: CleanProcessResult, name: str) -> None:
     assert name in stranger.operations
 
 
 def test_a_custom_operation_is_not_registered_though_this_process_may_know_it(
-    stranger: Stranger,
+    stranger: CleanProcessResult,
 ) -> None:
     assert "CaseFoldUTF8" not in stranger.operations and "WordpieceTokenizeWithOffsets" not in (
         stranger.operations
     )
 
 
-def test_an_export_that_does_not_load_says_why(stranger: Stranger) -> None:
+def test_an_export_that_does_not_load_says_why(stranger: CleanProcessResult) -> None:
     with pytest.raises(RuntimeError, match="serving_default"):
         stranger.answered()

@@ -8,11 +8,11 @@ from transformers import BertTokenizerFast
 
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.export import Export
-from tfpipe.exporting.answer_parity import TOLERANCE, hold_against, hold_batches
+from tfpipe.exporting.answer_parity import TOLERANCE, compare_answers, compare_batches
 from tfpipe.exporting.clean_process import Answers
-from tfpipe.exporting.edge_batches import BATCH_SIZES, answer_here, probe_batches
+from tfpipe.exporting.edge_batches import BATCH_SIZES, answer_in_process, make_edge_batches
 from tfpipe.exporting.reference_parity import compare_graphs, compare_tokenizers
-from tfpipe.exporting.verify_export import prove
+from tfpipe.exporting.verify_export import verify_export
 from tfpipe.model import pretrained
 from tfpipe.run_folder import Run
 from tfpipe.tasks import TASKS
@@ -24,7 +24,7 @@ def answers(labels: list[str], scores: list[list[float]]) -> Answers:
 
 
 def test_probes_have_the_lengths_and_batches_at_the_edges() -> None:
-    batches = probe_batches(["text"], max_length=24)
+    batches = make_edge_batches(["text"], max_length=24)
     sizes = [len(batch["text"]) for batch in batches]
     assert sizes[:4] == list(BATCH_SIZES) == [0, 1, 2, 33]
     texts = {text for batch in batches for text in batch["text"]}
@@ -33,35 +33,37 @@ def test_probes_have_the_lengths_and_batches_at_the_edges() -> None:
     damaged = [text for text in texts if text.decode("utf-8", "ignore").encode() != text]
     assert len(damaged) >= 4
     assert texts <= {batch["text"][0] for batch in batches if len(batch["text"]) == 1}
-    pairs = probe_batches(["text", "text_pair"], max_length=24)
+    pairs = make_edge_batches(["text", "text_pair"], max_length=24)
     assert all(len(batch["text"]) == len(batch["text_pair"]) for batch in pairs)
     assert any(batch["text"] != batch["text_pair"] for batch in pairs)
 
 
 def test_a_difference_is_seen() -> None:
     here = answers(["a", "b"], [[0.9, 0.1], [0.2, 0.8]])
-    assert hold_against(here, here).holds
+    assert compare_answers(here, here).holds
     near = answers(["a", "b"], [[0.9, 0.1], [0.2 + TOLERANCE * 2, 0.8]])
-    assert not hold_against(near, here).holds
-    assert hold_against(answers(["a", "a"], [[0.9, 0.1], [0.2, 0.8]]), here).other_labels == 1
+    assert not compare_answers(near, here).holds
+    assert compare_answers(answers(["a", "a"], [[0.9, 0.1], [0.2, 0.8]]), here).other_labels == 1
     nothing = answers([], [])
-    assert hold_batches([here, nothing], [here, nothing]).holds
+    assert compare_batches([here, nothing], [here, nothing]).holds
     with pytest.raises(RuntimeError, match=r"of shape .*\(0, 2\)"):
-        hold_batches([here, nothing], [here, here])
+        compare_batches([here, nothing], [here, here])
     nan = answers(["a", "b"], [[0.9, 0.1], [float("nan"), 0.8]])
-    assert not hold_against(nan, here).holds
+    assert not compare_answers(nan, here).holds
 
 
-def test_an_export_of_other_weights_is_refused(published: tuple[Run, Export]) -> None:
+def test_an_export_of_other_weights_is_refused(
+    published: tuple[Run, Export], capsys: pytest.CaptureFixture
+) -> None:
     run, done = published
     model = pretrained.load(run.model)
-    task, dev, told = TASKS["classify"].task_class(model.label_names), run.read_dev(), []
+    task, dev = TASKS["classify"].task_class(model.label_names), run.read_dev()
     bias = model.bert.weights[-1]
     assert bias.shape == (3,)
     bias.assign_add([0.0, 1e-3, 0.0])
     with pytest.raises(RuntimeError, match="nothing was published"):
-        prove(done.folder, run, model, task, dev, told.append)
-    rows = {line.split(":")[0]: line for line in told}
+        verify_export(done.folder, run, model, task, dev)
+    rows = {line.split(":")[0]: line for line in capsys.readouterr().err.splitlines()}
     assert not rows["fresh process"].endswith("difference 0.0e+00")
     # The two graphs over the changed weights still agree.
     assert compare_graphs(model, task, dev, 16).holds
@@ -70,11 +72,11 @@ def test_an_export_of_other_weights_is_refused(published: tuple[Run, Export]) ->
 def test_answers_do_not_depend_on_the_batch(published: tuple[Run, Export]) -> None:
     model = pretrained.load(published[0].model)
     task = TASKS["classify"].task_class(model.label_names)
-    batches = probe_batches(["text", "text_pair"], max_length=16)
-    together = answer_here(model, task, 16, batches)
+    batches = make_edge_batches(["text", "text_pair"], max_length=16)
+    together = answer_in_process(model, task, 16, batches)
     assert [len(batch["label"]) for batch in together] == [len(batch["text"]) for batch in batches]
-    alone = answer_here(model, task, 16, batches[2:3])
-    assert hold_against(together[2], alone[0]).holds
+    alone = answer_in_process(model, task, 16, batches[2:3])
+    assert compare_answers(together[2], alone[0]).holds
 
 
 def test_a_tokenizer_of_other_rules_is_found_out(published: tuple[Run, Export]) -> None:

@@ -10,7 +10,8 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NoReturn, TextIO
 
 from tfpipe.config import Config, build, field_type, read_values
@@ -190,6 +191,20 @@ def log_to_stderr() -> None:
         logger.addHandler(_StandardError())
         logger.setLevel(logging.INFO)
         logger.propagate = False
+
+
+@contextmanager
+def stderr_format(formatter: logging.Formatter) -> Iterator[None]:
+    """Have the handler of `log_to_stderr` use a formatter while the block runs."""
+    handlers = [h for h in logging.getLogger("tfpipe").handlers if isinstance(h, _StandardError)]
+    before = [handler.formatter for handler in handlers]
+    for handler in handlers:
+        handler.setFormatter(formatter)
+    try:
+        yield
+    finally:
+        for handler, old in zip(handlers, before, strict=True):
+            handler.setFormatter(old)
 
 
 def run(command: Callable[[], Any]) -> int:

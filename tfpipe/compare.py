@@ -1,86 +1,77 @@
-"""`python -m tfpipe.compare RUN_A RUN_B --data FILE`: is B really better?"""
+"""`python -m tfpipe.compare RUN_A RUN_B --data FILE`: compare two models on labelled texts."""
 
 from __future__ import annotations
 
 import json
+import logging
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tfpipe.cli import parse, parser_for, run, say
+from tfpipe.cli import parse, parser_for, run
 from tfpipe.config import CompareConfig
 from tfpipe.errors import UserError
 
 if TYPE_CHECKING:
+    from tfpipe.comparing.models import Model
     from tfpipe.comparing.result import Comparison
+    from tfpipe.comparing.train_overlap import TrainOverlap
     from tfpipe.data.read_examples import Examples
-    from tfpipe.predicting.labelled import Model
+    from tfpipe.stats.bootstrap import Difference
     from tfpipe.tasks.evaluation import TaskEvaluation
+    from tfpipe.tasks.paired import Pair
 
-ABOUT = """Hold two models, each a run or an export, against each other on labelled texts: is B
-really better than A, or would other texts say otherwise? Paired bootstrap of every figure, exact
-McNemar test, the labels and texts that change."""
+# By name: `python -m` runs this module as `__main__`.
+logger = logging.getLogger("tfpipe.compare")
+
+ABOUT = """Compare two models, each a run or an export, on labelled texts: is B really better than
+A, or is the difference due to chance? Paired bootstrap of every metric, exact McNemar test, the
+labels and texts that change."""
 EXAMPLE = "python -m tfpipe.compare runs/support runs/support-2 --data test.tsv --out changed.tsv"
 
 
 def compare(config: CompareConfig) -> Comparison:
-    """Compare as configured.
+    """Compare two models as configured.
 
-    Raises UserError for what the user can mend: folders that hold no models, models of different
-    tasks, labels that one of them does not know, no data to compare on.
+    Raises:
+        UserError: A folder has no model, the tasks differ, the data has labels that a model was
+            not trained on, or there is no data to compare on.
     """
     from tfpipe.comparing.changes import find_changes, label_changes, write_changes
-    from tfpipe.comparing.label_checks import note_other_labels, refuse_unknown_labels
+    from tfpipe.comparing.label_checks import refuse_unknown_labels
+    from tfpipe.comparing.models import open_model_folder
     from tfpipe.comparing.result import Comparison
-    from tfpipe.comparing.train_overlap import what_they_saw
-    from tfpipe.data.near_labels import describe_stripped
-    from tfpipe.predicting.labelled import find_model
-    from tfpipe.stats.bootstrap import paired_bootstrap
+    from tfpipe.comparing.train_overlap import find_train_overlaps
     from tfpipe.tasks import TASKS
 
-    # ---- what can be refused before a model answers
+    # ---- checks before a model answers
     if config.out is not None:
         _refuse_out(config.out)
-    models = {"A": find_model(config.run_a), "B": find_model(config.run_b)}
-    _refuse_unlike(models)
+    models = {"A": open_model_folder(config.run_a), "B": open_model_folder(config.run_b)}
+    _refuse_different_tasks(models)
     spec = TASKS[models["A"].task_name]
     examples = _read_data(config, models)
-    tasks = {name: model.task for name, model in models.items()}
-    refuse_unknown_labels(examples, tasks)
+    refuse_unknown_labels(examples, {name: model.task for name, model in models.items()})
 
-    # ---- what they saw of the data, and what they answer
-    seen = what_they_saw(
+    # ---- overlap with their training data, and their answers
+    overlaps = find_train_overlaps(
         examples,
         {name: model.run for name, model in models.items()},
         {name: model.train_sha256 for name, model in models.items()},
     )
-    notes, answers = note_other_labels(tasks), {}
-    if models["A"].folder.resolve() == models["B"].folder.resolve():
-        notes = ["A and B are the same model", *notes]
-    if examples.stripped:
-        notes.append(describe_stripped(examples.path, examples.stripped))
+    answers = {}
     for name, model in models.items():
-        notes += seen[name].sentences(name, len(examples))
-        say(f"{name}: {len(examples):,} texts, {model.folder}")
-        answers[name] = _ask(model, examples, config.batch_size)
+        logger.info(f"{name}: {len(examples):,} texts, {model.folder}")
+        answers[name] = _evaluate(model, examples, config.batch_size)
 
-    # ---- what that tells
+    # ---- compare the answers
     pair = spec.compare.load()(answers["A"], answers["B"])
-    say(f"paired bootstrap: {config.resamples:,} drawings")
-    differences = paired_bootstrap(
-        *(
-            pair.sizes,
-            pair.a.statistics,
-            pair.b.statistics,
-            {**spec.metrics, **spec.optional_metrics},
-        ),
-        *(config.resamples, config.confidence, config.seed),
-    )
+    differences = _bootstrap(config, pair, {**spec.metrics, **spec.optional_metrics})
     changes = find_changes(answers["A"].texts, pair)
     if config.out is not None:
         write_changes(Path(config.out), changes)
-        say(f"{len(changes):,} texts are in {config.out}")
+        logger.info(f"{len(changes):,} texts are in {config.out}")
     return Comparison(
         a=str(models["A"].folder),
         b=str(models["B"].folder),
@@ -91,10 +82,38 @@ def compare(config: CompareConfig) -> Comparison:
         agreement=pair.agreement,
         changes=changes,
         labels=label_changes(pair),
-        notes=[*notes, *pair.notes],
+        notes=[*_notes(models, examples, overlaps), *pair.notes],
         quality=pair.quality,
         graded=pair.graded,
-        trained_on={name: one.trained_on for name, one in seen.items()},
+        trained_on={name: one.trained_on for name, one in overlaps.items()},
+    )
+
+
+def _notes(
+    models: Mapping[str, Model], examples: Examples, overlaps: Mapping[str, TrainOverlap]
+) -> Iterator[str]:
+    """Yield what limits the comparison: equal models, other labels, data that was trained on."""
+    from tfpipe.comparing.label_checks import note_other_labels
+    from tfpipe.data.near_labels import describe_stripped
+
+    if models["A"].folder.resolve() == models["B"].folder.resolve():
+        yield "A and B are the same model"
+    yield from note_other_labels({name: model.task for name, model in models.items()})
+    if examples.stripped:
+        yield describe_stripped(examples.path, examples.stripped)
+    for name, overlap in overlaps.items():
+        yield from overlap.sentences(name, len(examples))
+
+
+def _bootstrap(
+    config: CompareConfig, pair: Pair, directions: Mapping[str, str]
+) -> list[Difference]:
+    from tfpipe.stats.bootstrap import paired_bootstrap
+
+    logger.info(f"paired bootstrap: {config.resamples:,} resamples")
+    return paired_bootstrap(
+        *(pair.sizes, pair.a.statistics, pair.b.statistics, directions),
+        *(config.resamples, config.confidence, config.seed),
     )
 
 
@@ -106,7 +125,7 @@ def _refuse_out(out: str) -> None:
     refuse_taken(Path(out))
 
 
-def _refuse_unlike(models: Mapping[str, Model]) -> None:
+def _refuse_different_tasks(models: Mapping[str, Model]) -> None:
     """Raise UserError for models of different tasks."""
     a, b = models["A"], models["B"]
     if a.task_name != b.task_name:
@@ -118,7 +137,7 @@ def _refuse_unlike(models: Mapping[str, Model]) -> None:
 
 
 def _read_data(config: CompareConfig, models: Mapping[str, Model]) -> Examples:
-    """The file, or the dev examples that both runs have; raises UserError."""
+    """Read the file, or the dev examples that both runs have; raises UserError."""
     from tfpipe.data.read_examples import Columns
     from tfpipe.data.splits import read_for
     from tfpipe.tasks import TASKS
@@ -142,17 +161,18 @@ def _read_data(config: CompareConfig, models: Mapping[str, Model]) -> Examples:
     return a.read_dev()
 
 
-def _ask(model: Model, examples: Examples, batch_size: int) -> TaskEvaluation:
-    """What a model says about the examples: a run here, an export as its users load it."""
+def _evaluate(model: Model, examples: Examples, batch_size: int) -> TaskEvaluation:
+    """Evaluate a run in this process, an export in one that imports TensorFlow only."""
+    from tfpipe.comparing.models import evaluate_export
     from tfpipe.evaluate import evaluate_on
-    from tfpipe.predicting.labelled import ask_export
 
     if model.run is None:
-        return ask_export(model, examples)
+        return evaluate_export(model, examples)
     return evaluate_on(model.run, examples, batch_size)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
     parser = parser_for(CompareConfig, "tfpipe.compare", ABOUT, EXAMPLE)
 

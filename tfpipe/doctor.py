@@ -1,25 +1,29 @@
-"""`python -m tfpipe.doctor [RUN_OR_EXPORT_OR_FILE]`: what is there, and what will not work."""
+"""`python -m tfpipe.doctor [RUN_OR_EXPORT_OR_FILE]`: check the environment or a file."""
 
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from collections.abc import Sequence
 
-from tfpipe.cli import parse, parser_for, run, say
+from tfpipe.cli import parse, parser_for, run
 from tfpipe.config import DoctorConfig
 from tfpipe.doctoring.findings import Diagnosis
 from tfpipe.errors import UserError
 from tfpipe.locations import Location, locate
 
-ABOUT = """Look at the environment (packages, Keras, TensorFlow, processor, memory, disk), or at a
-data file, a run or an export, and say what is ok, what is worth a note and what is a problem.
+# By name: `python -m` runs this module as `__main__`.
+logger = logging.getLogger("tfpipe.doctor")
+
+ABOUT = """Check the environment (packages, Keras, TensorFlow, processor, memory, disk), or a data
+file, a run or an export, and print what is ok, what is worth a note and what is a problem.
 Exit status: 0 without a problem, 2 with one."""
 EXAMPLE = "python -m tfpipe.doctor models/support"
 
 
 def examine(config: DoctorConfig) -> Diagnosis:
-    """Everything found about the subject; raises UserError for one that is nothing of ours."""
+    """Diagnose the subject; raises UserError for one that cannot be examined."""
     if config.subject is None:
         return check_environment()
     found = locate(config.subject)
@@ -36,27 +40,27 @@ def examine(config: DoctorConfig) -> Diagnosis:
     if found.kind == "export":
         from tfpipe.doctoring.export_folder import check_export
 
-        say("opening the export in a process of its own")
+        logger.info("opening the export in a process of its own")
         return check_export(found.folder)
-    raise unknown(found)
+    raise unknown_subject(found)
 
 
 def check_environment() -> Diagnosis:
-    """Packages, libraries and machine."""
+    """Diagnose packages, libraries and machine."""
     from tfpipe.doctoring.libraries import check_libraries
     from tfpipe.doctoring.machine import check_machine
     from tfpipe.doctoring.packages import check_packages
 
-    say("importing TensorFlow, transformers and Keras Tuner in a process of its own")
+    logger.info("importing TensorFlow, transformers and Keras Tuner in a process of its own")
     findings = [*check_packages(), *check_libraries(), *check_machine()]
     return Diagnosis("environment", None, findings)
 
 
-def unknown(found: Location) -> UserError:
+def unknown_subject(found: Location) -> UserError:
     """Return the error for a subject that cannot be examined."""
     if found.kind == "missing":
         return UserError(
-            "there is nothing to look at",
+            "the subject is missing",
             found.path,
             f"{found.suggestion}give a data file, a run, an export, or nothing for the environment",
         )
@@ -68,6 +72,7 @@ def unknown(found: Location) -> UserError:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
     parser = parser_for(DoctorConfig, "tfpipe.doctor", ABOUT, EXAMPLE)
     problems = 0

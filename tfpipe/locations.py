@@ -1,4 +1,4 @@
-"""Recognition of what a path is: a run, an export, a model folder, an object store, a file."""
+"""Recognition of a path's kind: run, export, model folder, object store, file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tfpipe.errors import UserError, did_you_mean
 from tfpipe.text_display import list_few
 
 SAVED_MODEL = "saved_model.pb"
-# Of these the first makes a run; the others are what a damaged one may have left.
+# The first identifies a run; the others may be left of a damaged one.
 RUN_FILES = ("config.yaml", "metrics.json", "data.json")
 MODEL_FILE = "config.json"
 
@@ -20,7 +20,7 @@ Kind = Literal["run", "export", "model", "store", "file", "folder", "missing"]
 
 @dataclass(frozen=True)
 class Location:
-    """A path and what is there.
+    """A path with its kind.
 
     Attributes:
         kind: `run`; `export` (a SavedModel); `model` (a transformers folder); `store` (a URL);
@@ -35,11 +35,12 @@ class Location:
 
     @property
     def folder(self) -> Path:
+        """The path."""
         return Path(self.path)
 
     @property
     def description(self) -> str:
-        """What is there, in words."""
+        """The kind, for messages."""
         if self.kind == "folder":
             names = sorted(child.name for child in self.folder.iterdir())
             return f"a folder with {list_few(names, show=str)}" if names else "an empty folder"
@@ -54,14 +55,14 @@ class Location:
 
     @property
     def suggestion(self) -> str:
-        """`did you mean ...? ` of a misspelt name, else nothing."""
+        """`did you mean ...? ` for a misspelt name, else an empty text."""
         parent = self.folder.parent
         siblings = [child.name for child in parent.iterdir()] if parent.is_dir() else []
         return did_you_mean(self.folder.name, siblings)
 
 
 def locate(path: str) -> Location:
-    """Recognise a path or URL; of a folder of versions the highest whole one is taken."""
+    """Recognise a path or URL; of a folder of versions the highest complete one is taken."""
     place = Path(path)
     if is_url(path):
         return Location("store", path)
@@ -71,9 +72,9 @@ def locate(path: str) -> Location:
         return Location("export", path)
     if (place / RUN_FILES[0]).is_file():
         return Location("run", path)
-    whole = {n: at for n, at in list_versions(place).items() if (at / SAVED_MODEL).is_file()}
-    if whole:
-        return Location("export", str(whole[max(whole)]), max(whole))
+    complete = {n: at for n, at in list_versions(place).items() if (at / SAVED_MODEL).is_file()}
+    if complete:
+        return Location("export", str(complete[max(complete)]), max(complete))
     if any((place / name).is_file() for name in RUN_FILES):
         return Location("run", path)
     return Location("model" if (place / MODEL_FILE).is_file() else "folder", path)
@@ -98,6 +99,7 @@ def locate_model(path: str) -> Location:
 
 
 def is_url(path: str) -> bool:
+    """Return whether a path is a URL, such as gs://bucket/name."""
     return "://" in path
 
 
@@ -115,5 +117,5 @@ def cache_folder() -> Path:
     try:
         return Path(os.environ.get("TFPIPE_CACHE") or Path.home() / ".cache" / "tfpipe")
     except RuntimeError:
-        # A user without a home: no folder can be made below this one, so nothing is kept.
+        # A user without a home: no folder can be made below this path, so nothing is cached.
         return Path(os.devnull) / "tfpipe"

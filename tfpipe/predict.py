@@ -1,7 +1,8 @@
-"""`python -m tfpipe.predict RUN_OR_EXPORT --data FILE --out FILE`: answers for every row."""
+"""`python -m tfpipe.predict RUN_OR_EXPORT --data FILE --out FILE`: batch prediction of a file."""
 
 from __future__ import annotations
 
+import logging
 import signal
 import sys
 import threading
@@ -13,21 +14,33 @@ from typing import TYPE_CHECKING, Any
 
 from tfpipe.cli import parse, parser_for, print_metrics, run, say
 from tfpipe.config import PredictConfig
-from tfpipe.errors import Interrupted
+from tfpipe.errors import Interrupted, UserError
 
 if TYPE_CHECKING:
     from tfpipe.predicting.predictor import Predictor
+    from tfpipe.predicting.resumable_output import ResumableOutput
+
+# By name: `python -m` runs this module as `__main__`.
+logger = logging.getLogger("tfpipe.predict")
 
 ABOUT = """Answer every row of a file, which may be larger than memory, with a run, an export or a
-served model: also the sentences of a .conll, and the questions of SQuAD's .json, which alone is
-read whole. The answers stand in the order of the rows. When it is stopped or killed, the same
-command goes on where it was: OUT.part has what is done."""
+served model: also the sentences of a .conll, and the questions of SQuAD's .json, the only format
+that is read as a whole. The answers are in the order of the rows. When it is stopped or killed, the
+same command continues after the rows in OUT.part."""
 EXAMPLE = "python -m tfpipe.predict runs/support --data messages.csv --out answers.tsv"
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """A finished file of answers; `rows` in all, of which `rows_before` by earlier starts."""
+    """A finished file of answers.
+
+    Attributes:
+        out: The file.
+        rows: Rows of the file.
+        rows_before: Those of them that earlier processes answered.
+        seconds: Time of this process.
+        rows_per_second: Its speed.
+    """
 
     out: Path
     rows: int
@@ -39,80 +52,87 @@ class Prediction:
 def predict(config: PredictConfig) -> Prediction:
     """Answer a file as configured.
 
-    Raises UserError for what the user can mend, and Interrupted after SIGINT or SIGTERM; both
-    leave what is done for the same configuration to go on with.
+    When it fails, the answered rows are kept, and the same configuration continues after them.
+
+    Raises:
+        UserError: The model, the file or the output cannot be used.
+        Interrupted: SIGINT or SIGTERM was received.
     """
     from tfpipe.data.read_examples import Columns
     from tfpipe.data.streaming import TextStream
-    from tfpipe.errors import UserError
     from tfpipe.predicting.pipeline import answer_windows
     from tfpipe.predicting.progress import Progress
-    from tfpipe.predicting.resumable_output import Part, refuse_taken
-    from tfpipe.predicting.writers import make_table, split_name
+    from tfpipe.predicting.resumable_output import ResumableOutput, refuse_taken
+    from tfpipe.predicting.writers import make_writer, split_name
 
-    # ---- what can be refused before a model is loaded
+    # ---- check what needs no model
     out = Path(config.out)
     split_name(out)
     refuse_taken(out)
     columns = Columns(config.text, config.text_pair)
     texts = TextStream(Path(config.data), columns, config.answer_empty)
 
-    with _open_model(config) as answerer:
-        texts.refuse_other_inputs(answerer.inputs)
-        schema = answerer.spec.schema.load()
-        table = make_table(out, answerer.inputs, schema, config.scores, answerer.label_names)
+    with _open_model(config) as predictor:
+        texts.refuse_other_inputs(predictor.inputs)
+        schema = predictor.spec.schema.load()
+        writer = make_writer(out, predictor.inputs, schema, config.scores, predictor.label_names)
         settings = {
-            "model": answerer.identity,
+            "model": predictor.identity,
             "scores": config.scores,
             "text column": texts.columns.text,
             "second text column": texts.columns.text_pair,
         }
-        with Part(out, settings) as part:
-            try:
-                # ---- what was done before
-                before = part.rows
+        with ResumableOutput(out, settings) as part:
+            before = part.rows
+            with _report_stops(part):
                 if before:
-                    say(f"going on after {before:,} rows in {part.path}")
+                    logger.info(f"continuing after {before:,} rows in {part.path}")
                     texts.skip(before, part.rows_sha256)
                 elif not part.size:
-                    part.append(table.header(), 0, "")
-
-                # ---- what is left
+                    part.append(writer.header(), 0, "")
                 progress = Progress(before)
                 try:
                     with _interruptible():
                         windows = texts.windows(config.window)
-                        answer_windows(windows, answerer, config.batch_size, table, part, progress)
+                        batch_size = config.batch_size
+                        answer_windows(windows, predictor, batch_size, writer, part, progress)
                 finally:
                     progress.close()
-            except UserError:
-                if part.rows:
-                    say(f"{part.rows:,} rows are done and kept in {part.path}")
-                raise
-            except KeyboardInterrupt as stop:
-                number = stop.args[0] if stop.args else signal.SIGINT
-                raise Interrupted(
-                    128 + number,
-                    f"stopped: {part.rows:,} rows are done and kept in {part.path};"
-                    " the same command goes on after them",
-                ) from None
             part.finish()
     return Prediction(out, part.rows, before, progress.seconds, progress.rows_per_second)
 
 
 @contextmanager
-def _open_model(config: PredictConfig) -> Iterator[Predictor]:
-    """Whoever is to answer; raises UserError."""
-    if config.target is not None:
-        from tfpipe.predicting.remote import open_served
+def _report_stops(part: ResumableOutput) -> Iterator[None]:
+    """Log the rows that are kept when a UserError is raised, and turn signals into Interrupted."""
+    try:
+        yield
+    except UserError:
+        if part.rows:
+            logger.info(f"{part.rows:,} rows are done and kept in {part.path}")
+        raise
+    except KeyboardInterrupt as stop:
+        number = stop.args[0] if stop.args else signal.SIGINT
+        raise Interrupted(
+            128 + number,
+            f"stopped: {part.rows:,} rows are done and kept in {part.path};"
+            " the same command continues after them",
+        ) from None
 
-        with open_served(config) as answerer:
-            yield answerer
+
+@contextmanager
+def _open_model(config: PredictConfig) -> Iterator[Predictor]:
+    """Open the prediction backend; raises UserError."""
+    if config.target is not None:
+        from tfpipe.predicting.remote import open_remote
+
+        with open_remote(config) as predictor:
+            yield predictor
         return
     from tfpipe.locations import locate_model
 
     place = locate_model(str(config.run_or_export))
-    say(f"model: the {place.kind} {place.folder}")
+    logger.info(f"model: the {place.kind} {place.folder}")
 
     from tfpipe.predicting.local import open_export, open_run_model
     from tfpipe.training.allocator import keep_freed_memory
@@ -123,7 +143,7 @@ def _open_model(config: PredictConfig) -> Iterator[Predictor]:
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """SIGTERM stops as Ctrl-C does, at once: what is kept is whole at any moment."""
+    """Raise KeyboardInterrupt on SIGTERM too: the output file is complete at any moment."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -139,6 +159,7 @@ def _interruptible() -> Iterator[None]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
     parser = parser_for(PredictConfig, "tfpipe.predict", ABOUT, EXAMPLE)
 

@@ -1,4 +1,4 @@
-"""Names, texts, lists and durations as messages, tables and pictures show them."""
+"""Display of names, texts, lists and durations in messages, tables and pictures."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from typing import Any
 
-# What joins its neighbours to one sign, as in many emoji: kept, where other controls are not.
+# Characters that join their neighbours, as in many emoji: kept, unlike other controls.
 JOINERS = "\u200c\u200d"
-# What regions' flags begin with, followed by tag characters.
+# First character of a region's flag, followed by tag characters.
 BLACK_FLAG = "\U0001f3f4"
 
 
@@ -28,14 +28,14 @@ def format_duration(seconds: float) -> str:
 def shorten(text: str, most: int) -> str:
     """Return the text on one line without control characters, at most `most` characters.
 
-    What is cut is replaced by an ellipsis; an emoji of several characters is never cut in two.
+    Cut text is replaced by an ellipsis; an emoji of several characters is never split.
     """
     kept: list[str] = []
     for c in text[: 4 * most]:
         if "\ud800" <= c <= "\udfff":
             kept.append("\ufffd")
         elif c in JOINERS:
-            # Between two visible ones only, so that nothing invisible adds up.
+            # Between two visible characters only, so that invisible ones do not accumulate.
             kept += [c] if kept and not kept[-1].isspace() and kept[-1] not in JOINERS else []
         elif _is_tag(c):
             kept += [c] if kept and (kept[-1] == BLACK_FLAG or _is_tag(kept[-1])) else []
@@ -45,18 +45,20 @@ def shorten(text: str, most: int) -> str:
     if len(line) <= most:
         return line
     end = most - 1
-    while end and (_goes_on(line[end]) or line[end - 1] in JOINERS or _parts_flag(line, end)):
+    while end and (
+        _continues_glyph(line[end]) or line[end - 1] in JOINERS or _splits_flag(line, end)
+    ):
         end -= 1
     return line[:end].rstrip() + "…"
 
 
 def _is_tag(character: str) -> bool:
-    """Whether it is of those that tell regions' flags apart."""
+    """Return whether a character is one of those that encode a region in a flag."""
     return "\U000e0020" <= character <= "\U000e007f"
 
 
-def _goes_on(character: str) -> bool:
-    """Whether it belongs to the sign before it: accents, skin tones, variants, joiners."""
+def _continues_glyph(character: str) -> bool:
+    """Return whether it belongs to the glyph before it: accent, skin tone, variant, joiner."""
     tone = "\U0001f3fb" <= character <= "\U0001f3ff"
     return tone or character in JOINERS or _is_tag(character) or _is_accent(character)
 
@@ -65,8 +67,8 @@ def _is_accent(character: str) -> bool:
     return unicodedata.category(character) in ("Mn", "Me")
 
 
-def _parts_flag(line: str, place: int) -> bool:
-    """Whether the place lies in the midst of a flag, which is a pair of letters of their own."""
+def _splits_flag(line: str, place: int) -> bool:
+    """Return whether a position is inside a flag, which is a pair of regional letters."""
     letters = 0
     while letters < place and "\U0001f1e6" <= line[place - letters - 1] <= "\U0001f1ff":
         letters += 1

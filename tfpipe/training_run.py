@@ -20,7 +20,7 @@ from tfpipe.data.quality import DataReport, report_data
 from tfpipe.data.splits import PARTS, Splits, read_splits
 from tfpipe.data.unknown_tokens import count_unknown
 from tfpipe.errors import Interrupted
-from tfpipe.io.locks import held_alone
+from tfpipe.io.locks import training_lock
 from tfpipe.model import presets, pretrained
 from tfpipe.model.text_model import TextModel
 from tfpipe.report.run_outputs import Outcome, write_outcome
@@ -188,7 +188,7 @@ def run_epochs(
     steps = parse_steps(config.profile_steps) if config.profile_steps else (0, 0)
     profile = Profile(context.run.logs, *steps)
     callbacks: list[Callback] = [throughput, ProgressLine(), board, profile]
-    lock = held_alone(folder / "checkpoints") if context.chief else nullcontext()
+    lock = training_lock(folder / "checkpoints") if context.chief else nullcontext()
     try:
         with lock, board, profile, report_lost_processes(context.strategy):
             history = fit(

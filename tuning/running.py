@@ -15,7 +15,7 @@ import tensorflow as tf
 from tfpipe.cli import say
 from tfpipe.errors import Interrupted, UserError
 from tfpipe.io.atomic import ASIDE, remove_files, write_text
-from tfpipe.io.locks import held_alone
+from tfpipe.io.locks import training_lock
 from tfpipe.training.environment import describe_environment
 from tfpipe.training.preemption import StopRequest
 from tuning import chief
@@ -46,7 +46,7 @@ def run_study(config: SearchConfig, study: Study, command: Sequence[str]) -> Non
     goes_on = study.open()
     # This process computes nothing: a GPU's memory is the trials'.
     tf.config.set_visible_devices([], "GPU")
-    with held_alone(study.folder):
+    with training_lock(study.folder):
         search = Search(config, study, command)
         if goes_on:
             say(search.recall())

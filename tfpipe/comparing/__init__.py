@@ -1,1 +1,1 @@
-"""Two models' answers to the same labelled texts: is one really better, and where."""
+"""Comparison of two models on the same labelled texts: metrics, tests, changed answers."""

@@ -1,4 +1,4 @@
-"""Which texts two models answer otherwise, and what that means for each label."""
+"""Texts with different answers of two models, and changes of the metrics of labels."""
 
 from __future__ import annotations
 
@@ -21,7 +21,20 @@ SPACES = str.maketrans("\t\n\r", "   ")
 
 @dataclass(frozen=True)
 class Change:
-    """A text that A and B answer otherwise; row: from 1, in the data file."""
+    """A text with different answers of A and B.
+
+    Attributes:
+        kind: One of KINDS.
+        row: Number in the data file, from 1.
+        text: The text.
+        gold: Gold answer.
+        a: Answer of A.
+        b: Answer of B.
+        score_a: Score of A's answer.
+        score_b: Score of B's answer.
+        quality_a: Quality of A's answer, as Comparison.quality names it.
+        quality_b: Quality of B's answer.
+    """
 
     kind: str
     row: int
@@ -37,7 +50,16 @@ class Change:
 
 @dataclass(frozen=True)
 class LabelChange:
-    """What becomes of a label that is the gold label of `support` texts, or of as many entities."""
+    """Recall and F1 of a label in A and B.
+
+    Attributes:
+        label: Its name.
+        support: Texts, or entities, with this gold label.
+        recall_a: In A.
+        recall_b: In B.
+        f1_a: In A.
+        f1_b: In B.
+    """
 
     label: str
     support: int
@@ -48,7 +70,7 @@ class LabelChange:
 
 
 def find_changes(texts: Sequence[str], pair: Pair) -> list[Change]:
-    """The texts with different answers, those whose quality changes most first."""
+    """Return the texts with different answers, those whose quality changes most first."""
     a, b = pair.a, pair.b
     differing = np.flatnonzero([one != other for one, other in zip(a.said, b.said, strict=True)])
     moved = np.abs(b.quality - a.quality)[differing]
@@ -76,13 +98,13 @@ def _kind(pair: Pair, row: int) -> str:
 
 
 def count_kinds(changes: Sequence[Change]) -> dict[str, int]:
-    """How many changes there are of each kind that occurs."""
+    """Return the number of changes by kind, of the kinds that occur."""
     counts = Counter(change.kind for change in changes)
     return {kind: counts[kind] for kind in KINDS if counts[kind]}
 
 
 def label_changes(pair: Pair) -> list[LabelChange]:
-    """Every gold label that both models know, those whose F1 changes most first."""
+    """Return the gold labels that both models have, those whose F1 changes most first."""
     other = {row["label"]: row for row in pair.b.by_label}
     both = [
         (row, other[row["label"]])
@@ -101,7 +123,7 @@ def label_changes(pair: Pair) -> list[LabelChange]:
 
 
 def write_changes(path: Path, changes: Sequence[Change]) -> None:
-    """All changes as a TSV; tabs and line breaks become spaces. Raises UserError."""
+    """Write all changes as TSV, tabs and line breaks as spaces; raises UserError."""
     lines = ["\t".join(field.name for field in fields(Change))]
     for change in changes:
         values = (f"{v:.6f}" if isinstance(v, float) else str(v) for v in astuple(change))
@@ -110,5 +132,5 @@ def write_changes(path: Path, changes: Sequence[Change]) -> None:
         write_text(path, "\n".join(lines) + "\n")
     except OSError as error:
         raise UserError(
-            "the changed texts cannot be written", f"{path}: {error.strerror}", "mend --out"
+            "the changed texts cannot be written", f"{path}: {error.strerror}", "correct --out"
         ) from None

@@ -1,4 +1,4 @@
-"""Whether two models know the gold labels that they are held against."""
+"""Checks of gold labels against the labels of two models."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tfpipe.text_display import list_few
 
 
 def refuse_unknown_labels(examples: Examples, tasks: Mapping[str, Task]) -> None:
-    """Raise UserError for gold labels that one of the models, by its name, does not know."""
+    """Raise UserError for gold labels that one of the models was not trained on."""
     errors = []
     for name, task in tasks.items():
         try:
@@ -19,7 +19,7 @@ def refuse_unknown_labels(examples: Examples, tasks: Mapping[str, Task]) -> None
         except UserError as error:
             errors.append(
                 UserError(
-                    f"{examples.path} has labels that {name} does not know",
+                    f"{examples.path} has labels that {name} was not trained on",
                     error.found,
                     "remove these rows, or compare models that were trained on the same labels",
                 )
@@ -28,9 +28,9 @@ def refuse_unknown_labels(examples: Examples, tasks: Mapping[str, Task]) -> None
 
 
 def note_other_labels(tasks: Mapping[str, Task]) -> list[str]:
-    """Sentences about the labels that one of two models knows alone, none of them a gold label."""
-    (a, known_a), (b, known_b) = ((name, set(task.label_names)) for name, task in tasks.items())
-    only = {a: sorted(known_a - known_b), b: sorted(known_b - known_a)}
+    """Return notes of labels that only one of two models has; none of them is a gold label."""
+    (a, labels_a), (b, labels_b) = ((name, {*task.label_names}) for name, task in tasks.items())
+    only = {a: sorted(labels_a - labels_b), b: sorted(labels_b - labels_a)}
     return [
         f"{name} alone has the labels {list_few(more)}; no text here has one of them as gold"
         for name, more in only.items()

@@ -1,4 +1,4 @@
-"""A comparison in plain words and as JSON: which model is better, if these texts tell."""
+"""Result of a comparison: the better model, if the difference is significant; JSON."""
 
 from __future__ import annotations
 
@@ -14,13 +14,22 @@ from tfpipe.stats.mcnemar import Agreement
 
 @dataclass(frozen=True)
 class Comparison:
-    """All that is told of two models on the same labelled texts.
+    """Comparison of two models on the same labelled texts.
 
-    a, b: their folders; data: where the texts are from; confidence: share of the intervals;
-    differences: of each figure, the task's first one first; notes: what the reader must know before
-    believing them; quality: what that of the changes is; graded: whether wrong answers can be more
-    or less so; trained_on: how many of the texts `A` and `B` were trained on, None where that
-    cannot be known.
+    Attributes:
+        a: Folder of A.
+        b: Folder of B.
+        data: File of the texts.
+        texts: Number of texts.
+        confidence: Confidence of the intervals.
+        differences: Of each metric; the task's main metric comes first.
+        agreement: Counts of texts that both, one or neither answers correctly.
+        changes: Texts with different answers.
+        labels: Changes of the metrics of labels.
+        notes: Reservations about the metrics, one sentence each.
+        quality: Name of the quality of an answer in `changes`.
+        graded: Whether wrong answers can be more or less wrong.
+        trained_on: Number of the texts that `A` and `B` were trained on; None where unknown.
     """
 
     a: str
@@ -39,25 +48,27 @@ class Comparison:
 
     @property
     def better(self) -> str | None:
-        """`A`, `B`, or None where these texts do not tell.
+        """`A`, `B`, or None where the difference is not significant.
 
-        The interval of the task's first figure must leave out zero. With few texts that tell the
-        models apart it is too narrow, so the exact test must agree; where wrong answers can be more
-        or less so, it need only be able to, for it then asks another question than the figure does.
-        And the lead must be larger than what the better one may have learnt by heart.
+        The interval of the task's main metric must exclude zero. With few texts on which the models
+        differ it is too narrow, so the exact test must agree; where wrong answers can be more or
+        less wrong, it need only be able to reach significance, for it then tests another hypothesis
+        than the metric does. And the lead must exceed the texts that the better model alone was
+        trained on.
         """
         leader = self.differences[0].better
-        if not self.changes or self._is_chance or self._is_learnt_by_heart(leader):
+        if not self.changes or self._may_be_chance or self._may_be_memorised(leader):
             return None
         return leader
 
     @property
-    def _is_chance(self) -> bool:
+    def _may_be_chance(self) -> bool:
+        """Whether the exact test does not exclude chance."""
         p = self.agreement.least_p_value if self.graded else self.agreement.p_value
         return p >= 1 - self.confidence
 
-    def _is_learnt_by_heart(self, leader: str | None) -> bool:
-        """Whether the texts that it alone was trained on may explain a model's lead."""
+    def _may_be_memorised(self, leader: str | None) -> bool:
+        """Return whether texts that only the leader was trained on may explain its lead."""
         if leader is None:
             return False
         other = "A" if leader == "B" else "B"
@@ -66,28 +77,28 @@ class Comparison:
 
     @property
     def verdict(self) -> str:
-        """One sentence."""
+        """The result in one sentence."""
         if not self.changes:
             return f"A and B give the same answers to all {self.texts:,} texts"
         first = self.differences[0]
-        told = (
-            f"{in_words(first.name)} {first.value:+.3f} from A to B,"
+        measured = (
+            f"{metric_title(first.name)} {first.value:+.3f} from A to B,"
             f" {self.confidence * 100:g} % interval {first.low:+.3f} to {first.high:+.3f}"
         )
         if self.better:
-            return f"{self.better} is better: {told}"
+            return f"{self.better} is better: {measured}"
         if not first.better:
-            return f"it cannot be told which is better from {self.texts:,} texts: {told}"
+            return f"{self.texts:,} texts do not show which is better: {measured}"
         why = f"but p = {self.agreement.p_value:.2g} in the exact test"
-        if self._is_learnt_by_heart(first.better):
+        if self._may_be_memorised(first.better):
             why = f"but {first.better} was trained on them"
-        return f"these texts do not tell which is better: {told}, {why}"
+        return f"these texts do not show which is better: {measured}, {why}"
 
     def as_json(self, show: int) -> dict[str, Any]:
-        """Everything for one JSON object, of the changed texts the first `show`."""
-        figures = {
-            one.name: {"difference": _known(one.value), "better": one.better}
-            | {name: _known(value) for name, value in asdict(one).items() if name != "name"}
+        """Return one JSON object, with the first `show` changed texts."""
+        metrics = {
+            one.name: {"difference": _finite(one.value), "better": one.better}
+            | {name: _finite(value) for name, value in asdict(one).items() if name != "name"}
             for one in self.differences
         }
         return {
@@ -96,7 +107,7 @@ class Comparison:
             "notes": list(self.notes),
             "trained_on": dict(self.trained_on),
             **{name: getattr(self, name) for name in ("a", "b", "data", "texts", "confidence")},
-            "figures": figures,
+            "figures": metrics,
             "right": asdict(self.agreement) | {"p_value": self.agreement.p_value},
             "changed": count_kinds(self.changes),
             "quality": self.quality,
@@ -105,11 +116,11 @@ class Comparison:
         }
 
 
-def in_words(name: str) -> str:
-    """A figure's name as people write it."""
+def metric_title(name: str) -> str:
+    """Return a metric's name for display: `macro F1`."""
     return name.replace("_", " ").replace("f1", "F1")
 
 
-def _known(value: Any) -> Any:
-    """JSON has no NaN."""
+def _finite(value: Any) -> Any:
+    """Return None in place of NaN, which JSON does not have."""
     return None if isinstance(value, float) and math.isnan(value) else value

@@ -1,4 +1,4 @@
-"""A comparison as a table for people."""
+"""Text table of a comparison."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 
 from tfpipe.comparing.changes import Change, LabelChange, count_kinds
-from tfpipe.comparing.result import Comparison, in_words
+from tfpipe.comparing.result import Comparison, metric_title
 from tfpipe.stats.bootstrap import Difference
 from tfpipe.text_display import shorten
 
@@ -14,7 +14,7 @@ WIDEST_TEXT, WIDEST_LABEL = 80, 40
 
 
 def render_table(found: Comparison, show: int) -> Iterator[str]:
-    """Its lines: figures, and up to `show` labels and `show` texts of those that change."""
+    """Yield the lines: metrics, and up to `show` labels and `show` texts of those that change."""
     yield f"A: {found.a}"
     yield f"B: {found.b}"
     yield f"on {found.texts:,} texts of {found.data}"
@@ -23,14 +23,14 @@ def render_table(found: Comparison, show: int) -> Iterator[str]:
     yield from (f"Note: {note}." for note in found.notes)
     yield ""
     interval = f"{found.confidence * 100:g} % interval"
-    header: tuple[str, ...] = ("figure", "A", "B", "B - A", interval, "p")
-    yield from _aligned([header, *map(_figure_row, found.differences)])
+    header: tuple[str, ...] = ("metric", "A", "B", "B - A", interval, "p")
+    yield from _aligned([header, *map(_metric_row, found.differences)])
     drawings = min(one.drawings for one in found.differences)
     yield f"  intervals and p: paired bootstrap, {drawings:,} drawings"
     yield ""
     yield _count_agreement(found)
     kinds = ", ".join(f"{count:,} {kind}" for kind, count in count_kinds(found.changes).items())
-    yield f"{len(found.changes):,} texts are answered otherwise{': ' if kinds else ''}{kinds}"
+    yield f"{len(found.changes):,} texts have different answers{': ' if kinds else ''}{kinds}"
     changed = [label for label in found.labels if label.f1_a != label.f1_b]
     if changed and show:
         yield ""
@@ -41,7 +41,7 @@ def render_table(found: Comparison, show: int) -> Iterator[str]:
         yield ""
         yield f"texts that change most ({found.quality}, in A and in B):"
         for change in found.changes[:show]:
-            yield from _tell_change(change)
+            yield from _describe_change(change)
 
 
 def _count_agreement(found: Comparison) -> str:
@@ -58,10 +58,10 @@ def _count_agreement(found: Comparison) -> str:
     )
 
 
-def _figure_row(one: Difference) -> tuple[str, ...]:
+def _metric_row(one: Difference) -> tuple[str, ...]:
     values = (f"{one.a:.4f}", f"{one.b:.4f}", f"{one.value:+.4f}")
     p = f"{one.p_value:.3f}" if one.p_value >= 0.001 else "<0.001"
-    return (in_words(one.name), *values, f"{one.low:+.4f} to {one.high:+.4f}", p)
+    return (metric_title(one.name), *values, f"{one.low:+.4f} to {one.high:+.4f}", p)
 
 
 def _label_row(one: LabelChange) -> tuple[str, ...]:
@@ -70,7 +70,7 @@ def _label_row(one: LabelChange) -> tuple[str, ...]:
     return (f"{one.support:,}", *recall, *f1, shorten(one.label, WIDEST_LABEL))
 
 
-def _tell_change(one: Change) -> Iterator[str]:
+def _describe_change(one: Change) -> Iterator[str]:
     yield (
         f"  row {one.row:,}, {one.kind}, {one.quality_a:.3f} to {one.quality_b:.3f}:"
         f" {shorten(one.text, WIDEST_TEXT)}"
@@ -87,5 +87,5 @@ def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
 
 
 def _width(text: str) -> int:
-    """Columns on a terminal: Chinese characters take two."""
+    """Return the columns on a terminal: Chinese characters take two."""
     return sum(1 + (unicodedata.east_asian_width(character) in "WF") for character in text)

@@ -1,4 +1,4 @@
-"""Whether a run has been trained on the texts that it is to be judged by."""
+"""Overlap of evaluation texts with a model's training data."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ from tfpipe.tasks import TASKS
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What a model has seen of N texts.
+class TrainOverlap:
+    """Overlap of N texts with a model's training data.
 
-    trained_on: how many of them, after normalising, it was trained on; None where that cannot be
-    known, which `why` then tells; chosen_on: whether its best epoch was chosen by them.
+    Attributes:
+        trained_on: Number of them, after normalising, that it was trained on; None where unknown.
+        chosen_on: Whether its best epoch was chosen on them.
+        why: The reason where `trained_on` is unknown.
     """
 
     trained_on: int | None
@@ -27,65 +29,71 @@ class Seen:
     why: str = ""
 
     def sentences(self, name: str, texts: int) -> Iterator[str]:
-        """What the reader must know before believing the figures of model `name`."""
+        """Yield notes on the metrics of model `name` over `texts` texts."""
         if self.trained_on:
             share = "all" if self.trained_on == texts else f"{self.trained_on:,} of the"
-            yield f"{name} was trained on {share} {texts:,} texts: its figures flatter it here"
+            yield f"{name} was trained on {share} {texts:,} texts: its metrics are too high here"
         elif self.trained_on is None:
-            yield f"whether {name} was trained on these texts cannot be told: {self.why}"
+            yield f"it is not known whether {name} was trained on these texts: {self.why}"
         if self.chosen_on:
-            yield f"the best epoch of {name} was chosen on these texts, which flatters it a little"
+            yield f"the best epoch of {name} was chosen on these texts: its metrics are too high"
 
 
-def what_they_saw(
+def find_train_overlaps(
     examples: Examples, runs: Mapping[str, Run | None], digests: Mapping[str, str | None]
-) -> dict[str, Seen]:
-    """What each model, by its name, saw of the examples.
+) -> dict[str, TrainOverlap]:
+    """Find the overlap of examples with the training data of models.
 
-    runs: None for an export; digests: SHA-256 of what each was trained on. An export of one of the
-    runs, or of another on the same data, was trained on what that run was.
+    An export was trained on the data of a run with the same hash.
+
+    Args:
+        examples: Labelled examples.
+        runs: Run by the model's name; None for an export.
+        digests: SHA-256 of the training data by the model's name.
     """
-    of_runs = {name: what_a_run_saw(run, examples) for name, run in runs.items() if run}
-    known = {digests[name]: Seen(seen.trained_on, why=seen.why) for name, seen in of_runs.items()}
+    of_runs = {name: run_overlap(run, examples) for name, run in runs.items() if run}
+    known = {
+        digests[name]: TrainOverlap(one.trained_on, why=one.why) for name, one in of_runs.items()
+    }
     known.pop(None, None)
     return {
-        name: of_runs.get(name) or known.get(digest) or what_an_export_saw(digest, examples)
+        name: of_runs.get(name) or known.get(digest) or export_overlap(digest, examples)
         for name, digest in digests.items()
     }
 
 
-def what_a_run_saw(run: Run, examples: Examples) -> Seen:
-    """What a run saw of the examples: its data's hashes tell, and its train file where it lies."""
+def run_overlap(run: Run, examples: Examples) -> TrainOverlap:
+    """Find the overlap with a run's data, by its hashes and its train file where that exists."""
     content = hash_of(examples)
     if content == run.data.get("train_sha256"):
-        return Seen(len(examples))
+        return TrainOverlap(len(examples))
     chosen_on = content == run.data.get("dev_sha256")
     train = _find_train(run)
     if train is None:
         why = f"its train file is not where it was, or is another now ({run.config.train})"
-        return Seen(None, chosen_on, why)
+        return TrainOverlap(None, chosen_on, why)
     trained_on = set(example_keys(train))
-    return Seen(sum(key in trained_on for key in example_keys(examples)), chosen_on)
+    return TrainOverlap(sum(key in trained_on for key in example_keys(examples)), chosen_on)
 
 
-def what_an_export_saw(train_sha256: str | None, examples: Examples) -> Seen:
-    """What an export saw, which holds nothing of its train data but the hash."""
+def export_overlap(train_sha256: str | None, examples: Examples) -> TrainOverlap:
+    """Find the overlap with an export's data, of which it has only the hash."""
     if hash_of(examples) == train_sha256:
-        return Seen(len(examples))
-    return Seen(None, why="an export does not name its train file; compare the run itself")
+        return TrainOverlap(len(examples))
+    return TrainOverlap(None, why="an export does not name its train file; compare the run itself")
 
 
 def hash_of(examples: Examples) -> str:
-    """The hash of labelled examples, as data.json and an export's info have it."""
+    """Return the hash of labelled examples as in data.json and an export's info."""
     return hash_texts(examples.joined(), examples.labels or ())
 
 
 def _find_train(run: Run) -> Examples | None:
-    """The examples that the run was trained on, where the hash proves that they are these."""
+    """Return the run's train examples where their hash is the recorded one, else None."""
     config = run.config
     try:
         columns = Columns(config.text, config.text_pair, config.label)
-        # Hashes tell whether these are the examples: labels need not be checked.
+        # The hash shows whether these are the examples: labels need not be checked.
         rules = TASKS[config.task].task_class
         train = read_examples(
             str(config.train), columns, optional_label=True, strip_label=rules.strip_label

@@ -1,1 +1,1 @@
-"""What `tfpipe.doctor` looks at: the environment, a data file, a run, an export."""
+"""Checks of `tfpipe.doctor`: the environment, a data file, a run, an export."""

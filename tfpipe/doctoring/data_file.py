@@ -1,4 +1,4 @@
-"""A data file, as training would read it."""
+"""Checks of a data file: read as training reads it."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from tfpipe.tasks import TASKS
 
 
 def check_data(path: str, columns: Columns) -> Diagnosis:
-    """The data report of a labelled file, with the default share cut off for dev.
+    """Diagnose a data file with the default split of dev.
 
-    It is read for the task that its format, or else its labels, are for. A file without labels is
-    one to predict on. What training would refuse is a problem.
+    It is read for the task of its format, or else of its labels. A file without labels is one to
+    predict on. Anything that training would refuse is a problem.
     """
     file = Path(path)
     try:
@@ -54,7 +54,7 @@ def check_data(path: str, columns: Columns) -> Diagnosis:
 
 
 def _describe_parts(parts: Splits, config: TrainConfig) -> Iterator[Finding]:
-    """What training says of them, and what their labels are; raises UserError as training does."""
+    """Yield the data report and the labels; raises UserError as training does."""
     rules = TASKS[config.task].task_class
     task = rules.from_labels(parts.train.labels or [], config)
     for part in parts:
@@ -93,9 +93,9 @@ def _describe_parts(parts: Splits, config: TrainConfig) -> Iterator[Finding]:
 
 def _describe_unlabelled(examples: Examples) -> Iterator[Finding]:
     named = [name for name in (examples.columns.text, examples.columns.text_pair) if name]
-    told = f"{len(examples):,} rows, columns {', '.join(named)}."
-    yield ok("rows", told, len(examples))
-    yield note("labels", "It has no labels: a model can answer it, not learn from it.")
+    sentence = f"{len(examples):,} rows, columns {', '.join(named)}."
+    yield ok("rows", sentence, len(examples))
+    yield note("labels", "It has no labels: it can be predicted on, not trained on.")
     empty = sum(not text.strip() for text in (*examples.texts, *(examples.text_pairs or ())))
     if empty:
         yield note("empty", f"{empty:,} texts are empty.", empty)

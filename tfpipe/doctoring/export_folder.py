@@ -1,4 +1,4 @@
-"""An export: what it answers to, what it was made of, what is proved of it, what it needs."""
+"""Checks of an export: signatures, metadata, parity, warm-up, memory, commands to serve it."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from tfpipe.subprocesses import bound
 from tfpipe.tasks import TASKS
 from tfpipe.text_display import list_few
 
-OPENS = Path(__file__).with_name("open_export.py")
+WORKER = Path(__file__).with_name("open_export.py")
 DEFAULT_LENGTH = 128
 
 
 def check_export(export: Path) -> Diagnosis:
-    """Examine FOLDER/NAME/N, which is opened in a process of its own."""
+    """Diagnose FOLDER/NAME/N, which is opened in a process of its own."""
     subject = str(export)
     try:
         content = (export / "saved_model.pb").read_bytes()
         (graph, *_) = saved_model_pb2.SavedModel.FromString(content).meta_graphs
     except (OSError, ValueError, DecodeError) as error:
-        told = f"saved_model.pb cannot be read: {error}."
-        return Diagnosis("export", subject, [problem("saved_model", told)])
+        text = f"saved_model.pb cannot be read: {error}."
+        return Diagnosis("export", subject, [problem("saved_model", text)])
     info = read_info(export)
     findings = [*_describe_place(export), *_describe_signatures(graph), *_describe_info(info)]
     found, opening = _open(export, info)
@@ -62,110 +62,120 @@ def _describe_place(export: Path) -> Iterator[Finding]:
     name, versions = export.parent.name, list_versions(export.parent)
     numbers = ", ".join(map(str, versions))
     if export.name not in map(str, versions):
-        told = f"The folder is called {export.name!r}: servers look for versions, FOLDER/NAME/1."
-        yield problem("version", told, export.name)
+        text = f"The folder is called {export.name!r}: servers look for versions, FOLDER/NAME/1."
+        yield problem("version", text, export.name)
     elif int(export.name) == max(versions):
-        told = f"This is version {export.name} of {name} (there: {numbers}); servers take it."
-        yield ok("version", told, list(versions))
+        text = f"This is version {export.name} of {name} (there: {numbers}); servers take it."
+        yield ok("version", text, list(versions))
     else:
-        told = f"This is version {export.name} of {name}; servers take {max(versions)} instead"
-        yield note("version", f"{told} unless told otherwise (there: {numbers}).", list(versions))
+        text = f"This is version {export.name} of {name}; servers take {max(versions)} instead"
+        yield note(
+            "version", f"{text} unless configured otherwise (there: {numbers}).", list(versions)
+        )
     left = sorted(path.name for path in export.parent.glob(".*.tmp") if path.is_dir())
     if left:
-        told = f"{len(left)} folders there are being written, or were when an export was killed."
-        yield note("leftovers", told, left)
+        text = f"{len(left)} folders there are being written, or were when an export was killed."
+        yield note("leftovers", text, left)
 
 
 def _describe_signatures(graph: saved_model_pb2.MetaGraphDef) -> Iterator[Finding]:
     signatures = {n: s for n, s in graph.signature_def.items() if not n.startswith("__saved_model")}
     if "serving_default" not in signatures:
-        told = "There is no signature serving_default, which clients ask when they name none."
-        yield problem("signatures", told, sorted(signatures))
+        text = "There is no signature serving_default, which clients use when they name none."
+        yield problem("signatures", text, sorted(signatures))
     for name, signature in sorted(signatures.items(), key=lambda s: s[0] != "serving_default"):
         inputs, outputs = _shapes(signature.inputs), _shapes(signature.outputs)
         taken = ", ".join(f"{n} {shape}" for n, shape in inputs.items()) or "nothing"
         given = ", ".join(f"{n} {shape}" for n, shape in outputs.items())
-        told = f"Signature {name} takes {taken} and gives {given}."
-        yield ok(f"signatures.{name}", told, {"inputs": inputs, "outputs": outputs})
+        text = f"Signature {name} takes {taken} and gives {given}."
+        yield ok(f"signatures.{name}", text, {"inputs": inputs, "outputs": outputs})
 
 
 def _shapes(tensors: Mapping[str, Any]) -> dict[str, str]:
-    told = {}
+    text = {}
     for name, tensor in sorted(tensors.items()):
         dtype = types_pb2.DataType.Name(tensor.dtype).removeprefix("DT_").lower()
         dtype = {"float": "float32"}.get(dtype, dtype)
         sizes = ("any" if dim.size < 0 else str(dim.size) for dim in tensor.tensor_shape.dim)
         shape = "[?]" if tensor.tensor_shape.unknown_rank else f"[{', '.join(sizes)}]"
-        told[name] = f"{dtype} {shape}"
-    return told
+        text[name] = f"{dtype} {shape}"
+    return text
 
 
 def _describe_info(info: Mapping[str, Any]) -> Iterator[Finding]:
     if not info:
-        told = "It tells nothing about itself (no info signature): tfpipe.export did not write it."
-        yield note("info", told)
+        text = "It has no info signature: tfpipe.export did not write it."
+        yield note("info", text)
         return
     versions = ", ".join(f"{name} {value}" for name, value in info.get("versions", {}).items())
-    told = f"It does {info.get('task')} on up to {info.get('max_length')} tokens"
-    yield ok("info", f"{told} and was made with {versions or 'unknown versions'}.", info)
+    text = f"Its task is {info.get('task')}, on up to {info.get('max_length')} tokens"
+    yield ok("info", f"{text} and was made with {versions or 'unknown versions'}.", info)
     yield from describe_measured(info.get("unknown_tokens"))
 
 
 def _open(export: Path, info: Mapping[str, Any]) -> tuple[dict[str, Any], list[Finding]]:
-    """What the process that opens the export found, and what to say of it."""
+    """Open the export in a process; return its measurements and the findings."""
     length = str(info.get("max_length") or DEFAULT_LENGTH)
-    command = bound([sys.executable, str(OPENS), str(export), length])
-    done = subprocess.run(command, capture_output=True, text=True)
+    command = bound([sys.executable, str(WORKER), str(export), length])
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if line.strip()]
         last = lines[-1] if lines else f"status {done.returncode}"
-        told = f"It cannot be opened by TensorFlow alone: {last}"
-        return {}, [problem("opening", told, lines[-20:])]
+        text = f"It cannot be opened by TensorFlow alone: {last}"
+        return {}, [problem("opening", text, lines[-20:])]
     found = json.loads(done.stdout.splitlines()[-1])
     base, peak = found["base"], found["peak"]
     value = {name: found[name] for name in ("base", "opened", "answered", "peak") if name in found}
-    told = f"It opens in {found['seconds_to_open']:.1f} s"
+    text = f"It opens in {found['seconds_to_open']:.1f} s"
     if "seconds_to_first_answer" in found:
         seconds = found["seconds_to_first_answer"]
-        told += f", and {seconds:.1f} s after TensorFlow's import the first answer is there"
+        text += f", and {seconds:.1f} s after TensorFlow's import the first answer is computed"
     memory = f"Serving it takes {in_units(peak - base)} of memory"
     if "answered" in found:
         memory += f" ({in_units(found['opened'] - base)} once open, the rest for 32 full texts)"
     memory += f" beyond TensorFlow's own, which is {in_units(base)} in Python."
-    return found, [ok("opening", f"{told}.", found["seconds_to_open"]), ok("memory", memory, value)]
+    return found, [
+        ok("opening", f"{text}.", found["seconds_to_open"]),
+        ok("memory", memory, value),
+    ]
 
 
 def describe_labels(info: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[Finding]:
-    """Whether the label table fits what was answered; found: what opening the export told."""
+    """Check that the label table fits the answers.
+
+    Args:
+        info: The export's metadata.
+        found: Measurements of the process that opened it.
+    """
     labels = info.get("labels")
     spec = TASKS.get(info.get("task", ""))
     noun = spec.columns_noun if spec else "labels"
     if not isinstance(labels, list) or noun is None:
-        # The names of their columns are the same in all models.
+        # Columns of the task have the same names in all models.
         return
     repeated = sorted({label for label in labels if labels.count(label) > 1})
     columns, answered = found.get("columns"), found.get("labels", [])
-    strange = [label for label in answered if label not in labels]
+    unknown = [label for label in answered if label not in labels]
     if repeated:
         yield problem("labels", f"The label table repeats {', '.join(repeated)}.", labels)
     elif columns not in (None, len(labels)):
-        told = f"The label table has {len(labels)} names, and the scores have {columns} columns."
-        yield problem("labels", told, labels)
-    elif strange:
-        told = f"It answers {strange[0]!r}, which the label table does not have."
-        yield problem("labels", told, labels)
+        text = f"The label table has {len(labels)} names, and the scores have {columns} columns."
+        yield problem("labels", text, labels)
+    elif unknown:
+        text = f"It answers {unknown[0]!r}, which the label table does not have."
+        yield problem("labels", text, labels)
     else:
-        told = f"The label table fits the answers: {len(labels)} {noun} ({list_few(labels)})."
-        yield ok("labels", told, labels)
+        text = f"The label table fits the answers: {len(labels)} {noun} ({list_few(labels)})."
+        yield ok("labels", text, labels)
 
 
 def describe_warm_up(export: Path) -> Finding:
-    """How many requests servers replay before the version answers."""
+    """Check the warm-up requests, which servers replay before the version answers."""
     try:
         count = len(read_warm_up(export))
     except Exception as error:  # TensorFlow's DataLossError, protobuf's DecodeError
-        told = f"The warm-up file cannot be read, and servers refuse the version: {error}."
-        return problem("warm_up", told)
+        text = f"The warm-up file cannot be read, and servers refuse the version: {error}."
+        return problem("warm_up", text)
     file = export / REQUESTS_FILE
     if not count and file.is_file() and file.stat().st_size:
         return problem("warm_up", "The warm-up file holds no whole request: it was cut off.", 0)
@@ -177,6 +187,6 @@ def describe_warm_up(export: Path) -> Finding:
 def _describe_flags(export: Path) -> Finding:
     flags = read_flags(export, str(export))
     if (export / FLAGS_FILE).is_file():
-        told = f"Flags were measured for it: {' '.join(flags) or 'none that help'}."
-        return ok("flags", told, flags)
+        text = f"Flags were measured for it: {' '.join(flags) or 'none that help'}."
+        return ok("flags", text, flags)
     return note("flags", "No server flags were measured for it; the defaults are below.", [])

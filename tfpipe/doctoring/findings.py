@@ -1,4 +1,4 @@
-"""What a look at something found, for people and as JSON."""
+"""Findings of a diagnosis, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ from tfpipe.errors import UserError
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at.
+    """Result of one check.
 
-    mark: `ok`, `note` (worth knowing) or `problem` (something will not work); about: its name,
-    which stays; value: what was found, as JSON can hold it.
+    Attributes:
+        mark: `ok`, `note` (worth knowing) or `problem` (something will not work).
+        about: Name of the check; stable between versions.
+        sentence: The result for the user.
+        value: The result as JSON can hold it.
     """
 
     mark: str
@@ -25,7 +28,12 @@ class Finding:
 
 @dataclass(frozen=True)
 class Command:
-    """A command to type next, and what for."""
+    """A command for the user.
+
+    Attributes:
+        purpose: What it is for.
+        line: The command line.
+    """
 
     purpose: str
     line: str
@@ -33,7 +41,14 @@ class Command:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """All that was found about a subject; kind: `environment`, `data`, `run` or `export`."""
+    """Findings about a subject.
+
+    Attributes:
+        kind: `environment`, `data`, `run` or `export`.
+        subject: The path; None for the environment.
+        findings: Results of the checks.
+        commands: Next commands.
+    """
 
     kind: str
     subject: str | None
@@ -41,10 +56,11 @@ class Diagnosis:
     commands: Sequence[Command] = ()
 
     def count(self, mark: str) -> int:
+        """Return the number of findings with a mark."""
         return sum(finding.mark == mark for finding in self.findings)
 
     def as_json(self) -> dict[str, Any]:
-        """One object: kind, subject, counts, findings, commands."""
+        """Return one object: kind, subject, counts, findings, commands."""
         return {
             "kind": self.kind,
             "subject": self.subject,
@@ -55,7 +71,7 @@ class Diagnosis:
         }
 
     def as_lines(self) -> list[str]:
-        """A finding a line, with its mark; then the commands; then the sum of it."""
+        """Return a line for each finding, then the commands, then the counts."""
         lines = [f"{finding.mark:<8} {finding.sentence}" for finding in self.findings]
         purpose = None
         for command in self.commands:
@@ -64,24 +80,27 @@ class Diagnosis:
             lines.append(f"  {command.line}")
             purpose = command.purpose
         problems, notes = self.count("problem"), self.count("note")
-        told = _plural(problems, "problem") if problems else "no problem"
-        return [*lines, "", f"{told}, {_plural(notes, 'note')}"]
+        summary = _plural(problems, "problem") if problems else "no problem"
+        return [*lines, "", f"{summary}, {_plural(notes, 'note')}"]
 
 
 def ok(about: str, sentence: str, value: Any = None) -> Finding:
+    """Make a finding without a problem."""
     return Finding("ok", about, sentence, value)
 
 
 def note(about: str, sentence: str, value: Any = None) -> Finding:
+    """Make a finding that is worth knowing."""
     return Finding("note", about, sentence, value)
 
 
 def problem(about: str, sentence: str, value: Any = None) -> Finding:
+    """Make a finding of something that will not work."""
     return Finding("problem", about, sentence, value)
 
 
 def problems_of(error: UserError, about: str) -> list[Finding]:
-    """An error, or several told together, as findings."""
+    """Return an error, or several raised together, as findings."""
     return [
         problem(about, f"{one.wrong}: {one.found}; {one.fix}", {"wrong": one.wrong})
         for one in getattr(error, "errors", [error])
@@ -89,7 +108,7 @@ def problems_of(error: UserError, about: str) -> list[Finding]:
 
 
 def in_units(count: float) -> str:
-    """Bytes as people read them: 7.4 MB."""
+    """Return a number of bytes with its unit: 7.4 MB."""
     for unit in ("bytes", "kB", "MB"):
         if count < 1000:
             return (

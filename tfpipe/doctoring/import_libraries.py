@@ -1,18 +1,20 @@
-"""A process that imports the libraries as tfpipe does and prints what it sees, a JSON line each.
+"""Subprocess that imports the libraries as tfpipe does and prints a JSON line for each.
 
 usage: python import_libraries.py
 
-Run by path, never imported: a library that ends its process takes nobody else with it.
+Run by path, never imported: a library may end its process.
 """
 
 import json
 
 
-def tell(**found: object) -> None:
+def report(**found: object) -> None:
+    """Print a JSON object at once."""
     print(json.dumps(found), flush=True)
 
 
 def main() -> None:
+    """Import the libraries one after the other."""
     import tensorflow as tf
 
     build = tf.sysconfig.get_build_info()
@@ -20,7 +22,7 @@ def main() -> None:
     for gpu in tf.config.list_physical_devices("GPU"):
         details = tf.config.experimental.get_device_details(gpu)
         gpus.append(details.get("device_name", gpu.name))
-    tell(
+    report(
         tensorflow=tf.__version__,
         tensorflow_keras=tf.keras.Model.__module__.split(".")[0],
         cuda=build.get("cuda_version") if build.get("is_cuda_build") else None,
@@ -28,10 +30,10 @@ def main() -> None:
     )
     from transformers import modeling_tf_utils
 
-    tell(transformers_keras=modeling_tf_utils.keras.Model.__module__.split(".")[0])
+    report(transformers_keras=modeling_tf_utils.keras.Model.__module__.split(".")[0])
     from keras_tuner.src.backend import keras as tuners_keras
 
-    tell(keras_tuner_keras=tuners_keras.Model.__module__.split(".")[0])
+    report(keras_tuner_keras=tuners_keras.Model.__module__.split(".")[0])
 
 
 if __name__ == "__main__":

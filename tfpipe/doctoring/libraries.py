@@ -1,4 +1,4 @@
-"""TensorFlow, its devices, and which Keras each library sees."""
+"""Checks of TensorFlow, its devices, and the Keras that each library uses."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from typing import Any
 from tfpipe.doctoring.findings import Finding, note, ok, problem
 from tfpipe.subprocesses import bound
 
-IMPORTS = Path(__file__).with_name("import_libraries.py")
-# The top package of a Keras, and how people call it.
+WORKER = Path(__file__).with_name("import_libraries.py")
+# Display name by the top package of a Keras.
 KERAS = {"tf_keras": "Keras 2 (tf-keras)", "keras": "Keras 3"}
 PACKAGES = {"tf_keras": "tf-keras", "keras": "keras"}
-# Who must see which: TFBert is a Keras 2 model, Keras Tuner brings its own.
+# The Keras that a library must use: TFBert is a Keras 2 model, Keras Tuner brings its own.
 WANTED = {"tensorflow": "tf_keras", "transformers": "tf_keras", "keras_tuner": None}
 SECONDS = 300
 
 
 def check_libraries() -> list[Finding]:
-    """What a process that imports TensorFlow, transformers and Keras Tuner sees."""
-    command = bound([sys.executable, str(IMPORTS)])
+    """Import TensorFlow, transformers and Keras Tuner in a process, and return the findings."""
+    command = bound([sys.executable, str(WORKER)])
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
     except subprocess.TimeoutExpired:
-        told = f"Importing TensorFlow, transformers and Keras Tuner takes more than {SECONDS} s."
-        return [problem("imports", told)]
+        text = f"Importing TensorFlow, transformers and Keras Tuner takes more than {SECONDS} s."
+        return [problem("imports", text)]
     found: dict[str, Any] = {}
     for line in done.stdout.splitlines():
-        # A library may print, too.
+        # Libraries may print, too.
         if line.startswith("{"):
             found |= json.loads(line)
     return [*_describe(found), *_describe_end(done, found), _describe_switch(found)]
@@ -46,7 +46,7 @@ def _describe(found: dict[str, Any]) -> Iterator[Finding]:
         gpus = found["gpus"]
         if gpus:
             yield ok("gpus", f"It sees {len(gpus)} GPU(s): {', '.join(gpus)}.", gpus)
-        elif os.path.exists("/proc/driver/nvidia"):
+        elif Path("/proc/driver/nvidia").exists():
             yield note(
                 "gpus",
                 "The machine has an NVIDIA driver, but TensorFlow sees no GPU: CUDA's libraries"
@@ -60,17 +60,17 @@ def _describe(found: dict[str, Any]) -> Iterator[Finding]:
         if package is None:
             continue
         version = _version(PACKAGES.get(package, package))
-        told = f"{name.replace('_', '-')} sees {KERAS.get(package, package)} {version}"
+        text = f"{name.replace('_', '-')} sees {KERAS.get(package, package)} {version}"
         if wanted and package != wanted:
             yield problem(
                 f"keras.{name}",
-                f"{told}, and TFBert needs {KERAS[wanted]}: unset TF_USE_LEGACY_KERAS or set it"
+                f"{text}, and TFBert needs {KERAS[wanted]}: unset TF_USE_LEGACY_KERAS or set it"
                 " to 1 before TensorFlow is imported, and install tf-keras.",
                 package,
             )
         else:
             reason = "" if wanted else ", with which it builds no model: tfpipe runs its trials"
-            yield ok(f"keras.{name}", f"{told}{reason}.", package)
+            yield ok(f"keras.{name}", f"{text}{reason}.", package)
 
 
 def _describe_end(done: subprocess.CompletedProcess[str], found: dict[str, Any]) -> list[Finding]:
@@ -80,16 +80,16 @@ def _describe_end(done: subprocess.CompletedProcess[str], found: dict[str, Any])
     failed = next((s.removesuffix("_keras") for s in steps if s not in found), "the end")
     lines = [line for line in done.stderr.splitlines() if line.strip()]
     last = lines[-1] if lines else f"status {done.returncode}"
-    told = f"Importing {failed.replace('_', '-')} failed: {last}"
-    return [problem("imports", told, {"status": done.returncode, "last_lines": lines[-20:]})]
+    text = f"Importing {failed.replace('_', '-')} failed: {last}"
+    return [problem("imports", text, {"status": done.returncode, "last_lines": lines[-20:]})]
 
 
 def _describe_switch(found: dict[str, Any]) -> Finding:
     value = os.environ.get("TF_USE_LEGACY_KERAS")
     given = _given_from_outside("TF_USE_LEGACY_KERAS")
     if value not in ("1", "True", "true"):
-        told = f"TF_USE_LEGACY_KERAS={value} is set: TensorFlow brings Keras 3, and TFBert fails."
-        return problem("TF_USE_LEGACY_KERAS", told, value)
+        text = f"TF_USE_LEGACY_KERAS={value} is set: TensorFlow brings Keras 3, and TFBert fails."
+        return problem("TF_USE_LEGACY_KERAS", text, value)
     if given:
         return ok("TF_USE_LEGACY_KERAS", f"TF_USE_LEGACY_KERAS={value} is set.", value)
     return note(
@@ -101,7 +101,7 @@ def _describe_switch(found: dict[str, Any]) -> Finding:
 
 
 def _given_from_outside(name: str) -> bool:
-    """Whether the variable was there when this process began (where the system tells)."""
+    """Return whether the variable was set when this process began, where the system has /proc."""
     try:
         began_with = Path("/proc/self/environ").read_bytes().split(b"\0")
     except OSError:

@@ -1,4 +1,4 @@
-"""The machine: system, processors, memory, disk."""
+"""Checks of the machine: system, processors, memory, disk."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tfpipe.doctoring.findings import Finding, in_units, note, ok, problem
 from tfpipe.locations import cache_folder
 
 GIB = 2**30
-# What the processor's flags mean for the products of matrices.
+# Flags of the processor that matter for matrix products.
 FEATURES = {
     "avx2": "AVX2",
     "avx512f": "AVX512",
@@ -21,12 +21,12 @@ FEATURES = {
     "amx_bf16": "AMX-BF16",
     "amx_int8": "AMX-INT8",
 }
-# A limit that a container sets, in the files of both versions of Linux's control groups.
+# Memory limit of a container, in both versions of Linux's control groups.
 MEMORY_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
 def check_machine() -> Iterator[Finding]:
-    """System, cores, processor, memory and room on the disk."""
+    """Check system, cores, processor, memory and free disk space."""
     yield ok("system", f"The system is {platform.platform()}.", platform.platform())
     yield from _check_cores()
     yield from _check_processor()
@@ -54,39 +54,39 @@ def _check_processor() -> Iterator[Finding]:
     lines = _read("/proc/cpuinfo").splitlines()
     flags = next((line.split() for line in lines if line.startswith("flags")), None)
     if flags is None:
-        yield note("processor", f"The processor ({platform.machine()}) does not tell what it can.")
+        yield note("processor", f"The processor ({platform.machine()}) does not list its features.")
         return
     found = [name for flag, name in FEATURES.items() if flag in flags]
-    told = ", ".join(found) or "none of AVX2, AVX512, BF16, AMX"
+    sentence = ", ".join(found) or "none of AVX2, AVX512, BF16, AMX"
     bfloat16 = "avx512_bf16" in flags or "amx_bf16" in flags
     if bfloat16:
         means = "bfloat16 products run in hardware, and --precision auto trains in bfloat16"
     else:
         means = "there are no bfloat16 products in hardware, and --precision auto is float32"
     # TensorFlow's wheels run without them, but several times slower.
-    tell = ok if "avx2" in flags else note
-    yield tell("processor", f"The processor has {told}: {means}.", found)
+    mark = ok if "avx2" in flags else note
+    yield mark("processor", f"The processor has {sentence}: {means}.", found)
 
 
 def _check_memory() -> Iterator[Finding]:
     rows = (line.split() for line in _read("/proc/meminfo").splitlines())
     kilobytes = {row[0].rstrip(":"): int(row[1]) for row in rows if len(row) > 1}
     if "MemTotal" not in kilobytes:
-        yield note("memory", "This system does not tell how much memory it has.")
+        yield note("memory", "This system does not report its memory.")
         return
     total = kilobytes["MemTotal"] * 1024
     free = kilobytes.get("MemAvailable", kilobytes["MemTotal"]) * 1024
     limits = [int(text) for text in map(_read, MEMORY_LIMITS) if text.strip().isdecimal()]
     limit = min([limit for limit in limits if limit < total], default=None)
-    told = f"{in_units(free)} of {in_units(total)} of memory are free"
+    sentence = f"{in_units(free)} of {in_units(total)} of memory are free"
     if limit is not None:
-        told += f", and the container may use {in_units(limit)}"
-    room = min(free, limit or free)
+        sentence += f", and the container may use {in_units(limit)}"
+    available = min(free, limit or free)
     value = {"total": total, "free": free, "limit": limit}
-    if room < 2 * GIB:
-        yield note("memory", f"{told}: little for training, which may be killed.", value)
+    if available < 2 * GIB:
+        yield note("memory", f"{sentence}: little for training, which may be killed.", value)
     else:
-        yield ok("memory", f"{told}.", value)
+        yield ok("memory", f"{sentence}.", value)
 
 
 def _check_disk() -> Iterator[Finding]:
@@ -96,21 +96,21 @@ def _check_disk() -> Iterator[Finding]:
     ):
         there = next((p for p in (folder, *folder.parents) if p.is_dir()), Path("/"))
         free = shutil.disk_usage(there).free
-        told = f"{what} {in_units(free)} of disk are free"
+        sentence = f"{what} {in_units(free)} of disk are free"
         if about == "cache":
             kept = [path.stat().st_size for path in folder.glob("*.npz")]
-            told += f"; {len(kept)} tokenized data files are kept there ({in_units(sum(kept))})"
+            sentence += f"; {len(kept)} tokenized data files are kept there ({in_units(sum(kept))})"
         if not os.access(there, os.W_OK):
             # A cache that cannot be written costs time only.
-            tell, told = (
+            mark, sentence = (
                 (note if about == "cache" else problem),
-                f"{told}, but you may not write there",
+                f"{sentence}, but you may not write there",
             )
         elif free < GIB:
-            tell, told = problem, f"{told}: a run with its checkpoints takes about 1 GB"
+            mark, sentence = problem, f"{sentence}: a run with its checkpoints takes about 1 GB"
         else:
-            tell = note if free < 5 * GIB else ok
-        yield tell(about, f"{told}.", {"folder": str(folder), "free": free})
+            mark = note if free < 5 * GIB else ok
+        yield mark(about, f"{sentence}.", {"folder": str(folder), "free": free})
 
 
 def _read(path: str) -> str:

@@ -1,4 +1,4 @@
-"""Installed packages against the bounds of tfpipe's own requirements."""
+"""Checks of installed packages against tfpipe's requirements."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STARTER_FILES = ("config.json", "model.safetensors", "vocab.txt")
 
 
 def check_packages() -> Iterator[Finding]:
-    """Python and every package that tfpipe requires; torch; the starter checkpoint."""
+    """Check Python, every package that tfpipe requires, torch, and the starter checkpoint."""
     yield from _check_python()
     yield from _check_bounds()
     yield _check_torch()
@@ -34,9 +34,9 @@ def _check_python() -> Iterator[Finding]:
     except importlib.metadata.PackageNotFoundError:
         yield ok("python", f"Python is {version} ({sys.executable}).", version)
         return
-    told = f"Python is {version} ({sys.executable}); tfpipe takes {bounds}."
+    sentence = f"Python is {version} ({sys.executable}); tfpipe takes {bounds}."
     fits = SpecifierSet(bounds).contains(version, prereleases=True)
-    yield (ok if fits else problem)("python", told, version)
+    yield (ok if fits else problem)("python", sentence, version)
 
 
 def _check_bounds() -> Iterator[Finding]:
@@ -45,8 +45,8 @@ def _check_bounds() -> Iterator[Finding]:
     except importlib.metadata.PackageNotFoundError:
         yield note(
             "packages",
-            "tfpipe is used without being installed, so nothing says which versions it takes;"
-            " `pip install --no-deps -e .` makes it known.",
+            "tfpipe is used without being installed, so the versions that it takes are not known;"
+            " `pip install --no-deps -e .` records them.",
         )
         return
     requirements = [Requirement(line) for line in lines]
@@ -59,8 +59,8 @@ def _check_bounds() -> Iterator[Finding]:
         if version is None:
             wrong.append(problem(f"packages.{name}", f"{name} is not installed.", version))
         elif not requirement.specifier.contains(version, prereleases=True):
-            told = f"{name} is {version}, and tfpipe takes {requirement.specifier}."
-            wrong.append(problem(f"packages.{name}", told, version))
+            sentence = f"{name} is {version}, and tfpipe takes {requirement.specifier}."
+            wrong.append(problem(f"packages.{name}", sentence, version))
     yield from wrong
     shown = ", ".join(
         f"{name} {found[name]}"
@@ -68,8 +68,8 @@ def _check_bounds() -> Iterator[Finding]:
         if found.get(name)
     )
     fitting = len(needed) - len(wrong)
-    told = f"{fitting} of {len(needed)} required packages are within tfpipe's bounds ({shown})."
-    yield ok("packages", told, found)
+    sentence = f"{fitting} of {len(needed)} required packages are within tfpipe's bounds ({shown})."
+    yield ok("packages", sentence, found)
 
 
 def _check_torch() -> Finding:

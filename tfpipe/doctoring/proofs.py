@@ -1,4 +1,4 @@
-"""Checks of an export: only core operations, and the parity that was proved at its export."""
+"""Checks of an export: core operations only, and the parity that was recorded at its export."""
 
 from __future__ import annotations
 
@@ -13,21 +13,26 @@ from tfpipe.exporting.verify_export import PARITY_FILE
 
 
 def describe_operations(export: Path, found: Mapping[str, Any]) -> Iterator[Finding]:
-    """Check that every operation is of TensorFlow's core; found: the result of opening it."""
+    """Check that every operation is of TensorFlow's core.
+
+    Args:
+        export: The SavedModel's folder.
+        found: Measurements of the process that opened it.
+    """
     if "operations" not in found:
         return
     used = find_operations(export)
     unsupported = find_unsupported(used, found["operations"])
     if unsupported:
-        told = f"It needs operations beyond TensorFlow's core: {'; '.join(map(str, unsupported))}."
-        yield problem("operations", told, [one.operation for one in unsupported])
+        text = f"It needs operations beyond TensorFlow's core: {'; '.join(map(str, unsupported))}."
+        yield problem("operations", text, [one.operation for one in unsupported])
         return
-    told = f"All {len(used)} kinds of operations in it are of TensorFlow's core."
-    yield ok("operations", told, len(used))
+    text = f"All {len(used)} kinds of operations in it are of TensorFlow's core."
+    yield ok("operations", text, len(used))
 
 
 def describe_proofs(export: Path, info: Mapping[str, Any]) -> Iterator[Finding]:
-    """The parity tables that were written when it was published."""
+    """Check the parity tables that were written when it was published."""
     tables = info.get("parity")
     try:
         if (export / PARITY_FILE).is_file():
@@ -36,8 +41,8 @@ def describe_proofs(export: Path, info: Mapping[str, Any]) -> Iterator[Finding]:
         yield problem("parity", f"{PARITY_FILE} cannot be read: {error}.")
         return
     if not isinstance(tables, dict):
-        told = "Nothing is recorded of how its answers compare with training's."
-        yield note("parity", told)
+        text = "It has no record of the parity with training."
+        yield note("parity", text)
         return
     tolerance = tables.get("score_tolerance", 0.0)
     rows = {name: row for name, row in tables.items() if isinstance(row, dict)}
@@ -49,9 +54,9 @@ def describe_proofs(export: Path, info: Mapping[str, Any]) -> Iterator[Finding]:
     for name, row in rows.items():
         wrong = row.get("other_labels", row.get("mismatches", 0))
         difference = row.get("largest_difference")
-        told = f"Parity, {name.replace('_', ' ')}: {row.get('texts')} texts, {wrong} answered"
-        told += " otherwise"
+        text = f"Parity, {name.replace('_', ' ')}: {row.get('texts')} texts, {wrong} answered"
+        text += " otherwise"
         if difference is not None:
-            told += f", largest score difference {difference:.1e}"
+            text += f", largest score difference {difference:.1e}"
         holds = not wrong and (difference or 0.0) <= tolerance
-        yield (ok if holds else problem)(f"parity.{name}", f"{told}.", row)
+        yield (ok if holds else problem)(f"parity.{name}", f"{text}.", row)

@@ -1,4 +1,4 @@
-"""A run: how far it came, what it holds, and what to type next."""
+"""Checks of a run: its state, its files, and the next commands."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from tfpipe.tasks import TASKS
 from tfpipe.training.checkpointing import list_checkpoints
 
 WEIGHTS = ("model.safetensors", "tf_model.h5")
-# What evaluate and export read; the others are for people.
+# Files that evaluate and export read; the others are for the user.
 NEEDED = ("dev.jsonl", "data.json")
-PEOPLES = ("report.html", "predictions.tsv")
+HUMAN_FILES = ("report.html", "predictions.tsv")
 
 
 def check_run(folder: str) -> Diagnosis:
-    """What lies in a run's folder; nothing is loaded."""
+    """Diagnose a run's folder; no model is loaded."""
     run = Run(Path(folder))
     try:
         config = run.config
@@ -55,7 +55,7 @@ def check_run(folder: str) -> Diagnosis:
         commands = [Command("next", line) for line in run.next_commands]
     else:
         line = f"python -m tfpipe.train --resume --output {quoted}"
-        commands = [Command("to go on", line)]
+        commands = [Command("to resume", line)]
     return Diagnosis("run", folder, findings, commands)
 
 
@@ -64,8 +64,8 @@ def _describe_end(run: Run) -> Finding:
         return ok("finished", "The run is finished.", True)
     if is_locked(run.folder / "checkpoints" / LOCK_FILE):
         return note("finished", "The run is being trained at this moment.", False)
-    told = "The run is not finished, so it can be neither evaluated nor exported."
-    return problem("finished", told, False)
+    sentence = "The run is not finished, so it can be neither evaluated nor exported."
+    return problem("finished", sentence, False)
 
 
 def _describe_outcome(run: Run) -> Iterator[Finding]:
@@ -76,28 +76,28 @@ def _describe_outcome(run: Run) -> Iterator[Finding]:
         return
     for part in ("dev", "test"):
         if part in metrics:
-            figures: dict[str, Any] = metrics[part]
-            told = ", ".join(
+            values: dict[str, Any] = metrics[part]
+            sentence = ", ".join(
                 f"{name} {value:.4f}" if isinstance(value, float) else f"{name} {value}"
-                for name, value in figures.items()
+                for name, value in values.items()
             )
-            yield ok(part, f"On {part}: {told}.", figures)
+            yield ok(part, f"On {part}: {sentence}.", values)
     measured = metrics.get("data", {}).get("unknown_tokens")
     yield from describe_measured(measured, run.config.model)
     made_with = metrics.get("environment", {})
     training = metrics.get("train", {})
     if "seconds" in training:
-        told = f"{training['steps']} steps in {training['seconds']:,.0f} s"
+        sentence = f"{training['steps']} steps in {training['seconds']:,.0f} s"
         where = f"TensorFlow {made_with.get('tensorflow', '?')}, {made_with.get('strategy', '?')}"
-        yield ok("training", f"Training took {told} ({where}).", training)
+        yield ok("training", f"Training took {sentence} ({where}).", training)
 
 
 def _describe_files(run: Run, task: str) -> Iterator[Finding]:
     missing = [name for name in NEEDED if not (run.folder / name).is_file()]
     if missing:
-        told = f"{' and '.join(missing)} cannot be found, which evaluate and export need."
-        yield problem("files", told, missing)
-    lacking = [name for name in PEOPLES if not (run.folder / name).is_file()]
+        sentence = f"{' and '.join(missing)} cannot be found, which evaluate and export need."
+        yield problem("files", sentence, missing)
+    lacking = [name for name in HUMAN_FILES if not (run.folder / name).is_file()]
     if lacking:
         yield note("files.people", f"{' and '.join(lacking)} cannot be found.", lacking)
     weights = [name for name in WEIGHTS if (run.model / name).is_file()]
@@ -117,9 +117,9 @@ def _describe_files(run: Run, task: str) -> Iterator[Finding]:
 
 def _describe_sizes(run: Run) -> Iterator[Finding]:
     kept = [path.name for path in list_checkpoints(run.folder / "checkpoints")]
-    told = f"{len(kept)} checkpoints (newest: {kept[-1]})" if kept else "no checkpoint"
-    tell = ok if kept or run.finished else note
-    yield tell("checkpoints", f"It has {told} to resume from.", kept)
+    sentence = f"{len(kept)} checkpoints (newest: {kept[-1]})" if kept else "no checkpoint"
+    mark = ok if kept or run.finished else note
+    yield mark("checkpoints", f"It has {sentence} to resume from.", kept)
     sizes = {name: size_of(run.folder / name) for name in ("model", "checkpoints", "logs")}
     parts = ", ".join(f"{name} {in_units(size)}" for name, size in sizes.items())
     total = size_of(run.folder)
@@ -127,5 +127,5 @@ def _describe_sizes(run: Run) -> Iterator[Finding]:
 
 
 def size_of(folder: Path) -> int:
-    """Bytes of all files in a folder."""
+    """Return the bytes of all files in a folder."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -1,4 +1,4 @@
-"""The command lines that serve an export, with the flags that were measured for it."""
+"""Command lines that serve an export, with its measured flags."""
 
 from __future__ import annotations
 
@@ -11,16 +11,21 @@ from tfpipe.errors import UserError
 from tfpipe.exporting.client_command import client_command
 from tfpipe.exporting.info import read_info
 
-# The one that Dockerfile builds on.
+# The image that Dockerfile builds on.
 IMAGE = "tensorflow/serving:2.21.0"
-# One flag a line, `#` before comments; file names in it lie beside it.
+# One flag a line, `#` before comments; file names in it are relative to its folder.
 FLAGS_FILE = Path("assets.extra", "tensorflow_model_server.flags")
 
 
 def read_flags(export: Path, place: str) -> list[str]:
-    """The measured flags of a version that a server sees as the folder `place`; [] without any.
+    """Read the measured flags of a version; [] where it has none.
 
-    Raises UserError for a line that is no flag.
+    Args:
+        export: Folder of the version.
+        place: The same folder as the server sees it.
+
+    Raises:
+        UserError: A line is not a flag.
     """
     path = export / FLAGS_FILE
     if not path.is_file():
@@ -32,18 +37,21 @@ def read_flags(export: Path, place: str) -> list[str]:
             continue
         if not line.startswith("--"):
             raise UserError(
-                "the measured flags have a line that is no flag", f"{path}: {line}", "remove it"
+                "the measured flags have a line that is not a flag", f"{path}: {line}", "remove it"
             )
         if name.endswith("_file") and equals and value and not value.startswith("/"):
-            line = f"{name}={place}/{FLAGS_FILE.parent}/{value}"
-        flags.append(line)
+            flags.append(f"{name}={place}/{FLAGS_FILE.parent}/{value}")
+        else:
+            flags.append(line)
     return flags
 
 
 def serving_commands(export: Path, inputs: Collection[str] = ("text",)) -> list[Command]:
-    """How to serve FOLDER/NAME/N with TensorFlow Serving, its image, and the local server.
+    """Return commands that serve FOLDER/NAME/N with TensorFlow Serving, its image, our server.
 
-    inputs: names of what serving_default takes.
+    Args:
+        export: FOLDER/NAME/N.
+        inputs: Names of the inputs of serving_default.
     """
     export = export.resolve()
     base, name = export.parent, export.parent.name
@@ -64,5 +72,5 @@ def serving_commands(export: Path, inputs: Collection[str] = ("text",)) -> list[
         ),
         Command("to serve it with TensorFlow Serving's image", shlex.join([*mounted, *measured])),
         Command("to serve it here", shlex.join([*local, *ports, *here])),
-        Command("to ask any of them", client_command(name, task, inputs)),
+        Command("to send a request to any of them", client_command(name, task, inputs)),
     ]

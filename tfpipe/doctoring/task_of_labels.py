@@ -1,4 +1,4 @@
-"""The task that a data file's labels are for, as far as they show it."""
+"""Recognition of the task of a data file by its format or labels."""
 
 from __future__ import annotations
 
@@ -12,7 +12,12 @@ DEFAULT = next(iter(TASKS))
 
 
 def is_labelled(path: Path, examples: Examples) -> bool:
-    """Whether there is something to learn from; examples: the file's, as read without labels."""
+    """Return whether a file has labels.
+
+    Args:
+        path: The file.
+        examples: Its examples, read without labels.
+    """
     spec = task_of_format(path)
     if spec is None or spec.file_format is None:
         return examples.labels is not None
@@ -20,15 +25,17 @@ def is_labelled(path: Path, examples: Examples) -> bool:
 
 
 def find_task(path: Path, examples: Examples) -> tuple[str, list[Finding]]:
-    """The task, and a note where a file with a label column does not look like the default one.
+    """Return the task, and a note where labels look like those of another than the default task.
 
-    examples: with their labels, but of a format that is one task's alone.
+    Args:
+        path: The file.
+        examples: Its examples, with labels unless its format has one task only.
     """
     spec = task_of_format(path)
     if spec is not None:
         return spec.name, []
     labels = {label for label in examples.labels or () if label.strip()}
-    # Those with the most particular labels come last in the registry.
+    # Tasks with the most specific labels come last in the registry.
     for spec in reversed(TASKS.values()) if labels else ():
         recognise = spec.recognise.load() if spec.recognise else None
         found = recognise(labels, examples.text_pairs is not None) if recognise else None

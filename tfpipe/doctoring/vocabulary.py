@@ -1,4 +1,4 @@
-"""How much of the texts the model's vocabulary lacks."""
+"""Findings on unknown tokens: characters that the model's vocabulary lacks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ABOUT = "unknown_tokens"
 
 
 def describe_unknown(unknown: UnknownTokens) -> Finding:
-    """The shares by script, or the sentence that warns of them."""
+    """Return the shares by script, or the warning of them."""
     sentence = unknown.warning or unknown.note
     if sentence is None:
         return ok(ABOUT, f"Unknown tokens: {unknown}.", unknown.as_json())
@@ -20,7 +20,7 @@ def describe_unknown(unknown: UnknownTokens) -> Finding:
 
 
 def is_uncovered(findings: Iterable[Finding]) -> bool:
-    """Whether `describe_unknown` found so many that another model should be trained."""
+    """Return whether there are so many unknown tokens that another model should be trained."""
     return any(
         finding.about == ABOUT and UnknownTokens.from_json(finding.value).exceeds(WARNED)
         for finding in findings
@@ -30,7 +30,7 @@ def is_uncovered(findings: Iterable[Finding]) -> bool:
 def describe_measured(
     measured: Mapping[str, Any] | None, model: str | None = None
 ) -> Iterator[Finding]:
-    """What training counted and kept; nothing for models of older versions, which kept nothing."""
+    """Yield the counts that training recorded; nothing for models of versions without them."""
     if measured is None:
         return
     try:

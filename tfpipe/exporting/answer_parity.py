@@ -1,4 +1,4 @@
-"""Proof that an export says what training says: reloaded in a fresh process, text by text."""
+"""Comparison of two models' answers to the same texts, and the tolerances of an export."""
 
 from __future__ import annotations
 
@@ -9,7 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from tfpipe.data.read_examples import Examples
-from tfpipe.exporting.clean_process import Answers, as_answers, batches_of, join, open_as_stranger
+from tfpipe.exporting.clean_process import (
+    Answers,
+    as_answers,
+    batches_of,
+    join,
+    run_in_clean_process,
+)
 from tfpipe.tasks.task import Task, TaskEvaluation
 
 TOLERANCE = 1e-5
@@ -17,9 +23,13 @@ TOLERANCE = 1e-5
 
 @dataclass(frozen=True)
 class Bounds:
-    """What may differ: the share of texts with another label, and any score by so much.
+    """Tolerances of a comparison.
 
-    A label is whatever is no float, such as which labels apply, or where an entity begins.
+    A label is any output that is not a float, such as the labels that apply, or an entity's start.
+
+    Attributes:
+        other_labels: Share of the texts that may have another label.
+        difference: Largest difference of a score, in the task's unit.
     """
 
     other_labels: float
@@ -27,15 +37,21 @@ class Bounds:
 
 
 EXACT = Bounds(0.0, TOLERANCE)
-# What products in a narrow type may change on the dev texts: a label in a thousand ...
+# Products in a narrow type may change one label in a thousand on the dev texts ...
 NARROW = Bounds(0.001, 0.03)
-# ... and on a few texts made to be hard, of which one label is already more than that.
+# ... and any label of the few edge texts, where a single one is already more than that.
 NARROW_EDGES = Bounds(1.0, 0.05)
 
 
 @dataclass(frozen=True)
 class Parity:
-    """How two answers to the same texts compare; differences are in the task's unit."""
+    """Differences of two models' answers to the same texts.
+
+    Attributes:
+        texts: Number of texts.
+        other_labels: Texts with another label.
+        largest_difference: Of a score, in the task's unit; NaN where a score is NaN.
+    """
 
     texts: int
     other_labels: int
@@ -43,30 +59,38 @@ class Parity:
 
     @property
     def holds(self) -> bool:
+        """Whether the answers are equal within 1e-5."""
         return self.within(EXACT)
 
     def within(self, bounds: Bounds) -> bool:
-        """Whether no more differs than that."""
+        """Return whether the differences are within the bounds."""
         few = self.other_labels <= bounds.other_labels * self.texts
         return few and self.largest_difference <= bounds.difference
 
 
 def compare(export: Path, task: Task, examples: Examples, expected: TaskEvaluation) -> Parity:
-    """Answers of the export, in a process that imports TensorFlow alone, against `expected`.
+    """Compare an export's answers, in a process that imports TensorFlow alone, with `expected`.
 
-    Raises RuntimeError when the fresh process fails.
+    Raises:
+        RuntimeError: The process fails.
     """
-    stranger = open_as_stranger(export, batches_of(examples, task))
-    return hold_against(join(stranger.answered()), as_answers(expected.outputs), task.unit)
+    result = run_in_clean_process(export, batches_of(examples, task))
+    return compare_answers(join(result.answered()), as_answers(expected.outputs), task.unit)
 
 
-def hold_against(answers: Answers, expected: Answers, unit: float = 1.0) -> Parity:
-    """How `answers` compare with `expected`; raises RuntimeError where some are missing.
+def compare_answers(answers: Answers, expected: Answers, unit: float = 1.0) -> Parity:
+    """Compare answers with the expected ones.
 
-    unit: what a difference of floats is measured in.
+    Args:
+        answers: Outputs by name, [N, ...] each.
+        expected: The same of the other model.
+        unit: Unit of the differences of floats.
+
+    Raises:
+        RuntimeError: Names or shapes of the outputs differ.
     """
     if any(values.ndim == 2 and values.dtype.kind == "U" for values in expected.values()):
-        # Rows of as many entities as the longest has are filled up to the longest of both.
+        # Rows of entities are padded to the longest row of both.
         answers, expected = _widen(answers, expected), _widen(expected, answers)
     found = {name: values.shape for name, values in sorted(answers.items())}
     wanted = {name: values.shape for name, values in sorted(expected.items())}
@@ -77,10 +101,10 @@ def hold_against(answers: Answers, expected: Answers, unit: float = 1.0) -> Pari
     for name, values in expected.items():
         if values.dtype.kind == "f":
             apart = _differences(answers[name], values, unit)
-            # The score of another entity, or of another answer, is no other score; it is a number.
+            # Scores of different entities or answers are not comparable, but must not be NaN.
             compared = _same_subject(answers, expected, values.shape) | np.isnan(apart)
             apart = np.where(compared, apart, 0.0)
-            # NumPy's, here and below: Python's max passes over a NaN.
+            # NumPy's maximum, here and below: Python's max ignores a NaN.
             largest = float(np.maximum(largest, apart.max(initial=0.0)))
         else:
             differs = answers[name] != values
@@ -89,7 +113,7 @@ def hold_against(answers: Answers, expected: Answers, unit: float = 1.0) -> Pari
 
 
 def _widen(answers: Answers, other: Answers) -> Answers:
-    """`answers`, with columns as wide as those of `other`, where it has such."""
+    """Pad the columns of `answers` to the width of those of `other`."""
     return {
         name: join([{name: values}, {name: other[name][:0]}])[name]
         if name in other and other[name].ndim == values.ndim
@@ -99,7 +123,7 @@ def _widen(answers: Answers, other: Answers) -> Answers:
 
 
 def _same_subject(answers: Answers, expected: Answers, shape: tuple[int, ...]) -> np.ndarray:
-    """bool of `shape`: where all words and places of that shape are the same in both answers."""
+    """Return bool of `shape`: where all strings and positions of that shape are equal."""
     same = np.ones(shape, bool)
     for name, values in expected.items():
         if values.shape == shape and values.dtype.kind in "Ui":
@@ -108,18 +132,18 @@ def _same_subject(answers: Answers, expected: Answers, shape: tuple[int, ...]) -
 
 
 def _differences(values: np.ndarray, expected: np.ndarray, unit: float) -> np.ndarray:
-    # What float32 rounds away of a value that is many units large says nothing about the model.
+    # Rounding of float32 is no difference of the models: it is large for a value of many units.
     size = np.abs(expected.astype(np.float64)) / unit
     rounded = 4 * np.finfo(np.float32).eps * np.maximum(size - 1.0, 0.0)
     apart = np.abs(values.astype(np.float64) - expected.astype(np.float64)) / unit
     return np.maximum(apart - rounded, 0.0)
 
 
-def hold_batches(
+def compare_batches(
     batches: Sequence[Answers], expected: Sequence[Answers], unit: float = 1.0
 ) -> Parity:
-    """As `hold_against`, where each batch must have the shape that is expected of it."""
-    found = [hold_against(*pair, unit) for pair in zip(batches, expected, strict=True)]
+    """Compare answers as `compare_answers` does; each batch must have the expected shape."""
+    found = [compare_answers(*pair, unit) for pair in zip(batches, expected, strict=True)]
     return Parity(
         texts=sum(parity.texts for parity in found),
         other_labels=sum(parity.other_labels for parity in found),

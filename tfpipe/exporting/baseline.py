@@ -1,4 +1,4 @@
-"""A new version against one that is served: both answer the same labelled texts."""
+"""Paired test of a new version against a published one, the baseline, on labelled texts."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import tensorflow as tf
 
 from tfpipe.data.read_examples import Examples
 from tfpipe.errors import UserError
-from tfpipe.exporting.clean_process import Answers, batches_of, join, open_as_stranger
-from tfpipe.exporting.object_store import answering, local_copy, refuse_unknown
+from tfpipe.exporting.clean_process import Answers, batches_of, join, run_in_clean_process
+from tfpipe.exporting.object_store import local_copy, refuse_unknown_store, store_errors
 from tfpipe.locations import SAVED_MODEL, locate
 from tfpipe.stats.mcnemar import count_agreement
 from tfpipe.tasks.task import Task
@@ -22,10 +22,17 @@ SIGNIFICANT = 0.05
 
 @dataclass(frozen=True)
 class PairedTest:
-    """How many of N texts which version answered right, or nearer to right than the other.
+    """Counts of N texts that each version answered correctly, or better than the other.
 
-    p_value: of the exact McNemar test, two-sided: how probable a difference as large as that
-    between `only_new` and `only_old` is when both versions are equally good.
+    Attributes:
+        against: Folder or URL of the baseline.
+        data: The file of the texts.
+        both: Texts that both answered correctly.
+        only_new: Texts that only the new version answered correctly.
+        only_old: Texts that only the baseline answered correctly.
+        neither: Texts that neither answered correctly.
+        p_value: Of the exact two-sided McNemar test: the probability of a difference at least as
+            large as that of `only_new` and `only_old` when both versions are equally good.
     """
 
     against: str
@@ -38,6 +45,7 @@ class PairedTest:
 
     @property
     def new_is_worse(self) -> bool:
+        """Whether the new version is significantly worse."""
         return self.only_old > self.only_new and self.p_value < SIGNIFICANT
 
     def __str__(self) -> str:
@@ -48,12 +56,12 @@ class PairedTest:
         )
 
     def as_json(self) -> dict[str, Any]:
-        """What is recorded."""
+        """Return the record for gate.json."""
         return asdict(self) | {"new_is_worse": self.new_is_worse}
 
 
-def find_rival(folder: str) -> Path | str:
-    """The folder, or URL, of a version to compare with; raises UserError where there is none."""
+def find_baseline(folder: str) -> Path | str:
+    """Return the folder or URL of the baseline; raises UserError where it is not a version."""
     found = locate(folder)
     if found.kind == "store":
         return _find_in_store(folder.rstrip("/"))
@@ -68,8 +76,10 @@ def find_rival(folder: str) -> Path | str:
 
 
 def _find_in_store(url: str) -> str:
-    refuse_unknown(url)
-    with answering(url, "the store of --not-worse-than cannot be read", "see that you may read it"):
+    refuse_unknown_store(url)
+    with store_errors(
+        url, "the store of --not-worse-than cannot be read", "see that you may read it"
+    ):
         if not tf.io.gfile.exists(f"{url}/{SAVED_MODEL}"):
             raise UserError(
                 "--not-worse-than names no version",
@@ -79,36 +89,50 @@ def _find_in_store(url: str) -> str:
     return url
 
 
-def hold_a_duel(rival: Path | str, task: Task, answers: Answers, examples: Examples) -> PairedTest:
-    """Compare `answers` to labelled examples with what `rival` answers in a fresh process.
+def compare_with_baseline(
+    baseline: Path | str, task: Task, answers: Answers, examples: Examples
+) -> PairedTest:
+    """Compare a new version's answers with those of the baseline.
 
-    Raises UserError where the rival cannot answer and where the new version is worse with
-    p < 0.05.
+    Args:
+        baseline: Folder or URL of the baseline, which runs in a process of its own.
+        task: The task of both.
+        answers: The new version's answers to the examples.
+        examples: Labelled examples.
+
+    Raises:
+        UserError: The baseline cannot answer, or the new version is worse with p < 0.05.
     """
-    with local_copy(rival) as folder:
-        old = open_as_stranger(folder, batches_of(examples, task))
+    with local_copy(baseline) as folder:
+        old = run_in_clean_process(folder, batches_of(examples, task))
     try:
         before = task.costs(examples, join(old.answered()))
     except (RuntimeError, ValueError) as error:
         raise UserError(
             "the version of --not-worse-than cannot answer these texts",
-            f"{rival}: {str(error).strip().splitlines()[-1]}",
+            f"{baseline}: {str(error).strip().splitlines()[-1]}",
             "name another version, or data of the kind that it was made for",
         ) from None
-    duel = judge(str(rival), examples.path, task.costs(examples, answers), before)
-    if duel.new_is_worse:
+    compared = paired_test(str(baseline), examples.path, task.costs(examples, answers), before)
+    if compared.new_is_worse:
         raise UserError(
             "the model is worse than --not-worse-than allows, nothing was published",
-            str(duel),
+            str(compared),
             "train a better model",
         )
-    return duel
+    return compared
 
 
-def judge(against: str, data: str, new: np.ndarray, old: np.ndarray) -> PairedTest:
-    """The counts and the test for how wrong the answers of both versions are, float [N] each.
+def paired_test(against: str, data: str, new: np.ndarray, old: np.ndarray) -> PairedTest:
+    """Compute the paired test from the costs of both versions' answers.
 
-    An answer is right where its cost is 0 or less than that of the other version.
+    An answer counts as correct where its cost is 0 or less than that of the other version.
+
+    Args:
+        against: Folder or URL of the baseline.
+        data: The file of the texts.
+        new: float [N], costs of the new version's answers.
+        old: float [N], costs of the baseline's answers.
     """
     counts = count_agreement((old == 0) | (old < new), (new == 0) | (new < old))
     return PairedTest(

@@ -1,4 +1,4 @@
-"""What a process that imports TensorFlow alone can do with an export."""
+"""Run an exported SavedModel in a subprocess that imports only TensorFlow."""
 
 from __future__ import annotations
 
@@ -18,43 +18,47 @@ from tfpipe.data.read_examples import Examples
 from tfpipe.subprocesses import bound
 from tfpipe.tasks.task import Task
 
-RELOAD = Path(__file__).with_name("reload.py")
+WORKER = Path(__file__).with_name("clean_process_worker.py")
 BATCH_SIZE = 64
 
-# Texts in UTF-8, or not quite, by the name of the signature's input.
+# Texts by the name of the signature's input; not all of them are valid UTF-8.
 Columns: TypeAlias = dict[str, list[bytes]]
-
-
-# What serving_default answers to N rows, by name, strings as str [N, ...].
+# Outputs of serving_default for N rows, by name; strings are str [N, ...].
 Answers: TypeAlias = "dict[str, np.ndarray]"
 
 
 @dataclass(frozen=True)
-class Stranger:
-    """What the fresh process found: operations, answers to each batch, and what it said."""
+class CleanProcessResult:
+    """Result of the subprocess.
+
+    Attributes:
+        operations: Operations with a CPU kernel.
+        batches: Answers to each batch; None where it failed.
+        stderr: Its standard error.
+    """
 
     operations: frozenset[str]
     batches: Sequence[Answers] | None
-    said: str
+    stderr: str
 
     def answered(self) -> Sequence[Answers]:
-        """The answers to each batch; raises RuntimeError where it failed."""
+        """Return the answers to each batch; raises RuntimeError where the process failed."""
         if self.batches is None:
-            raise RuntimeError(f"the export does not load in a fresh process:\n{self.said}")
+            raise RuntimeError(f"the export does not load in a fresh process:\n{self.stderr}")
         return self.batches
 
 
-def open_as_stranger(export: Path, batches: Sequence[Columns]) -> Stranger:
-    """Have an export answer `batches` in a process that imports TensorFlow alone."""
+def run_in_clean_process(export: Path, batches: Sequence[Columns]) -> CleanProcessResult:
+    """Run an export on batches in a process that imports TensorFlow alone."""
     encoded = [
         {name: [base64.b64encode(text).decode() for text in texts] for name, texts in batch.items()}
         for batch in batches
     ]
     with tempfile.TemporaryDirectory() as folder:
-        asked = Path(folder, "batches.json")
-        asked.write_text(json.dumps(encoded), encoding="utf-8")
-        command = [sys.executable, str(RELOAD), str(export), str(asked), folder]
-        done = subprocess.run(bound(command), capture_output=True, text=True)
+        requests = Path(folder, "batches.json")
+        requests.write_text(json.dumps(encoded), encoding="utf-8")
+        command = [sys.executable, str(WORKER), str(export), str(requests), folder]
+        done = subprocess.run(bound(command), capture_output=True, text=True, check=False)
         listed = Path(folder, "operations.json")
         operations = json.loads(listed.read_text(encoding="utf-8")) if listed.is_file() else []
         found: list[Answers] | None = None
@@ -64,11 +68,11 @@ def open_as_stranger(export: Path, batches: Sequence[Columns]) -> Stranger:
                 for key, values in stored.items():
                     number, name = key.split(" ", 1)
                     found[int(number)][name] = values
-    return Stranger(frozenset(operations), found, done.stderr)
+    return CleanProcessResult(frozenset(operations), found, done.stderr)
 
 
 def batches_of(examples: Examples, task: Task | type[Task]) -> list[Columns]:
-    """All examples in their order, as batches of serving_default."""
+    """Return all examples in their order as batches of serving_default."""
     names = task.inputs(examples.text_pairs is not None)
     read = zip(names, (examples.texts, examples.text_pairs or ()), strict=False)
     columns = {name: [text.encode() for text in texts] for name, texts in read}
@@ -79,21 +83,21 @@ def batches_of(examples: Examples, task: Task | type[Task]) -> list[Columns]:
 
 
 def join(batches: Sequence[Answers]) -> Answers:
-    """The answers to all batches as those to one.
+    """Concatenate the answers to batches.
 
-    Where a batch's rows are filled up to its longest, they are filled up to the longest of all:
-    with empty strings, False and -1.
+    Rows that are padded to the longest of their batch are padded to the longest of all: with empty
+    strings, False and -1.
     """
     return {name: _stack([batch[name] for batch in batches]) for name in batches[0]}
 
 
 def as_answers(outputs: Mapping[str, Any]) -> Answers:
-    """What a task decoded in this process as a stranger would write it down."""
+    """Return a task's outputs in the form of the subprocess's answers."""
     return {name: decode_strings(np.asarray(values)) for name, values in outputs.items()}
 
 
 def decode_strings(values: np.ndarray) -> np.ndarray:
-    """Bytes as str, which may be no UTF-8; numbers as they are."""
+    """Decode bytes, which may be invalid UTF-8, as str; numbers stay."""
     if values.dtype.kind != "O":
         return values
     texts = [

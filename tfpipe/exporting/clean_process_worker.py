@@ -1,6 +1,6 @@
-"""A fresh process that opens an export as a stranger would: TensorFlow alone.
+"""Subprocess that opens an export with TensorFlow alone.
 
-usage: python reload.py EXPORT BATCHES.json FOLDER
+usage: python clean_process_worker.py EXPORT BATCHES.json FOLDER
 
 BATCHES.json holds a list of batches, each {"text": [base64, ...]}, by input.
 FOLDER gets operations.json, the names of all operations with a kernel for CPU, and answers.npz
@@ -20,10 +20,11 @@ from tensorflow.python.framework import kernels
 
 
 def main(export: str, batches: str, folder: str) -> None:
+    """Write the operations and answers."""
     listed = kernels.get_all_registered_kernels().kernel
     names = {kernel.op for kernel in listed if kernel.device_type in ("CPU", "DEFAULT")}
     Path(folder, "operations.json").write_text(json.dumps(sorted(names)), encoding="utf-8")
-    # Kept: the signature does not keep the model whose tables it looks into.
+    # Referenced: the signature does not keep the model alive whose tables it reads.
     model = tf.saved_model.load(export)
     serve = model.signatures["serving_default"]
     answers: dict[str, Any] = {}
@@ -39,7 +40,7 @@ def main(export: str, batches: str, folder: str) -> None:
 
 
 def decode_strings(values: np.ndarray) -> np.ndarray:
-    """Bytes as str, which may be no UTF-8; numbers as they are."""
+    """Decode bytes, which may be invalid UTF-8, as str; numbers stay."""
     if values.dtype.kind != "O":
         return values
     texts = [text.decode("utf-8", "surrogateescape") for text in values.ravel()]

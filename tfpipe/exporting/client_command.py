@@ -1,4 +1,4 @@
-"""The command line that asks a served model."""
+"""Command line of a request to a served model."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SECOND = {"text_pair": ("--text-pair", "another text"), "context": ("--context",
 
 
 def client_command(model: str, task: str, inputs: Collection[str]) -> str:
-    """The serving.client command that asks a model one thing.
+    """Return a serving.client command with one request.
 
     Args:
         model: Its name on the server.

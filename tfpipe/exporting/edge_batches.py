@@ -1,4 +1,4 @@
-"""Texts and batches at the edges, which every export must answer as the training process does."""
+"""Edge cases: batches and texts that every export must answer as the training process does."""
 
 from __future__ import annotations
 
@@ -16,10 +16,14 @@ LONG = 10_000
 DAMAGED = (b"\xff\xfe", b"caf\xc3", b"my \xed\xa0\x80 card", b"\xf0\x9f\x98", b"a\0b\xc0\x80")
 
 
-def probe_batches(names: Sequence[str], max_length: int) -> list[Columns]:
-    """Batches of 0, 1, 2 and 33 texts: empty, damaged, of 1 token to more than fit, of 10 kB.
+def make_edge_batches(names: Sequence[str], max_length: int) -> list[Columns]:
+    """Return batches of 0, 1, 2 and 33 texts.
 
-    names: of the inputs, one or two.
+    The texts are empty, of damaged UTF-8, of 1 token to more than `max_length`, and of 10 kB.
+
+    Args:
+        names: Names of the one or two inputs.
+        max_length: Tokens of an input.
     """
     # A letter is a token in every vocabulary, [UNK] where it is not in it.
     lengths = (1, 2, 17, max_length - 2, max_length, max_length + 1)
@@ -42,13 +46,13 @@ def probe_batches(names: Sequence[str], max_length: int) -> list[Columns]:
     return batches
 
 
-def answer_here(
+def answer_in_process(
     model: TextModel, task: Task, max_length: int, batches: list[Columns]
 ) -> list[Answers]:
-    """What the training process answers to these batches, with all their texts in one batch."""
+    """Return this process's answers to batches, computed with all their texts in one batch."""
     rows = [list(zip(*batch.values(), strict=True)) for batch in batches]
     place = {row: i for i, row in enumerate(dict.fromkeys(row for batch in rows for row in batch))}
-    # As the tokenizer's rule says: what is no UTF-8 counts like the replacement character.
+    # As in the tokenizer: invalid UTF-8 counts as the replacement character.
     columns = [
         tf.constant([content.decode("utf-8", "replace") for content in column])
         for column in zip(*place, strict=True)

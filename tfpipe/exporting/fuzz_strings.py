@@ -1,4 +1,4 @@
-"""Hostile strings: what a tokenizer is most likely to treat differently from its reference."""
+"""Random strings that a tokenizer is most likely to treat differently from its reference."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PHRASES += ["unaffable", "e-mail", "http://x.y/?a=b&c", "naïve café", "ﬁn", 
 
 @functools.cache
 def assigned_characters() -> list[str]:
-    """All characters that Unicode has given a meaning."""
+    """Return all assigned characters of Unicode, without those for private use."""
     return [
         chr(c)
         for c in range(sys.maxunicode + 1)
@@ -35,10 +35,10 @@ def assigned_characters() -> list[str]:
 
 @functools.cache
 def alphabets() -> list[list[str]]:
-    """What a string is put together from; each set is as likely as any other."""
+    """Return the character sets that strings are made of, each as likely as any other."""
     assigned = assigned_characters()
 
-    def of(*categories: str) -> list[str]:
+    def of_categories(*categories: str) -> list[str]:
         return [c for c in assigned if unicodedata.category(c) in categories]
 
     return [
@@ -46,8 +46,8 @@ def alphabets() -> list[list[str]]:
         list("etaoinshrdlu ETAOIN"),
         list("ABC xyz 0123456789 .,:;!?'\"#-_()[]{}@$%^&*+=~`|\\/<>"),
         list(" \t\n\r\v\f\0\x1c\x1f\x7f\x85\xa0\xad\u200b\u2028\u2029\u202f\u3000\ufeff\ufffd"),
-        of("Cc", "Cf", "Zs", "Zl", "Zp"),
-        of("Mn", "Mc", "Me"),
+        of_categories("Cc", "Cf", "Zs", "Zl", "Zp"),
+        of_categories("Mn", "Mc", "Me"),
         [c for c in assigned if unicodedata.combining(c)],
         # Marks that are not stripped and can change places, alone and with what may lie between.
         [c for c in assigned if unicodedata.combining(c) and unicodedata.category(c) != "Mn"],
@@ -58,7 +58,7 @@ def alphabets() -> list[list[str]]:
         [c for c in assigned if unicodedata.decomposition(c)],
         [c for c in assigned if c.lower() != c or c.upper() != c],
         list("İıßẞſKÅΣσςǅǈΐΰﬀﬃ΅ͅ\u0344\u0307"),
-        of("Po", "Pd", "Ps", "Pe", "Pi", "Pf", "Pc", "Sm", "Sc", "Sk", "So"),
+        of_categories("Po", "Pd", "Ps", "Pe", "Pi", "Pf", "Pc", "Sm", "Sc", "Sk", "So"),
         between(0xC0, 0x24F),
         between(0x1100, 0x11FF),
         between(0xAC00, 0xD7A3),
@@ -76,7 +76,7 @@ def alphabets() -> list[list[str]]:
 
 
 def strings(count: int, seed: int) -> Iterator[str | bytes]:
-    """Strings of every hostile sort; one in ten is bytes, most of those not valid UTF-8."""
+    """Yield strings of all kinds; one in ten is bytes, most of which are invalid UTF-8."""
     rng = random.Random(seed)
     for _ in range(count):
         text = _string(rng)
@@ -84,16 +84,16 @@ def strings(count: int, seed: int) -> Iterator[str | bytes]:
 
 
 def _string(rng: random.Random) -> str:
-    chance = rng.random()
-    if chance < 0.02:
+    draw = rng.random()
+    if draw < 0.02:
         return rng.choice(["", " ", "\0", "\u0301", "\ufffd", "\u200b\u200b", "\U0010ffff"])
-    if chance < 0.05:
-        # At the longest word that is looked at; what is stripped or dropped must not count.
+    if draw < 0.05:
+        # At the length limit of a word; characters that are stripped must not count.
         word = _run(rng, rng.choice([97, 98, 99, 100, 101, 102, 150]), alphabets()[0])
         extra = rng.choice(["", "\u0301", "\u0344", "\x01", "한", "é", "\u302e\u0316", "İ", "."])
         place = rng.randrange(len(word))
         return f"a {word[:place]}{extra}{word[place:]} b"
-    if chance < 0.0505:
+    if draw < 0.0505:
         return _run(rng, 10_000, rng.choice(alphabets()))
     segments = []
     for _ in range(min(int(rng.expovariate(0.2)) + 1, 60)):
@@ -122,5 +122,5 @@ def _damage(content: bytes, rng: random.Random) -> bytes:
 
 
 def between(first: int, last: int) -> list[str]:
-    """The characters of a range of code points, its end included."""
+    """Return the characters of a range of code points, its end included."""
     return [chr(c) for c in range(first, last + 1)]

@@ -1,8 +1,9 @@
-"""The quality gate: what a model must reach, and be, before users can call it."""
+"""Quality gate of an export: required metrics, and a paired test against a published version."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,103 +12,111 @@ from tfpipe.config import ExportConfig, Requirement, parse_requirements
 from tfpipe.data.read_examples import Columns, Examples
 from tfpipe.data.splits import read_for, refuse_other_inputs
 from tfpipe.errors import UserError, did_you_mean, raise_all
-from tfpipe.exporting.baseline import find_rival, hold_a_duel
-from tfpipe.exporting.clean_process import batches_of, join, open_as_stranger
-from tfpipe.exporting.verify_export import Proof
+from tfpipe.exporting.baseline import compare_with_baseline, find_baseline
+from tfpipe.exporting.clean_process import batches_of, join, run_in_clean_process
+from tfpipe.exporting.verify_export import VerifiedExport
 from tfpipe.run_folder import Run
 from tfpipe.tasks.task import Task
+
+logger = logging.getLogger(__name__)
 
 GATE_FILE = Path("assets.extra", "gate.json")
 
 
 @dataclass(frozen=True)
 class Gate:
-    """What is asked of a model.
+    """Requirements on a model.
 
-    metrics: the run's figures by name; rival: folder or URL of a version that it must not be worse
-    than; duel_on: labelled texts that both answer, None for the run's dev examples.
+    Attributes:
+        requirements: Bounds of metrics.
+        metrics: The run's metrics by name.
+        baseline: Folder or URL of a version that the model must not be worse than, or None.
+        baseline_examples: Labelled texts that both answer; None for the run's dev examples.
     """
 
     requirements: Sequence[Requirement]
     metrics: dict[str, float]
-    rival: Path | str | None
-    duel_on: Examples | None
+    baseline: Path | str | None
+    baseline_examples: Examples | None
 
 
 def read_gate(config: ExportConfig, run: Run, task: Task) -> Gate:
-    """What the configuration asks for; raises UserError for all of it that does not exist."""
+    """Return the configured requirements.
+
+    Raises:
+        UserError: A metric, the baseline or its data does not exist; all errors together.
+    """
     requirements = parse_requirements(config.require)
-    metrics = figures_by_name(run.metrics)
+    metrics = flatten_metrics(run.metrics)
     errors: list[UserError] = [
         UserError(
-            f"--require names no figure of this run: {requirement.figure}",
+            f"--require names no metric of this run: {requirement.figure}",
             str(requirement),
             did_you_mean(requirement.figure, metrics) + f"known: {', '.join(metrics)}",
         )
         for requirement in requirements
         if requirement.figure not in metrics
     ]
-    rival = duel_on = None
+    baseline = examples = None
     try:
-        rival = find_rival(config.not_worse_than) if config.not_worse_than else None
+        baseline = find_baseline(config.not_worse_than) if config.not_worse_than else None
         if config.data is not None:
             columns = Columns(config.text, config.text_pair, config.label)
-            duel_on = read_for(config.data, columns, task)
-            refuse_other_inputs(duel_on, run.data["pairs"])
-            task.refuse_unknown(duel_on)
+            examples = read_for(config.data, columns, task)
+            refuse_other_inputs(examples, run.data["pairs"])
+            task.refuse_unknown(examples)
     except UserError as error:
         errors.append(error)
     raise_all(errors)
-    return Gate(requirements, metrics, rival, duel_on)
+    return Gate(requirements, metrics, baseline, examples)
 
 
-def figures_by_name(metrics: dict[str, Any], prefix: str = "") -> dict[str, float]:
-    """The numbers of metrics.json under names such as dev.accuracy."""
+def flatten_metrics(metrics: dict[str, Any], prefix: str = "") -> dict[str, float]:
+    """Return the numbers of metrics.json under names such as dev.accuracy."""
     found: dict[str, float] = {}
     for name, value in metrics.items():
         if isinstance(value, dict):
-            found |= figures_by_name(value, f"{prefix}{name}.")
+            found |= flatten_metrics(value, f"{prefix}{name}.")
         elif isinstance(value, int | float) and not isinstance(value, bool):
             found[prefix + name] = value
     return found
 
 
 def pass_gate(
-    gate: Gate,
-    task: Task,
-    export: Path,
-    proof: Proof,
-    dev: Examples,
-    tell: Callable[[str], None],
+    gate: Gate, task: Task, export: Path, verified: VerifiedExport, dev: Examples
 ) -> dict[str, Any]:
-    """What was asked and what was found; raises UserError where the model is refused.
+    """Check an export against the requirements; metrics of dev are of the export's own answers.
 
-    Figures of dev are those of the export's own answers.
+    Returns:
+        The requirements and what was found, for gate.json.
+
+    Raises:
+        UserError: The model does not meet a requirement, or is worse than the baseline.
     """
-    figures = gate.metrics | figures_by_name({"dev": proof.evaluation.metrics})
+    metrics = gate.metrics | flatten_metrics({"dev": verified.evaluation.metrics})
     raise_all(
         [
             UserError(
                 "the model does not reach what --require asks for, nothing was published",
-                f"{one.figure} is {figures[one.figure]:.6g}, required {one}",
+                f"{one.figure} is {metrics[one.figure]:.6g}, required {one}",
                 "train a better model, or ask for less",
             )
             for one in gate.requirements
-            if not one.is_met(figures[one.figure])
+            if not one.is_met(metrics[one.figure])
         ]
     )
     passed: dict[str, Any] = {
         "required": [
-            {"requirement": str(one), "found": figures[one.figure]} for one in gate.requirements
+            {"requirement": str(one), "found": metrics[one.figure]} for one in gate.requirements
         ]
     }
     for one in passed["required"]:
-        tell(f"required {one['requirement']}, found {one['found']:.6g}")
-    if gate.rival is not None:
-        answers = proof.answers
-        if gate.duel_on is not None:
-            answers = join(open_as_stranger(export, batches_of(gate.duel_on, task)).answered())
-        duel = hold_a_duel(gate.rival, task, answers, gate.duel_on or dev)
-        passed["not_worse_than"] = duel.as_json()
-        tell(str(duel))
+        logger.info(f"required {one['requirement']}, found {one['found']:.6g}")
+    if gate.baseline is not None:
+        answers, examples = verified.answers, gate.baseline_examples
+        if examples is not None:
+            answers = join(run_in_clean_process(export, batches_of(examples, task)).answered())
+        compared = compare_with_baseline(gate.baseline, task, answers, examples or dev)
+        passed["not_worse_than"] = compared.as_json()
+        logger.info(str(compared))
     return passed

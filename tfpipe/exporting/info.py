@@ -1,4 +1,4 @@
-"""The description that an export carries: the answer of its `info` signature."""
+"""Metadata of an export: the answer of its `info` signature."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from tfpipe.run_folder import Run
     from tfpipe.tasks.task import Task
 
-# What the signature answers, inside the SavedModel's folder.
+# The signature's answer, as an asset in the SavedModel's folder.
 INFO = Path("assets", "info.json")
 
 
 def describe(run: Run, task: Task) -> dict[str, Any]:
-    """What is known of a run before its export is proved."""
+    """Return the metadata of a run that are known before its export is verified."""
     vocabulary = (run.model / "vocab.txt").read_bytes()
     return {
         "task": task.name,
@@ -38,7 +38,7 @@ def describe(run: Run, task: Task) -> dict[str, Any]:
 
 
 def write_info(export: Path, info: dict[str, Any]) -> None:
-    """Replace what the `info` signature of an export answers, before the export is published."""
+    """Replace the answer of `info` in an export that is not published yet."""
     content = json.dumps(info, ensure_ascii=False) + "\n"
     (export / INFO).write_text(content, encoding="utf-8")
 
@@ -55,7 +55,7 @@ def read_info(export: Path) -> dict[str, Any]:
 
 
 def parse_info(content: str | bytes) -> dict[str, Any]:
-    """Parse the answer of an `info` signature; empty for another project's, which may be any."""
+    """Parse the answer of an `info` signature; empty where it is not an object in JSON."""
     try:
         info = json.loads(content)
     except (ValueError, TypeError):
@@ -65,7 +65,7 @@ def parse_info(content: str | bytes) -> dict[str, Any]:
 
 def _run_info(content: bytes) -> bytes:
     """Return the answer of an `info` signature that is a constant, as in old exports, or b""."""
-    # Seconds to import, and what asks a server needs none of it.
+    # Seconds to import, which clients of a server do not need.
     import tensorflow as tf
     from google.protobuf.message import DecodeError
     from tensorflow.core.protobuf import saved_model_pb2

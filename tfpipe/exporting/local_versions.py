@@ -1,6 +1,6 @@
 """Versions of a served model in a local folder: written aside, then renamed into place.
 
-Model servers skip names that are no numbers, so what lies aside is never loaded.
+Model servers skip names that are not numbers, so an unfinished version is never loaded.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class PublishTarget(Protocol):
         """Return the versions by ascending number."""
 
     def refuse_taken(self, version: int | None) -> None:
-        """Raise UserError where `version` is asked for and there."""
+        """Raise UserError where `version` is given and exists."""
 
     def folder_for_export(self) -> AbstractContextManager[Path]:
         """Yield a new local folder, to be filled and published; removed if it is not published."""
@@ -71,18 +71,25 @@ def choose_old(versions: Iterable[int], keep: int, named: frozenset[int], new: i
 
 @dataclass(frozen=True)
 class LocalVersions:
-    """A PublishTarget in a local folder."""
+    """A PublishTarget in a local folder.
+
+    Attributes:
+        base: FOLDER/NAME.
+    """
 
     base: Path
 
     @property
     def name(self) -> str:
+        """NAME."""
         return self.base.name
 
     def list_versions(self) -> dict[int, Path]:
+        """Return the folders of the versions by ascending number."""
         return list_versions(self.base)
 
     def refuse_taken(self, version: int | None) -> None:
+        """Raise UserError where `version` is given and exists."""
         versions = self.list_versions()
         if version is not None and version in versions:
             raise UserError(
@@ -117,7 +124,7 @@ class LocalVersions:
             except BaseException as error:
                 shutil.rmtree(folder, ignore_errors=True)
                 _remove_empty(made)
-                # Python and TensorFlow each have an error of their own for it.
+                # Python and TensorFlow raise different errors for a full disk.
                 if isinstance(error, Exception) and os.strerror(errno.ENOSPC) in str(error):
                     raise UserError(
                         "the disk is full, nothing was published",
@@ -130,7 +137,7 @@ class LocalVersions:
         """Sync the finished folder and rename it to FOLDER/NAME/N.
 
         A version that another process published meanwhile is never replaced: the next number is
-        taken, or UserError raised where `version` was asked for.
+        taken, or UserError raised where `version` is given.
         """
         for inside in [*folder.rglob("*"), folder]:
             sync(inside)
@@ -149,17 +156,18 @@ class LocalVersions:
             return place
 
     def remove_old(self, keep: int, named: frozenset[int], new: int) -> list[int]:
+        """Remove old versions as PublishTarget.remove_old; each is renamed before."""
         versions = self.list_versions()
         removed = choose_old(versions, keep, named, new)
         for number in removed:
-            # Renamed first: a server must never find half a version.
-            dying = self.base / f"{REMOVED}{number}-{secrets.token_hex(4)}.tmp"
-            versions[number].rename(dying)
-            shutil.rmtree(dying, ignore_errors=True)
+            # Renamed first: a server must never find an incomplete version.
+            removing = self.base / f"{REMOVED}{number}-{secrets.token_hex(4)}.tmp"
+            versions[number].rename(removing)
+            shutil.rmtree(removing, ignore_errors=True)
         return removed
 
     def clear_leftovers(self) -> None:
-        """Remove what killed exports left; a running export holds the lock of its folder."""
+        """Remove folders of killed exports; a running export holds the lock of its folder."""
         for left in self.base.glob(f"{REMOVED}*.tmp"):
             shutil.rmtree(left, ignore_errors=True)
         for left in self.base.glob(f"{ASIDE}*.tmp"):
@@ -184,7 +192,7 @@ class LocalVersions:
                     continue
                 if folder.exists():
                     return folder, held.pop_all()
-        raise OSError(errno.EAGAIN, "other exports keep removing what this one makes")
+        raise OSError(errno.EAGAIN, "other exports keep removing the folder of this one")
 
 
 def _remove_empty(folders: list[Path]) -> None:

@@ -1,4 +1,4 @@
-"""The type of the served products: as asked, or the fastest here that answers as float32 does."""
+"""Choice of the type of an export's products: as configured, or the fastest that is accurate."""
 
 from __future__ import annotations
 
@@ -12,9 +12,15 @@ import tensorflow as tf
 
 from tfpipe.data.read_examples import Examples
 from tfpipe.errors import UserError
-from tfpipe.exporting.answer_parity import NARROW, NARROW_EDGES, hold_against, hold_batches
+from tfpipe.exporting.answer_parity import (
+    NARROW,
+    NARROW_EDGES,
+    Parity,
+    compare_answers,
+    compare_batches,
+)
 from tfpipe.exporting.clean_process import Answers, Columns, as_answers, batches_of, join
-from tfpipe.exporting.edge_batches import probe_batches
+from tfpipe.exporting.edge_batches import make_edge_batches
 from tfpipe.exporting.saved_model import ExportedModel
 from tfpipe.model.text_model import TextModel
 from tfpipe.tasks.task import Task
@@ -25,75 +31,98 @@ ROUNDS = 3
 
 
 @dataclass(frozen=True)
-class Choice:
-    """The type of the products, the reason, and what was measured where something was."""
+class PrecisionChoice:
+    """The type of an export's products.
+
+    Attributes:
+        precision: `float32`, `bfloat16` or `float16`.
+        reason: Why it was chosen.
+        measured: Parity and speed, where they were measured.
+    """
 
     precision: str
     reason: str
     measured: dict[str, Any]
 
 
-def choose_served(
+def choose_export_precision(
     name: str, model: TextModel, task: Task, dev: Examples, max_length: int
-) -> Choice:
-    """The type that an export is to have, on the evidence of the dev texts and of this machine.
+) -> PrecisionChoice:
+    """Choose the type of an export's products.
 
-    name: `auto`, `float32`, `bfloat16` or `float16`. Raises UserError for a type that the model
-    cannot have.
+    `auto` takes bfloat16 where it is faster on this machine and answers the dev texts and the edge
+    batches within the tolerances of a narrow type.
+
+    Args:
+        name: `auto`, `float32`, `bfloat16` or `float16`.
+        model: The trained model.
+        task: Its task.
+        dev: Its dev examples.
+        max_length: Tokens of an input.
+
+    Raises:
+        UserError: The model cannot be exported in this type.
     """
     if model.encoder is None:
         if name not in ("auto", "float32"):
             raise UserError(
-                "this model is served in float32 alone",
+                "this model can be exported in float32 only",
                 f"--precision {name}, and a configuration that the fast graph does not compute",
                 "leave out --precision",
             )
-        return Choice("float32", "only stock TFBert computes this model", {})
+        return PrecisionChoice("float32", "only stock TFBert computes this model", {})
     if name != "auto":
-        return Choice(name, "as asked", {})
+        return PrecisionChoice(name, "as asked", {})
     if not computes_in_bfloat16():
-        return Choice("float32", "this machine has no bfloat16 products", {})
+        return PrecisionChoice("float32", "this machine has no bfloat16 products", {})
 
     pairs = dev.text_pairs is not None
-    batches, probes = batches_of(dev, task), probe_batches(task.inputs(pairs), max_length)
-    servables = {
+    batches, edge_batches = batches_of(dev, task), make_edge_batches(task.inputs(pairs), max_length)
+    models = {
         precision: ExportedModel(model, task, max_length, pairs, {}, precision)
         for precision in ("float32", "bfloat16")
     }
-    answers = {p: _ask(servable, batches) for p, servable in servables.items()}
-    parity = hold_against(join(answers["bfloat16"]), join(answers["float32"]), task.unit)
-    narrow, exact = (_ask(servables[p], probes) for p in ("bfloat16", "float32"))
-    edges = hold_batches(narrow, exact, task.unit)
-    seconds = _time(servables, batches)
-    ratio = seconds["float32"] / seconds["bfloat16"]
+    exact, narrow = (join(_answer(models[p], batches)) for p in ("float32", "bfloat16"))
+    parity = compare_answers(narrow, exact, task.unit)
+    exact_edges, narrow_edges = (_answer(models[p], edge_batches) for p in ("float32", "bfloat16"))
+    edges = compare_batches(narrow_edges, exact_edges, task.unit)
+    seconds = _time(models, batches)
+    return _decide(parity, edges, seconds["float32"] / seconds["bfloat16"])
+
+
+def _decide(parity: Parity, edges: Parity, ratio: float) -> PrecisionChoice:
+    """Choose by the parity of bfloat16 with float32, and by how many times as fast it is."""
     measured = {**asdict(parity), "times_as_fast": ratio}
-    seen = f"{parity.other_labels} of {parity.texts} labels others"
-    seen += f", scores within {parity.largest_difference:.1e}"
-    found = f"{ratio:.2f} times as fast, {seen}"
+    found = (
+        f"{ratio:.2f} times as fast, {parity.other_labels} of {parity.texts} labels differ,"
+        f" scores within {parity.largest_difference:.1e}"
+    )
     if not parity.within(NARROW):
-        bounds = f"at most {NARROW.other_labels:.1%} and {NARROW.difference:g} are asked for"
-        return Choice("float32", f"bfloat16 answers otherwise: {found}; {bounds}", measured)
+        bounds = f"at most {NARROW.other_labels:.1%} and {NARROW.difference:g} are allowed"
+        reason = f"answers in bfloat16 differ: {found}; {bounds}"
+        return PrecisionChoice("float32", reason, measured)
     if not edges.within(NARROW_EDGES):
-        seen = f"scores of hard texts differ by up to {edges.largest_difference:.1e}"
-        return Choice("float32", f"bfloat16 answers otherwise: {found}; {seen}", measured)
+        difference = f"scores of edge texts differ by up to {edges.largest_difference:.1e}"
+        reason = f"answers in bfloat16 differ: {found}; {difference}"
+        return PrecisionChoice("float32", reason, measured)
     if ratio <= 1:
-        return Choice("float32", f"bfloat16 is no faster here: {found}", measured)
-    return Choice("bfloat16", f"{found}, beside float32 on this machine", measured)
+        return PrecisionChoice("float32", f"bfloat16 is not faster here: {found}", measured)
+    return PrecisionChoice("bfloat16", f"{found}, compared with float32 on this machine", measured)
 
 
-def _ask(servable: ExportedModel, batches: Sequence[Columns]) -> list[Answers]:
-    return [as_answers(servable.serve(*_tensors(batch))) for batch in batches]
+def _answer(model: ExportedModel, batches: Sequence[Columns]) -> list[Answers]:
+    return [as_answers(model.serve(*_tensors(batch))) for batch in batches]
 
 
-def _time(servables: dict[str, ExportedModel], batches: Sequence[Columns]) -> dict[str, float]:
-    """Median seconds of a batch; the types take turns, so that a busy moment meets both."""
+def _time(models: dict[str, ExportedModel], batches: Sequence[Columns]) -> dict[str, float]:
+    """Return the median seconds of a batch; they alternate, so that other load affects both."""
     chosen = [_tensors(batch) for batch in batches[:TIMED]]
-    taken: dict[str, list[float]] = {precision: [] for precision in servables}
+    taken: dict[str, list[float]] = {precision: [] for precision in models}
     for _ in range(ROUNDS):
         for batch in chosen:
-            for precision, servable in servables.items():
+            for precision, model in models.items():
                 began = time.perf_counter()
-                for values in servable.serve(*batch).values():
+                for values in model.serve(*batch).values():
                     values.numpy()
                 taken[precision].append(time.perf_counter() - began)
     return {precision: statistics.median(seconds) for precision, seconds in taken.items()}

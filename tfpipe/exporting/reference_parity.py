@@ -1,4 +1,4 @@
-"""What an export is held against: the reference tokenizer, and stock TFBert."""
+"""Comparison with the references: transformers' tokenizer, and stock TFBert."""
 
 from __future__ import annotations
 
@@ -12,25 +12,26 @@ import tensorflow as tf
 
 from tfpipe.data.read_examples import Examples
 from tfpipe.data.tokenizer import Tokenizer
-from tfpipe.exporting.answer_parity import Parity, hold_against
+from tfpipe.exporting.answer_parity import Parity, compare_answers
 from tfpipe.exporting.clean_process import Answers, as_answers, join
 from tfpipe.exporting.fuzz_strings import strings
 from tfpipe.model.text_model import TextModel
 from tfpipe.tasks.task import Forward, Task
 
-HOSTILE_STRINGS = 2000
+FUZZ_STRINGS = 2000
 SEED = 1
 BATCH_SIZE = 256
-# Stock TFBert pays for padding: so many texts are enough to see a graph that differs.
+# Stock TFBert computes padding too; this many texts are enough to detect a different graph.
 COMPARED_TEXTS = 256
 
 
 def compare_tokenizers(
     tokenizer: Tokenizer, model_folder: Path, examples: Examples, max_length: int
 ) -> dict[str, dict[str, int]]:
-    """How often our tokenizer and transformers' BertTokenizerFast differ, by corpus.
+    """Count the texts that our tokenizer and transformers' BertTokenizerFast treat differently.
 
-    The corpora are the run's own texts and hostile strings. {"texts", "mismatches"} each.
+    Returns:
+        {"texts", "mismatches"} of each corpus: the run's own texts, and random strings.
     """
     from transformers import BertTokenizerFast
 
@@ -40,7 +41,7 @@ def compare_tokenizers(
     own = [*examples.texts, *(examples.text_pairs or ())]
     corpora: dict[str, list[Any]] = {
         "own_texts": own,
-        "hostile_strings": list(strings(HOSTILE_STRINGS, SEED)),
+        "hostile_strings": list(strings(FUZZ_STRINGS, SEED)),
     }
     table = {}
     for name, texts in corpora.items():
@@ -55,7 +56,7 @@ def compare_tokenizers(
 def find_mismatches(
     ours: Tokenizer, reference: Any, texts: Sequence[str | bytes], max_length: int
 ) -> list[int]:
-    """The numbers of the texts that our tokenizer and a BertTokenizerFast treat differently.
+    """Return the numbers of the texts that our tokenizer and a BertTokenizerFast treat differently.
 
     Compared are ids and offsets of the whole text, and the three inputs of BERT, cut to
     `max_length`, of the text alone and of its pair with the text at the other end of the list.
@@ -81,7 +82,7 @@ def find_mismatches(
 
 
 def compare_graphs(model: TextModel, task: Task, examples: Examples, max_length: int) -> Parity:
-    """The graph that is exported against stock TFBert over the same weights and texts.
+    """Compare the exported graph with stock TFBert over the same weights and texts.
 
     Up to 256 of the examples are compared, spread over all of them.
     """
@@ -100,4 +101,4 @@ def compare_graphs(model: TextModel, task: Task, examples: Examples, max_length:
             parts.append(as_answers(found))
         return join(parts)
 
-    return hold_against(answer(fast), answer(model.stock_logits), task.unit)
+    return compare_answers(answer(fast), answer(model.stock_logits), task.unit)

@@ -1,14 +1,14 @@
 """Versions of a served model in an object store: uploaded aside, moved into place by file.
 
 No store renames folders, and a model server gives up a version that it cannot load for minutes. So
-the files are uploaded under a name that is no number and then renamed within the store to BASE/N/,
-saved_model.pb last: without it, N is no version. Killed at any moment, it leaves the old state or
-the new. What it leaves beside that keeps its number from others until an export clears it, a day
-later at the earliest.
+the files are uploaded under a name that is not a number and then renamed within the store to
+BASE/N/, saved_model.pb last: without it, N is not a version. Killed at any moment, an export leaves
+the old state or the new. The files that it leaves beside that keep their number from others until
+a later export removes them, a day later at the earliest.
 
-What a store cannot promise is that two exports never share a number. Claims see to it (claims.py)
+A store cannot promise that two exports never share a number. Claims (version_claims.py) prevent it
 where a listing shows all that was written before it, as in Google Cloud Storage, and in S3 since
-2020, and where nobody stops an upload for a day to go on after that. Marks of folders may stay.
+2020, and where no upload is suspended for a day and then continued. Folder markers may stay.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ import tensorflow as tf
 from tfpipe.errors import UserError
 from tfpipe.exporting.local_versions import LocalVersions, PublishTarget, choose_old
 from tfpipe.exporting.object_store import (
-    answering,
     copy,
     list_files,
     list_names,
     move,
-    refuse_unknown,
+    refuse_unknown_store,
     remove_tree,
+    store_errors,
     write,
 )
 from tfpipe.exporting.version_claims import (
@@ -62,8 +62,8 @@ def open_target(to: str) -> PublishTarget:
     if found.kind != "store":
         return LocalVersions(Path(to))
     store = RemoteVersions(to.rstrip("/"))
-    refuse_unknown(store.base)
-    with answering(store.base, *WRITABLE):
+    refuse_unknown_store(store.base)
+    with store_errors(store.base, *WRITABLE):
         store.clear_leftovers()
     return store
 
@@ -72,7 +72,7 @@ def open_target(to: str) -> PublishTarget:
 class RemoteVersions:
     """A PublishTarget in an object store.
 
-    Args:
+    Attributes:
         base: URL of BASE without a slash at its end; its versions are BASE/N.
     """
 
@@ -80,35 +80,44 @@ class RemoteVersions:
 
     @property
     def name(self) -> str:
+        """Last part of the URL."""
         return self.base.rpartition("/")[2]
 
     def list_versions(self) -> dict[int, str]:
-        """The URLs of the versions by ascending number; raises UserError."""
-        with answering(self.base, *READABLE):
+        """Return the URLs of the versions by ascending number; raises UserError."""
+        with store_errors(self.base, *READABLE):
             places = list_numbers(self.base).items()
             return {n: place for n, place in places if tf.io.gfile.exists(f"{place}/{SAVED_MODEL}")}
 
     def refuse_taken(self, version: int | None) -> None:
-        """Raise UserError where `version` is asked for and there, whole or not."""
-        with answering(self.base, *READABLE):
+        """Raise UserError where `version` is given and exists, complete or not."""
+        with store_errors(self.base, *READABLE):
             refuse_claimed(self.base, version)
 
     @contextmanager
     def folder_for_export(self) -> Iterator[Path]:
-        """A local folder, to be filled and published."""
+        """Yield a local folder, to be filled and published."""
         with tempfile.TemporaryDirectory() as folder:
             yield Path(folder)
 
     def publish(self, folder: Path, version: int | None) -> str:
-        """Upload the finished folder as BASE/N, N the next number or `version`; its URL.
+        """Upload the finished folder as BASE/N.
 
-        Raises UserError where `version` was taken meanwhile and where the store fails.
+        Args:
+            folder: The finished folder.
+            version: N; None for the next number.
+
+        Returns:
+            The URL of the version.
+
+        Raises:
+            UserError: `version` was taken meanwhile, or the store fails.
         """
         files = [path for path in folder.rglob("*") if path.is_file()]
         names = [path.relative_to(folder).as_posix() for path in files]
         names.remove(SAVED_MODEL)
-        look = f"look whether {self.base} has the version, and export again where it has not"
-        with answering(self.base, "the upload failed", look):
+        fix = f"check whether {self.base} has the version, and export again if not"
+        with store_errors(self.base, "the upload failed", fix):
             for _ in range(ATTEMPTS):
                 with self._aside() as aside:
                     for name in [*names, SAVED_MODEL]:
@@ -119,12 +128,12 @@ class RemoteVersions:
         raise UserError("other exports keep taking the number", self.base, "export again")
 
     def remove_old(self, keep: int, named: frozenset[int], new: int) -> list[int]:
-        """As PublishTarget.remove_old; saved_model.pb is removed first."""
+        """Remove old versions as PublishTarget.remove_old; saved_model.pb goes first."""
         try:
             versions = self.list_versions()
             removed = choose_old(versions, keep, named, new)
             for number in removed:
-                # Killed half way, it leaves what the claim has cleared away.
+                # If the process is killed, the claim has the rest removed later.
                 claim = write_claim(self.base, versions[number].rpartition("/")[2])
                 tf.io.gfile.remove(f"{versions[number]}/{SAVED_MODEL}")
                 settle(self.base, claim)
@@ -133,7 +142,7 @@ class RemoteVersions:
         return removed
 
     def clear_leftovers(self) -> None:
-        """Remove what exports left that began more than a day ago; raises OpError."""
+        """Remove leftovers of exports that began more than a day ago; raises OpError."""
         with self._aside():
             for name in list_leftovers(self.base):
                 if name.startswith(".claim-"):
@@ -143,7 +152,7 @@ class RemoteVersions:
 
     @contextmanager
     def _aside(self) -> Iterator[str]:
-        """A fresh folder without a number, removed in the end; proves the store can be written."""
+        """Yield a new folder without a number, removed afterwards; checks that it is writable."""
         name = f".export-{stamp()}"
         try:
             write(f"{self.base}/{name}/owner", name)
@@ -155,7 +164,7 @@ class RemoteVersions:
                 remove_tree(f"{self.base}/{name}")
 
     def _move_into_place(self, aside: str, names: list[str], version: int | None) -> str | None:
-        """The place that an upload got; None where somebody else turns out to take it, too."""
+        """Return the URL that an upload got; None where another export claimed it too."""
         claim, number = claim_number(self.base, version)
         place = f"{self.base}/{number}"
         try:

@@ -1,4 +1,4 @@
-"""The served graph: raw strings in, decoded answers out, in core TensorFlow ops."""
+"""The exported graph: strings in, decoded answers out, in core TensorFlow operations."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from tfpipe.model.text_model import TextModel
 from tfpipe.tasks.task import Task
 
 Tensors = dict[str, tf.Tensor]
+# Inputs of the signature `ids`, in the order of its function.
+ENCODED = ("input_ids", "attention_mask", "token_type_ids")
 
 
 class ExportedModel(tf.Module):
@@ -25,7 +27,21 @@ class ExportedModel(tf.Module):
     string). A model that only stock TFBert computes has no `embed`.
 
     The fast graph's weights are stored as it reads them, in `precision`: a server that opens the
-    model casts and joins nothing.
+    model casts and concatenates nothing.
+
+    Args:
+        model: The trained model.
+        task: Its task.
+        max_length: Tokens of an input.
+        pairs: Whether a row has two texts.
+        info: The answer of `info`, as JSON can hold it.
+        precision: Type of the products: `float32`, `bfloat16` or `float16`.
+
+    Attributes:
+        serve: The signature `serving_default`.
+        serve_ids: The signature `ids`.
+        embed: The signature `embed`, or None.
+        describe: The signature `info`.
     """
 
     def __init__(
@@ -39,55 +55,44 @@ class ExportedModel(tf.Module):
     ):
         super().__init__()
         self.tokenizer = model.tokenizer
-        encoder = model.frozen_encoder(tf.as_dtype(precision)) if model.encoder else None
+        self._encoder = encoder = (
+            model.frozen_encoder(tf.as_dtype(precision)) if model.encoder else None
+        )
         # Without the fast graph the variables alone are tracked: a Keras model would store every
         # layer's calls too.
         self.weights: Any = encoder.stored if encoder else list(model.weights)
         self._source = tempfile.TemporaryDirectory()
-        self._info = info_table(Path(self._source.name), info)
+        self._info = make_info_table(Path(self._source.name), info)
+        self._task, self._max_length = task, max_length
+        self._forward = model.head.of_encoder(encoder) if encoder else model.logits
+
         inputs = [tf.TensorSpec([None], tf.string, name=name) for name in task.inputs(pairs)]
+        ids = [tf.TensorSpec([None, None], tf.int32, name=name) for name in ENCODED]
+        self.serve = tf.function(self._serve, input_signature=inputs)
+        self.serve_ids = tf.function(self._serve_ids, input_signature=ids)
+        self.describe = tf.function(self._describe, input_signature=[])
+        self.embed = tf.function(self._embed, input_signature=inputs) if encoder else None
 
-        forward = model.head.of_encoder(encoder) if encoder else model.logits
-        tokenizer = self.tokenizer
+    def _serve(self, *columns: tf.Tensor) -> Tensors:
+        return self._task.answer(columns, self.tokenizer, self._max_length, self._forward)
 
-        def embed(batch: Tensors) -> Tensors:
-            assert encoder is not None
-            rows = encoder.tokens(batch)
-            real = tf.cast(batch["attention_mask"], tf.float32)[:, :, tf.newaxis]
-            mean = tf.reduce_sum(rows * real, 1) / tf.maximum(tf.reduce_sum(real, 1), 1.0)
-            return {"mean": mean, "cls": rows[:, 0]}
+    def _serve_ids(
+        self, input_ids: tf.Tensor, attention_mask: tf.Tensor, token_type_ids: tf.Tensor
+    ) -> Tensors:
+        values = (input_ids, attention_mask, token_type_ids)
+        return self._task.decode(self._forward(dict(zip(ENCODED, values, strict=True))))
 
-        def serve(*columns: tf.Tensor) -> Tensors:
-            return task.answer(columns, tokenizer, max_length, forward)
+    def _embed(self, *columns: tf.Tensor) -> Tensors:
+        assert self._encoder is not None
+        text, *pair = columns
+        batch = self.tokenizer(text, pair[0] if pair else None, max_length=self._max_length)
+        rows = self._encoder.tokens(batch)
+        real = tf.cast(batch["attention_mask"], tf.float32)[:, :, tf.newaxis]
+        mean = tf.reduce_sum(rows * real, 1) / tf.maximum(tf.reduce_sum(real, 1), 1.0)
+        return {"mean": mean, "cls": rows[:, 0]}
 
-        def embed_texts(*columns: tf.Tensor) -> Tensors:
-            text, *pair = columns
-            return embed(tokenizer(text, pair[0] if pair else None, max_length=max_length))
-
-        self.serve = tf.function(serve, input_signature=inputs)
-        self.embed = tf.function(embed_texts, input_signature=inputs) if encoder else None
-
-        @tf.function(
-            input_signature=[
-                tf.TensorSpec([None, None], tf.int32, name=name)
-                for name in ("input_ids", "attention_mask", "token_type_ids")
-            ]
-        )
-        def serve_ids(
-            input_ids: tf.Tensor, attention_mask: tf.Tensor, token_type_ids: tf.Tensor
-        ) -> Tensors:
-            batch = {
-                "input_ids": input_ids,
-                "attention_mask": attention_mask,
-                "token_type_ids": token_type_ids,
-            }
-            return task.decode(forward(batch))
-
-        @tf.function(input_signature=[])
-        def describe() -> Tensors:
-            return {"info": self._info.lookup(tf.constant(0, tf.int64))}
-
-        self.serve_ids, self.describe = serve_ids, describe
+    def _describe(self) -> Tensors:
+        return {"info": self._info.lookup(tf.constant(0, tf.int64))}
 
     def save(self, folder: str) -> None:
         """Write the SavedModel."""
@@ -100,10 +105,11 @@ class ExportedModel(tf.Module):
         tf.saved_model.save(self, folder, signatures=signatures)
 
 
-def info_table(folder: Path, info: Any) -> tf.lookup.StaticHashTable:
-    """`info` as the one line of a file that goes with the graph.
+def make_info_table(folder: Path, info: Any) -> tf.lookup.StaticHashTable:
+    """Return a table whose entry 0 is `info`, the one line of an asset file of the graph.
 
-    A file and no constant: what it tells of the proof is known when the graph has been written.
+    A file, and not a constant, because the result of the verification, which is part of `info`,
+    is known only after the graph has been written.
     """
     path = folder / INFO.name
     path.write_text(json.dumps(info, ensure_ascii=False) + "\n", encoding="utf-8")

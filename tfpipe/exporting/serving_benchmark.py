@@ -1,4 +1,4 @@
-"""The flags that serve an export fastest on this machine, measured and written beside it."""
+"""Benchmark of an export under load, and the recommended server settings."""
 
 from __future__ import annotations
 
@@ -24,29 +24,34 @@ from tfpipe.exporting.clean_process import batches_of
 from tfpipe.subprocesses import bound
 from tfpipe.tasks.task import Task
 
-UNDER_LOAD = Path(__file__).with_name("under_load.py")
+WORKER = Path(__file__).with_name("serving_benchmark_worker.py")
 TEXTS = 32
-LEAST_TEXTS = 8
-LEAST_SECONDS = 0.1  # of a load in a round
-LEAST_ROUNDS, MOST_ROUNDS, ROUNDS_SECONDS = 3, 5, 12.0
+MIN_TEXTS = 8
+MIN_SECONDS = 0.1  # of a load in a round
+MIN_ROUNDS, MAX_ROUNDS, ROUNDS_SECONDS = 3, 5, 12.0
 
-# The rule. Ratios are of the same round, for a busy moment meets all of it; what is taken must be
-# better in every round. Threads: the most texts/s of requests with one text from several clients,
-# where that is over 5 % more than TensorFlow's own choice gives (less is noise) and a lone request
-# takes at most 10 % longer. Batching: where batches of 8 give over 1.2 times as many texts/s as
-# those clients get one by one, for a request waits longer in a batch; of 32, where that is over
-# 5 % more again. TensorFlow's threads between operations stay: with fewer, requests wait in turn.
+# The rule. Ratios are of the same round, because other load affects all of a round; a
+# setting must be better in every round. Threads: the number with the most texts/s of requests with
+# one text from several clients, if that is over 5 % more than TensorFlow's default (less is noise)
+# and a single request takes at most 10 % longer. Batching: if batches of 8 give over 1.2 times as
+# many texts/s as those clients get without, for a request waits longer in a batch; of 32, if that
+# is over 5 % more again. Threads between operations stay: with fewer, requests queue.
 NOISE, SLOWER, PAYS = 1.05, 1.10, 1.2
 LONE, BUSY, SMALL, LARGE = range(4)
 SMALL_BATCH, LARGE_BATCH = 8, 32
 
 
 @dataclass(frozen=True)
-class Figures:
-    """What was measured.
+class Measurements:
+    """Measurements of S settings.
 
-    threads: within an operation, S settings, TensorFlow's choice (0) first; loads: (rows, clients)
-    of LONE, BUSY, SMALL and LARGE; found: float [S, rounds, loads, 2], texts/s and ms of a request.
+    Attributes:
+        processor: Its name.
+        cores: Number of usable cores.
+        gpus: Names.
+        threads: Threads within an operation, of each setting; TensorFlow's default (0) first.
+        loads: (rows, clients) of LONE, BUSY, SMALL and LARGE.
+        found: float [S, rounds, loads, 2], texts/s and ms of a request.
     """
 
     processor: str
@@ -57,27 +62,41 @@ class Figures:
     found: np.ndarray
 
     def medians(self) -> np.ndarray:
-        """Float [S, loads, 2]."""
+        """Return the medians over the rounds, float [S, loads, 2]."""
         return np.median(self.found, axis=1)
 
 
 @dataclass(frozen=True)
-class Advice:
-    """The setting that is recommended; batch: the most rows of a batch, 0 without batching."""
+class Recommendation:
+    """The recommended setting.
+
+    Attributes:
+        setting: Its index in Measurements.threads.
+        batch: Rows of a batch at most; 0 without batching.
+    """
 
     setting: int
     batch: int
 
 
-def measure(export: Path, task: Task, dev: Examples, seconds: float = ROUNDS_SECONDS) -> Figures:
-    """Play clients to an export, in a fresh process for each setting; these take turns.
+def measure(
+    export: Path, task: Task, dev: Examples, seconds: float = ROUNDS_SECONDS
+) -> Measurements:
+    """Send requests of concurrent clients to an export, in one process for each setting in turn.
 
-    seconds: after which no new round begins. Raises RuntimeError where a process fails.
+    Args:
+        export: The SavedModel's folder.
+        task: Its task.
+        dev: Texts of the requests.
+        seconds: No new round begins after this time.
+
+    Raises:
+        RuntimeError: A process fails.
     """
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
     threads = [0, *sorted({1, 2, cores // 2} - {0, cores})] if cores > 1 else [0]
     loads = [(1, 1), (1, 2 * cores), (SMALL_BATCH, cores), (LARGE_BATCH, cores)]
-    # In no order: a batch holds what comes at the same time, not what is alike.
+    # In random order: a batch has concurrent requests, not similar ones.
     rows = random.Random(0).sample(range(len(dev)), min(TEXTS, len(dev)))
     (columns,) = batches_of(dev.take(np.resize(rows, TEXTS).tolist()), task)
     plan = {
@@ -86,82 +105,82 @@ def measure(export: Path, task: Task, dev: Examples, seconds: float = ROUNDS_SEC
             for name, texts in columns.items()
         },
         "loads": loads,
-        "seconds": LEAST_SECONDS,
+        "seconds": MIN_SECONDS,
     }
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         (folder / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
-        players = [stack.enter_context(_start(export, folder, number)) for number in threads]
-        gpus = [player.read()["gpus"] for player in players][0]
+        workers = [stack.enter_context(_start(export, folder, number)) for number in threads]
+        gpus = [worker.read()["gpus"] for worker in workers][0]
         rounds: list[Any] = []
         began = time.perf_counter()
-        while len(rounds) < LEAST_ROUNDS or (
-            len(rounds) < MOST_ROUNDS and time.perf_counter() - began < seconds
+        while len(rounds) < MIN_ROUNDS or (
+            len(rounds) < MAX_ROUNDS and time.perf_counter() - began < seconds
         ):
-            rounds.append([player.play() for player in players])
+            rounds.append([worker.run_round() for worker in workers])
     found = np.array(rounds, float).swapaxes(0, 1)
-    return Figures(_name_processor(), cores, gpus, threads, loads, found)
+    return Measurements(_name_processor(), cores, gpus, threads, loads, found)
 
 
-def advise(figures: Figures) -> Advice:
-    """What the rule above makes of the figures."""
-    rate, wait = figures.found[..., 0], figures.found[..., 1]
+def recommend(measured: Measurements) -> Recommendation:
+    """Apply the rule above to the measurements."""
+    rate, wait = measured.found[..., 0], measured.found[..., 1]
     gain = rate[:, :, BUSY] / rate[0, :, BUSY]
     slower = np.median(wait[:, :, LONE] / wait[0, :, LONE], axis=1)
     better = _is_over(gain, NOISE) & (slower <= SLOWER)
     setting = int(np.argmax(np.where(better, np.median(gain, axis=1), 1.0)))
     chosen = rate[setting]
     if not _is_over(chosen[:, SMALL] / chosen[:, BUSY], PAYS):
-        return Advice(setting, 0)
+        return Recommendation(setting, 0)
     larger = _is_over(chosen[:, LARGE] / chosen[:, SMALL], NOISE)
-    return Advice(setting, LARGE_BATCH if larger else SMALL_BATCH)
+    return Recommendation(setting, LARGE_BATCH if larger else SMALL_BATCH)
 
 
 def _is_over(ratios: np.ndarray, bound_: float) -> np.ndarray:
-    """Whether the ratios of the rounds, the last axis, are over a bound and none is below 1."""
+    """Return whether the rounds' median ratio (last axis) exceeds a bound, and all exceed 1."""
     return (np.median(ratios, axis=-1) > bound_) & (ratios.min(axis=-1) > 1)
 
 
-class _Player:
-    """A process that plays clients to the export with one setting."""
+class _Worker:
+    """A process that sends requests to the export with one setting."""
 
-    def __init__(self, process: subprocess.Popen[str], said: IO[str]):
-        self._process, self._said = process, said
+    def __init__(self, process: subprocess.Popen[str], stderr: IO[str]):
+        self._process, self._stderr = process, stderr
 
-    def play(self) -> list[list[float]]:
-        """[texts/s, ms] of each load."""
+    def run_round(self) -> list[list[float]]:
+        """Return [texts/s, ms] of each load."""
         assert self._process.stdin is not None
-        # Where it is gone there is nothing to read either, which says more.
+        # A process that has ended is reported by `read`, with its standard error.
         with suppress(BrokenPipeError):
-            print("play", file=self._process.stdin, flush=True)
+            print("run", file=self._process.stdin, flush=True)
         return self.read()
 
     def read(self) -> Any:
-        """The next line's content; raises RuntimeError with what the process said at its end."""
+        """Parse the next line; raises RuntimeError where the process ended."""
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if line:
             return json.loads(line)
         status = self._process.wait()
-        self._said.seek(0)
+        self._stderr.seek(0)
         raise RuntimeError(
-            f"serving could not be measured (--no-measure-serving leaves that out): the process"
-            f" ended with status {status}\n{self._said.read()}"
+            f"serving could not be measured (--no-measure-serving skips it): the process"
+            f" ended with status {status}\n{self._stderr.read()}"
         )
 
 
 @contextmanager
-def _start(export: Path, folder: Path, threads: int) -> Iterator[_Player]:
+def _start(export: Path, folder: Path, threads: int) -> Iterator[_Worker]:
     plan = str(folder / "plan.json")
-    command = [sys.executable, str(UNDER_LOAD), str(export), plan, str(threads)]
-    with (folder / f"said-{threads}").open("w+", encoding="utf-8", errors="replace") as said:
+    command = [sys.executable, str(WORKER), str(export), plan, str(threads)]
+    with (folder / f"stderr-{threads}").open("w+", encoding="utf-8", errors="replace") as stderr:
         process = subprocess.Popen(
-            bound(command), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said, text=True
+            bound(command), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, text=True
         )
         try:
-            yield _Player(process, said)
+            yield _Worker(process, stderr)
         finally:
-            # It keeps nothing.
+            # It has nothing to save.
             process.kill()
             process.communicate()
 

@@ -1,11 +1,11 @@
-"""A fresh process that plays clients to an export, with TensorFlow alone and as servers run it.
+"""Subprocess that runs an export under load as servers do, with TensorFlow alone.
 
-usage: python under_load.py EXPORT PLAN.json INTRA_OP
+usage: python serving_benchmark_worker.py EXPORT PLAN.json INTRA_OP
 
 PLAN.json holds {"columns": {"text": [base64, ...]}, "loads": [[rows, clients], ...],
 "seconds": the least time of a load}. INTRA_OP is the number of threads within an operation, 0 is
-TensorFlow's choice: a process has one pool of them, so every setting needs a process of its own.
-Prints {"gpus": [...]} when it is warm; then, for every line that it reads, plays each load and
+TensorFlow's default: a process has one pool of them, so every setting needs a process of its own.
+Prints {"gpus": [...]} when it is warm; then, for every line that it reads, runs each load and
 prints [[texts per second, median ms of a request], ...]. Run by path, never imported.
 """
 
@@ -26,51 +26,56 @@ import tensorflow as tf
 
 
 class Load:
-    """Requests of `rows` texts, made of all texts, and so many clients that wait for each answer.
+    """Requests of concurrent clients, each of which waits for its answer before the next request.
 
-    Each client gets to ask at least twice, and all together for `seconds` or longer.
+    Args:
+        predict: The model, a function of the columns.
+        columns: The texts, of which all requests together have each.
+        rows: Texts of a request.
+        clients: Number of clients; each sends two requests at least.
+        seconds: Least time of a run.
     """
 
     def __init__(
         self,
-        ask: Callable[..., Any],
+        predict: Callable[..., Any],
         columns: Sequence[np.ndarray],
         rows: int,
         clients: int,
         seconds: float,
     ):
-        self.ask, self.rows, self.clients = ask, rows, clients
+        self.predict, self.rows, self.clients = predict, rows, clients
         count = len(columns[0])
         self.requests = [
             [column[start : start + rows] for column in columns] for start in range(0, count, rows)
         ]
         self.times = 1
-        # The first time makes what is kept for each shape; the median hardly sees it.
-        once = self.play()[1] / 1000 * len(self.requests) / clients
+        # The first run includes set-up for each shape, which hardly changes the median.
+        once = self.run()[1] / 1000 * len(self.requests) / clients
         least = 2 * clients / len(self.requests)
         self.times = math.ceil(max(1, least, seconds / once))
 
-    def play(self) -> tuple[float, float]:
-        """Texts per second, and the median milliseconds of a request."""
+    def run(self) -> tuple[float, float]:
+        """Return texts per second, and the median milliseconds of a request."""
         requests = iter(self.requests * self.times)
-        turn = threading.Lock()
+        lock = threading.Lock()
         taken: list[float] = []
         failed: list[Exception] = []
 
-        def be_client() -> None:
+        def client_loop() -> None:
             while not failed:
-                with turn:
+                with lock:
                     request = next(requests, None)
                 if request is None:
                     return
                 began = time.perf_counter()
                 try:
-                    self.ask(*request)
+                    self.predict(*request)
                 except Exception as error:
                     failed.append(error)
                 taken.append(time.perf_counter() - began)
 
-        clients = [threading.Thread(target=be_client) for _ in range(self.clients)]
+        clients = [threading.Thread(target=client_loop) for _ in range(self.clients)]
         began = time.perf_counter()
         for client in clients:
             client.start()
@@ -82,12 +87,12 @@ class Load:
         return len(taken) * self.rows / seconds, statistics.median(taken) * 1000
 
 
-def open_as_servers_do(export: str, intra_op: int) -> tuple[list[str], Callable[..., Any]]:
-    """The inputs of serving_default, and a function of them that any thread may call."""
+def open_session(export: str, intra_op: int) -> tuple[list[str], Callable[..., Any]]:
+    """Return the inputs of serving_default, and a thread-safe function of them."""
     config = tf.compat.v1.ConfigProto(
         allow_soft_placement=True, intra_op_parallelism_threads=intra_op
     )
-    # The process that exports, and those of the other settings, use the same one.
+    # The exporting process and those of the other settings share the GPU.
     config.gpu_options.allow_growth = True
     graph = tf.Graph()
     session = tf.compat.v1.Session(graph=graph, config=config)
@@ -101,17 +106,19 @@ def open_as_servers_do(export: str, intra_op: int) -> tuple[list[str], Callable[
 
 
 def main(export: str, plan: str, intra_op: str) -> None:
-    # TensorFlow and what it loads may print; only figures go to the one who asks.
+    """Run the loads once for each line of standard input."""
+    # TensorFlow and its libraries may print; only measurements go to the parent process.
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     planned = json.loads(Path(plan).read_text(encoding="utf-8"))
-    names, ask = open_as_servers_do(export, int(intra_op))
+    names, predict = open_session(export, int(intra_op))
     columns = [
         np.array([base64.b64decode(text) for text in planned["columns"][name]], object)
         for name in names
     ]
     loads = [
-        Load(ask, columns, rows, clients, planned["seconds"]) for rows, clients in planned["loads"]
+        Load(predict, columns, rows, clients, planned["seconds"])
+        for rows, clients in planned["loads"]
     ]
     gpus = [
         tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name)
@@ -119,7 +126,7 @@ def main(export: str, plan: str, intra_op: str) -> None:
     ]
     print(json.dumps({"gpus": gpus}), file=answers, flush=True)
     for _ in sys.stdin:
-        print(json.dumps([load.play() for load in loads]), file=answers, flush=True)
+        print(json.dumps([load.run() for load in loads]), file=answers, flush=True)
 
 
 if __name__ == "__main__":

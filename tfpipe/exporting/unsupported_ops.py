@@ -1,10 +1,11 @@
 """Operations beyond TensorFlow's core, and the signatures that need them.
 
-A server cannot load operations; it has those that it was linked with. tensorflow_model_server also
+A server cannot load operations; it has those that are linked into it. tensorflow_model_server also
 links those of TensorFlow Text and Decision Forests (SUPPORTED_TENSORFLOW_OPS in its
 model_servers/BUILD). Exports are held to the core alone, so that every server of SavedModels and a
 bare `import tensorflow` run them. The core's operations are those registered in a process that
-imports TensorFlow only (reload.py), without those that need Python or depend on a server's build.
+imports TensorFlow only (clean_process_worker.py), without those that need Python or depend on a
+server's build.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 # They call back into a Python interpreter.
 PYTHON = frozenset({"PyFunc", "PyFuncStateless", "EagerPyFunc"})
-# oneDNN's own names, put in at run time, and XLA's, which mean nothing outside a compiled program:
+# Operations of oneDNN, inserted at run time, and of XLA, which exist in compiled programs only:
 # whether a server has their kernels depends on its build.
 OPTIONAL = ("_Mkl", "__Mkl", "Xla", "_Xla")
 RESTORING = "the loading of the weights"
@@ -73,7 +74,7 @@ def find_operations(export: Path) -> dict[str, tuple[str, ...]]:
     saved = saved_model_pb2.SavedModel.FromString((export / "saved_model.pb").read_bytes())
     found: dict[str, set[str]] = {}
     for graph in saved.meta_graphs:
-        walk = _Walk(graph.graph_def)
+        walk = _GraphWalk(graph.graph_def)
         starts = {
             f"signature {name}": [info.name for info in signature.outputs.values()]
             for name, signature in graph.signature_def.items()
@@ -88,20 +89,20 @@ def find_operations(export: Path) -> dict[str, tuple[str, ...]]:
     return {operation: tuple(sorted(needed_by)) for operation, needed_by in found.items()}
 
 
-class _Walk:
-    """A graph with its function library, followed from tensors to all that they need."""
+class _GraphWalk:
+    """Traversal of a graph and its function library from tensors to the operations they need."""
 
     def __init__(self, graph: graph_pb2.GraphDef):
         self._nodes = {node.name: node for node in graph.node}
         self._functions = {f.signature.name: f.node_def for f in graph.library.function}
 
     def all_operations(self) -> set[str]:
-        """The operations of the graph and of all functions."""
+        """Return the operations of the graph and of all functions."""
         parts = [self._nodes.values(), *self._functions.values()]
         return {node.op for part in parts for node in part} - set(self._functions)
 
     def reach(self, tensors: Iterable[str]) -> set[str]:
-        """The operations that run for the sake of these tensors, those of called functions too."""
+        """Return the operations that tensors depend on, those of called functions too."""
         operations: set[str] = set()
         waiting, seen = [_node_name(name) for name in tensors if name], set()
         called: set[str] = set()

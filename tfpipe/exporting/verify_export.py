@@ -1,9 +1,10 @@
-"""The proof that runs before every publish: the written files say what training says."""
+"""Verification before every publish: the written files answer as the model in memory does."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import logging
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,17 @@ from tfpipe.exporting.answer_parity import (
     NARROW,
     NARROW_EDGES,
     Parity,
-    hold_against,
-    hold_batches,
+    compare_answers,
+    compare_batches,
 )
-from tfpipe.exporting.clean_process import Answers, as_answers, batches_of, join, open_as_stranger
-from tfpipe.exporting.edge_batches import answer_here, probe_batches
+from tfpipe.exporting.clean_process import (
+    Answers,
+    as_answers,
+    batches_of,
+    join,
+    run_in_clean_process,
+)
+from tfpipe.exporting.edge_batches import answer_in_process, make_edge_batches
 from tfpipe.exporting.reference_parity import compare_graphs, compare_tokenizers
 from tfpipe.exporting.unsupported_ops import refuse_unsupported
 from tfpipe.model.text_model import TextModel
@@ -29,15 +36,21 @@ from tfpipe.run_folder import Run
 from tfpipe.tasks.task import Task, TaskEvaluation
 from tfpipe.training.evaluator import Evaluator
 
+logger = logging.getLogger(__name__)
+
 PARITY_FILE = Path("assets.extra", "parity.json")
 
 
 @dataclass(frozen=True)
-class Proof:
-    """An export that holds.
+class VerifiedExport:
+    """An export that answers as training did.
 
-    parity: the fresh process against training on dev; tables: of all comparisons; answers: of
-    the fresh process to dev; evaluation: the figures of these; lengths: tokens of each dev text.
+    Attributes:
+        parity: Its answers to dev, in a clean process, against those of training.
+        tables: All comparisons, for parity.json.
+        answers: Its answers to dev.
+        evaluation: Metrics of these answers.
+        lengths: int [N], tokens of each dev text.
     """
 
     parity: Parity
@@ -47,75 +60,88 @@ class Proof:
     lengths: np.ndarray
 
 
-def prove(
+def verify_export(
     export: Path,
     run: Run,
     model: TextModel,
     task: Task,
     dev: Examples,
-    tell: Callable[[str], None],
     precision: str = "float32",
-) -> Proof:
-    """Open the export in a process that imports TensorFlow alone and hold it against `model`.
+) -> VerifiedExport:
+    """Run the export in a process that imports TensorFlow alone and compare it with `model`.
 
-    precision: of the export's products; only float32 must answer exactly as training did. Raises
-    RuntimeError for operations beyond TensorFlow's core, and where one text of dev, of the
-    edges or of the tokenizer's corpora is answered otherwise.
+    Args:
+        export: The SavedModel's folder.
+        run: The run that is exported.
+        model: Its model.
+        task: Its task.
+        dev: Its dev examples.
+        precision: Type of the export's products; only float32 must answer exactly as training.
+
+    Raises:
+        RuntimeError: The export needs operations beyond TensorFlow's core, or answers a text of
+            dev, of the edge batches or of the tokenizer's corpora differently.
     """
     max_length = run.config.max_length
-    asked = batches_of(dev, task)
-    probes = probe_batches(task.inputs(dev.text_pairs is not None), max_length)
-    stranger = open_as_stranger(export, [*asked, *probes])
-    kinds = refuse_unsupported(export, stranger.operations)
-    tell(f"all {kinds} kinds of operations are of TensorFlow's core")
-    found = stranger.answered()
+    batches = batches_of(dev, task)
+    edges = make_edge_batches(task.inputs(dev.text_pairs is not None), max_length)
+    result = run_in_clean_process(export, [*batches, *edges])
+    kinds = refuse_unsupported(export, result.operations)
+    logger.info(f"all {kinds} kinds of operations are of TensorFlow's core")
+    found = result.answered()
 
     labelled = task.label(dev, model.tokenizer, max_length)
     evaluator = Evaluator(tf.distribute.get_strategy(), model, task, run.config.batch_size)
-    expected = evaluator.evaluate(labelled)
-    answers = join(found[: len(asked)])
-    tables: dict[str, Any] = {
-        "fresh_process": hold_against(answers, as_answers(expected.outputs), task.unit),
-        "edges": hold_batches(
-            found[len(asked) :], answer_here(model, task, max_length, probes), task.unit
-        ),
+    expected = as_answers(evaluator.evaluate(labelled).outputs)
+    answers, edge_answers = join(found[: len(batches)]), found[len(batches) :]
+    expected_edges = answer_in_process(model, task, max_length, edges)
+    parities = {
+        "fresh_process": compare_answers(answers, expected, task.unit),
+        "edges": compare_batches(edge_answers, expected_edges, task.unit),
         "stock_bert": compare_graphs(model, task, dev, max_length),
     }
-    exact = precision == "float32"
-    bounds = {
-        "fresh_process": EXACT if exact else NARROW,
-        "edges": EXACT if exact else NARROW_EDGES,
-        "stock_bert": EXACT,
-    }
     tokenizers = compare_tokenizers(model.tokenizer, run.model, dev, max_length)
-    for name, parity in tables.items():
-        tell(
-            f"{name.replace('_', ' ')}: {parity.texts} texts, {parity.other_labels} with another"
-            f" label, largest score difference {parity.largest_difference:.1e}"
-        )
-    for name, row in tokenizers.items():
-        count = f"{row['texts']} {name.replace('_', ' ')}"
-        tell(f"tokenizer: {count}, {row['mismatches']} unlike BertTokenizerFast")
-    if not all(tables[name].within(bound) for name, bound in bounds.items()) or any(
-        row["mismatches"] for row in tokenizers.values()
-    ):
-        raise RuntimeError(
-            f"the export in {precision} does not answer as training did (tokens must be equal,"
-            f" labels but for {bounds['fresh_process'].other_labels:.1%}, scores within"
-            f" {bounds['fresh_process'].difference:g}); nothing was published"
-        )
-    return Proof(
-        parity=tables["fresh_process"],
-        tables={name: asdict(parity) for name, parity in tables.items()}
-        | {"tokenizer": tokenizers, "score_tolerance": bounds["fresh_process"].difference},
+    tolerance = _check_parity(parities, tokenizers, precision)
+    return VerifiedExport(
+        parity=parities["fresh_process"],
+        tables={name: asdict(parity) for name, parity in parities.items()}
+        | {"tokenizer": tokenizers, "score_tolerance": tolerance},
         answers=answers,
         evaluation=task.judge(dev, answers),
         lengths=labelled.full_lengths,
     )
 
 
-def write_beside(export: Path, name: Path, content: Any) -> None:
-    """Write a JSON file into the export, before it is published."""
+def _check_parity(
+    parities: Mapping[str, Parity], tokenizers: Mapping[str, Mapping[str, int]], precision: str
+) -> float:
+    """Log the comparisons; return the tolerance of scores, or raise RuntimeError."""
+    for name, parity in parities.items():
+        logger.info(
+            f"{name.replace('_', ' ')}: {parity.texts} texts, {parity.other_labels} with another"
+            f" label, largest score difference {parity.largest_difference:.1e}"
+        )
+    for name, row in tokenizers.items():
+        count = f"{row['texts']} {name.replace('_', ' ')}"
+        logger.info(f"tokenizer: {count}, {row['mismatches']} unlike BertTokenizerFast")
+    exact = precision == "float32"
+    bounds = {
+        "fresh_process": EXACT if exact else NARROW,
+        "edges": EXACT if exact else NARROW_EDGES,
+        "stock_bert": EXACT,
+    }
+    within = all(parities[name].within(bound) for name, bound in bounds.items())
+    if not within or any(row["mismatches"] for row in tokenizers.values()):
+        raise RuntimeError(
+            f"the export in {precision} does not answer as training did (tokens must be equal,"
+            f" labels but for {bounds['fresh_process'].other_labels:.1%}, scores within"
+            f" {bounds['fresh_process'].difference:g}); nothing was published"
+        )
+    return bounds["fresh_process"].difference
+
+
+def write_json_file(export: Path, name: Path, content: Any) -> None:
+    """Write a JSON file into an export that is not published yet."""
     path = export / name
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Requests that a server replays before a version takes traffic, made of the run's dev texts."""
+"""Warm-up requests, which a server replays before a version takes traffic, from dev texts."""
 
 from __future__ import annotations
 
@@ -13,18 +13,28 @@ from tfpipe.tasks.task import Task
 
 REQUESTS_FILE = Path("assets.extra", "tf_serving_warmup_requests")
 BATCH_SIZES = (1, 8, 32, 128)
-# Servers refuse a version with more.
+# TensorFlow Serving's limit; a version with more is not loaded.
 MOST_RECORDS = 1000
 
 
 def write_warm_up(
     export: Path, name: str, task: Task, examples: Examples, lengths: np.ndarray
 ) -> int:
-    """Write a request for each batch size and length class; the number that was read back.
+    """Write a request for each batch size and length class, and read the file back.
 
-    name: of the model; lengths: int [N], tokens of each example, by which the shortest, those
-    around the median and the longest are found. Raises RuntimeError unless the file holds what was
-    written.
+    Args:
+        export: The SavedModel's folder.
+        name: Name of the model.
+        task: Its task.
+        examples: N dev examples.
+        lengths: int [N], tokens of each example; the shortest, those around the median and the
+            longest are chosen by them.
+
+    Returns:
+        The number of requests.
+
+    Raises:
+        RuntimeError: The file does not have the requests that were written.
     """
     path = export / REQUESTS_FILE
     path.parent.mkdir(exist_ok=True)
@@ -40,18 +50,18 @@ def write_warm_up(
 
 
 def choose_rows(lengths: np.ndarray) -> list[list[int]]:
-    """Rows for each batch size and each of short, median, long; repeated where there are few."""
+    """Choose rows for each batch size and each of short, median, long; few rows are repeated."""
     order = np.argsort(lengths, kind="stable")
     chosen = []
     for size in BATCH_SIZES:
         count = min(size, len(order))
-        for start in (0, (len(order) - count) // 2, len(order) - count):
-            chosen.append(np.resize(order[start : start + count], size).tolist())
+        starts = (0, (len(order) - count) // 2, len(order) - count)
+        chosen += [np.resize(order[start : start + count], size).tolist() for start in starts]
     return chosen
 
 
 def read_warm_up(export: Path) -> list[Any]:
-    """The PredictionLogs of an export's warm-up file; none where it has no such file."""
+    """Return the PredictionLogs of an export's warm-up file; none where it has no such file."""
     from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
     path = export / REQUESTS_FILE

@@ -51,7 +51,7 @@ def sync(path: Path) -> None:
 
 
 @contextmanager
-def folder_aside(path: Path) -> Iterator[Path]:
+def atomic_folder(path: Path) -> Iterator[Path]:
     """Yield a new folder beside `path`, synced and renamed to `path` when the block succeeds.
 
     An old folder at `path` is replaced; when the block raises, it stays and the new one goes.
@@ -94,7 +94,7 @@ def folder_aside(path: Path) -> Iterator[Path]:
 
 
 def clear_leftovers(folder: Path, name: str = "*") -> None:
-    """Remove what killed processes left of `folder_aside`; restore a folder that was replaced.
+    """Remove what killed processes left of `atomic_folder`; restore a folder that was replaced.
 
     Args:
         folder: The parent of the folders that were written.

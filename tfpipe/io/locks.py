@@ -57,7 +57,7 @@ def is_locked(path: Path) -> bool:
 
 
 @contextmanager
-def held_alone(folder: Path) -> Iterator[None]:
+def training_lock(folder: Path) -> Iterator[None]:
     """Hold the training lock of a folder, made where it is missing, while the block runs.
 
     Raises:

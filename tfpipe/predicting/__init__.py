@@ -1,1 +1,1 @@
-"""Answers for files of any size: who answers, in which order, and how they are kept."""
+"""Batch prediction: backends, the batching pipeline, resumable output files."""

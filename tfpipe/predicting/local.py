@@ -1,4 +1,4 @@
-"""Models that answer in this process: a run's fast graph, an export as TensorFlow loads it."""
+"""Local prediction backends: a run's fast graph, and an export loaded by TensorFlow."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ PARALLEL = 2
 
 
 def open_run_model(folder: Path) -> Predictor:
-    """The model of a finished run; raises UserError."""
-    # transformers takes seconds to import, and an export is answered without it.
+    """Open the model of a finished run; raises UserError."""
+    # transformers takes seconds to import, and exports do not need it.
     from tfpipe.model import pretrained
     from tfpipe.run_folder import open_run
     from tfpipe.tasks import TASKS
@@ -39,7 +39,7 @@ def open_run_model(folder: Path) -> Predictor:
     texts = [tf.TensorSpec([None], tf.string)] * len(inputs)
     compiled = tf.function(decode, input_signature=texts, autograph=False)
 
-    def ask(**columns: tf.Tensor) -> dict[str, tf.Tensor]:
+    def predict(**columns: tf.Tensor) -> dict[str, tf.Tensor]:
         return compiled(*columns.values())
 
     spec = TASKS[run.config.task]
@@ -51,20 +51,24 @@ def open_run_model(folder: Path) -> Predictor:
         model.label_names,
         max_length,
         PARALLEL,
-        _answer_with(ask, inputs, spec.schema.load(), model.label_names),
+        _answer_with(predict, inputs, spec.schema.load(), model.label_names),
     )
 
 
 def open_export(folder: Path) -> Predictor:
-    """A version of an export; raises UserError for one whose answers are no table's."""
+    """Open a version of an export.
+
+    Raises:
+        UserError: It cannot be opened, or has no signature of a known task.
+    """
     try:
         module = tf.saved_model.load(str(folder))
     except (OSError, ValueError, tf.errors.OpError) as error:
-        # TensorFlow tells the file it misses in the midst of a page about the graph.
+        # TensorFlow names the missing file in the middle of a page about the graph.
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        told = next((line for line in lines if "No such file" in line), lines[0] if lines else "")
+        cause = next((line for line in lines if "No such file" in line), lines[0] if lines else "")
         raise UserError(
-            "the export cannot be opened", f"{folder}: {told}", "export the run again"
+            "the export cannot be opened", f"{folder}: {cause}", "export the run again"
         ) from None
     signature = module.signatures.get("serving_default")
     inputs = set(signature.structured_input_signature[1]) if signature else set()
@@ -73,12 +77,12 @@ def open_export(folder: Path) -> Predictor:
     spec = spec_of(inputs, outputs, info.get("task"))
     if spec is None:
         raise UserError(
-            "the export is for no task that is known here, or takes no raw strings",
+            "the export has no signature of a known task that takes strings",
             f"{folder}: serving_default takes {sorted(inputs)} and gives {sorted(outputs)}",
             "give an export of tfpipe.export",
         )
 
-    def ask(**columns: tf.Tensor) -> dict[str, tf.Tensor]:
+    def predict(**columns: tf.Tensor) -> dict[str, tf.Tensor]:
         # The signature alone would not keep the module, and with it the weights, alive.
         return module.signatures["serving_default"](**columns)
 
@@ -91,19 +95,21 @@ def open_export(folder: Path) -> Predictor:
         info.get("labels"),
         info.get("max_length", LONGEST_INPUT),
         PARALLEL,
-        _answer_with(ask, schema.order(inputs), schema, info.get("labels")),
+        _answer_with(predict, schema.order(inputs), schema, info.get("labels")),
     )
 
 
 def _answer_with(
-    ask: Callable[..., dict[str, tf.Tensor]],
+    predict: Callable[..., dict[str, tf.Tensor]],
     inputs: Sequence[str],
     schema: OutputSchema,
     names: Sequence[str] | None,
 ) -> Callable[..., Answers]:
+    """Return Predictor.answer for a function of string tensors by input name."""
+
     def answer(texts: list[str], text_pairs: list[str] | None) -> Answers:
         columns = [texts] if text_pairs is None else [texts, text_pairs]
-        found = ask(
+        found = predict(
             **{
                 name: tf.constant(column, tf.string)
                 for name, column in zip(inputs, columns, strict=True)

@@ -1,4 +1,4 @@
-"""Whoever answers texts: a run, an export or a server."""
+"""Prediction backend: a local run, a SavedModel, or a remote server."""
 
 from __future__ import annotations
 
@@ -16,10 +16,14 @@ LONGEST_INPUT = 512
 class Predictor:
     """A model that answers batches of texts, from several threads at once.
 
-    identity: which model it is, the same whenever the answers would be; inputs: names of the one
-    or two texts that it reads of a row; spec: of its task; label_names: in column order, None where
-    the model does not tell them; max_length: tokens of an input; parallel: batches that it works on
-    at once.
+    Attributes:
+        identity: Identifies the model: the same text means the same answers.
+        inputs: Names of the one or two texts of a row.
+        spec: Specification of its task.
+        label_names: Names in column order; None where the model does not give them.
+        max_length: Tokens of an input.
+        parallel: Batches that it works on at the same time.
+        answer: Takes the texts and second texts (or None) of a batch and returns its outputs.
     """
 
     identity: str
@@ -32,14 +36,14 @@ class Predictor:
 
     @property
     def longest_row(self) -> int | None:
-        """Tokens that are read of a row at most; None where windows read all of it."""
+        """Tokens that are read of a row at most; None where windows cover all of it."""
         return None if self.spec.always_windows else self.max_length
 
 
 def spec_of(
     inputs: Collection[str], outputs: Collection[str], name: str | None = None
 ) -> TaskSpec | None:
-    """The task of a model by what its serving_default reads and returns; None for no known one.
+    """Return the task whose inputs and outputs a model's serving_default has, or None.
 
     Args:
         inputs: Names of its inputs.

@@ -1,4 +1,4 @@
-"""How far a prediction is, on standard error."""
+"""Progress of a prediction, on standard error."""
 
 from __future__ import annotations
 
@@ -12,10 +12,14 @@ TERMINAL_SECONDS, PLAIN_SECONDS = 0.2, 10.0
 
 
 class Progress:
-    """One line that renews itself on a terminal, a plain line now and then elsewhere."""
+    """A line that is overwritten on a terminal; elsewhere a line every ten seconds.
+
+    Args:
+        done: Rows that earlier processes answered.
+        stream: Where to write; standard error by default.
+    """
 
     def __init__(self, done: int, stream: TextIO | None = None):
-        """done: rows that were answered before."""
         self._stream = stream or sys.stderr
         self._terminal = self._stream.isatty()
         self._before = self._done = done
@@ -29,21 +33,21 @@ class Progress:
 
     @property
     def seconds(self) -> float:
-        """Since the first row was asked for."""
+        """Seconds since the start."""
         return time.perf_counter() - self._began
 
     @property
     def rows_per_second(self) -> float:
-        """Rows answered by this process in a second."""
+        """Rows answered by this process per second."""
         return self.rows / max(self.seconds, 1e-9)
 
     def estimate(self, end: int, share_read: float) -> None:
-        """The first `end` rows are this share of the file."""
+        """Estimate the rows of the file: its first `end` rows are this share of it."""
         if share_read:
             self._all = end / share_read
 
     def advance(self, rows: int) -> None:
-        """So many rows more are answered."""
+        """Count more answered rows, and write the line when it is due."""
         self._done += rows
         now = time.perf_counter()
         if now - self._shown < (TERMINAL_SECONDS if self._terminal else PLAIN_SECONDS):
@@ -57,7 +61,7 @@ class Progress:
         self._stream.flush()
 
     def close(self) -> None:
-        """Leave the line that renews itself."""
+        """Clear the line of a terminal."""
         if self._terminal:
             self._stream.write("\r\033[K")
             self._stream.flush()

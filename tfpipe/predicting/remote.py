@@ -1,5 +1,7 @@
-"""A model behind a server. The one file of tfpipe that asks one: through serving.client, which
-imports neither TensorFlow nor tfpipe."""
+"""Remote prediction backend: a served model, asked through serving.client.
+
+No other module of tfpipe imports serving; serving.client imports neither TensorFlow nor tfpipe.
+"""
 
 from __future__ import annotations
 
@@ -18,21 +20,21 @@ from tfpipe.exporting.info import parse_info
 from tfpipe.predicting.predictor import LONGEST_INPUT, Predictor, spec_of
 from tfpipe.tasks.output_schema import Answers, OutputSchema
 
-# One batch is worked on while others are on their way.
+# One batch is computed while others are in transit.
 PARALLEL = 4
-# A file waits for a busy server, and for long contexts, more patiently than a person does.
+# Seconds: a batch job may wait longer for a busy server, and for long contexts, than a person.
 TIMEOUT = 300.0
-# Of outputs that are not float32.
+# Types of the outputs that are not float32.
 TYPES = {"label": object, "entity": object, "answer": object}
 TYPES |= {"active": bool, "start": np.int32, "end": np.int32}
 UNUSED = Entity("", -1, -1, 0.0)
 
 
 @contextmanager
-def open_served(config: PredictConfig) -> Iterator[Predictor]:
-    """The model that a server has, always the same version; raises UserError."""
+def open_remote(config: PredictConfig) -> Iterator[Predictor]:
+    """Connect to a served model, pinned to one version; raises UserError."""
     target, model = str(config.target), str(config.model)
-    with telling_refusals(), _connect(config, config.version) as client:
+    with client_errors_as_user_errors(), _connect(config, config.version) as client:
         metadata = client.metadata()
         info = _read_info(client)
     signature = metadata.signatures.get("serving_default")
@@ -41,7 +43,7 @@ def open_served(config: PredictConfig) -> Iterator[Predictor]:
     spec = spec_of(inputs, outputs, info.get("task"))
     if spec is None:
         raise UserError(
-            "the served model is for no task that is known here, or takes no raw strings",
+            "the served model has no signature of a known task that takes strings",
             f"{model} at {target}: takes {sorted(inputs)} and gives {sorted(outputs)}",
             "name another model with --model",
         )
@@ -51,7 +53,7 @@ def open_served(config: PredictConfig) -> Iterator[Predictor]:
 
         def answer(texts: list[str], text_pairs: list[str] | None) -> Answers:
             columns = [texts] if text_pairs is None else [texts, text_pairs]
-            with telling_refusals():
+            with client_errors_as_user_errors():
                 rows = getattr(pinned, spec.verb)(*columns)
             return schema.write(_as_outputs(rows, schema.outputs), info.get("labels"))
 
@@ -67,7 +69,7 @@ def open_served(config: PredictConfig) -> Iterator[Predictor]:
 
 
 def _as_outputs(rows: Sequence[Any], names: Sequence[str]) -> dict[str, np.ndarray]:
-    """The outputs of these names, of the client's answers or of its lists of entities."""
+    """Return arrays by output name from the client's answers, or from its lists of entities."""
     if rows and isinstance(rows[0], list):
         most = max(map(len, rows))
         rows = [[*row, *[UNUSED] * (most - len(row))] for row in rows]
@@ -78,7 +80,7 @@ def _as_outputs(rows: Sequence[Any], names: Sequence[str]) -> dict[str, np.ndarr
 
 
 def _connect(config: PredictConfig, version: int | None) -> Client:
-    """A client of this version of the model; raises InvalidRequest."""
+    """Open a client of this version of the model; raises InvalidRequest."""
     settings = {name: getattr(config, name) for name in CONNECTION}
     return Client(
         str(config.target),
@@ -91,7 +93,7 @@ def _connect(config: PredictConfig, version: int | None) -> Client:
 
 
 def _read_info(client: Client) -> dict:
-    """What the model tells of itself; empty for one that tells nothing."""
+    """Return the model's `info`; empty for one without."""
     try:
         return parse_info(client.predict({}, "info")["info"].item())
     except (InvalidRequest, KeyError, TypeError, ValueError):
@@ -99,16 +101,16 @@ def _read_info(client: Client) -> dict:
 
 
 @contextmanager
-def telling_refusals() -> Iterator[None]:
-    """Raise UserError in place of what the client raises, whose sentences say what to do, too."""
+def client_errors_as_user_errors() -> Iterator[None]:
+    """Raise UserError in place of the client's errors."""
     try:
         yield
     except InvalidRequest as error:
-        wrong, fix = "the server cannot be asked for this", "mend what is named"
+        wrong, fix = "the request to the server is not valid", "correct the named value"
         raise UserError(wrong, str(error), fix) from None
     except ModelNotFound as error:
         wrong, fix = "the server does not have this model", "check --model and --version"
         raise UserError(wrong, str(error), fix) from None
     except ClientError as error:
-        fix = "check the server, then the same command goes on"
+        fix = "check the server, then run the same command to continue"
         raise UserError("the server did not answer", str(error), fix) from None

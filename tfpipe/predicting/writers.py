@@ -1,4 +1,4 @@
-"""Answers as lines of a .tsv, .csv or .jsonl file, each also gzipped."""
+"""Writers of answers: .tsv, .csv or .jsonl, each also gzipped."""
 
 from __future__ import annotations
 
@@ -17,17 +17,23 @@ from tfpipe.tasks.output_schema import Answers, OutputSchema
 FORMATS = (".tsv", ".csv", ".jsonl")
 DECIMALS = 6
 Value: TypeAlias = "str | int | float"
-# A TSV whose header has no quotes knows no way to write them.
+# TSV without quotes has no escape for these characters.
 SPACES = str.maketrans("\t\n\r", "   ")
 
 
 @dataclass(frozen=True)
-class Table:
-    """How answers are written: the model's inputs, the answer, and with `scores` all scores.
+class AnswerWriter:
+    """Formats answers: the model's inputs, the answer, and with `scores` all scores.
 
-    ending: without .gz; inputs: names of a row's texts; label_names: of the columns of scores,
-    where these are labels' and not entities'. All in one go or in parts, the same bytes follow
-    from it.
+    The bytes are the same whether windows are written by one process or by several in turn.
+
+    Attributes:
+        ending: Of the file, without .gz.
+        zipped: Whether it is gzipped.
+        inputs: Names of a row's texts.
+        schema: Output columns of the model.
+        scores: Whether all scores are written.
+        label_names: Names of the columns of scores, where scores are per label, not per entity.
     """
 
     ending: str
@@ -38,7 +44,7 @@ class Table:
     label_names: Sequence[str] | None
 
     def header(self) -> bytes:
-        """What the file begins with."""
+        """Return the header line; empty for .jsonl."""
         if self.ending == ".jsonl":
             return b""
         names = [*self.inputs, *self.schema.columns]
@@ -49,7 +55,7 @@ class Table:
         return self._pack([self._join(names)])
 
     def rows(self, window: Window, answers: Answers) -> bytes:
-        """The lines of a window."""
+        """Return the lines of a window."""
         columns = [window.texts, *([window.text_pairs] if window.text_pairs is not None else [])]
         texts = zip(*columns, strict=True)
         scores = answers["scores"].tolist() if self.scores else [()] * len(window)
@@ -86,39 +92,47 @@ class Table:
 
     def _pack(self, lines: list[str]) -> bytes:
         content = "".join(line + "\n" for line in lines).encode()
-        # Gzipped parts one after another are a gzip file; a time in them would make bytes differ.
+        # Concatenated gzip parts are a gzip file; a time stamp in them would make the bytes differ.
         return gzip.compress(content, mtime=0) if self.zipped else content
 
 
-def make_table(
+def make_writer(
     out: Path,
     inputs: Sequence[str],
     schema: OutputSchema,
     scores: bool,
     label_names: Sequence[str] | None,
-) -> Table:
-    """The table for a file of this name; raises UserError where scores have no names, or are none.
+) -> AnswerWriter:
+    """Return the writer for a file of this name.
 
-    inputs: names of a row's texts; schema: of the model that answers.
+    Args:
+        out: The file.
+        inputs: Names of a row's texts.
+        schema: Output columns of the model.
+        scores: Whether all scores are to be written.
+        label_names: Names of the columns of scores; None where the model does not give them.
+
+    Raises:
+        UserError: The format cannot be written, or the model has no scores, or no names for them.
     """
     ending, zipped = split_name(out)
     if scores and schema.scores_of is None:
         raise UserError(
-            "the model has no scores beside what is written anyway",
+            "the model has no scores beside those that are always written",
             f"--scores, for answers of {', '.join(schema.columns)}",
             "leave out --scores",
         )
     if scores and schema.scores_of == "label" and label_names is None and ending != ".jsonl":
         raise UserError(
-            "the model does not tell the names of its labels, which --scores needs as columns",
+            "the model does not give the names of its labels, which --scores needs as columns",
             f"--out {out}, a model without an `info` signature",
             "write a .jsonl file, or leave out --scores",
         )
-    return Table(ending, zipped, inputs, schema, scores, label_names)
+    return AnswerWriter(ending, zipped, inputs, schema, scores, label_names)
 
 
 def split_name(out: Path) -> tuple[str, bool]:
-    """The ending that says what is written, and whether it is gzipped; raises UserError."""
+    """Return the ending without .gz, and whether it is gzipped; raises UserError for others."""
     ending, zipped = split_ending(out)
     if ending not in FORMATS:
         raise UserError(

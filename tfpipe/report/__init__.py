@@ -1,0 +1,1 @@
+"""Outputs of a finished run: report page, model card, TensorBoard events, predictions."""

@@ -1,4 +1,4 @@
-"""A figure of many things as bars, such as F1 of labels."""
+"""Bar chart of one metric of many items, such as F1 of labels."""
 
 from __future__ import annotations
 
@@ -16,7 +16,13 @@ SIZE = 9
 
 
 class Bar(NamedTuple):
-    """value: 0 to 1; note: what stands behind it, such as how many examples it rests on."""
+    """One bar.
+
+    Attributes:
+        name: Its item.
+        value: 0 to 1.
+        note: Text after the value, such as the number of examples.
+    """
 
     name: str
     value: float
@@ -24,7 +30,7 @@ class Bar(NamedTuple):
 
 
 def bars_figure(bars: Sequence[Bar], title: str) -> Figure:
-    """Bars below each other from 0 to 1, in their order; at most 60."""
+    """Draw horizontal bars from 0 to 1 in their order, at most 60."""
     shown = bars[:MOST_BARS]
     names = picture_names([bar.name for bar in shown])
     margin = max([width_in_ems(name) for name in names], default=1) * SIZE / 72 + 0.15

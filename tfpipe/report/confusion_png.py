@@ -1,4 +1,4 @@
-"""The confusion matrix as TensorBoard shows it, and the labels mixed up most often."""
+"""Confusion matrix as an image for TensorBoard, with the most frequent confusions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tfpipe.report.fonts import (
     font_families,
     width_in_ems,
 )
-from tfpipe.tasks.classify.confusion import errors_of, worst_pairs
+from tfpipe.tasks.classify.confusion import ConfusedPair, errors_of, worst_pairs
 from tfpipe.text_display import shorten
 
 RIGHT = (0x2B / 255, 0x6C / 255, 0xB0 / 255)
@@ -25,7 +25,7 @@ MOST_MARKED_PAIRS = 10
 
 
 def picture_names(label_names: Sequence[str]) -> list[str]:
-    """Label names as a picture shows them: short, and `#12` where no installed font draws one."""
+    """Return short label names; `#12` where no installed font can draw one."""
     names = [shorten(name, characters_within(name, ems=22)) for name in label_names]
     return [name if can_draw(name) else f"#{column}" for column, name in enumerate(names)]
 
@@ -33,14 +33,19 @@ def picture_names(label_names: Sequence[str]) -> list[str]:
 def confusion_figure(
     confusion: np.ndarray, label_names: Sequence[str], label_limit: int = 200
 ) -> Figure:
-    """The confusion matrix: rows gold, columns predicted, colours by share of the row.
+    """Draw the confusion matrix: rows gold, columns predicted, colours by share of the row.
 
-    Up to 40 labels every cell has its count; with more, the ten worst pairs carry numbers that a
-    list below explains. Of more than `label_limit` labels, those with the most errors are shown.
+    Up to 40 labels every cell has its count; with more, the ten most frequent confusions are
+    numbered and listed below.
+
+    Args:
+        confusion: int [K, K], rows gold.
+        label_names: K names.
+        label_limit: Of more labels, those with the most errors are shown.
     """
     errors = errors_of(confusion)
-    trouble = errors.sum(axis=0) + errors.sum(axis=1)
-    shown = np.sort(np.argsort(-trouble, kind="stable")[:label_limit])
+    total = errors.sum(axis=0) + errors.sum(axis=1)
+    shown = np.sort(np.argsort(-total, kind="stable")[:label_limit])
     counts = confusion[np.ix_(shown, shown)]
     shares = counts / np.maximum(confusion.sum(axis=1)[shown], 1)[:, None]
     all_names = picture_names(label_names)
@@ -59,7 +64,7 @@ def confusion_figure(
     margin = max(width_in_ems(name) for name in names) * size / 72 + 0.2
     far_margin = margin if many else 0.3
     above, below = 0.75 + (margin if many else 0), margin + 0.4 + 0.19 * len(pairs)
-    # The narrowest figure still holds its title and the colour key.
+    # Even the narrowest figure has space for its title and the colour key.
     wide, high = max(margin + side + far_margin, 5.0), above + side + below
     figure = _new_figure(wide, high, "confusion")
     axes = figure.add_axes((margin / wide, below / high, side / wide, side / high))
@@ -74,21 +79,32 @@ def confusion_figure(
     else:
         _write_counts(axes, counts, shares, min(size, 10))
 
-    right, total = int(np.trace(confusion)), int(confusion.sum())
-    title = f"{right:,} of {total:,} texts right"
-    if len(shown) < len(label_names):
-        title += f"; the {len(shown)} of {len(label_names):,} labels with the most errors"
     left = 0.15 / wide
+    title = _title(confusion, len(shown))
     figure.text(left, 1 - 0.15 / high, title, size=11, weight="bold", va="top")
     note = "rows: gold label, columns: predicted label"
     figure.text(left, 1 - 0.4 / high, note, size=8.5, va="top")
     _draw_key(figure, wide, high, 0.22 + 0.19 * len(pairs))
+    _list_pairs(figure, pairs, all_names, left, high)
+    return figure
+
+
+def _title(confusion: np.ndarray, shown: int) -> str:
+    right, total = int(np.trace(confusion)), int(confusion.sum())
+    title = f"{right:,} of {total:,} texts right"
+    if shown < len(confusion):
+        title += f"; the {shown} of {len(confusion):,} labels with the most errors"
+    return title
+
+
+def _list_pairs(
+    figure: Figure, pairs: Sequence[ConfusedPair], names: Sequence[str], left: float, high: float
+) -> None:
     for number, pair in enumerate(pairs, start=1):
-        gold, predicted = all_names[pair.gold], all_names[pair.predicted]
+        gold, predicted = names[pair.gold], names[pair.predicted]
         line = f"{number}.  {gold} → {predicted}:  {pair.count:,} of {pair.support:,}"
         height = (0.1 + 0.19 * (len(pairs) - number)) / high
         figure.text(left, height, line, size=8.5, family=font_families(), parse_math=False)
-    return figure
 
 
 def _new_figure(wide: float, high: float, label: str) -> Figure:
@@ -98,8 +114,8 @@ def _new_figure(wide: float, high: float, label: str) -> Figure:
 
 
 def _colours(shares: np.ndarray, right: np.ndarray) -> np.ndarray:
-    # Errors start strong, so that one in a hundred is seen beside a full diagonal; cells without
-    # texts are transparent, so that the picture suits light and dark pages.
+    # Errors start with a strong colour, so that one in a hundred is visible beside a full diagonal;
+    # empty cells are transparent, for light and dark pages.
     colours = np.empty((*shares.shape, 4))
     colours[..., :3] = np.where(right[..., None], RIGHT, WRONG)
     strength = np.where(right, 0.08 + 0.82 * shares, 0.3 + 0.7 * np.sqrt(shares))
@@ -108,7 +124,7 @@ def _colours(shares: np.ndarray, right: np.ndarray) -> np.ndarray:
 
 
 def _draw_grid(axes: Axes, labels: int) -> None:
-    # One line with gaps is one element of the SVG, where a line a row would be hundreds.
+    # One line with gaps is one SVG element; a line for each row would be hundreds.
     edges = np.repeat(np.arange(labels + 1) - 0.5, 3)
     span = np.tile([-0.5, labels - 0.5, np.nan], labels + 1)
     x, y = np.concatenate([edges, span]), np.concatenate([span, edges])
@@ -150,7 +166,7 @@ def _write_counts(axes: Axes, counts: np.ndarray, shares: np.ndarray, size: floa
 def _mark_pairs(axes: Axes, cells: Sequence[tuple[int, int]], size: float) -> None:
     last = axes.get_xlim()[1] - 2
     for number, (row, column) in enumerate(cells, start=1):
-        # Beside the ring, and at the edges on its inner side, where no name stands.
+        # Beside the ring; at the edges on its inner side, where no label name is.
         aside = (size * (0.42 if column < last else -0.7), size * (0.42 if row > 1 else -0.7))
         axes.plot(
             column,

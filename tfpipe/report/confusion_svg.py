@@ -1,4 +1,4 @@
-"""The confusion matrix as a picture in the page: sharp at any size, each cell told by name."""
+"""Confusion matrix as SVG in the report page, with a title for each cell."""
 
 from __future__ import annotations
 
@@ -14,15 +14,22 @@ from tfpipe.text_display import shorten
 
 MOST_LABELS = 200
 MOST_CELLS = 4000
-# Up to so many labels every cell shows its count; the others' are told when pointed at.
+# Up to this many labels every cell shows its count; with more, its title does.
 MOST_COUNTED = 40
 MARKED_PAIRS = 10
 
 
 @dataclass(frozen=True)
 class Matrix:
-    """svg: the picture; labels, cells: how many it shows; all_cells: how many hold texts; large:
-    whether it has to be enlarged to be read."""
+    """A drawn confusion matrix.
+
+    Attributes:
+        svg: The <svg> element.
+        labels: Number of labels shown.
+        cells: Number of cells shown.
+        all_cells: Number of cells with texts.
+        large: Whether it has to be enlarged to be read.
+    """
 
     svg: Markup
     labels: int
@@ -32,10 +39,11 @@ class Matrix:
 
 
 def draw_matrix(confusion: Confusion, wording: Wording) -> Matrix:
-    """Rows gold, columns predicted, colours by share of the row.
+    """Draw a confusion matrix: rows gold, columns predicted, colours by share of the row.
 
     Of more than 200 labels, those with the most errors are shown, and of more than 4,000 cells
-    with texts those with the most. With over 40 labels the ten worst pairs carry numbers.
+    with texts those with the most. With over 40 labels the ten most frequent confusions are
+    numbered.
     """
     shown = _labels_to_show(confusion.counts)
     counts = confusion.counts[np.ix_(shown, shown)]
@@ -49,12 +57,12 @@ def draw_matrix(confusion: Confusion, wording: Wording) -> Matrix:
     side = cell * len(shown)
     rows, columns = np.nonzero(counts)
     largest = np.argsort(-counts[rows, columns], kind="stable")[:MOST_CELLS]
-    # In reading order, for those who have the picture read to them.
+    # In reading order, for screen readers.
     kept = sorted(zip(rows[largest].tolist(), columns[largest].tolist(), strict=True))
     parts = [_grid(margin, side, cell, len(shown)), _names(short, margin, cell, font, side, large)]
     for row, column in kept:
         count = int(counts[row, column])
-        told = wording(
+        title = wording(
             "confusion.cell",
             gold=shorten(names[row], 80),
             predicted=shorten(names[column], 80),
@@ -62,7 +70,7 @@ def draw_matrix(confusion: Confusion, wording: Wording) -> Matrix:
             support=int(support[row]),
             share=f"{count / support[row]:.0%}",
         )
-        parts.append(_cell(row, column, count, count / support[row], told, margin, cell, large))
+        parts.append(_cell(row, column, count, count / support[row], title, margin, cell, large))
     if large:
         parts += _marks(confusion, names, margin, cell)
     wide = margin + side + (margin if large else 2)
@@ -76,8 +84,8 @@ def draw_matrix(confusion: Confusion, wording: Wording) -> Matrix:
 
 def _labels_to_show(counts: np.ndarray) -> np.ndarray:
     errors = counts * (1 - np.eye(len(counts), dtype=counts.dtype))
-    trouble = errors.sum(axis=0) + errors.sum(axis=1)
-    return np.sort(np.argsort(-trouble, kind="stable")[:MOST_LABELS])
+    total = errors.sum(axis=0) + errors.sum(axis=1)
+    return np.sort(np.argsort(-total, kind="stable")[:MOST_LABELS])
 
 
 def _grid(margin: int, side: int, cell: int, labels: int) -> str:
@@ -87,7 +95,7 @@ def _grid(margin: int, side: int, cell: int, labels: int) -> str:
 
 
 def _names(short: list[str], margin: int, cell: int, font: int, side: int, large: bool) -> str:
-    """Names on the left and above; with many labels on the right and below, too."""
+    """Return names on the left and above; with many labels on the right and below, too."""
     parts = [f'<g font-size="{font}">']
     far = margin + side + 5
     for place, name in enumerate(short):
@@ -112,19 +120,19 @@ def _cell(
     column: int,
     count: int,
     share: float,
-    told: str,
+    title: str,
     margin: int,
     cell: int,
     large: bool,
 ) -> str:
     right = row == column
-    # Errors start strong, so that one in a hundred is seen beside a full diagonal.
+    # Errors start with a strong colour, so that one in a hundred is visible beside a full diagonal.
     strength = 0.1 + 0.8 * share if right else 0.28 + 0.72 * share**0.5
     x, y = margin + cell * column, margin + cell * row
     kind = "hit" if right else "miss"
     square = (
         f'<rect class="{kind}" x="{x}" y="{y}" width="{cell}" height="{cell}"'
-        f' fill-opacity="{strength:.2f}"><title>{escape(told)}</title></rect>'
+        f' fill-opacity="{strength:.2f}"><title>{escape(title)}</title></rect>'
     )
     if large:
         return square
@@ -137,7 +145,7 @@ def _cell(
 
 
 def _marks(confusion: Confusion, names: list[str], margin: int, cell: int) -> list[str]:
-    """A ring with the pair's number in the table around each of the worst pairs."""
+    """Return rings around the most frequent confusions, with their numbers in the table."""
     places = {name: place for place, name in enumerate(names)}
     marks = []
     for number, pair in enumerate(confusion.pairs[:MARKED_PAIRS], start=1):

@@ -1,4 +1,4 @@
-"""Line pictures of the report: learning curves, calibration, abstention, values."""
+"""Line charts of the report: learning curves, calibration, abstention, gold values."""
 
 from __future__ import annotations
 
@@ -17,15 +17,17 @@ from tfpipe.report.images import PAGE_COLOURS as LINES
 from tfpipe.tasks.sections import Abstention, Calibration, Scatter
 
 MOST_POINTS = 1500
-# What gives way where there are more figures than colours.
+# Metrics that are left out first where there are more than colours.
 MINOR = ("dev_weighted_f1", "dev_coverage", "dev_selective_accuracy")
 
 
 def curves_figure(history: Sequence[Mapping[str, Any]], wording: Wording) -> Figure:
-    """Learning curves: losses on the left, dev figures of scale 1 on the right.
+    """Draw learning curves: losses on the left, dev metrics between -1 and 1 on the right.
 
-    history: one mapping an epoch, {"epoch", "loss", "dev_loss", "dev_accuracy", ..., "best"}; a
-    figure that an epoch lacks leaves a gap; the last epoch that was the best is marked as kept.
+    Args:
+        history: One mapping an epoch, {"epoch", "loss", "dev_loss", "dev_accuracy", ..., "best"}; a
+            missing metric leaves a gap; the last epoch that was the best is marked as kept.
+        wording: Language of the labels.
     """
     figure = _new_figure(9, 3.1, "curves")
     left, right = figure.subplots(1, 2)
@@ -59,7 +61,7 @@ def curves_figure(history: Sequence[Mapping[str, Any]], wording: Wording) -> Fig
 
 
 def reliability_figure(calibration: Calibration, wording: Wording) -> Figure:
-    """Share of right answers over their score, with intervals; below it how many answers."""
+    """Draw the share of correct answers over their score, with intervals, and the counts below."""
     answers = calibration.answers
     filled = answers.counts > 0
     figure = _new_figure(5.2, 4.6, "calibration")
@@ -101,7 +103,7 @@ def reliability_figure(calibration: Calibration, wording: Wording) -> Figure:
 
 
 def abstention_figure(abstention: Abstention, wording: Wording) -> Figure:
-    """Share of wrong answers over the share of texts that are answered."""
+    """Draw the share of wrong answers over the share of texts that are answered."""
     figure = _new_figure(5.2, 3.4, "abstention")
     axes = figure.add_axes((0.13, 0.15, 0.84, 0.81))
     axes.plot(abstention.coverage, abstention.risk, color=LINES[0], linewidth=1.6)
@@ -124,7 +126,7 @@ def abstention_figure(abstention: Abstention, wording: Wording) -> Figure:
 
 
 def scatter_figure(scatter: Scatter, wording: Wording) -> Figure:
-    """Predicted over gold values, at most 1,500 points, chosen by seed."""
+    """Draw predicted over gold values, a seeded sample of at most 1,500 points."""
     rows = np.arange(len(scatter.gold))
     if len(rows) > MOST_POINTS:
         rows = np.sort(np.random.default_rng(1).choice(rows, MOST_POINTS, replace=False))
@@ -152,7 +154,7 @@ def _finish(axes: Axes, place: Literal["best", "upper left"] = "best") -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_facecolor("none")
     if any(not str(line.get_label()).startswith("_") for line in axes.lines):
-        # Its ground keeps the lines out of its words.
+        # Its background keeps lines away from its text.
         axes.legend(
             framealpha=0.85,
             facecolor="white",

@@ -1,4 +1,4 @@
-"""The data as the report tells of it: parts, balance, repeats, texts in two parts, lengths."""
+"""Data section of the report: splits, balance, repeats, examples in two splits, lengths."""
 
 from __future__ import annotations
 
@@ -23,14 +23,19 @@ def describe_data(
     right: Mapping[str, np.ndarray] | None = None,
     figure: str | None = None,
     in_windows: bool = False,
-    tell: Callable[[str, str], str] = lambda text, label: label,
+    show_label: Callable[[str, str], str] = lambda text, label: label,
 ) -> Data:
-    """The data section.
+    """Compute the data section.
 
-    parts: examples of `train`, `dev` and perhaps `test`; train_lengths: int [N], tokens with
-    specials before truncation; right: float [N] of a part, what `figure` is the mean of;
-    in_windows: whether inputs over the limit are read in several windows; tell: a label as people
-    read it, from a text and its label.
+    Args:
+        parts: Examples of `train`, `dev` and perhaps `test`.
+        label_counts: (label, rows in train, in dev).
+        train_lengths: int [N], tokens with specials before truncation.
+        max_length: Tokens of an input.
+        right: float [N] by split: values of each example whose mean is the metric `figure`.
+        figure: Name of that metric.
+        in_windows: Whether inputs over the limit are read in several windows.
+        show_label: Returns a label for display, from a text and its label.
     """
     train = parts["train"]
     repeated, contradictions = _find_repeats(train)
@@ -46,14 +51,14 @@ def describe_data(
         contradictions=len(several),
         contradiction=None
         if first is None
-        else (first, sorted({tell(first, label) for label in several[first]})),
+        else (first, sorted({show_label(first, label) for label in several[first]})),
         lengths=describe_lengths(train_lengths, max_length, in_windows),
-        overlaps=_find_overlaps(parts, right or {}, figure, tell),
+        overlaps=_find_overlaps(parts, right or {}, figure, show_label),
     )
 
 
 def describe_lengths(lengths: np.ndarray, limit: int, in_windows: bool = False) -> Lengths:
-    """The lengths int [N] of the train inputs against the longest input that is read whole."""
+    """Summarise lengths int [N] of train inputs; `limit` is the longest that is read whole."""
     values = np.percentile(lengths, POINTS, method="higher").astype(int).tolist()
     proposed = min(LONGEST_INPUT, max(8, -(-values[3] // 8) * 8))
     percentiles = list(zip(POINTS, values, strict=True))
@@ -67,7 +72,7 @@ def _count_empty(part: Examples) -> int:
 
 
 def _find_repeats(train: Examples) -> tuple[int, dict[str, set[str]]]:
-    """How many rows repeat a text, and the labels of each text that has several."""
+    """Return the number of rows that repeat a text, and texts with several labels."""
     label_of: dict[str, str] = {}
     several: dict[str, set[str]] = {}
     texts = train.joined()
@@ -82,7 +87,7 @@ def _find_overlaps(
     parts: Mapping[str, Examples],
     right: Mapping[str, np.ndarray],
     figure: str | None,
-    tell: Callable[[str, str], str],
+    show_label: Callable[[str, str], str],
 ) -> list[Overlap]:
     overlaps = []
     keys = {name: list(example_keys(part)) for name, part in parts.items() if name != "train"}
@@ -101,7 +106,7 @@ def _find_overlaps(
                     found,
                     right.get(name),
                     figure,
-                    tell,
+                    show_label,
                 )
             )
     return overlaps
@@ -113,9 +118,9 @@ def _describe_overlap(
     found: Mapping[str, int],
     right: np.ndarray | None,
     figure: str | None,
-    tell: Callable[[str, str], str],
+    show_label: Callable[[str, str], str],
 ) -> Overlap:
-    """found: of each key in both, the first row of the other part."""
+    """Describe the overlap; found: the first row of the other split by the common key."""
     name, part, keys = one
     other_name, other_part = other
     alike = np.array([key in found for key in keys], bool)
@@ -126,8 +131,10 @@ def _describe_overlap(
     twins = []
     for row in np.flatnonzero(alike).tolist():
         twin = found[keys[row]]
-        label = tell(texts[row], part.labels[row]) if part.labels else ""
-        other_label = tell(other_texts[twin], other_part.labels[twin]) if other_part.labels else ""
+        label = show_label(texts[row], part.labels[row]) if part.labels else ""
+        other_label = (
+            show_label(other_texts[twin], other_part.labels[twin]) if other_part.labels else ""
+        )
         twins.append(Twin(texts[row], label, other_label, texts[row] in same))
     differing = sum(twin.label != twin.other_label for twin in twins)
     twins.sort(key=lambda twin: (twin.label == twin.other_label, not twin.exact))

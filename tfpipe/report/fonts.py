@@ -1,4 +1,4 @@
-"""Fonts of the pictures, and the width of texts in them."""
+"""Fonts of the images, and widths of texts in them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CHINESE_FONTS = (
     "Hiragino Sans GB",
     "Microsoft YaHei",
     "SimHei",
-    # One file holds all regional faces, and matplotlib may know only the first of them.
+    # One file holds all regional faces, and matplotlib may list only the first of them.
     "Noto Sans CJK JP",
     "Droid Sans Fallback",
     "Arial Unicode MS",
@@ -27,18 +27,18 @@ CHINESE_FONTS = (
 
 
 def width_in_ems(text: str) -> float:
-    """A generous estimate of a line's width, in multiples of the font size."""
+    """Estimate a line's width generously, in multiples of the font size."""
     return sum(1.02 if unicodedata.east_asian_width(c) in "WF" else 0.62 for c in text)
 
 
 def characters_within(text: str, ems: float) -> int:
-    """How many characters of the text's average width a line of so many ems takes, at least 1."""
+    """Return how many characters of the text's average width fit in a line of `ems`, at least 1."""
     return max(1, int(ems * len(text) / (width_in_ems(text) or 1)))
 
 
 @lru_cache(maxsize=1)
 def font_families() -> list[str]:
-    """matplotlib's sans-serif, followed by a font for Chinese where one is installed."""
+    """Return matplotlib's sans-serif, followed by a font for Chinese where one is installed."""
     installed = {font.name for font in font_manager.fontManager.ttflist}
     return ["sans-serif", *[name for name in CHINESE_FONTS if name in installed][:1]]
 
@@ -50,5 +50,5 @@ def _drawable_characters() -> frozenset[int]:
 
 
 def can_draw(text: str) -> bool:
-    """Whether the installed fonts have every character of the text."""
+    """Return whether the installed fonts have every character of the text."""
     return all(ord(character) in _drawable_characters() for character in text)

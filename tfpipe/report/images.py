@@ -1,4 +1,4 @@
-"""Figures as pixels for TensorBoard and as SVG for the page."""
+"""Conversion of figures to pixels for TensorBoard and to SVG for the page."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-# Each has a counterpart that can be seen on the page's dark ground, too (base.html).
+# Each has a counterpart that is visible on a dark background, too (base.html).
 PAGE_COLOURS = ("#2b6cb0", "#d9481c", "#2f9e63", "#8a5cc2", "#b7860b")
 
 
@@ -24,7 +24,7 @@ def pixels(figure: Figure) -> np.ndarray:
 
 
 def svg(figure: Figure) -> str:
-    """The figure as one <svg> element: text stays text, black and white follow the page's colours.
+    """Return the figure as one <svg> element: text stays text, black and white adapt to the page.
 
     The same figure gives the same string, and its ids begin with the figure's label, so that
     several pictures can share a page.

@@ -1,7 +1,7 @@
-"""The model card: `model/README.md` of a run, as the Hugging Face hub reads it.
+"""Model card: `model/README.md` of a run, in the format of the Hugging Face hub.
 
 Front matter: https://huggingface.co/docs/hub/model-cards and its model-index specification. The
-card is made to be published, so it holds no text of the data and no path of this machine.
+card may be published, so it has no text of the data and no path of this machine.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from tfpipe.report.model_card_body import HUB_NAME, card_body, one_line, slug, s
 from tfpipe.run_folder import Run
 from tfpipe.tasks import TASKS
 
-# The hub's names of what a figure measures; all others go by their own name.
+# The hub's names of metrics; all others have the same name.
 METRIC_TYPES = {"pearson": "pearsonr", "spearman": "spearmanr"}
-# What is no result to hold against other models'.
+# Values that are not results of a model.
 NO_RESULTS = ("loss", "examples")
 HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff]")
 KANA_OR_HANGUL = re.compile(r"[\u3040-\u30ff\uac00-\ud7af]")
@@ -37,9 +37,9 @@ def write_card(
     Args:
         run: The run, with its model saved.
         metrics: The content of metrics.json.
-        data: What the data check found.
-        settings: What the model's config.json keeps of its task.
-        texts: The dev texts, by which the language is guessed.
+        data: Result of the data check.
+        settings: The task's settings in the model's config.json.
+        texts: The dev texts, from which the language is guessed.
 
     Raises:
         OSError: The file cannot be written.
@@ -55,13 +55,18 @@ def render_card(
     language: str | None,
     settings: Mapping[str, Any],
 ) -> str:
-    """The card's text: YAML between two lines `---`, then Markdown.
+    """Render the card: YAML between two lines `---`, then Markdown.
 
-    settings: what the model's config.json keeps of its task, some of it chosen on dev.
+    Args:
+        run: The run, with its model saved.
+        metrics: The content of metrics.json.
+        data: Result of the data check.
+        language: Its code; None where it is unknown.
+        settings: The task's settings in the model's config.json, some of them chosen on dev.
     """
     import yaml
 
-    # Folded values would have line breaks, and hostile ones could look like the closing line.
+    # Folded values would have line breaks, and could look like the closing line.
     front = yaml.safe_dump(
         front_matter(run, metrics, language), sort_keys=False, allow_unicode=True, width=2**20
     )
@@ -69,7 +74,7 @@ def render_card(
 
 
 def front_matter(run: Run, metrics: Mapping[str, Any], language: str | None) -> dict[str, Any]:
-    """What the hub reads; there is no license in it, for only the data's owner knows one."""
+    """Return the card's metadata; without a license, which only the data's owner can state."""
     hub = TASKS[run.config.task].hub
     results: list[dict[str, Any]] = [
         {
@@ -94,7 +99,7 @@ def front_matter(run: Run, metrics: Mapping[str, Any], language: str | None) -> 
         **({"language": language} if language else {}),
         "library_name": "transformers",
         "pipeline_tag": hub.pipeline,
-        # What a path names on this machine says nothing elsewhere.
+        # A path of this machine means nothing elsewhere.
         **({"base_model": base} if HUB_NAME.fullmatch(base) and not Path(base).exists() else {}),
         "tags": ["tfpipe", "tensorflow", "bert", hub.pipeline],
         "metrics": sorted(names),
@@ -103,7 +108,7 @@ def front_matter(run: Run, metrics: Mapping[str, Any], language: str | None) -> 
 
 
 def guess_language(texts: Sequence[str]) -> str | None:
-    """`zh` where at least half of the letters are Chinese characters, else None: not known."""
+    """Return `zh` where at least half of the letters are Chinese characters, else None."""
     letters = chinese = 0
     for text in texts:
         if KANA_OR_HANGUL.search(text):

@@ -1,6 +1,6 @@
-"""The model card's Markdown: what the model was trained on, how good it is, how to load it.
+"""Markdown of the model card: training data, labels, metrics, limits, how to load the model.
 
-It is made to be published, so it holds no text of the data and no path of this machine.
+It may be published, so it has no text of the data and no path of this machine.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from tfpipe.run_folder import Run
 from tfpipe.tasks import TASKS
 from tfpipe.tasks.calibration.selective import ABSTAIN
 
-# What becomes of longer texts, by the setting `long_text`.
+# Treatment of longer texts, by the setting `long_text`.
 LONGER = {
     "head": "Longer inputs are cut: only their first {} tokens are read.",
     "head_tail": "Longer inputs are cut: their beginning and end, {} tokens in all, are read.",
     "windows": "Longer inputs are read in overlapping windows of {} tokens.",
 }
-# Facts of the data report that are numbers alone, and hold no text.
+# Facts of the data report that are numbers only.
 FACTS = (
     *("duplicates in train", "contradictions in train", "dev texts also in train"),
     *("tokens a text", "truncated", "read in several windows"),
@@ -35,7 +35,14 @@ HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 def card_body(
     run: Run, metrics: Mapping[str, Any], data: DataReport, settings: Mapping[str, Any]
 ) -> Iterator[str]:
-    """The card's Markdown, line by line; settings: what config.json keeps of the task."""
+    """Yield the card's Markdown line by line.
+
+    Args:
+        run: The run, with its model saved.
+        metrics: The content of metrics.json.
+        data: Result of the data check.
+        settings: The task's settings in the model's config.json.
+    """
     name, config = _markdown(run.folder.resolve().name), run.config
     inputs = "pairs of texts" if run.data["pairs"] else "texts"
     inputs = TASKS[config.task].hub.inputs or inputs
@@ -50,7 +57,7 @@ def card_body(
     yield ""
     yield from _trained_on(run, metrics, data)
     yield from _labels(run, data, settings)
-    yield from _figures(metrics)
+    yield from _metrics(metrics)
     yield from _limits(run, data, settings)
     yield from _how_to_load(run, settings)
 
@@ -96,13 +103,13 @@ def _labels(run: Run, data: DataReport, settings: Mapping[str, Any]) -> Iterator
     yield ""
 
 
-def _figures(metrics: Mapping[str, Any]) -> Iterator[str]:
+def _metrics(metrics: Mapping[str, Any]) -> Iterator[str]:
     parts = [part for part in ("dev", "test") if metrics.get(part)]
-    yield "## Figures"
+    yield "## Metrics"
     yield ""
     yield f"| | {' | '.join(parts)} |"
     yield "|---|" + "---:|" * len(parts)
-    # Not every part has every figure: those of questions without answer need such questions.
+    # Not every split has every metric: those of questions without answer need such questions.
     for name in dict.fromkeys(name for part in parts for name in metrics[part]):
         values = (metrics[part].get(name) for part in parts)
         yield f"| {name} | {' | '.join(map(_number, values))} |"
@@ -119,8 +126,8 @@ def _limits(run: Run, data: DataReport, settings: Mapping[str, Any]) -> Iterator
     yield "## Limits"
     yield ""
     yield (
-        "- The best epoch was chosen on dev, so the figures on dev are a little higher than those"
-        " on new texts will be."
+        "- The best epoch was chosen on dev, so the metrics on dev are slightly higher than on"
+        " new texts."
     )
     task = TASKS[run.config.task].task_class.restore(run.data["model"]["labels"], settings)
     yield from (f"- Chosen on dev, too: {_markdown(choice)}." for choice in task.choices)
@@ -140,13 +147,13 @@ def _limits(run: Run, data: DataReport, settings: Mapping[str, Any]) -> Iterator
         yield f"- Learnt from fewer than {FEW_TRAIN_ROWS} examples: {_few(rare)}."
     unsure = [label for label, _, dev in data.labels if dev < FEW_DEV_ROWS]
     if unsure:
-        yield f"- Figures rest on fewer than {FEW_DEV_ROWS} dev examples: {_few(unsure)}."
+        yield f"- Measured on fewer than {FEW_DEV_ROWS} dev examples: {_few(unsure)}."
     yield "- No license was stated for the data; ask its owner before passing the model on."
     yield ""
 
 
 def _unknown(data: DataReport) -> Iterator[str]:
-    """What the vocabulary lacks; the model's name may be a path, and is not said."""
+    """Yield the unknown tokens; without the model's name, which may be a path."""
     if data.unknown is None:
         return
     yield f"- Unknown tokens: {data.unknown}."
@@ -173,7 +180,7 @@ def _how_to_load(run: Run, settings: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     yield hub.reading.format(**{**hub.defaults, **settings})
     yield ""
-    yield "As a SavedModel that takes raw strings, answers as the figures above were measured, and"
+    yield "As a SavedModel that takes raw strings, answers as measured above, and"
     yield "is served by TensorFlow Serving or `python -m serving.server`; `RUN` is the folder that"
     yield "this one lies in:"
     yield ""
@@ -183,7 +190,7 @@ def _how_to_load(run: Run, settings: Mapping[str, Any]) -> Iterator[str]:
 
 
 def source_of(run: Run, part: str) -> str:
-    """The file of a part, without the folders that it lies in."""
+    """Return the file name of a split, without its folders."""
     path = str(getattr(run.config, part))
     if part == "dev" and is_share(path):
         return f"{path} of {source_of(run, 'train')}"
@@ -202,15 +209,16 @@ def _few(labels: Sequence[str]) -> str:
 
 
 def one_line(text: str) -> str:
-    """Without line breaks and what else cannot be printed."""
+    """Return a text without line breaks and other unprintable characters."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split()) or "unnamed"
 
 
 def _markdown(text: str) -> str:
-    """Text that Markdown and HTML show as it is, in a table, too."""
+    """Escape a text for Markdown and HTML, in tables too."""
     shown = one_line(text).replace("&", "&amp;").replace("<", "&lt;")
     return re.sub(r"([\\`*_{}\[\]()#+!|>~$-])", r"\\\1", shown)
 
 
 def slug(text: str) -> str:
+    """Return a name for the hub: letters, digits, `.`, `_` and `-`."""
     return re.sub(r"[^\w.-]+", "-", Path(text).name).strip("-.") or "model"

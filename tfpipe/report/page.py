@@ -1,4 +1,4 @@
-"""One self-contained HTML page about a run: nothing is fetched, nothing can be injected."""
+"""Report page of a run: one self-contained HTML file that fetches nothing and escapes data."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from tfpipe.text_display import JOINERS
 
 # Texts of this length in every table, each character escaped, still leave the page under 2 MB.
 MOST_CHARACTERS = 2_000
-# From so many labels on, what is long is folded until it is asked for.
+# With more labels, long sections are collapsed.
 FOLDED_LABELS = 20
 
 
 def write_page(path: str | Path, report: Report) -> None:
-    """Write the report as one HTML file, aside first and then renamed; raises OSError."""
+    """Write the report as one HTML file, atomically; raises OSError."""
     write_html(path, render_page(report))
 
 
 def render_page(report: Report) -> str:
-    """The page's HTML."""
+    """Render the page's HTML."""
     wording = Wording(report.language)
     environment = make_environment(
         "tfpipe.report",
@@ -77,7 +77,7 @@ def _picture(figure: Any) -> Markup:
 
 
 def breakable(name: str) -> Markup:
-    """A name that may go on in a new line after a sign or 24 characters, not just anywhere."""
+    """Return a name with line break opportunities after a separator or 24 characters only."""
     pieces = re.findall(
         rf"[^\s_/|]{{1,24}}(?<![{JOINERS}])(?![{JOINERS}])(?:[\s_/|]+|$)?|[\s_/|]+|.", name
     )
@@ -85,14 +85,14 @@ def breakable(name: str) -> Markup:
 
 
 def cut(text: str, wording: Wording) -> str:
-    """The whole text, or its beginning and its length when it would make the page too large."""
+    """Return the text; its beginning and length where it would make the page too large."""
     if len(text) <= MOST_CHARACTERS:
         return text
     return wording("cut_text", text=text[:MOST_CHARACTERS], characters=len(text))
 
 
 def format_cost(value: float, name: str, wording: Wording) -> str:
-    """A fact of speed or size with its unit."""
+    """Return a value of speed or size with its unit."""
     if name == "model_bytes":
         return wording("value.megabytes", megabytes=f"{value / 1e6:,.1f}")
     if name == "padding_share":

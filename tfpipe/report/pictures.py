@@ -1,4 +1,4 @@
-"""The pictures of TensorBoard that say most about a task's answers, as the page shows them too."""
+"""Images of an evaluation for TensorBoard, as the report page shows them too."""
 
 from __future__ import annotations
 
@@ -19,7 +19,14 @@ ENGLISH = Wording("en")
 
 
 class Picture(NamedTuple):
-    """A figure, its name, a sentence on how to read it, and the users' names in it."""
+    """An image.
+
+    Attributes:
+        name: Its tag.
+        figure: The drawing.
+        legend: A sentence on how to read it.
+        names: Label names of the user in it.
+    """
 
     name: str
     figure: Figure
@@ -28,7 +35,7 @@ class Picture(NamedTuple):
 
 
 def draw_pictures(evaluation: TaskEvaluation) -> Iterator[Picture]:
-    """Draw what the evaluation can show, without bootstrap: cheap enough for each epoch."""
+    """Yield the images of an evaluation, without bootstrap: cheap enough for each epoch."""
     if confusion := evaluation.confusion_section():
         legend = "Rows are gold labels, columns predicted ones; colours are shares of the row."
         figure = confusion_figure(confusion.counts, confusion.label_names)
@@ -53,7 +60,7 @@ def _by_length(evaluation: TaskEvaluation) -> Iterator[Picture]:
     metric = evaluation.example_metric()
     if metric is None:
         return
-    # The evaluation does not hold how many tokens its texts have.
+    # The evaluation has no token counts.
     lengths = np.array([len(text) for text in evaluation.texts])
     slices = slices_by_length(metric.values, lengths, metric.name, kind="characters")
     if slices is not None:

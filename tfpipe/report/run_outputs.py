@@ -1,4 +1,4 @@
-"""What a finished training leaves behind: metrics.json, predictions.tsv, report.html."""
+"""Last files of a run: metrics.json, predictions.tsv, report.html, the model card."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tfpipe.report.data_section import describe_data
 from tfpipe.report.model_card import write_card
 from tfpipe.report.page import write_page
 from tfpipe.report.run_report import Report
-from tfpipe.report.sections import Data, Figures, Slices
+from tfpipe.report.sections import Data, MeasuredMetrics, Slices
 from tfpipe.report.slices import read_sources, slices_by_length, slices_by_script, slices_by_source
 from tfpipe.run_folder import Run
 from tfpipe.tasks import TASKS
@@ -32,15 +32,16 @@ SPACES = str.maketrans("\t\n\r", "   ")
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a finished training found.
+    """Results of a finished training.
 
     Attributes:
-        dev, test: Evaluations of the saved model.
+        dev: Evaluation of the saved model on dev.
+        test: Evaluation of the saved model on test, or None.
         history: One record an epoch.
         speed: Seconds of the whole run, and the rates of its training steps.
         sets: Train, dev and perhaps test.
-        data: What the data check found.
-        settings: What the task has chosen on dev and keeps in the model's config.json.
+        data: Result of the data check.
+        settings: The task's settings in the model's config.json, some of them chosen on dev.
     """
 
     dev: TaskEvaluation
@@ -55,7 +56,7 @@ class Outcome:
 def write_outcome(
     run: Run, model: TextModel, strategy: tf.distribute.Strategy, outcome: Outcome
 ) -> None:
-    """Write the run's last files; metrics.json comes last, for it marks the run as finished."""
+    """Write the run's last files; metrics.json comes last, because it marks the run as finished."""
     dev, test, history, data = outcome.dev, outcome.test, outcome.history, outcome.data
     environment = describe_environment(strategy)
     figures = {"dev": dev.metrics, **({"test": test.metrics} if test else {})}
@@ -72,8 +73,8 @@ def write_outcome(
         labels_from_data=TASKS[run.config.task].labels_from_data,
         language=run.config.language,
         made=time.strftime("%Y-%m-%d"),
-        dev=figures_of(dev),
-        test=figures_of(test) if test else None,
+        dev=measured_metrics(dev),
+        test=measured_metrics(test) if test else None,
         data=_describe_data(run, outcome),
         history=history,
         best_by=run.config.best_metric,
@@ -100,11 +101,11 @@ def write_outcome(
     run.write_json("metrics.json", metrics)
 
 
-def figures_of(evaluation: TaskEvaluation) -> Figures:
-    """The evaluation's metrics with their intervals, what a model is judged by first."""
+def measured_metrics(evaluation: TaskEvaluation) -> MeasuredMetrics:
+    """Return the metrics with their intervals; loss and number of examples come last."""
     last = ("loss", "examples")
     found = sorted(evaluation.metrics.items(), key=lambda figure: figure[0] in last)
-    return Figures(dict(found), evaluation.intervals())
+    return MeasuredMetrics(dict(found), evaluation.intervals())
 
 
 def _command_again(run: Run) -> str:
@@ -128,7 +129,7 @@ def _describe_data(run: Run, outcome: Outcome) -> Data:
         right,
         figure,
         in_windows=len(sets[0].encoded) > len(sets[0].examples),
-        tell=TASKS[run.config.task].task_class.show_label,
+        show_label=TASKS[run.config.task].task_class.show_label,
     )
     return replace(described, label_notes=outcome.data.label_notes, unknown=outcome.data.unknown)
 
@@ -151,7 +152,7 @@ def _describe_slices(run: Run, outcome: Outcome) -> list[Slices]:
 
 
 def write_predictions(run: Run, evaluation: TaskEvaluation) -> None:
-    """predictions.tsv: text, gold, predicted, score; tabs and line breaks become spaces."""
+    """Write predictions.tsv: text, gold, predicted, score; tabs and line breaks become spaces."""
     lines = ["text\tgold\tpredicted\tscore"]
     for text, gold, predicted, score in evaluation.rows():
         answers = (answer.translate(SPACES) for answer in (gold, predicted))

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tfpipe.report.sections import Data, Figures, Slices
+from tfpipe.report.sections import Data, MeasuredMetrics, Slices
 from tfpipe.tasks.sections import (
     Abstention,
     Baseline,
@@ -28,26 +28,38 @@ class Report:
         title: The run's name.
         task: As on the command line.
         language: `en` or `zh`.
-        made: When, as text.
-        dev, test: Metrics.
+        made: Date.
+        dev: Metrics on dev.
+        test: Metrics on test, or None.
         history: One mapping an epoch, as `curves_figure` takes it.
         best_by: The dev metric that the kept epoch was chosen by.
-        ending: After which epoch training ended.
-        labels_from_data: Whether label names are those of the data, not of the task.
-        label_count: Labels, or entity types.
+        ending: The epoch at which training ended.
+        classes: Metrics of each label.
+        confusion: Confusion matrix.
+        calibration: Calibration of the scores.
+        abstention: Threshold of abstention and its effect.
+        scatter: Gold and predicted values of a regression.
+        slices: Metric over subsets of dev.
+        mistakes: The worst answers.
+        suspects: Gold labels that may be wrong.
+        labels_from_data: Whether label names come from the data, not from the task.
+        label_count: Number of labels, or of entity types.
+        baseline: Metric of always giving the most frequent answer.
+        data: Data section.
         cost: Speed and size by name.
-        command: The shell line that makes the run again.
+        command: The shell line that repeats the run.
         settings: The run's config.yaml.
         hashes: SHA-256 by split.
+        environment: Versions and hardware.
         next_commands: Shell lines.
     """
 
     title: str
     task: str
-    dev: Figures
+    dev: MeasuredMetrics
     language: str = "en"
     made: str = ""
-    test: Figures | None = None
+    test: MeasuredMetrics | None = None
     labels_from_data: bool = True
     label_count: int = 0
     baseline: Baseline | None = None

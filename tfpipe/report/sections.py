@@ -1,4 +1,4 @@
-"""What the sections of a report hold beside those that an evaluation fills (tasks/sections.py)."""
+"""Sections of a report that are not computed by an evaluation (see tasks/sections.py)."""
 
 from __future__ import annotations
 
@@ -11,8 +11,13 @@ from tfpipe.stats.bootstrap import Interval
 
 
 @dataclass(frozen=True)
-class Figures:
-    """A part's figures, as in metrics.json, with the intervals of those that have one."""
+class MeasuredMetrics:
+    """Metrics on dev or test.
+
+    Attributes:
+        values: Metrics by name, as in metrics.json.
+        intervals: Confidence intervals of those that have one.
+    """
 
     values: Mapping[str, float]
     intervals: Mapping[str, Interval] = field(default_factory=dict)
@@ -20,7 +25,14 @@ class Figures:
 
 @dataclass(frozen=True)
 class Part:
-    """A file of examples: `train`, `dev` or `test`; empty: texts without a visible character."""
+    """A split.
+
+    Attributes:
+        name: `train`, `dev` or `test`.
+        rows: Number of examples.
+        source: Its file.
+        empty: Number of texts without a visible character.
+    """
 
     name: str
     rows: int
@@ -30,7 +42,14 @@ class Part:
 
 @dataclass(frozen=True)
 class Twin:
-    """An example that stands in two parts; exact: not only equal after normalising."""
+    """An example that is in two splits.
+
+    Attributes:
+        text: Its text.
+        label: Its label in the first split.
+        other_label: Its label in the second split.
+        exact: Whether the texts are equal without normalising.
+    """
 
     text: str
     label: str
@@ -40,11 +59,17 @@ class Twin:
 
 @dataclass(frozen=True)
 class Overlap:
-    """Examples of `part` that are in `other`, too.
+    """Examples of a split that are in another one, too.
 
-    exact, alike: how many, equal as they are and equal after normalising (which includes the
-    exact ones); differing: those of them whose labels differ; twins: some, the differing first;
-    figure, without: name and value of a figure of `part` over the examples that remain.
+    Attributes:
+        part: The split.
+        other: The other split.
+        exact: Number of equal texts.
+        alike: Number of texts that are equal after normalising, with the exact ones.
+        differing: Number of those with different labels.
+        twins: Some of them, those with different labels first.
+        figure: Name of a metric of `part`.
+        without: Its value over the remaining examples.
     """
 
     part: str
@@ -61,9 +86,12 @@ class Overlap:
 class Lengths:
     """Tokens of the train inputs with specials, before truncation.
 
-    percentiles: (percent, tokens); truncated: share that is longer than `limit`; proposed: a limit
-    that holds 99 %; in_windows: whether longer ones are read in several windows, and nothing is
-    cut off.
+    Attributes:
+        percentiles: (percent, tokens).
+        limit: Tokens of an input.
+        truncated: Share of the inputs that are longer.
+        proposed: A limit that fits 99 % of the inputs.
+        in_windows: Whether longer inputs are read in several windows instead of truncated.
     """
 
     percentiles: Sequence[tuple[int, int]]
@@ -75,12 +103,19 @@ class Lengths:
 
 @dataclass(frozen=True)
 class Data:
-    """What was trained on and looked at.
+    """Data section.
 
-    label_counts: (label, rows in train, in dev), the most frequent first; repeated: train rows
-    whose text stood before; contradictions: (text, labels) of train texts with several labels;
-    label_notes: blanks that were removed, and labels that are nearly equal; unknown: the tokens
-    that the vocabulary lacks.
+    Attributes:
+        parts: The splits.
+        columns: Names of the columns.
+        label_counts: (label, rows in train, in dev), the most frequent first.
+        repeated: Number of train rows whose text occurred before.
+        contradictions: Number of train texts with several labels.
+        contradiction: One of them with its labels.
+        lengths: Tokens of the train inputs.
+        overlaps: Examples in two splits.
+        label_notes: Blanks that were removed, and labels that are nearly equal.
+        unknown: Tokens that are not in the vocabulary.
     """
 
     parts: Sequence[Part]
@@ -97,7 +132,14 @@ class Data:
 
 @dataclass(frozen=True)
 class SliceRow:
-    """One slice: how many texts, and its figure with the interval."""
+    """A slice.
+
+    Attributes:
+        name: Its name.
+        count: Number of texts.
+        value: Its metric.
+        interval: Confidence interval of the metric.
+    """
 
     name: str
     count: int
@@ -107,11 +149,15 @@ class SliceRow:
 
 @dataclass(frozen=True)
 class Slices:
-    """The same figure over parts of dev.
+    """A metric over subsets of dev.
 
-    kind: `length` (tokens), `context` (tokens of question and context), `characters`, `script` or
-    `source`; overall: the figure over all of dev; rising:
-    whether higher is better.
+    Attributes:
+        kind: `length` (tokens), `context` (tokens of question and context), `characters`, `script`
+            or `source`.
+        figure: Name of the metric.
+        overall: The metric over all of dev.
+        rows: The slices.
+        rising: Whether higher is better.
     """
 
     kind: str
@@ -121,7 +167,7 @@ class Slices:
     rising: bool = True
 
     def is_weak(self, row: SliceRow) -> bool:
-        """Whether the slice's interval lies wholly on the worse side of the whole."""
+        """Return whether the whole interval of a slice is worse than the overall metric."""
         if row.interval is None or row.count == 0:
             return False
         if self.rising:

@@ -1,4 +1,4 @@
-"""The same figure over parts of dev: by length, by script, and by where the texts come from."""
+"""Metrics over subsets of dev: by length, by script, and by source of the texts."""
 
 from __future__ import annotations
 
@@ -27,11 +27,19 @@ def slices_by_length(
     rising: bool = True,
     kind: str = "length",
 ) -> Slices | None:
-    """At most five slices of about equally many texts; None where all are of one length.
+    """Cut dev into at most five slices of similar size by length.
 
-    values: float [N], what the figure is the mean of; lengths: int [N], tokens,
-    or characters where `kind` says so. A slice is named
-    by its shortest and longest text, `12–17`.
+    A slice is named by its shortest and longest text, `12–17`.
+
+    Args:
+        values: float [N], values of each example whose mean is the metric.
+        lengths: int [N], tokens or characters.
+        figure: Name of the metric.
+        rising: Whether higher is better.
+        kind: Kind of the slices, as in Slices.
+
+    Returns:
+        The slices; None where all texts have one length.
     """
     cuts = np.unique(np.quantile(lengths, np.arange(1, SLICES) / SLICES, method="higher"))
     place = np.digitize(lengths, cuts)
@@ -47,9 +55,11 @@ def slices_by_length(
 
 
 def read_sources(examples: Examples, path: str) -> list[str]:
-    """Where each example comes from, by the column `source` of its file; empty without one.
+    """Return the source of each example, from the column `source` of its file; [] without one.
 
-    path: the file that holds the examples, of which they may be a part: they are found by text.
+    Args:
+        examples: The examples.
+        path: Their file, which may have more examples: they are found by text.
     """
     try:
         header, rows = read_rows(Path(path))
@@ -59,7 +69,7 @@ def read_sources(examples: Examples, path: str) -> list[str]:
             return []
         source_of = {str(row[text]): str(row[place]) for row in rows}
     except (UserError, OSError, ValueError, IndexError):
-        # A file of another kind, or one that is gone, has no such column: the slices are a gift.
+        # Files of another format, and missing ones, have no such column: there are no slices then.
         return []
     return [source_of.get(one, "") for one in examples.texts]
 
@@ -67,7 +77,7 @@ def read_sources(examples: Examples, path: str) -> list[str]:
 def slices_by_source(
     values: np.ndarray, sources: Sequence[str], figure: str, rising: bool = True
 ) -> Slices | None:
-    """A slice a source, the largest first, at most 20; None where there is one source."""
+    """Cut dev by source, the largest slice first, at most 20; None where there is one source."""
     rows = _rows_by_name(values, np.asarray(sources, dtype=object).astype(str))
     return Slices("source", figure, float(np.mean(values)), rows, rising) if rows[1:] else None
 
@@ -75,9 +85,13 @@ def slices_by_source(
 def slices_by_script(
     values: np.ndarray, examples: Examples, figure: str, rising: bool = True
 ) -> Slices | None:
-    """A slice a script of the texts, or of both texts of pairs; None where there is one script.
+    """Cut dev by script of the texts, the largest slice first; None where there is one script.
 
-    values: float [N] of the N examples. A slice is named as in SCRIPTS, the largest comes first.
+    Args:
+        values: float [N], values of each example whose mean is the metric.
+        examples: N examples; of pairs, both texts count.
+        figure: Name of the metric.
+        rising: Whether higher is better.
     """
     pairs = [] if examples.text_pairs is None else [examples.text_pairs]
     rows = _rows_by_name(values, np.array(SCRIPTS)[scripts_of(examples.texts, *pairs)])
@@ -85,13 +99,13 @@ def slices_by_script(
 
 
 def _rows_by_name(values: np.ndarray, names: np.ndarray) -> list[SliceRow]:
-    """A row a name, that of the most values first; names: str [N]."""
+    """Return a slice for each of the names str [N], the largest first."""
     unique, place, counts = np.unique(names, return_inverse=True, return_counts=True)
     largest = np.argsort(-counts, kind="stable")[:MOST_NAMES]
     return [_row(str(unique[one]), values[place == one]) for one in largest]
 
 
 def _row(name: str, values: np.ndarray) -> SliceRow:
-    # An interval of a handful of texts would be taken for more than it is.
+    # An interval of very few texts would be misleading.
     interval = interval_of_mean(values) if len(values) >= FEWEST_TEXTS else None
     return SliceRow(name, len(values), float(np.mean(values)), interval)

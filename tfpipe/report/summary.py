@@ -1,4 +1,4 @@
-"""The top of the report: what the model does, how well, and what to watch out for."""
+"""Summary at the top of the report: headline, main metrics, warnings."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from tfpipe.data.unknown_tokens import NOTED, WARNED, UnknownTokens
 from tfpipe.report.i18n import Wording
 from tfpipe.report.run_report import Report
-from tfpipe.report.sections import Data, Figures, SliceRow, Slices
+from tfpipe.report.sections import Data, MeasuredMetrics, SliceRow, Slices
 from tfpipe.report.templates import format_number
 from tfpipe.stats.bootstrap import Interval
 from tfpipe.tasks.sections import Abstention, Calibration
 
-# Figures that are shares, which people read as percentages.
+# Metrics that are shown as percentages.
 SHARES = {"accuracy", "exact_match", "precision", "recall", "coverage", "out_of_scope_recall"}
 MOST_NOTES = 6
 NAMES = 5
@@ -21,13 +21,13 @@ FEW_EXAMPLES = 200
 RARE_ROWS = 10
 WEAK_F1 = 0.5
 NOTABLE_GAP = 0.05
-# Of a pair's gold texts: below that, mixing them up is no news.
+# Share of a label's texts that are confused with another one, from which it is reported.
 NOTABLE_SHARE = 0.15
 
 
 @dataclass(frozen=True)
 class Tile:
-    """A figure at the top: its name, value and a remark."""
+    """A metric at the top: its name, value and a remark."""
 
     name: str
     value: str
@@ -36,8 +36,16 @@ class Tile:
 
 @dataclass(frozen=True)
 class Summary:
-    """headline: one sentence; measured: on what; tiles; notes: what to watch out for; confidence,
-    accuracy: mean score and share of right answers, NaN where neither is known."""
+    """Content of the summary.
+
+    Attributes:
+        headline: One sentence.
+        measured: On which data the metrics were measured.
+        tiles: Main metrics.
+        notes: Warnings.
+        confidence: Mean score; NaN where it is unknown.
+        accuracy: Share of correct answers; NaN where it is unknown.
+    """
 
     headline: str
     measured: str
@@ -48,7 +56,7 @@ class Summary:
 
 
 def format_metric(name: str, value: float | None) -> str:
-    """A figure for the top of the page: shares as percentages, all else as a number."""
+    """Return a metric for display: shares as percentages, others as numbers."""
     if value is None or value != value:
         return "–"
     share = name in SHARES or name.endswith(("accuracy", "exact_match"))
@@ -56,10 +64,10 @@ def format_metric(name: str, value: float | None) -> str:
 
 
 def summarise(report: Report, wording: Wording) -> Summary:
-    """What a reader takes home in ten seconds."""
-    part, promised = ("test", report.test) if report.test else ("dev", report.dev)
-    shown = {name: format_metric(name, value) for name, value in promised.values.items()}
-    first = _leading(promised)[0]
+    """Summarise a report."""
+    part, metrics = ("test", report.test) if report.test else ("dev", report.dev)
+    shown = {name: format_metric(name, value) for name, value in metrics.values.items()}
+    first = _leading(metrics)[0]
     values = {"labels": report.label_count, "task": report.task, **shown}
     headline = wording.of(
         report.task,
@@ -68,9 +76,9 @@ def summarise(report: Report, wording: Wording) -> Summary:
     )
     if report.abstention:
         headline = _headline_with_abstention(report, report.abstention, wording)
-    elif "no_answer_accuracy" in promised.values:
+    elif "no_answer_accuracy" in metrics.values:
         headline = wording.of(report.task, "headline_silent", **shown)
-    measured = [wording(f"measured.{part}", count=int(promised.values["examples"]))]
+    measured = [wording(f"measured.{part}", count=int(metrics.values["examples"]))]
     trained = _rows_of(report.data, "train")
     if trained is not None:
         measured.append(wording("trained_on", count=trained))
@@ -78,15 +86,15 @@ def summarise(report: Report, wording: Wording) -> Summary:
     return Summary(
         headline,
         ("" if wording.language == "zh" else " ").join(measured),
-        list(_tiles(report, promised, wording)),
-        list(_notes(report, promised, wording))[:MOST_NOTES],
+        list(_tiles(report, metrics, wording)),
+        list(_notes(report, metrics, wording))[:MOST_NOTES],
         *(means_of(report.calibration) if report.calibration else nothing),
     )
 
 
 def _headline_with_abstention(report: Report, abstention: Abstention, wording: Wording) -> str:
     held_out = abstention.test or abstention.expected or abstention.chosen
-    # What was measured where the threshold was not chosen, where that is known.
+    # Measured on data that the threshold was not chosen on, where possible.
     values = {name: format_metric("accuracy", value) for name, value in vars(held_out).items()}
     if held_out.out_of_scope_recall is None:
         return wording.of(report.task, "headline_coverage", labels=report.label_count, **values)
@@ -97,11 +105,11 @@ def _rows_of(data: Data | None, name: str) -> int | None:
     return next((part.rows for part in data.parts if part.name == name), None) if data else None
 
 
-def _tiles(report: Report, promised: Figures, wording: Wording) -> Iterator[Tile]:
-    for name in _leading(promised)[:3]:
-        interval = promised.intervals.get(name)
+def _tiles(report: Report, metrics: MeasuredMetrics, wording: Wording) -> Iterator[Tile]:
+    for name in _leading(metrics)[:3]:
+        interval = metrics.intervals.get(name)
         note = wording("tile.interval", **_ends(name, interval)) if interval else ""
-        value = format_metric(name, promised.values[name])
+        value = format_metric(name, metrics.values[name])
         yield Tile(wording.term("figure", name), value, note)
     if report.baseline:
         yield Tile(
@@ -117,25 +125,25 @@ def _tiles(report: Report, promised: Figures, wording: Wording) -> Iterator[Tile
         )
 
 
-def _leading(figures: Figures) -> list[str]:
-    """The names of what a model is judged by, the task's own first."""
-    return [name for name in figures.values if name not in ("loss", "examples")]
+def _leading(metrics: MeasuredMetrics) -> list[str]:
+    """Return the names of the metrics, the task's main one first."""
+    return [name for name in metrics.values if name not in ("loss", "examples")]
 
 
 def _ends(name: str, interval: Interval) -> dict[str, str]:
     return {"low": format_metric(name, interval.low), "high": format_metric(name, interval.high)}
 
 
-def _notes(report: Report, promised: Figures, wording: Wording) -> Iterator[str]:
-    """What to watch out for, the gravest first."""
+def _notes(report: Report, metrics: MeasuredMetrics, wording: Wording) -> Iterator[str]:
+    """Yield the warnings, the most serious first."""
     unknown = report.data.unknown if report.data else None
     if unknown and unknown.exceeds(WARNED):
         remedy = wording(f"remedy.{unknown.remedy}")
         yield wording("watch.uncovered", shares=list_unknown(unknown, wording), remedy=remedy)
     yield from _leaks(report, wording)
-    yield from _doubts(report, promised, wording)
+    yield from _unreliable_metrics(report, metrics, wording)
     if unknown and unknown.exceeds(NOTED) and not unknown.exceeds(WARNED):
-        # Before what there may be many notes of, so that it is among those that are shown.
+        # Before warnings that may be many, so that it is among those that are shown.
         yield wording("watch.unknown", shares=list_unknown(unknown, wording))
     yield from _weak_labels(report, wording)
     if report.suspects and report.suspects.count:
@@ -157,14 +165,14 @@ def _notes(report: Report, promised: Figures, wording: Wording) -> Iterator[str]
 
 
 def slice_name(slices: Slices, row: SliceRow, wording: Wording) -> str:
-    """A slice's name within a sentence."""
+    """Return a slice's name within a sentence."""
     if slices.kind == "script":
         return wording.term("script", row.name)
     return wording.quote(row.name) if slices.kind == "source" else row.name
 
 
 def list_unknown(unknown: UnknownTokens, wording: Wording) -> str:
-    """The shares of unknown tokens by part and script, as a sentence has them."""
+    """Return the shares of unknown tokens by split and script, for a sentence."""
     return wording.listing(
         [
             wording(
@@ -198,17 +206,19 @@ def _leaks(report: Report, wording: Wording) -> Iterator[str]:
                 )
 
 
-def _doubts(report: Report, promised: Figures, wording: Wording) -> Iterator[str]:
-    """Whether the figures say anything at all."""
-    count, first = int(promised.values["examples"]), _leading(promised)[0]
-    baseline, interval = report.baseline, promised.intervals.get(first)
+def _unreliable_metrics(
+    report: Report, metrics: MeasuredMetrics, wording: Wording
+) -> Iterator[str]:
+    """Yield warnings that the metrics may not be reliable."""
+    count, first = int(metrics.values["examples"]), _leading(metrics)[0]
+    baseline, interval = report.baseline, metrics.intervals.get(first)
     if baseline and interval and baseline.figure == first and interval.low <= baseline.value:
         yield wording(
             "watch.no_better",
             answer=wording.quote(baseline.answer),
             value=format_metric(first, baseline.value),
         )
-    if first in ("accuracy", "exact_match") and promised.values.get(first) == 1 and count:
+    if first in ("accuracy", "exact_match") and metrics.values.get(first) == 1 and count:
         # The rule of three: with no error in n texts, 95 % sure that the rate is below 3 / n.
         yield wording("watch.perfect", count=count, bound=f"{min(1.0, 3 / count):.1%}")
     elif count < FEW_EXAMPLES:
@@ -241,7 +251,7 @@ def _calibration(calibration: Calibration, task: str, wording: Wording) -> Itera
 
 
 def means_of(calibration: Calibration) -> tuple[float, float]:
-    """Mean score and share of right answers, over all answers; NaN of none."""
+    """Return the mean score and the share of correct answers; NaN without answers."""
     answers = calibration.answers
     filled, total = answers.counts > 0, answers.counts.sum()
     if not total:
@@ -264,7 +274,7 @@ def _data(data: Data, wording: Wording) -> Iterator[str]:
         quoted = [" / ".join(wording.quote(name, 40) for name in names) for names in both]
         yield wording("watch.near_labels", count=len(near), names=list_some(quoted, wording))
     if data.lengths and data.lengths.truncated > 0.01 and not data.lengths.in_windows:
-        # Where the model can read no more, there is nothing to propose.
+        # Where the model cannot read more tokens, there is nothing to propose.
         name = "watch.truncated" if data.lengths.proposed > data.lengths.limit else "watch.cut_off"
         yield wording(
             name,
@@ -284,12 +294,12 @@ def _data(data: Data, wording: Wording) -> Iterator[str]:
 
 
 def name_some(names: list[str], wording: Wording) -> str:
-    """The first five names, and how many more there are."""
+    """Return the first five names, quoted, and the number of the others."""
     return list_some([wording.quote(name, 40) for name in names], wording)
 
 
 def list_some(quoted: list[str], wording: Wording) -> str:
-    """The first five, and how many more there are."""
+    """Return the first five items, and the number of the others."""
     shown = wording.listing(quoted[:NAMES])
     if len(quoted) <= NAMES:
         return shown

@@ -1,4 +1,4 @@
-"""What the project's HTML pages share: nothing is fetched, nothing can be injected."""
+"""Common parts of the HTML pages: templates, filters, writing; pages fetch nothing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,12 @@ from tfpipe.text_display import shorten
 
 
 def make_environment(package: str, filters: dict[str, Callable[..., Any]]) -> Environment:
-    """The templates of a package, which may extend base.html, with these filters and our own."""
+    """Return the templates of a package, which may extend base.html, with filters.
+
+    Args:
+        package: Name of the package with the templates.
+        filters: Filters by name, in addition to the common ones.
+    """
     environment = Environment(
         loader=ChoiceLoader([PackageLoader(package, ""), PackageLoader("tfpipe.report", "")]),
         autoescape=True,
@@ -36,13 +41,13 @@ def make_environment(package: str, filters: dict[str, Callable[..., Any]]) -> En
 
 
 def write_html(path: str | Path, page: str) -> None:
-    """Write a page as UTF-8, aside first and then renamed; raises OSError."""
-    # Half of a surrogate pair, as JSON may hold it, has no UTF-8 form.
+    """Write a page as UTF-8, atomically; raises OSError."""
+    # Half of a surrogate pair, which JSON may have, has no UTF-8 form.
     write_text(Path(path), page.encode("utf-8", errors="replace").decode("utf-8"))
 
 
 def format_number(value: object) -> str:
-    """A value for reading: 1,234 and 0.915; not-a-number and None become a dash."""
+    """Return a value for display: 1,234 and 0.915; NaN and None become a dash."""
     if value is None or value != value:
         return "–"
     if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
@@ -53,5 +58,5 @@ def format_number(value: object) -> str:
 
 
 def _digest(script: str) -> str:
-    """The script's entry for the page's content security policy, which allows no other."""
+    """Return a script's hash for the page's content security policy, which allows no other."""
     return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

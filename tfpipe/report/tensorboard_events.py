@@ -1,4 +1,4 @@
-"""What TensorBoard shows of a run: curves, the task's pictures, the worst mistakes."""
+"""TensorBoard events of a run: curves, images of the task, the worst mistakes."""
 
 from __future__ import annotations
 
@@ -23,15 +23,18 @@ from tfpipe.tasks.sections import MistakeRow
 from tfpipe.text_display import shorten
 from tfpipe.training.callbacks import Step
 
-# Everything that means something in Markdown or HTML, as what means nothing in either.
-HARMLESS = {ord(character): f"&#{ord(character)};" for character in r"\`*_{}[]<>()#+!|&~$"}
+# Special characters of Markdown and HTML, escaped.
+ESCAPED = {ord(character): f"&#{ord(character)};" for character in r"\`*_{}[]<>()#+!|&~$"}
 
 
 class TensorBoardCallback:
-    """Writes the events of one run into `folder`; nothing is created before the first value.
+    """Training callback that writes TensorBoard events; no file is created before the first value.
 
-    Tags: `train/<name>` for each step; `dev/<figure>`, the images `dev/<picture>` of the task and
+    Tags: `train/<name>` for each step; `dev/<metric>`, the images `dev/<picture>` of the task and
     the text `dev/mistakes` for each epoch.
+
+    Args:
+        folder: Folder of the event files.
     """
 
     def __init__(self, folder: str | Path):
@@ -54,14 +57,16 @@ class TensorBoardCallback:
         self._write_scalars("train", step.step, step.metrics)
 
     def on_epoch(self, record: Mapping[str, Any], evaluation: TaskEvaluation) -> None:
-        """Write the figures on dev, the task's pictures and the worst mistakes.
+        """Write the metrics on dev, the task's images and the worst mistakes.
 
-        record: `step` counts steps so far, so that both groups of curves share an axis.
+        Args:
+            record: `step`, the number of training steps so far, is the common axis of all curves.
+            evaluation: Evaluation on dev.
         """
         step = record["step"]
-        # The number of examples never changes: a flat curve tells nothing.
-        figures = {k: value for k, value in evaluation.metrics.items() if k != "examples"}
-        self._write_scalars("dev", step, figures)
+        # The number of examples is constant.
+        metrics = {k: value for k, value in evaluation.metrics.items() if k != "examples"}
+        self._write_scalars("dev", step, metrics)
         with self._writer().as_default(step=np.asarray(step, np.int64)):
             for picture in draw_pictures(evaluation):
                 image = pixels(picture.figure)
@@ -73,8 +78,8 @@ class TensorBoardCallback:
                 description="The worst answers, the worst first.",
             )
         self._writer().flush()
-        # The parts of a figure hold each other: many pictures would lie in memory until Python
-        # looks for such.
+        # The parts of a figure refer to each other: without this, many images would stay in memory
+        # until the next garbage collection.
         gc.collect()
 
     def close(self) -> None:
@@ -90,7 +95,7 @@ class TensorBoardCallback:
 
     def _write_scalars(self, group: str, step: int, values: Mapping[str, float]) -> None:
         # One record for all curves: an operation for each takes milliseconds of every step. And
-        # arrays, because TensorFlow keeps the tensor of every Python number it has ever met.
+        # arrays, because TensorFlow caches a tensor for every Python number.
         record = tf.compat.v1.Summary()
         for name, value in values.items():
             record.MergeFromString(scalar_pb(f"{group}/{name}", value).SerializeToString())
@@ -101,18 +106,18 @@ class TensorBoardCallback:
 
 
 def mistakes_table(mistakes: Sequence[MistakeRow]) -> str:
-    """The mistakes as a Markdown table; users' texts stay one plain cell each, 300 characters."""
+    """Return the mistakes as a Markdown table; a text is one escaped cell of 300 characters."""
     if not mistakes:
         return "No mistakes."
     rows = [
         f"| {format_number(row.score)} | {_cell(row.gold, 60)} | {_cell(row.predicted, 60)} "
-        f"| {_cell(_what_matters(row), 300)} |"
+        f"| {_cell(_shown_text(row), 300)} |"
         for row in mistakes
     ]
     return "\n".join(["| score | gold | predicted | text |", "|---|---|---|---|", *rows])
 
 
-def _what_matters(row: MistakeRow) -> str:
+def _shown_text(row: MistakeRow) -> str:
     if not row.pieces:
         return row.text
     found = "".join(piece.text for piece in row.pieces)
@@ -121,14 +126,14 @@ def _what_matters(row: MistakeRow) -> str:
 
 def _cell(text: str, most: int) -> str:
     line = shorten(text, most)
-    # TensorBoard breaks words anywhere and lets one long cell squeeze the others to a letter's
-    # width; lines of a limited width leave room for all columns.
+    # TensorBoard breaks words anywhere and lets one long cell narrow the others to a letter; lines
+    # of limited width leave space for all columns.
     lines = textwrap.wrap(line, characters_within(line, ems=38)) or [""]
-    return "<br>".join(part.translate(HARMLESS) for part in lines)
+    return "<br>".join(part.translate(ESCAPED) for part in lines)
 
 
 def _numbered_names(label_names: Sequence[str]) -> str:
-    """What the numbers stand for that a picture shows in place of names it cannot draw."""
+    """Return the names that an image shows as numbers because no font can draw them."""
     numbered = [
         f"{_cell(mark, 60)} = {_cell(name, 60)}"
         for column, (mark, name) in enumerate(

@@ -1,7 +1,7 @@
 """The percentile bootstrap of one model's metrics, and of the difference between two models'.
 
-N examples are drawn from the N at hand with replacement, many times, and the metrics of each
-resample are computed. A resample is a row of weights: how often each group of like examples was
+N examples are drawn from the N given ones with replacement, many times, and the metrics of each
+resample are computed. A resample is a row of weights: how often each group of equal examples was
 drawn. Drawing groups by a multinomial is the same distribution as drawing examples, and costs
 nothing for a million examples in a few groups.
 
@@ -63,11 +63,12 @@ class Difference:
 
     @property
     def value(self) -> float:
+        """The difference b - a."""
         return self.b - self.a
 
     @property
     def better(self) -> str | None:
-        """`A` or `B` where the interval leaves out zero, else None."""
+        """`A` or `B` where the interval excludes zero, else None."""
         if not (self.low > 0 or self.high < 0):
             return None
         return "B" if (self.low > 0) == (self.direction == "max") else "A"
@@ -189,7 +190,7 @@ def percentile_interval(values: np.ndarray, confidence: float) -> tuple[float, f
 
 
 def two_sided_p(differences: np.ndarray) -> float:
-    """Return 1 minus the largest confidence at which the interval of [R] leaves out zero.
+    """Return 1 minus the largest confidence at which the interval of [R] excludes zero.
 
     Twice the share of the resamples on the rarer side of zero, where zero itself and NaN count on
     both; the observed sample counts with them, so that it is never 0. Sources: Efron & Tibshirani

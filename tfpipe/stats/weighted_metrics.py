@@ -1,4 +1,4 @@
-"""Metrics as functions of how often each group of like examples was drawn (`Statistics`).
+"""Metrics as functions of how often each group of equal examples was drawn (`Statistics`).
 
 weights, everywhere: [R, M], how often each of M groups is in each of R resamples.
 """
@@ -17,12 +17,12 @@ def group_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def ratio(part: np.ndarray, of: np.ndarray) -> np.ndarray:
-    """Divide part by of; 0 where there is nothing, as scikit-learn and seqeval have it."""
+    """Divide part by of; 0 where `of` is 0, as in scikit-learn and seqeval."""
     return np.divide(part, of, out=np.zeros(np.shape(part)), where=of > 0)
 
 
 def means_of(**columns: np.ndarray) -> Statistics:
-    """Means over examples of columns float [M]."""
+    """Return the means over examples of columns float [M]."""
 
     def statistics(weights: np.ndarray) -> dict[str, np.ndarray]:
         return {name: weights @ values / weights.sum(axis=1) for name, values in columns.items()}
@@ -31,7 +31,7 @@ def means_of(**columns: np.ndarray) -> Statistics:
 
 
 def ratios_of(**columns: tuple[np.ndarray, np.ndarray]) -> Statistics:
-    """Ratios of one column's sum to another's, bool [M] each; NaN of none."""
+    """Return the ratios of one column's sum to another's, bool [M] each; NaN where that is 0."""
 
     def statistics(weights: np.ndarray) -> dict[str, np.ndarray]:
         with np.errstate(invalid="ignore"):
@@ -44,7 +44,7 @@ def ratios_of(**columns: tuple[np.ndarray, np.ndarray]) -> Statistics:
 
 
 def joined(*parts: Statistics) -> Statistics:
-    """The statistics of all parts."""
+    """Combine the statistics of all parts."""
     return lambda weights: {name: v for part in parts for name, v in part(weights).items()}
 
 

@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from tfpipe.config import is_better
 from tfpipe.errors import UserError
-from tfpipe.io.atomic import clear_leftovers, folder_aside, write_text
+from tfpipe.io.atomic import atomic_folder, clear_leftovers, write_text
 
 SMOOTH = 0.9  # how much of the recent loss a step leaves
 
@@ -188,7 +188,7 @@ class State:
             write_text(place / "progress.json", progress)
             return
         clear_leftovers(self.folder, "step-*")
-        with folder_aside(place) as aside:
+        with atomic_folder(place) as aside:
             self._tensors.write(str(aside / "tensors"), self._options)
             (aside / "progress.json").write_text(progress, encoding="utf-8")
         for old in self.checkpoints[: -self._keep]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from tfpipe.config import TrainConfig, is_better_epoch
 from tfpipe.data.encoded import EncodedDataset
-from tfpipe.io.atomic import clear_leftovers, folder_aside
+from tfpipe.io.atomic import atomic_folder, clear_leftovers
 from tfpipe.model import pretrained
 from tfpipe.model.text_model import TextModel
 from tfpipe.tasks import TASKS
@@ -124,5 +124,5 @@ def make_record(
 
 def save_model(engine: Engine, model: TextModel, place: Path) -> None:
     """Write the model folder, whole, in the place of the one before."""
-    with folder_aside(place) as aside, engine.evaluated_weights():
+    with atomic_folder(place) as aside, engine.evaluated_weights():
         pretrained.save(model, aside)

@@ -1,4 +1,4 @@
-"""Every word of the report, in each of its languages: whole sentences with places for values."""
+"""Texts of the report in each language: whole sentences with placeholders for values."""
 
 from __future__ import annotations
 
@@ -15,49 +15,58 @@ LANGUAGES = tuple(WORDS)
 
 
 class Wording:
-    """The words of one language; called with a sentence's name and its values."""
+    """Texts of one language; called with a sentence's name and its values.
+
+    Args:
+        language: `en` or `zh`.
+    """
 
     def __init__(self, language: str):
         self.language = language
         self._words = WORDS[language]
 
     def __call__(self, name: str, /, **values: object) -> str:
-        """The sentence; `count` chooses between one and many where a language knows that.
+        """Return a sentence.
 
-        Raises KeyError for a name that is not there or a value that is missing.
+        Args:
+            name: Its name.
+            **values: Values of its placeholders; `count` chooses between singular and plural.
+
+        Raises:
+            KeyError: There is no such name, or a value is missing.
         """
-        return self._say(self._words[name], values)
+        return self._format(self._words[name], values)
 
     @staticmethod
-    def _say(words: str | tuple[str, str], values: Mapping[str, object]) -> str:
+    def _format(words: str | tuple[str, str], values: Mapping[str, object]) -> str:
         if not isinstance(words, str):
             words = words[0] if values["count"] == 1 else words[1]
         shown = {key: format_number(value) for key, value in values.items()}
         return words.format(**shown)
 
     def of(self, task: str, name: str, /, **values: object) -> str:
-        """The sentence as it is said of this task, or else of any."""
+        """Return the task's own sentence of this name, or else the general one."""
         own = self._own(task)
-        return self._say(own[name] if name in own else self._words[name], values)
+        return self._format(own[name] if name in own else self._words[name], values)
 
     def _own(self, task: str) -> Words:
         return TASKS[task].words[self.language] if task in TASKS else {}
 
     def term(self, kind: str, name: str) -> str:
-        """What a thing of the kind, such as a `figure` or a `fact`, is called."""
+        """Return the display name of a `figure`, a `fact` or another kind of item."""
         known = self._words.get(f"{kind}.{name}")
         return known if isinstance(known, str) else name.replace("_", " ").replace("f1", "F1")
 
     def meaning(self, figure: str, task: str) -> str:
-        """What a figure of a task says; empty for one that is not known."""
+        """Return the explanation of a task's metric; empty for an unknown one."""
         name = f"meaning.{figure}"
         known = self._own(task).get(name, self._words.get(name))
         return known if isinstance(known, str) else ""
 
     def quote(self, text: str, most: int = 60) -> str:
-        """A user's text within a sentence: one line, in quotes, its direction kept to itself."""
+        """Return a user's text for a sentence: one line, quoted, with isolated text direction."""
         return self("quoted", text=f"\u2068{shorten(text, most)}\u2069")
 
     def listing(self, items: list[str]) -> str:
-        """The items one after the other."""
+        """Join items to a list within a sentence."""
         return self("between").join(items)

@@ -1,4 +1,4 @@
-"""What a report says of `classify` alone, in each of its languages."""
+"""Texts of the report for the task `classify`, by language."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a report says of `multilabel` alone, in each of its languages."""
+"""Texts of the report for the task `multilabel`, by language."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a report says of `qa` alone, in each of its languages."""
+"""Texts of the report for the task `qa`, by language."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ENGLISH: Words = {
         " overlap with the right answer (F1) is {f1}."
     ),
     "headline_silent": (
-        "Answers questions from a text, or says that it holds no answer: {exact_match} of the"
+        "Answers questions from a text, or says that there is none: {exact_match} of the"
         " answers are exactly right, and the overlap with the right answer (F1) is {f1}."
     ),
     "heading.label_counts": "Questions with and without answer",
@@ -21,7 +21,7 @@ ENGLISH: Words = {
     "calibration.note": (
         "Answers are sorted by their score; right is a gold answer, word for word. In a well"
         " calibrated model, of the answers with a score near 0.8, 80\u00a0% are right: the points"
-        " lie on the dotted line. Below it the model is too sure, above it too unsure."
+        " lie on the dotted line. Below it the model is overconfident, above it underconfident."
     ),
     "mistakes.brief": (
         "{count} answer without a right word",

@@ -1,4 +1,4 @@
-"""What a report says of `regress` alone, in each of its languages."""
+"""Texts of the report for the task `regress`, by language."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from tfpipe.tasks.spec import Words
 ENGLISH: Words = {
     "kicker": "Scoring of texts",
     "headline": (
-        "Gives a text a value; it goes with the gold values at a Pearson correlation of"
-        " {pearson}, and is off by {mae} on average."
+        "Gives a text a value; its Pearson correlation with the gold values is {pearson}, and its"
+        " mean absolute error is {mae}."
     ),
 }
 CHINESE: Words = {

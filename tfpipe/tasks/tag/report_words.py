@@ -1,4 +1,4 @@
-"""What a report says of `tag` alone, in each of its languages."""
+"""Texts of the report for the task `tag`, by language."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ENGLISH: Words = {
     "calibration.note": (
         "Entities that were found are sorted by their score. In a well calibrated model, of those"
         " with a score near 0.8, 80\u00a0% are right: the points lie on the dotted line. Below it"
-        " the model is too sure, above it too unsure."
+        " the model is overconfident, above it underconfident."
     ),
     "mistakes.brief": (
         "{count} entity wrong or missed",

@@ -1,4 +1,4 @@
-"""The report in English. A pair is what is said of one and of any other count."""
+"""English texts of the report; a pair is the singular and the plural."""
 
 from tfpipe.report.i18n.en.opening import OPENING
 from tfpipe.report.i18n.en.sections import SECTIONS

@@ -1,4 +1,4 @@
-"""What the page opens with: the summary, the data, curves and figures."""
+"""Texts of the first sections: summary, data, learning curves, metrics."""
 
 OPENING: dict[str, str | tuple[str, str]] = {
     # ---- small words
@@ -21,8 +21,8 @@ OPENING: dict[str, str | tuple[str, str]] = {
         "Measured on {count} examples that it was not trained on.",
     ),
     "measured.test": (
-        "Measured on {count} test example, looked at once, after training.",
-        "Measured on {count} test examples, looked at once, after training.",
+        "Measured on {count} test example, evaluated once, after training.",
+        "Measured on {count} test examples, evaluated once, after training.",
     ),
     "trained_on": (
         "Trained on {count} example.",
@@ -36,32 +36,44 @@ OPENING: dict[str, str | tuple[str, str]] = {
     "tile.parameters": "Size",
     "tile.parameters_note": "{parameters} million parameters",
     "watch": "What to watch out for",
-    "watch.none": "Nothing in the data or the figures stood out.",
+    "watch.none": "There are no warnings about the data or the metrics.",
     # ---- what to watch out for
     "watch.leaks": (
-        "{count} {part} example is in train, too: the figures flatter. Without it, {figure} is"
-        " {without}.",
-        "{count} {part} examples are in train, too: the figures flatter. Without them, {figure}"
-        " is {without}.",
+        (
+            "{count} {part} example is in train, too: the metrics are too high. Without it,"
+            " {figure} is {without}."
+        ),
+        (
+            "{count} {part} examples are in train, too: the metrics are too high. Without them,"
+            " {figure} is {without}."
+        ),
     ),
     "watch.leaks_bare": (
-        "{count} {part} example is in train, too: the figures flatter.",
-        "{count} {part} examples are in train, too: the figures flatter.",
+        "{count} {part} example is in train, too: the metrics are too high.",
+        "{count} {part} examples are in train, too: the metrics are too high.",
     ),
     "watch.no_better": (
         "No better than always answering {answer}, which would be right for {value} of the texts."
     ),
     "watch.few": (
-        "{count} example is few to measure on: the true figures may differ by as much as the"
-        " intervals say.",
-        "{count} examples are few to measure on: the true figures may differ by as much as the"
-        " intervals say.",
+        (
+            "{count} example is few to measure on: the true metrics may differ by as much as the"
+            " intervals say."
+        ),
+        (
+            "{count} examples are few to measure on: the true metrics may differ by as much as the"
+            " intervals say."
+        ),
     ),
     "watch.perfect": (
-        "Every answer was right. That is rare: check that dev is not too easy. With {count}"
-        " example, up to {bound} of new texts may still be answered wrongly.",
-        "Every answer was right. That is rare: check that dev is not too easy. With {count}"
-        " examples, up to {bound} of new texts may still be answered wrongly.",
+        (
+            "Every answer was right. That is rare: check that dev is not too easy. With {count}"
+            " example, up to {bound} of new texts may still be answered wrongly."
+        ),
+        (
+            "Every answer was right. That is rare: check that dev is not too easy. With {count}"
+            " examples, up to {bound} of new texts may still be answered wrongly."
+        ),
     ),
     "watch.weak": (
         "{count} label of {labels} is weak, with an F1 below 0.5: {names}.",
@@ -69,11 +81,11 @@ OPENING: dict[str, str | tuple[str, str]] = {
     ),
     "watch.pair": "{gold} is taken for {predicted} in {share} of its texts ({count} times).",
     "watch.too_sure": (
-        "It is surer than it should be: its mean score is {confidence}, and {accuracy} of its"
+        "It is overconfident: its mean score is {confidence}, and {accuracy} of its"
         " answers are right."
     ),
     "watch.too_unsure": (
-        "It is less sure than it could be: its mean score is {confidence}, and {accuracy} of its"
+        "It is underconfident: its mean score is {confidence}, and {accuracy} of its"
         " answers are right."
     ),
     "watch.suspects": (
@@ -151,7 +163,7 @@ OPENING: dict[str, str | tuple[str, str]] = {
     "nav": "Sections",
     "section.data": "Data",
     "section.curves": "Learning curves",
-    "section.figures": "Figures",
+    "section.figures": "Metrics",
     "section.classes": "Labels",
     "section.confusion": "What is mixed up",
     "section.calibration": "Can the scores be trusted?",
@@ -167,7 +179,7 @@ OPENING: dict[str, str | tuple[str, str]] = {
     "section.suspects": "Gold labels that may be wrong",
     "section.duplicates": "Examples in two parts",
     "section.cost": "Speed and size",
-    "section.run": "How to make this again",
+    "section.run": "How to reproduce this run",
     # ---- data
     "column.part": "part",
     "column.rows": "examples",
@@ -180,8 +192,8 @@ OPENING: dict[str, str | tuple[str, str]] = {
     ),
     "fact.repeated": "repeated in train",
     "fact.repeated_value": (
-        "{count} row whose text stood before",
-        "{count} rows whose text stood before",
+        "{count} row with the text of an earlier row",
+        "{count} rows with the text of an earlier row",
     ),
     "fact.contradictions": "several labels for one text",
     "fact.contradictions_value": ("{count} train text", "{count} train texts"),
@@ -241,12 +253,12 @@ OPENING: dict[str, str | tuple[str, str]] = {
     ),
     "curves.stopped": (
         "Training stopped after epoch {count} of {planned}, best {best}: in the last epochs no"
-        " figure on dev was better, and the loss there rose (--early-stopping)."
+        " metric on dev was better, and the loss there rose (--early-stopping)."
     ),
     "curves.complete": "Training ended after epoch {count} of {planned}, best {best}.",
     "axis.epoch": "epoch",
     "axis.loss": "Loss",
-    "axis.figures": "Figures on dev",
+    "axis.figures": "Metrics on dev",
     "axis.kept": "kept",
     "axis.confidence": "score",
     "axis.accuracy": "share that is right",
@@ -261,19 +273,19 @@ OPENING: dict[str, str | tuple[str, str]] = {
     # ---- figures
     "figures.method": (
         "Intervals: 95 % percentile bootstrap. The examples were drawn anew with replacement"
-        " {replicates} times (seed 1), and the figure of the middle 95 % of the draws is given:"
-        " how far it would move with other examples of the same kind. It says nothing of texts"
-        " of another kind, or of another run's luck."
+        " {replicates} times (seed 1), and the range of the middle 95 % of the draws is given:"
+        " how much it would vary with other examples of the same kind. It does not cover texts"
+        " of another kind, or the variance between runs."
     ),
     "figures.chosen": (
-        "The epoch was chosen on dev, which flatters the dev figures a little; a test file"
-        " (--test) gives the figure to promise."
+        "The epoch was chosen on dev, so the metrics on dev are slightly too high; a test file"
+        " (--test) gives unbiased ones."
     ),
     "figures.baseline": (
         "For comparison: always answering {answer}, the most frequent label, would reach"
         " {figure} {value}."
     ),
-    "column.figure": "figure",
+    "column.figure": "metric",
     "column.interval": "95 % interval",
     "column.meaning": "meaning",
     "figure.accuracy": "accuracy",
@@ -314,12 +326,12 @@ OPENING: dict[str, str | tuple[str, str]] = {
     "meaning.selective_accuracy": "Share of these answers that are right.",
     "meaning.in_scope_accuracy": "Of the texts that a label fits, the share that got it.",
     "meaning.out_of_scope_recall": (
-        "Of the texts that no label fits, the share that was held back or told apart."
+        "Of the texts that no label fits, the share that was held back or recognised."
     ),
     "meaning.pearson": "How well gold and predicted values lie on one line; 1 is best.",
     "meaning.spearman": "How well the order of the gold values is kept; 1 is best.",
     "meaning.mae": "By how much a value is off on average.",
     "meaning.rmse": "By how much a value is off, large errors counting more.",
     "meaning.loss": "What training minimises; lower is better, 0 is perfect.",
-    "meaning.examples": "EncodedDataset examples that these figures rest on.",
+    "meaning.examples": "Labelled examples that the metrics are measured on.",
 }

@@ -1,4 +1,4 @@
-"""What the sections below say, from the labels to the environment."""
+"""Texts of the other sections, from labels to environment."""
 
 SECTIONS: dict[str, str | tuple[str, str]] = {
     # ---- labels
@@ -8,8 +8,8 @@ SECTIONS: dict[str, str | tuple[str, str]] = {
         " their harmonic mean. Support: texts that have it."
     ),
     "classes.note_thresholds": (
-        "A label is given from its own score on, which gave the best F1 on dev; that flatters F1 on"
-        " dev a little."
+        "A label is given from its own score on, which gave the best F1 on dev; so F1 on dev is"
+        " slightly too high."
     ),
     "classes.brief": ("{count} label, F1 {worst}", "{count} labels, from F1 {worst} to {best}"),
     "column.f1": "F1",
@@ -46,7 +46,7 @@ SECTIONS: dict[str, str | tuple[str, str]] = {
     "calibration.note": (
         "Answers are sorted by their score. In a well calibrated model, of the answers with a"
         " score near 0.8, 80\u00a0% are right: the points lie on the dotted line. Below it the"
-        " model is too sure, above it too unsure."
+        " model is overconfident, above it underconfident."
     ),
     "calibration.fitted": (
         "Each score was calibrated with a temperature that was fitted on other texts."
@@ -63,7 +63,7 @@ SECTIONS: dict[str, str | tuple[str, str]] = {
     # ---- abstention
     "abstention.note": (
         "The model may say nothing where its score is low. From right to left it answers fewer of"
-        " the texts, and fewer of its answers are wrong. All other sections look at the label with"
+        " the texts, and fewer of its answers are wrong. All other sections use the label with"
         " the highest score, held back or not."
     ),
     "abstention.note_expected": (
@@ -117,7 +117,7 @@ SECTIONS: dict[str, str | tuple[str, str]] = {
     "script.none": "no letters",
     "slices.source": "By source",
     "slices.note": (
-        "▼ marks slices whose whole interval is worse than the figure over all of dev, {overall}."
+        "▼ marks slices whose whole interval is worse than the metric over all of dev, {overall}."
         " One of many slices may be so by chance."
     ),
     "column.length": "tokens",
@@ -134,13 +134,13 @@ SECTIONS: dict[str, str | tuple[str, str]] = {
         " Look here first for labels that are missing in the gold ones."
     ),
     "mistakes.answers": (
-        "Answers that share no word with a gold one, the highest scores first. Of the context, what"
-        " surrounds the answers is shown: words of a gold answer on a ground of blue, the given"
-        " answer above a broken line."
+        "Answers that share no word with a gold one, the highest scores first. Of the context, the"
+        " surroundings of the answers are shown: words of a gold answer on a blue background, the"
+        " given answer above a broken line."
     ),
     "mistakes.entities": (
         "Entities that are wrong, the surest first, and then some that were missed. In the text,"
-        " gold entities are on a ground of blue, found ones above a broken line."
+        " gold entities are on a blue background, found ones above a broken line."
     ),
     "cause.limits": "wrong boundaries, right type",
     "cause.type": "right boundaries, wrong type",
@@ -169,8 +169,8 @@ SECTIONS: dict[str, str | tuple[str, str]] = {
     "column.proposed_score": "score of proposal",
     # ---- duplicates
     "duplicates.note": (
-        "Equal after normalising (Unicode NFKC, case, punctuation). Such examples measure memory,"
-        " not skill; those with two different labels come first."
+        "Equal after normalising (Unicode NFKC, case, punctuation). Such examples measure"
+        " memorisation, not quality; those with two different labels come first."
     ),
     "duplicates.brief": ("{count} example", "{count} examples"),
     "duplicates.pair": "{part} examples that are in {other}, too",

@@ -1,4 +1,4 @@
-"""The report in Chinese (simplified), which has one form for one and for many."""
+"""Chinese (simplified) texts of the report; there is one form for all counts."""
 
 from tfpipe.report.i18n.zh.opening import OPENING
 from tfpipe.report.i18n.zh.sections import SECTIONS

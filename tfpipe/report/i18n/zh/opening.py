@@ -1,4 +1,4 @@
-"""What the page opens with: the summary, the data, curves and figures."""
+"""Texts of the first sections: summary, data, learning curves, metrics."""
 
 OPENING: dict[str, str | tuple[str, str]] = {
     # ---- small words

@@ -1,4 +1,4 @@
-"""What the sections below say, from the labels to the environment."""
+"""Texts of the other sections, from labels to environment."""
 
 SECTIONS: dict[str, str | tuple[str, str]] = {
     # ---- labels

@@ -1,4 +1,4 @@
-"""What finished models answer to labelled examples: runs here, exports as their users load them."""
+"""Models of a comparison: finished runs, and exports in a process that imports TensorFlow only."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from tfpipe.data.read_examples import Examples
 from tfpipe.errors import UserError
-from tfpipe.exporting.clean_process import batches_of, join, open_as_stranger
+from tfpipe.exporting.clean_process import batches_of, join, run_in_clean_process
 from tfpipe.exporting.info import read_info
 from tfpipe.locations import locate_model
 from tfpipe.run_folder import Run, open_run
@@ -21,10 +21,15 @@ from tfpipe.tasks.task import Task
 
 @dataclass(frozen=True)
 class Model:
-    """A finished run, or an export, for which `run` is None, and what it tells of itself.
+    """A finished run or an export.
 
-    label_names: in column order; settings: what was chosen on dev, empty where a model of an
-    earlier version does not tell; train_sha256: of its training data, None where it does not tell.
+    Attributes:
+        folder: Its folder.
+        run: The run; None for an export.
+        task_name: Its task.
+        label_names: Labels in column order.
+        settings: Values chosen on dev; empty for models of earlier versions.
+        train_sha256: Hash of its training data; None where it is not recorded.
     """
 
     folder: Path
@@ -40,15 +45,15 @@ class Model:
         return TASKS[self.task_name].task_class.restore(self.label_names, self.settings)
 
 
-def find_model(folder: str) -> Model:
-    """The model of a folder; raises UserError for one that is no run or export of tfpipe."""
+def open_model_folder(folder: str) -> Model:
+    """Open the run or export of a folder; raises UserError for anything else."""
     place = locate_model(folder)
     if place.kind == "run":
         return _of_run(open_run(str(place.folder)))
     info = read_info(place.folder)
     if info.get("task") not in TASKS:
         raise UserError(
-            "the export does not tell what task it is for",
+            "the export does not name its task",
             str(place.folder),
             "give an export of tfpipe.export",
         )
@@ -79,15 +84,15 @@ def _of_run(run: Run) -> Model:
     return Model(run.folder, run, run.config.task, labels, settings, digest)
 
 
-def ask_export(model: Model, examples: Examples) -> TaskEvaluation:
-    """What an export says in a process that imports TensorFlow alone; raises UserError."""
+def evaluate_export(model: Model, examples: Examples) -> TaskEvaluation:
+    """Evaluate an export in a process that imports TensorFlow alone; raises UserError."""
     task = model.task
     try:
-        outputs = join(open_as_stranger(model.folder, batches_of(examples, task)).answered())
+        outputs = join(run_in_clean_process(model.folder, batches_of(examples, task)).answered())
     except RuntimeError as error:
         raise UserError(
             "the export cannot answer these texts",
             f"{model.folder}: {str(error).strip().splitlines()[-1]}",
-            "give data of the kind that it was made for, or another export",
+            "give data with the inputs that it was made for, or another export",
         ) from None
     return task.judge(examples, outputs)

@@ -77,7 +77,7 @@ def test_layers_import_to_the_left(path: Path) -> None:
         return
     here = LAYERS.index(parts[1])
     # One file asks servers, through the client: that stands alone, so no circle can arise.
-    asks_servers = parts[1:] == ("predicting", "served")
+    asks_servers = parts[1:] == ("predicting", "remote")
     for module in imported(path):
         if not (asks_servers and module.startswith("serving.client.")):
             assert not module.startswith(("serving", "tuning")), f"{path} imports {module}"
@@ -152,7 +152,7 @@ def test_tf_classes_of_transformers_enter_in_the_model_package() -> None:
         if module.startswith("transformers.TF") or "modeling_tf" in module
     }
     # The doctor's process looks which Keras they see.
-    assert users == {"checkpoint.py", "head.py", "import_libraries.py"}
+    assert users == {"pretrained.py", "head.py", "import_libraries.py"}
 
 
 def test_the_model_package_alone_reads_the_transformers_model() -> None:

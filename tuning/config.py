@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tfpipe.config import TrainConfig
-from tfpipe.config.fields import setting
+from tfpipe.config.settings import setting
 from tfpipe.errors import UserError
 
 ALGORITHMS = ("bayesian", "random", "hyperband", "grid")

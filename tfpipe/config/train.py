@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tfpipe.config.fields import setting
+from tfpipe.config.settings import Conflict, flag_of, setting
+from tfpipe.errors import UserError, did_you_mean
 from tfpipe.tasks import TASKS
 
 STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker", "parameter_server", "tpu")
@@ -14,6 +16,14 @@ LOSSES = ("cross_entropy", "focal")
 LANGUAGES = ("en", "zh")
 LONG_TEXTS = ("head", "head_tail", "windows")
 SCHEDULES = ("linear", "cosine", "polynomial", "constant")
+# A setting that would be ignored, the one it belongs to, and the values that this one must have.
+BELONGINGS = (
+    ("focal_gamma", "loss", ("focal",)),
+    ("schedule_power", "schedule", ("polynomial",)),
+    ("workers", "strategy", ("multi_worker", "auto")),
+    ("worker_index", "strategy", ("multi_worker", "auto")),
+    ("tpu", "strategy", ("tpu", "auto")),
+)
 
 
 @dataclass(frozen=True)
@@ -256,3 +266,116 @@ class TrainConfig:
     def best_metric(self) -> str:
         """The dev figure that the best epoch is chosen by."""
         return self.best_by or next(iter(TASKS[self.task].metrics))
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """Yield settings that cannot be combined, each with the names of its fields."""
+        yield from _ignored_settings(self)
+        yield from _task_conflicts(self)
+        yield from _metric_conflicts(self)
+        yield from _objective_conflicts(self)
+        yield from _device_conflicts(self)
+
+
+def _ignored_settings(config: TrainConfig) -> Iterator[Conflict]:
+    default = type(config)()
+    for name, owner, wanted in BELONGINGS:
+        value, chosen = getattr(config, name), getattr(config, owner)
+        if value != getattr(default, name) and chosen not in wanted:
+            flag, owner_flag = flag_of(name), flag_of(owner)
+            yield (
+                (name, owner),
+                UserError(
+                    f"{flag} says nothing without {owner_flag} {wanted[0]}",
+                    f"{flag} {value} with {owner_flag} {chosen}",
+                    f"add {owner_flag} {wanted[0]}, or leave out {flag}",
+                ),
+            )
+
+
+def _task_conflicts(config: TrainConfig) -> Iterator[Conflict]:
+    default = type(config)()
+    for name, reason in TASKS[config.task].inapplicable.items():
+        value, flag = getattr(config, name), flag_of(name)
+        if value != getattr(default, name):
+            yield (
+                ("task", name),
+                UserError(
+                    f"--task {config.task} has no {flag}: {reason}",
+                    f"{flag} {value} with --task {config.task}",
+                    f"leave out {flag}, or use another --task",
+                ),
+            )
+
+
+def _metric_conflicts(config: TrainConfig) -> Iterator[Conflict]:
+    known = TASKS[config.task].metrics
+    if config.best_metric not in known:
+        yield (
+            ("task", "best_by"),
+            UserError(
+                f"--best-by names no figure of --task {config.task}",
+                repr(config.best_by),
+                f"{did_you_mean(config.best_metric, known)}choose one of {', '.join(known)}",
+            ),
+        )
+
+
+def _objective_conflicts(config: TrainConfig) -> Iterator[Conflict]:
+    if config.loss == "focal" and config.label_smoothing:
+        yield (
+            ("loss", "label_smoothing"),
+            UserError(
+                "focal loss and label smoothing do not go together: one trusts a sure answer"
+                " more, the other forbids it",
+                f"--loss focal with --label-smoothing {config.label_smoothing}",
+                "leave out one of the two",
+            ),
+        )
+    if config.schedule == "constant" and config.final_rate:
+        yield (
+            ("schedule", "final_rate"),
+            UserError(
+                "a constant rate does not fall, so it has no share left at the end",
+                f"--schedule constant with --final-rate {config.final_rate}",
+                "leave out --final-rate, or choose another schedule",
+            ),
+        )
+    if config.r_drop and config.hidden_dropout == 0 and config.attention_dropout == 0:
+        yield (
+            ("r_drop", "hidden_dropout", "attention_dropout"),
+            UserError(
+                "R-Drop compares two passes that differ by their dropout, and there is none",
+                f"--r-drop {config.r_drop} with --hidden-dropout 0 --attention-dropout 0",
+                "leave out --r-drop, or one of the zeros",
+            ),
+        )
+
+
+def _device_conflicts(config: TrainConfig) -> Iterator[Conflict]:
+    if config.strategy == "tpu" and config.precision == "float16":
+        yield (
+            ("strategy", "precision"),
+            UserError(
+                "a TPU has no float16",
+                "--strategy tpu with --precision float16",
+                "use --precision bfloat16",
+            ),
+        )
+    if config.strategy == "one_device" and config.devices > 1:
+        yield (
+            ("strategy", "devices"),
+            UserError(
+                "--strategy one_device takes one device",
+                f"--devices {config.devices} with --strategy one_device",
+                "use --strategy mirrored, or leave out --devices",
+            ),
+        )
+    if config.tpu is not None and config.strategy == "auto" and config.workers is not None:
+        yield (
+            ("tpu", "workers"),
+            UserError(
+                "training is either on a TPU or in the processes of --workers",
+                f"--tpu {config.tpu} with --workers {config.workers}",
+                "leave out one of the two",
+            ),
+        )

@@ -9,7 +9,7 @@ from tfpipe.tasks.task import TaskEvaluation
 
 
 @dataclass(frozen=True)
-class Step:
+class StepMetrics:
     """What one training step did; tokens do not count padding, places do.
 
     seconds: from the step before to this one's end; waited: seconds of these without a batch.
@@ -44,7 +44,7 @@ class Step:
 class Callback(Protocol):
     """Somebody who looks on."""
 
-    def on_step(self, step: Step) -> None:
+    def on_step(self, step: StepMetrics) -> None:
         """A training step is done."""
 
     def on_epoch(self, record: dict[str, Any], evaluation: TaskEvaluation) -> None:

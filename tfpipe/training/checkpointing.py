@@ -23,7 +23,7 @@ SMOOTH = 0.9  # how much of the recent loss a step leaves
 
 
 @dataclass
-class Progress:
+class TrainProgress:
     """Where a run stands.
 
     The order of the data, dropout and the rate are functions of the seed and of `step`, so that
@@ -92,7 +92,7 @@ def list_checkpoints(folder: Path) -> list[Path]:
     return sorted(folder.glob("step-*"), key=lambda path: int(path.name[5:]))
 
 
-def read_progress(checkpoints: Path) -> Progress | None:
+def read_progress(checkpoints: Path) -> TrainProgress | None:
     """How far the run with this folder of checkpoints has come, None where it has none yet.
 
     Another process may train there: what is half written has another name, and where old
@@ -102,7 +102,7 @@ def read_progress(checkpoints: Path) -> Progress | None:
     while listed != (found := list_checkpoints(checkpoints)):
         for checkpoint in reversed(found):
             with suppress(FileNotFoundError):
-                return Progress(**_read_stored(checkpoint))
+                return TrainProgress(**_read_stored(checkpoint))
         listed = found
     return None
 
@@ -111,8 +111,8 @@ def _read_stored(checkpoint: Path) -> dict[str, Any]:
     return json.loads((checkpoint / "progress.json").read_text(encoding="utf-8"))
 
 
-class State:
-    """Progress, and every variable that training changes, saved together.
+class CheckpointManager:
+    """TrainProgress, and every variable that training changes, saved together.
 
     A checkpoint is the folder `step-N` with TensorFlow's own files (`tensors.*`) and
     `progress.json`; it is written aside, synced and renamed. The last `keep` stay. Where `writes`
@@ -127,14 +127,14 @@ class State:
         options: tf.train.CheckpointOptions | None = None,
         **variables: tf.train.Checkpoint,
     ):
-        self.folder, self.progress = folder, Progress()
+        self.folder, self.progress = folder, TrainProgress()
         self._keep, self._writes, self._options = keep, writes, options
         self._tensors = tf.train.Checkpoint(**variables)
         self._saved_step, self._saved_time = 0, time.monotonic()
 
     @property
-    def checkpoints(self) -> list[Path]:
-        """The checkpoints that are there, the oldest first."""
+    def folders(self) -> list[Path]:
+        """The folders of the saved checkpoints, the oldest first."""
         return list_checkpoints(self.folder)
 
     def save(self) -> None:
@@ -146,7 +146,7 @@ class State:
             try:
                 self._write(self.folder / f"step-{self.progress.step}")
             except (OSError, tf.errors.OpError, UserError) as error:
-                before = [path.name for path in self.checkpoints][-1:]
+                before = [path.name for path in self.folders][-1:]
                 whole = f"{before[0]} is whole; " if before else ""
                 raise UserError(
                     f"the checkpoint of step {self.progress.step} could not be saved",
@@ -164,9 +164,9 @@ class State:
 
     def restore(self) -> bool:
         """Go on from the newest checkpoint; False where there is none and nothing has changed."""
-        if not self.checkpoints:
+        if not self.folders:
             return False
-        newest = self.checkpoints[-1]
+        newest = self.folders[-1]
         try:
             stored = _read_stored(newest)
             read = self._tensors.read(str(newest / "tensors"), self._options)
@@ -191,7 +191,7 @@ class State:
         with folder_aside(place) as aside:
             self._tensors.write(str(aside / "tensors"), self._options)
             (aside / "progress.json").write_text(progress, encoding="utf-8")
-        for old in self.checkpoints[: -self._keep]:
+        for old in self.folders[: -self._keep]:
             shutil.rmtree(old, ignore_errors=True)
 
 

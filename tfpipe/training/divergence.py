@@ -14,8 +14,8 @@ import tensorflow as tf
 from tfpipe.data.encoded import EncodedDataset
 from tfpipe.errors import UserError
 from tfpipe.io.atomic import write_text
-from tfpipe.training.callbacks import Step
-from tfpipe.training.checkpointing import Progress, State
+from tfpipe.training.callbacks import StepMetrics
+from tfpipe.training.checkpointing import CheckpointManager, TrainProgress
 from tfpipe.training.schedules import Schedule
 
 logger = logging.getLogger(__name__)
@@ -35,12 +35,12 @@ class ScaledSchedule(Schedule):
     def __call__(self, step: tf.Tensor) -> tf.Tensor:
         return self._schedule(step) * self._factor
 
-    def ease(self, factor: float) -> None:
+    def scale(self, factor: float) -> None:
         """Multiply the schedule by `factor` from here on."""
         self._factor.assign(factor)
 
 
-def has_blown_up(step: Step, progress: Progress, scaled: bool = False) -> bool:
+def has_blown_up(step: StepMetrics, progress: TrainProgress, scaled: bool = False) -> bool:
     """Whether a step ruined the weights, or lifts the recent loss far above the run's first.
 
     Loss and gradient must be finite; with a loss scale (`scaled`, float16) the loss alone, for an
@@ -62,7 +62,7 @@ class DivergenceGuard:
 
     def __init__(
         self,
-        state: State,
+        state: CheckpointManager,
         rate: ScaledSchedule,
         folder: Path,
         writes: bool = True,
@@ -71,11 +71,11 @@ class DivergenceGuard:
         self._state, self._rate, self._folder = state, rate, folder
         self._writes, self._scaled = writes, scaled
 
-    def needed(self, step: Step) -> bool:
+    def needed(self, step: StepMetrics) -> bool:
         """Whether a step that is not counted yet blew up."""
         return has_blown_up(step, self._state.progress, self._scaled)
 
-    def go_back(self, step: Step, train: EncodedDataset, rows: np.ndarray) -> None:
+    def roll_back(self, step: StepMetrics, train: EncodedDataset, rows: np.ndarray) -> None:
         """Restore the state and lower the rate.
 
         rows: of the batch that blew up. Raises UserError when the rate has been lowered before,
@@ -99,7 +99,7 @@ class DivergenceGuard:
                 "let all processes see the same --output folder",
             )
         progress.rate_factor = 0.5
-        self._rate.ease(0.5)
+        self._rate.scale(0.5)
         # At once: a run that is killed and resumed must not try the old rate again.
         self._state.save()
         logger.info("%s: back to step %d, with half the learning rate", found, progress.step)

@@ -1,4 +1,4 @@
-"""Which weights learn, how much is dropped, and a moving average of them."""
+"""An exponential moving average of the weights."""
 
 from __future__ import annotations
 
@@ -6,22 +6,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import tensorflow as tf
-
-from tfpipe.config import TrainConfig
-from tfpipe.errors import UserError
-from tfpipe.model.text_model import TextModel
-
-
-def prepare_weights(model: TextModel, config: TrainConfig) -> None:
-    """Freeze layers and set dropout as configured; raises UserError for missing layers."""
-    if config.freeze_layers > len(model.layers):
-        raise UserError(
-            "there are fewer layers than are to be frozen",
-            f"--freeze-layers {config.freeze_layers}, the model has {len(model.layers)}",
-            f"give a number up to {len(model.layers)}",
-        )
-    model.freeze(config.freeze_layers, config.freeze_embeddings)
-    model.set_dropout(config.hidden_dropout, config.attention_dropout)
 
 
 class ExponentialMovingAverage(tf.Module):

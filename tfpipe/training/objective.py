@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import tensorflow as tf
 
 from tfpipe.config import TrainConfig
 from tfpipe.tasks.losses import LossSettings
 from tfpipe.tasks.task import Batch, Task
-from tfpipe.training.gradients import Gradient
 
+# A tensor or, of an embedding, slices: one for each token of the batch.
+Gradient: TypeAlias = tf.Tensor | tf.IndexedSlices
 # From a batch to the head's output float32 [B, ...], with the dropout of training.
 ForwardPass = Callable[[Batch], tf.Tensor]
 

@@ -19,14 +19,14 @@ class Stopped(Exception):
         self.signal = signal
 
 
-class StopRequest:
+class SignalHandler:
     """Notes SIGINT and SIGTERM so that the step at hand can end; a second SIGINT stops at once."""
 
     def __init__(self) -> None:
         self.signal: int | None = None
         self._before: dict[int, Any] = {}
 
-    def __enter__(self) -> StopRequest:
+    def __enter__(self) -> SignalHandler:
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._before[number] = signal.signal(number, self._note)

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from tfpipe.errors import UserError
 from tfpipe.tasks.task import TaskEvaluation
-from tfpipe.training.callbacks import Step
+from tfpipe.training.callbacks import StepMetrics
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ class Profile:
             steps = f"from step {self._first - 1} to {self._first}"
             logger.info("profile: none, this run did not go %s", steps)
 
-    def on_step(self, step: Step) -> None:
+    def on_step(self, step: StepMetrics) -> None:
         # Told after a step: the profile begins with the next one.
         if step.step == self._first - 1:
             self._folder.mkdir(parents=True, exist_ok=True)

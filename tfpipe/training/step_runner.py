@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.python.framework import config as tf_config
 
 from tfpipe.config import TrainConfig
 from tfpipe.data.batches import Plan, plan_training, read_batches
@@ -17,8 +18,8 @@ from tfpipe.data.encoded import EncodedDataset
 from tfpipe.data.replicas import compile_for, needs_few_widths, workers_of
 from tfpipe.errors import UserError
 from tfpipe.tasks.task import Batch
-from tfpipe.training.callbacks import Step
-from tfpipe.training.checkpointing import Progress
+from tfpipe.training.callbacks import StepMetrics
+from tfpipe.training.checkpointing import CheckpointManager, TrainProgress
 from tfpipe.training.collectives import run_batches, takes_steps_ahead
 from tfpipe.training.train_step import TrainStep
 
@@ -29,7 +30,7 @@ logger = logging.getLogger(__name__)
 ROWS_AHEAD = 2_000_000
 
 
-class Steps:
+class StepRunner:
     """Takes the training steps of a run, each from where `progress` stands.
 
     step: to be compiled, in as many parts as the device's memory needs; rate: the learning rate of
@@ -43,7 +44,7 @@ class Steps:
         weights: np.ndarray | None,
         step: TrainStep,
         rate: Callable[[Any], Any],
-        progress: Progress,
+        progress: TrainProgress,
     ):
         assert config.epochs is not None
         self.per_epoch = -(-len(train.encoded) // config.batch_size)
@@ -68,7 +69,7 @@ class Steps:
         """Take the next step from where `progress` stands now."""
         self._plan = None
 
-    def take(self) -> Step:
+    def take(self) -> StepMetrics:
         """The next training step; in smaller parts where the device has too little memory.
 
         Raises UserError when one example at a time is too much for it. Leaves it to the caller to
@@ -94,7 +95,7 @@ class Steps:
         self.rewind()
         return float(np.median(seconds[1:]))
 
-    def _take(self) -> Step:
+    def _take(self) -> StepMetrics:
         progress = self._progress
         began = time.perf_counter()
         if self._plan is None or progress.step - self._first >= len(self._plan):
@@ -109,7 +110,7 @@ class Steps:
         self._waited = 0.0
         with tf.profiler.experimental.Trace("train", step_num=progress.step, _r=1):
             values = {name: float(value) for name, value in next(self._results).items()}
-        return Step(
+        return StepMetrics(
             step=progress.step + 1,
             steps=self.total,
             epoch=progress.step // self.per_epoch + 1,
@@ -196,3 +197,30 @@ class Steps:
             f"out of memory at {before} x {width} tokens a device: from step {progress.step + 1} a"
             f" batch of {self._config.batch_size} is computed in {progress.parts} parts of {after}"
         )
+
+
+def measure_determinism(steps: StepRunner, checkpoints: CheckpointManager) -> str:
+    """Measure how much longer a step takes with deterministic kernels.
+
+    Args:
+        steps: The steps of the run.
+        checkpoints: Its checkpoints; the newest is restored afterwards.
+
+    Returns:
+        A sentence for the log.
+    """
+    # TensorFlow's public interface can only switch them on.
+    tf_config.disable_op_determinism()
+    try:
+        plain = steps.time_step()
+        tf.config.experimental.enable_op_determinism()
+        deterministic = steps.time_step()
+    except tf.errors.ResourceExhaustedError:
+        return "deterministic: its cost was not measured, because memory ran out"
+    finally:
+        tf.config.experimental.enable_op_determinism()
+        checkpoints.restore()
+    return (
+        f"deterministic: a step takes {deterministic / plain:.2f} times as long"
+        f" ({1000 * deterministic:.0f} ms, otherwise {1000 * plain:.0f} ms; medians of 5)"
+    )

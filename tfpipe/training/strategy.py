@@ -14,7 +14,7 @@ from tfpipe.config import TrainConfig
 from tfpipe.data.replicas import workers_of
 from tfpipe.errors import UserError
 from tfpipe.training.cluster import Cluster, answers, claim_port, meet, read_cluster
-from tfpipe.training.preemption import StopRequest
+from tfpipe.training.preemption import SignalHandler
 
 logger = logging.getLogger(__name__)
 
@@ -122,7 +122,7 @@ def serve(cluster: Cluster) -> None:
     it at once. Raises UserError when the port is taken.
     """
     claim_port(cluster).close()
-    with StopRequest() as stop:
+    with SignalHandler() as stop:
         server = tf.distribute.Server(
             _specification(cluster),
             job_name=cluster.role,

@@ -1,17 +1,42 @@
-"""A checked configuration from raw values."""
+"""Settings: the fields of a configuration class, checked values, and YAML files."""
 
 from __future__ import annotations
 
 import dataclasses
+import types
+import typing
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, TypeVar
 
-from tfpipe.config.conflicts import Conflict, find_conflicts
-from tfpipe.config.fields import field_type, flag_of
-from tfpipe.config.train import TrainConfig
 from tfpipe.errors import UserError, did_you_mean, raise_all
 
 Config = TypeVar("Config")
+# The names of the fields that a conflict is about, and the conflict.
+Conflict = tuple[tuple[str, ...], UserError]
+
+
+def setting(default: Any, help: str, **rules: Any) -> Any:
+    """A field with its help text and rules: choices, minimum, maximum, above, below, group.
+
+    Also `alone` (the value of a flag that is given without one), `required` (must be given as a
+    flag), `positional` (given without a flag, and must be given unless its default is None) and
+    `repeated` (a flag that may be given several times: the values are joined by commas).
+    """
+    return dataclasses.field(default=default, metadata={"help": help, **rules})
+
+
+def flag_of(name: str) -> str:
+    """The flag that sets the field of this name."""
+    return "--" + name.replace("_", "-")
+
+
+def field_type(config_class: type, name: str) -> tuple[type, bool]:
+    """The plain type of a field and whether it may be None."""
+    hint = typing.get_type_hints(config_class)[name]
+    if isinstance(hint, types.UnionType):
+        return next(t for t in typing.get_args(hint) if t is not type(None)), True
+    return hint, False
 
 
 def build(
@@ -48,18 +73,10 @@ def build(
             )
     config = config_class(**checked)
     # What stands at its default because its own value was refused is in no conflict.
-    errors += [
-        error for names, error in _conflicts_of(config) if not (given & set(names)) - set(checked)
-    ]
+    conflicts = config.conflicts() if hasattr(config, "conflicts") else ()
+    errors += [error for names, error in conflicts if not (given & set(names)) - set(checked)]
     raise_all(errors)
     return config
-
-
-def _conflicts_of(config: Any) -> Iterable[Conflict]:
-    """Yield the settings that do not go together, of a configuration that has such."""
-    if isinstance(config, TrainConfig):
-        return find_conflicts(config)
-    return config.conflicts() if hasattr(config, "conflicts") else ()
 
 
 def _shown(field: dataclasses.Field) -> str:
@@ -110,3 +127,35 @@ def checked_value(config_class: type, field: dataclasses.Field, value: Any) -> A
         if broken:
             raise UserError(f"{flag} is out of range", repr(value), f"give a value {rule}")
     return converted
+
+
+def read_values(path: str | Path) -> dict[str, Any]:
+    """The raw values of a YAML configuration file; raises UserError."""
+    import yaml
+
+    try:
+        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError("the configuration file is missing", str(path), "check the path") from None
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        # ValueError: not UTF-8, or a date that does not exist.
+        found = " ".join(f"{path}: {error}".split())
+        raise UserError(
+            "the configuration file cannot be read", found, "mend the YAML file"
+        ) from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
+        raise UserError(
+            "the configuration file is not a table of names and values",
+            f"{path}: {type(values).__name__}",
+            "write lines such as `epochs: 3`",
+        )
+    return values
+
+
+def to_yaml(config: Any) -> str:
+    """The configuration as YAML that `--config` takes back."""
+    import yaml
+
+    return yaml.safe_dump(dataclasses.asdict(config), sort_keys=False, allow_unicode=True)

@@ -76,7 +76,7 @@ def test_a_model_of_stock_bert_is_float32(parts) -> None:
 
     stock = Stock()
     assert choose_served("auto", stock, *others).precision == "float32"
-    with pytest.raises(UserError, match="float32 alone"):
+    with pytest.raises(UserError, match="only train in float32"):
         choose_served("bfloat16", stock, *others)
     assert issubclass(UnsupportedBert, ValueError) and model.encoder is not None
 

@@ -137,7 +137,7 @@ class SearchConfig:
             yield (
                 ("retrain", "retrain_on"),
                 UserError(
-                    "--retrain-on says nothing without --retrain",
+                    "--retrain-on has no effect without --retrain",
                     f"--retrain-on {self.retrain_on}",
                     "add --retrain, or leave out --retrain-on",
                 ),

@@ -1,4 +1,4 @@
-"""The configuration of every command: one frozen dataclass is the API, the flags and the file."""
+"""The configuration of each command: a frozen dataclass that defines API, flags and YAML file."""
 
 from tfpipe.config.commands import (
     CompareConfig,

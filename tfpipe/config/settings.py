@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import types
 import typing
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,23 +17,27 @@ Config = TypeVar("Config")
 Conflict = tuple[tuple[str, ...], UserError]
 
 
-def setting(default: Any, help: str, **rules: Any) -> Any:
-    """A field with its help text and rules: choices, minimum, maximum, above, below, group.
+def setting(default: Any, help_text: str, **rules: Any) -> Any:
+    """Define a field of a configuration class.
 
-    Also `alone` (the value of a flag that is given without one), `required` (must be given as a
-    flag), `positional` (given without a flag, and must be given unless its default is None) and
-    `repeated` (a flag that may be given several times: the values are joined by commas).
+    Args:
+        default: The default value.
+        help_text: The text for `--help`.
+        **rules: `choices`, `minimum`, `maximum`, `above` and `below` for the value; `group` of the
+            flag in `--help`; `alone`, the value of a flag that is given without one; `required`, a
+            flag that must be given; `positional`, given without a flag, and required unless the
+            default is None; `repeated`, a flag whose values are joined by commas.
     """
-    return dataclasses.field(default=default, metadata={"help": help, **rules})
+    return dataclasses.field(default=default, metadata={"help": help_text, **rules})
 
 
 def flag_of(name: str) -> str:
-    """The flag that sets the field of this name."""
+    """Return the flag of a field."""
     return "--" + name.replace("_", "-")
 
 
 def field_type(config_class: type, name: str) -> tuple[type, bool]:
-    """The plain type of a field and whether it may be None."""
+    """Return the type of a field without None, and whether it may be None."""
     hint = typing.get_type_hints(config_class)[name]
     if isinstance(hint, types.UnionType):
         return next(t for t in typing.get_args(hint) if t is not type(None)), True
@@ -42,9 +47,16 @@ def field_type(config_class: type, name: str) -> tuple[type, bool]:
 def build(
     config_class: type[Config], values: dict[str, Any], found_before: Iterable[UserError] = ()
 ) -> Config:
-    """A checked configuration from raw values (strings or YAML scalars).
+    """Build a configuration from raw values.
 
-    Raises UserError for all errors at once, those in `found_before` first.
+    Args:
+        config_class: A dataclass whose fields are made by `setting`. Its method `conflicts`, if it
+            has one, yields settings that cannot be combined.
+        values: Strings or YAML scalars by field name, with `_` or `-`.
+        found_before: Errors to report together with those found here.
+
+    Raises:
+        UserError: All errors at once, those in `found_before` first.
     """
     fields = {f.name: f for f in dataclasses.fields(config_class)}  # type: ignore[arg-type]
     errors, checked = list(found_before), {}
@@ -72,7 +84,7 @@ def build(
                 UserError(f"{_shown(field)} is missing", "nothing", f"give {rules['help']}")
             )
     config = config_class(**checked)
-    # What stands at its default because its own value was refused is in no conflict.
+    # A field that has its default because its own value is invalid is not in conflict.
     conflicts = config.conflicts() if hasattr(config, "conflicts") else ()
     errors += [error for names, error in conflicts if not (given & set(names)) - set(checked)]
     raise_all(errors)
@@ -80,14 +92,20 @@ def build(
 
 
 def _shown(field: dataclasses.Field) -> str:
-    """What a user types for the field."""
+    """The name of the field on the command line."""
     return field.name.upper() if field.metadata.get("positional") else flag_of(field.name)
 
 
 def checked_value(config_class: type, field: dataclasses.Field, value: Any) -> Any:
-    """A raw value (string or YAML scalar) in the field's type; raises UserError for a broken rule.
+    """Convert a raw value to the type of its field and check the field's rules.
 
-    None where the field is optional and `value` is None.
+    Args:
+        config_class: The class of the field.
+        field: The field.
+        value: A string or YAML scalar; None for an optional field without a value.
+
+    Raises:
+        UserError: The value has another type or breaks a rule.
     """
     rules, flag = field.metadata, _shown(field)
     plain, optional = field_type(config_class, field.name)
@@ -97,23 +115,34 @@ def checked_value(config_class: type, field: dataclasses.Field, value: Any) -> A
         raise UserError(f"{flag} has no value", "nothing", f"give {rules['help']}")
     wanted = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}[plain]
     try:
-        if plain is bool:
-            converted: Any = {"true": True, "false": False}[str(value).lower()]
-        elif isinstance(value, bool) or not isinstance(value, str | int | float):
-            # YAML reads an unquoted yes or no as a truth value; a column's name it is not.
-            raise ValueError
-        elif plain is int and isinstance(value, float) and value != int(value):
-            raise ValueError
-        else:
-            converted = plain(value)
-        if converted != converted or converted in (float("inf"), float("-inf")):
-            raise ValueError
+        converted = _convert(value, plain)
     except (ValueError, KeyError, TypeError, OverflowError):
         raise UserError(f"{flag} takes {wanted}", repr(value), f"give {rules['help']}") from None
+    _check_rules(flag, rules, value, converted)
+    return converted
+
+
+def _convert(value: Any, plain: type) -> Any:
+    """Convert a string or YAML scalar; raises an error of Python for another type."""
+    if plain is bool:
+        return {"true": True, "false": False}[str(value).lower()]
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        # YAML reads an unquoted yes or no as a boolean, which is not a column's name.
+        raise ValueError
+    if plain is int and isinstance(value, float) and value != int(value):
+        raise ValueError
+    converted = plain(value)
+    if plain is float and not math.isfinite(converted):
+        raise ValueError
+    return converted
+
+
+def _check_rules(flag: str, rules: Mapping[str, Any], value: Any, converted: Any) -> None:
+    """Raise UserError for a value that is not one of the choices, or out of range."""
     if "choices" in rules and converted not in rules["choices"]:
         hint = did_you_mean(str(converted), rules["choices"])
         raise UserError(
-            f"{flag} does not know this value",
+            f"{flag} has an unknown value",
             repr(value),
             f"{hint}choose one of {', '.join(rules['choices'])}",
         )
@@ -126,11 +155,10 @@ def checked_value(config_class: type, field: dataclasses.Field, value: Any) -> A
     ):
         if broken:
             raise UserError(f"{flag} is out of range", repr(value), f"give a value {rule}")
-    return converted
 
 
 def read_values(path: str | Path) -> dict[str, Any]:
-    """The raw values of a YAML configuration file; raises UserError."""
+    """Read the raw values of a YAML configuration file; raises UserError."""
     import yaml
 
     try:
@@ -141,7 +169,7 @@ def read_values(path: str | Path) -> dict[str, Any]:
         # ValueError: not UTF-8, or a date that does not exist.
         found = " ".join(f"{path}: {error}".split())
         raise UserError(
-            "the configuration file cannot be read", found, "mend the YAML file"
+            "the configuration file cannot be read", found, "correct the YAML file"
         ) from None
     if values is None:
         return {}
@@ -155,7 +183,7 @@ def read_values(path: str | Path) -> dict[str, Any]:
 
 
 def to_yaml(config: Any) -> str:
-    """The configuration as YAML that `--config` takes back."""
+    """Format a configuration as YAML that `--config` reads."""
     import yaml
 
     return yaml.safe_dump(dataclasses.asdict(config), sort_keys=False, allow_unicode=True)

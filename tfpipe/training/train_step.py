@@ -33,11 +33,12 @@ class TrainStep:
         model: The model to train.
         optimizer: A tf_keras optimizer.
         loss: The loss of a batch.
-        rule: How the gradient of a batch is found.
+        rule: Computes the gradient of a batch.
         clip_norm: The largest global norm of the gradient.
         l2: Strength of the penalty on the weights.
-        parts: Splits that a replica's batch is computed in, one after the other.
-        loss_scale: Of float16; with it a step whose gradient is not finite changes no weight.
+        parts: Parts that a replica's batch is split into and computed one after the other.
+        loss_scale: The loss scale of float16; with one, a step whose gradient is not finite
+            changes no weight.
         average: A moving average of the weights to update.
         seeds: Seeds of the dropout.
     """
@@ -68,7 +69,7 @@ class TrainStep:
         return {"loss": loss, "gradient_norm": norm}
 
     def _find_gradients(self, batch: Batch) -> tuple[list[Gradient], tf.Tensor, tf.Tensor]:
-        """Clipped gradients of this replica's copy, their norm before that, and the loss."""
+        """Compute clipped gradients of the whole batch, their norm before clipping, and loss."""
         gradients, loss = self._sum_parts(batch)
         context = tf.distribute.get_replica_context()
         weight = tf.reduce_sum(batch["weight"])
@@ -85,19 +86,19 @@ class TrainStep:
         return [_multiply(gradient, scale) for gradient in gradients], norm, loss / weight
 
     def _sum_parts(self, batch: Batch) -> tuple[list[Gradient], tf.Tensor]:
-        """Gradients and loss of this replica, summed over the parts of its batch."""
+        """Sum gradients and loss of this replica over the parts of its batch."""
         scale = None if self.loss_scale is None else self.loss_scale.value.read_value()
         objective = Differentiable(lambda part: self.loss(self._forward, part), scale)
         variables = self.model.trainable_variables
         total = tf.constant(0.0)
         gradients: list[Gradient] = []
         for part in _split(batch, self.parts):
-            # One part after the other, for the sake of the memory that parts are made to save.
+            # One part after the other: the purpose of parts is to save memory.
             with tf.control_dependencies(gradients):
-                part = {name: tf.identity(value) for name, value in part.items()}
-            loss, new = self.rule(objective, part, variables)
+                ordered = {name: tf.identity(value) for name, value in part.items()}
+            loss, new = self.rule(objective, ordered, variables)
             if needs_few_widths(self.strategy):
-                # Slices of a batch have a number of rows that a compiled program cannot know.
+                # The number of rows in a batch's slices is not static, as XLA needs it.
                 new = [*map(tf.convert_to_tensor, new)]
             gradients = [*map(_add, gradients, new)] if gradients else new
             total += loss

@@ -1,4 +1,4 @@
-"""Ours in benchmarks/train.py: the engine of `tfpipe.train`, asked for slices of steps.
+"""Ours in benchmarks/train.py: the trainer of `tfpipe.train`, in slices of steps.
 
 python our_train.py JOB.json
 """
@@ -26,10 +26,10 @@ from tfpipe.model.presets import open_model
 from tfpipe.run_folder import Run
 from tfpipe.tasks.classify.task import Classify
 from tfpipe.training.allocator import keep_freed_memory
-from tfpipe.training.engine import make_engine
 from tfpipe.training.precision import choose_precision
 from tfpipe.training.run_context import RunContext
 from tfpipe.training.strategy import make_strategy
+from tfpipe.training.trainer import Trainer
 
 
 class OurTrainer:
@@ -54,7 +54,7 @@ class OurTrainer:
         self.begin(SLICED_EPOCHS)
 
     def begin(self, epochs: int) -> None:
-        """Fresh weights and a fresh engine at its first step."""
+        """Fresh weights and a fresh trainer at its first step."""
         tf_keras.utils.set_random_seed(1)
         train = self.parts[0]
         with self.strategy.scope():
@@ -74,14 +74,14 @@ class OurTrainer:
         with tempfile.TemporaryDirectory() as folder:
             config = replace(self.config, epochs=epochs, precision=precision)
             context = RunContext(config, Run(Path(folder)), self.strategy)
-            self.engine = make_engine(context, model, self.task, self.train_set)
+            self.trainer = Trainer(context, model, self.task, self.train_set)
 
     def train(self, steps: int) -> tuple[int, int]:
         """Take steps; returns examples and tokens, padding not counted."""
         examples = tokens = 0
         for _ in range(steps):
-            done = self.engine.steps.take()
-            self.engine.state.progress.count(done.loss)
+            done = self.trainer.steps.take()
+            self.trainer.checkpoints.progress.count(done.loss)
             examples += done.examples
             tokens += done.tokens
         return examples, tokens
@@ -89,8 +89,8 @@ class OurTrainer:
     def accuracy(self) -> float:
         """Dev accuracy of a fresh model after the job's epochs."""
         self.begin(self.job.epochs)
-        self.train(self.engine.steps.total)
-        return float(self.engine.look_at(self.dev_set).metrics["accuracy"])
+        self.train(self.trainer.steps.total)
+        return float(self.trainer.evaluate(self.dev_set).metrics["accuracy"])
 
 
 if __name__ == "__main__":

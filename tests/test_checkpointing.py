@@ -15,26 +15,28 @@ import tensorflow as tf
 
 from tfpipe.errors import UserError
 from tfpipe.model.presets import make_tiny
-from tfpipe.training.checkpointing import Progress, State, read_progress
+from tfpipe.training.checkpointing import CheckpointManager, TrainProgress, read_progress
 from tfpipe.training.optimizer import make_optimizer
 from tfpipe.training.schedules import LinearWarmupDecay
 from tfpipe.training.strategy import make_strategy
 
 
-def fresh_state(folder: Path, name: str = "one_device", **settings: object) -> tuple[State, list]:
+def fresh_state(
+    folder: Path, name: str = "one_device", **settings: object
+) -> tuple[CheckpointManager, list]:
     """A state of fresh random weights, and all variables that it must bring back."""
     strategy, _ = make_strategy(name, 0)
     with strategy.scope():
         model = make_tiny(["a", "b"], ["some words", "and more words"])
         optimizer = make_optimizer(LinearWarmupDecay(1e-3, 1, 10), 0.01, model)
-    state = State(folder, model=model.trackable, optimizer=optimizer, **settings)  # type: ignore[arg-type]
+    state = CheckpointManager(folder, model=model.trackable, optimizer=optimizer, **settings)  # type: ignore[arg-type]
     return state, [*model.weights, *optimizer.weights]
 
 
-def small_state(folder: Path, **settings: object) -> tuple[State, tf.Variable]:
+def small_state(folder: Path, **settings: object) -> tuple[CheckpointManager, tf.Variable]:
     """A state of one variable of a megabyte."""
     variable = tf.Variable(tf.zeros([250_000]))
-    return State(folder, value=variable, **settings), variable  # type: ignore[arg-type]
+    return CheckpointManager(folder, value=variable, **settings), variable  # type: ignore[arg-type]
 
 
 def names(folder: Path) -> list[str]:
@@ -73,7 +75,7 @@ def test_keeps_the_newest_and_restores_the_last(tmp_path: Path) -> None:
 
 def test_nothing_to_resume(tmp_path: Path) -> None:
     state, _ = small_state(tmp_path / "none")
-    assert not state.restore() and state.progress == Progress()
+    assert not state.restore() and state.progress == TrainProgress()
 
 
 def test_progress_is_read_without_the_variables(tmp_path: Path) -> None:
@@ -93,7 +95,7 @@ def test_progress_is_read_without_the_variables(tmp_path: Path) -> None:
 
 
 def test_progress_is_read_while_checkpoints_come_and_go(tmp_path: Path) -> None:
-    state = State(tmp_path, keep=1, value=tf.Variable(0.0))
+    state = CheckpointManager(tmp_path, keep=1, value=tf.Variable(0.0))
     state.save()
 
     def save_many() -> None:
@@ -157,11 +159,11 @@ import subprocess, sys
 from pathlib import Path
 import tensorflow as tf
 from tfpipe.errors import UserError
-from tfpipe.training.checkpointing import State
+from tfpipe.training.checkpointing import CheckpointManager
 
 disk = sys.argv[1]
 subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2500k", "none", disk], check=True)
-state = State(Path(disk, "checkpoints"), value=tf.Variable(tf.zeros([250_000])))
+state = CheckpointManager(Path(disk, "checkpoints"), value=tf.Variable(tf.zeros([250_000])))
 try:
     for state.progress.step in range(1, 9):
         state.save()
@@ -215,7 +217,7 @@ def test_a_damaged_checkpoint_is_told(tmp_path: Path, damage: str) -> None:
 
 def test_another_model_is_refused(tmp_path: Path) -> None:
     small_state(tmp_path)[0].save()
-    other = State(tmp_path, model=tf.Module(), more=tf.Variable(1.0))
+    other = CheckpointManager(tmp_path, model=tf.Module(), more=tf.Variable(1.0))
     with pytest.raises(UserError, match="cannot be restored"):
         other.restore()
 
@@ -231,7 +233,7 @@ def test_due_by_steps_and_minutes(tmp_path: Path) -> None:
 
 
 def test_progress_counts() -> None:
-    progress = Progress()
+    progress = TrainProgress()
     for step in range(20):
         progress.count(float(step))
     assert progress.step == 20 and progress.epoch_loss == 190

@@ -194,7 +194,7 @@ def test_a_format_of_standard_error_is_for_its_block(capsys: pytest.CaptureFixtu
     capsys.readouterr()
     with cli.stderr_format(ElapsedTime()):
         logging.getLogger("tfpipe.exporting.gate").info("within")
-        logging.getLogger("tfpipe.training.loop").info("of another package")
+        logging.getLogger("tfpipe.training.trainer").info("of another package")
     logging.getLogger("tfpipe.export").info("after")
     assert capsys.readouterr().err == "  0.0 s: within\nof another package\nafter\n"
 

@@ -19,9 +19,9 @@ from tfpipe.report.page import Report, render_page
 from tfpipe.report.sections import MeasuredMetrics
 from tfpipe.run_folder import Run
 from tfpipe.tasks import TASKS
-from tfpipe.training.checkpointing import Progress, read_progress
+from tfpipe.training.checkpointing import TrainProgress, read_progress
 from tfpipe.training.ending import Ending
-from tfpipe.training.engine import Engine
+from tfpipe.training.trainer import Trainer
 
 NAN = math.nan
 # Of a run on 240 rows, 48 of them dev: accuracy ties and falls by a row, and the loss falls.
@@ -35,9 +35,9 @@ def progress_of(
     figure: str = "accuracy",
     direction: str = "max",
     examples: int = 48,
-) -> Progress:
+) -> TrainProgress:
     """The progress of a run with these dev figures and losses, an epoch each."""
-    progress = Progress()
+    progress = TrainProgress()
     for epoch, (value, loss) in enumerate(zip(values, losses, strict=True), start=1):
         found = {"dev_loss": loss, f"dev_{figure}": value, "dev_examples": examples}
         best = progress.best
@@ -46,15 +46,15 @@ def progress_of(
     return progress
 
 
-def kept(progress: Progress) -> int:
+def kept(progress: TrainProgress) -> int:
     assert progress.best is not None
     return progress.best["epoch"]
 
 
-def stop_of(progress: Progress, patience: int) -> int | None:
+def stop_of(progress: TrainProgress, patience: int) -> int | None:
     """The epoch after which the run stops."""
     for epoch in range(1, len(progress.history) + 1):
-        if Progress(history=progress.history[:epoch]).waited_enough(patience):
+        if TrainProgress(history=progress.history[:epoch]).waited_enough(patience):
             return epoch
     return None
 
@@ -141,13 +141,13 @@ def test_endings_are_told() -> None:
 @pytest.fixture()
 def scripted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Dev losses fall to the second epoch and rise from there; accuracy stands still."""
-    losses, look_at = [0.9, 0.8, 0.9, 1.0, 1.1, 1.2], Engine.look_at
+    losses, evaluate_dev = [0.9, 0.8, 0.9, 1.0, 1.1, 1.2], Trainer.evaluate
 
-    def scripted_look(engine: Engine, dev: object) -> object:
-        loss = losses[len(engine.state.progress.history)]
-        return dataclasses.replace(look_at(engine, dev), loss=loss)  # type: ignore[arg-type,type-var]
+    def scripted_evaluate(trainer: Trainer, dev: object) -> object:
+        loss = losses[len(trainer.checkpoints.progress.history)]
+        return dataclasses.replace(evaluate_dev(trainer, dev), loss=loss)  # type: ignore[arg-type,type-var]
 
-    monkeypatch.setattr(Engine, "look_at", scripted_look)
+    monkeypatch.setattr(Trainer, "evaluate", scripted_evaluate)
 
 
 SETTINGS: dict = {"learning_rate": 1e-9, "early_stopping": 2, "epochs": 6}

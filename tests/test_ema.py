@@ -12,13 +12,14 @@ import tf_keras
 from tfpipe.config import TrainConfig
 from tfpipe.errors import UserError
 from tfpipe.model.presets import make_tiny
-from tfpipe.training.ema import ExponentialMovingAverage, prepare_weights
+from tfpipe.training.ema import ExponentialMovingAverage
 from tfpipe.training.strategy import make_strategy
+from tfpipe.training_run import configure_layers
 
 
 def prepared(**values: object):
     model = make_tiny(["a", "b"], ["some words", "and more"])
-    prepare_weights(model, TrainConfig(**values))  # type: ignore[arg-type]
+    configure_layers(model, TrainConfig(**values))  # type: ignore[arg-type]
     return model.bert
 
 

@@ -74,7 +74,7 @@ def test_what_can_be_refused_early_is(
         ([run, "--to", str(base), "--require", "dev.acuracy>1"], "did you mean 'dev.accuracy'?"),
         ([run, "--to", str(base), "--not-worse-than", str(base / "3")], "names no version"),
         ([run, "--to", str(base), "--keep", "0"], "--keep is out of range"),
-        ([run, "--to", str(base), "--model-config", "x"], "says nothing without --keep"),
+        ([run, "--to", str(base), "--model-config", "x"], "has no effect without --keep"),
         ([run, "--to", str(other)], "gone 'money'"),
         ([run, "--to", str(tmp_path / "unfinished" / "config.yaml" / "x")], "cannot be written"),
     ):
@@ -194,4 +194,4 @@ def test_two_exports_at_once_both_get_a_number(
 def test_data_of_its_own_needs_its_columns(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     data = write_messages(tmp_path / "dev.tsv", rows=3)
     assert main(["r", "--to", "m", "--text", "x", "--data", str(data)]) == 2
-    assert "--data says nothing without --not-worse-than" in capsys.readouterr().err
+    assert "--data has no effect without --not-worse-than" in capsys.readouterr().err

@@ -47,7 +47,7 @@ def test_the_task_has_its_own() -> None:
 def test_an_unknown_one_is_told(name: str) -> None:
     with pytest.raises(UserError) as caught:
         build(TrainConfig, {"best_by": name})
-    assert caught.value.wrong == "--best-by names no figure of --task classify"
+    assert caught.value.wrong == "--best-by is not a metric of --task classify"
     assert caught.value.found == repr(name)
     assert caught.value.fix == (
         "did you mean 'macro_f1'? choose one of accuracy, macro_f1, weighted_f1, loss"

@@ -176,7 +176,7 @@ def test_a_rival_that_cannot_answer_is_told(
 
 
 def test_data_says_nothing_without_a_rival() -> None:
-    with pytest.raises(UserError, match="--data says nothing without --not-worse-than"):
+    with pytest.raises(UserError, match="--data has no effect without --not-worse-than"):
         build(ExportConfig, {"run": "r", "to": "m", "data": "dev.tsv"})
 
 

@@ -20,7 +20,7 @@ from tfpipe.config import LaunchConfig
 from tfpipe.errors import UserError
 from tfpipe.training.local_cluster import (
     count_gpus,
-    plan_places,
+    plan_processes,
     share_gpus,
     share_gpus_evenly,
 )
@@ -51,9 +51,9 @@ def test_wrong_flags_start_nothing(
 
 
 def test_places() -> None:
-    names = [name for name, _ in plan_places(3, 0)]
+    names = [name for name, _ in plan_processes(3, 0)]
     assert names == ["worker 0", "worker 1", "worker 2"]
-    places = plan_places(2, 1)
+    places = plan_processes(2, 1)
     assert [name for name, _ in places] == ["chief", "worker 0", "worker 1", "server 0"]
     clusters = [place["cluster"] for _, place in places]
     assert all(cluster == clusters[0] for cluster in clusters)

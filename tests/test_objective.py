@@ -19,8 +19,7 @@ from tfpipe.data.encoded import encode
 from tfpipe.data.read_examples import Columns, Examples
 from tfpipe.model.presets import make_tiny
 from tfpipe.tasks.task import Batch
-from tfpipe.training.gradients import Gradient
-from tfpipe.training.objective import Differentiable, ForwardPass, TaskLoss
+from tfpipe.training.objective import Differentiable, ForwardPass, Gradient, TaskLoss
 
 
 @dataclass(frozen=True)

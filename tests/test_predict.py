@@ -333,9 +333,9 @@ def test_what_is_refused_before_a_model_is_loaded(world: World, tmp_path: Path) 
         (["run", "--target", "localhost:1"], "one model to ask"),
         (["--target", "localhost:1"], "name of its model go together"),
         (["run", "--model", "tiny"], "name of its model go together"),
-        (["run", "--version", "3"], "--version is of a model on a server"),
-        (["run", "--tls"], "--tls says how a server is reached"),
-        (["run", "--server-name", "models"], "--server-name says how a server is reached"),
+        (["run", "--version", "3"], "--version selects a model on a server"),
+        (["run", "--tls"], "--tls has no effect without a server"),
+        (["run", "--server-name", "models"], "--server-name has no effect without a server"),
     ],
 )
 def test_settings_that_do_not_go_together(

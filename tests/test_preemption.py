@@ -7,13 +7,13 @@ import signal
 
 import pytest
 
-from tfpipe.training.preemption import StopRequest
+from tfpipe.training.preemption import SignalHandler
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signals_are_noted(number: int) -> None:
     before = signal.getsignal(number)
-    with StopRequest() as stop:
+    with SignalHandler() as stop:
         assert stop.signal is None
         os.kill(os.getpid(), number)
         assert stop.signal == number
@@ -21,7 +21,7 @@ def test_signals_are_noted(number: int) -> None:
 
 
 def test_a_second_interrupt_stops_at_once() -> None:
-    with StopRequest() as stop:
+    with SignalHandler() as stop:
         os.kill(os.getpid(), signal.SIGTERM)
         os.kill(os.getpid(), signal.SIGTERM)
         assert stop.signal == signal.SIGTERM

@@ -9,10 +9,10 @@ import pytest
 import tensorflow as tf
 
 from tfpipe.errors import UserError
-from tfpipe.training.callbacks import Step
+from tfpipe.training.callbacks import StepMetrics
 from tfpipe.training.profile import TAB, Profile, parse_steps
 
-STEP = Step(1, 9, 1, 1.0, 1e-3, 1.0, examples=8, tokens=80, places=80, seconds=0.1)
+STEP = StepMetrics(1, 9, 1, 1.0, 1e-3, 1.0, examples=8, tokens=80, places=80, seconds=0.1)
 
 
 def take_steps(profile: Profile, first: int, last: int) -> None:

@@ -25,7 +25,7 @@ from tfpipe.report.images import pixels, svg
 from tfpipe.report.tensorboard_events import TensorBoardCallback, mistakes_table
 from tfpipe.tasks.classify.confusion import worst_pairs
 from tfpipe.tasks.classify.evaluation import ClassificationEvaluation as Evaluation
-from tfpipe.training.callbacks import Step
+from tfpipe.training.callbacks import StepMetrics
 
 HOSTILE = [
     '<script>alert(1)</script><img src="http://evil.example/x" onerror=alert(1)>',
@@ -154,7 +154,7 @@ def test_worst_pairs_are_ordered_by_count_then_share():
 def test_board_writes_tidy_tags(tmp_path):
     folder = tmp_path / "logs"
     evaluation = make_evaluation(45, 200, NAMES)
-    first = Step(1, 2, 1, 1.5, 3e-5, 0.5, examples=32, tokens=448, places=512, seconds=0.25)
+    first = StepMetrics(1, 2, 1, 1.5, 3e-5, 0.5, examples=32, tokens=448, places=512, seconds=0.25)
     with TensorBoardCallback(folder) as board:
         assert not folder.exists()
         for step in (1, 2):
@@ -191,7 +191,9 @@ def resident_kilobytes() -> int:
 
 def test_curves_of_thousands_of_steps_take_no_memory(tmp_path):
     random = np.random.default_rng(0)
-    first = Step(1, 9000, 1, 1.5, 3e-5, 0.5, examples=32, tokens=448, places=512, seconds=0.25)
+    first = StepMetrics(
+        1, 9000, 1, 1.5, 3e-5, 0.5, examples=32, tokens=448, places=512, seconds=0.25
+    )
 
     def take_steps(begin: int, end: int) -> int:
         for step in range(begin, end):

@@ -200,8 +200,8 @@ def test_what_the_study_sets_itself(refused: Refused, name: str) -> None:
 
 
 def test_retrain_on_says_nothing_alone(refused: Refused) -> None:
-    assert refused("--retrain-on", "train+dev") == ["--retrain-on says nothing without --retrain"]
-    assert refused("--retrain", "--retrain-on", "dev") == ["--retrain-on does not know this value"]
+    assert refused("--retrain-on", "train+dev") == ["--retrain-on has no effect without --retrain"]
+    assert refused("--retrain", "--retrain-on", "dev") == ["--retrain-on has an unknown value"]
 
 
 def test_what_the_space_refuses(refused: Refused) -> None:

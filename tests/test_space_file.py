@@ -189,8 +189,8 @@ def test_decimal_steps_are_what_a_person_would_write(
         ("warmup: null", "--warmup has no value", "share"),
         ("batch_size: [16, x]", "--batch-size takes a whole number", "examples"),
         ("batch_size: [[16], 32]", "not a single one", "one value"),
-        ("loss: [focal, cross_entrpy]", "does not know this value", "did you mean 'cross_entropy'"),
-        ("loss: [focal, no]", "--loss takes a text", "costs"),
+        ("loss: [focal, cross_entrpy]", "has an unknown value", "did you mean 'cross_entropy'"),
+        ("loss: [focal, no]", "--loss takes a text", "training loss"),
         ("epochs: 2000-01-01", "--epochs takes a whole number", "passes"),
         ("epochs: [2, 3]\nwarm-up: 0.1", "no training setting 'warm-up'", "did you mean 'warmup'"),
         ("clip-norm: 1\nclip_norm: 2", "a setting is there twice", "one of the two"),
@@ -300,7 +300,7 @@ def test_configurations_that_cannot_be_trained_are_refused(refused: Any, read: A
     (error,) = refused("focal_gamma: [1, 3]\n" + RATE)
     assert error.wrong == "some configurations of the space cannot be trained"
     assert "100 of 100 drawn, such as focal_gamma" in error.found
-    assert "--focal-gamma says nothing without --loss focal" in error.found
+    assert "--focal-gamma has no effect without --loss focal" in error.found
     assert "add --loss focal" in error.fix
     (error,) = refused("loss: [cross_entropy, focal]\nlabel_smoothing: [0, 0.1]\n")
     assert "loss focal, label_smoothing 0.1: focal loss and label smoothing" in error.found
@@ -369,7 +369,7 @@ def test_the_conditions_that_cannot_be_are_told(refused: Any) -> None:
         "epochs of `when` never has this value"
     ]
     assert wrongs("loss: [focal]\nwarmup: {float: [0, 1], when: {loss: foca}}") == [
-        "--loss does not know this value"
+        "--loss has an unknown value"
     ]
     assert wrongs(RATE + "warmup: {float: [0, 1], when: {learning_rate: 1e-4}}") == [
         "learning_rate of `when` never has this value"
@@ -379,8 +379,8 @@ def test_the_conditions_that_cannot_be_are_told(refused: Any) -> None:
     ]
     # What is wrong with a parent, in file or flags, is told once.
     child = "focal_gamma: {float: [1, 4], when: {loss: focal}}\n"
-    assert wrongs("loss: [x]\n" + child) == ["--loss does not know this value"]
-    assert wrongs(child, loss="x") == ["--loss does not know this value"]
+    assert wrongs("loss: [x]\n" + child) == ["--loss has an unknown value"]
+    assert wrongs(child, loss="x") == ["--loss has an unknown value"]
     (error,) = refused(
         RATE + "warmup: {float: [0, 1], when: {epochs: 2}}\n"
         "epochs: {choice: [2, 3], when: {weight_decay: 0}}\n"

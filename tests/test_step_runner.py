@@ -1,4 +1,4 @@
-"""Steps: one iterator, memory that ends, where the time goes."""
+"""Training steps: one iterator, memory that ends, where the time goes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.tiny import tiny_config, tiny_run
 from tfpipe import train
 from tfpipe.errors import UserError
 from tfpipe.run_folder import Run
-from tfpipe.training import engine, step_runner
+from tfpipe.training import step_runner, trainer
 from tfpipe.training.train_step import TrainStep
 
 
@@ -28,7 +28,7 @@ def small_device(monkeypatch: pytest.MonkeyPatch, places: int) -> None:
                 return dict.fromkeys(("loss", "gradient_norm"), far_too_much[-1])
             return super().__call__(batch)
 
-    monkeypatch.setattr(engine, "TrainStep", Bounded)
+    monkeypatch.setattr(trainer, "TrainStep", Bounded)
 
 
 def weights(run: Run) -> dict[str, np.ndarray]:

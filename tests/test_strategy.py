@@ -55,20 +55,20 @@ def test_servers_have_a_chief() -> None:
 @pytest.mark.parametrize(
     "cluster,role,index,wrong",
     [
-        (WORKERS, "ps", 0, "no place"),
-        (WORKERS, None, 0, "no place"),
-        (WORKERS, "worker", 2, "no place"),
-        (WORKERS, "worker", -1, "no place"),
-        (WORKERS, "worker", "x", "no place"),
-        (WORKERS, "worker", None, "no place"),
-        ({"worker": ["a:1", "a:1"]}, "worker", 0, "one address"),
+        (WORKERS, "ps", 0, "is not in the cluster"),
+        (WORKERS, None, 0, "is not in the cluster"),
+        (WORKERS, "worker", 2, "is not in the cluster"),
+        (WORKERS, "worker", -1, "is not in the cluster"),
+        (WORKERS, "worker", "x", "is not in the cluster"),
+        (WORKERS, "worker", None, "is not in the cluster"),
+        ({"worker": ["a:1", "a:1"]}, "worker", 0, "the same address"),
         ({"worker": ["a"]}, "worker", 0, "without host or port"),
         ({"worker": ["a:port"]}, "worker", 0, "without host or port"),
         ({"worker": ["a:70000"]}, "worker", 0, "without host or port"),
         ({"worker": "a:1"}, "worker", 0, "no addresses"),
         ({"worker": []}, "worker", 0, "no addresses"),
-        ({"wroker": ["a:1"]}, "wroker", 0, "does not know"),
-        ({**WORKERS, "evaluator": ["e:1"]}, "worker", 0, "does not know"),
+        ({"wroker": ["a:1"]}, "wroker", 0, "unknown role"),
+        ({**WORKERS, "evaluator": ["e:1"]}, "worker", 0, "unknown role"),
         ({"worker": ["a:1"], "ps": ["s:1"]}, "worker", 0, "need a chief"),
         ({"chief": ["a:1", "b:1"], "worker": ["w:1"]}, "worker", 0, "more than one chief"),
         (["a:1"], "worker", 0, "a cluster and a task"),
@@ -81,7 +81,7 @@ def test_wrong_tf_config(cluster: Any, role: Any, index: Any, wrong: str) -> Non
 
 @pytest.mark.parametrize("text", ["worker:0", "[1]", "{"])
 def test_tf_config_that_is_no_object(text: str) -> None:
-    with pytest.raises(UserError, match="no JSON object"):
+    with pytest.raises(UserError, match="not a JSON object"):
         read_cluster(None, None, {"TF_CONFIG": text})
 
 
@@ -93,7 +93,7 @@ def test_half_a_description_and_two() -> None:
     described = {"TF_CONFIG": json.dumps(content)}
     with pytest.raises(UserError, match="described twice"):
         read_cluster("a:1", 0, described)
-    with pytest.raises(UserError, match="no place"):
+    with pytest.raises(UserError, match="is not in the cluster"):
         read_cluster("a:1", 1, {})
 
 
@@ -135,15 +135,15 @@ def test_auto_says_why() -> None:
     assert choose_name("auto", None, "my-tpu") == ("tpu", "auto: a TPU is named")
     _, sentence = make_strategy("auto", 1)
     assert sentence == "one_device on 1 CPU (auto: 1 CPU found)"
-    assert "nothing to mirror" in make_strategy("mirrored", 1)[1]
+    assert "so one replica" in make_strategy("mirrored", 1)[1]
 
 
 def test_strategies_that_do_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TF_CONFIG", raising=False)
     workers, servers = from_environment(WORKERS), from_environment(SERVERS, "chief")
     for name, cluster, wrong in (
-        ("multi_worker", None, "needs to know its processes"),
-        ("parameter_server", None, "needs to know its processes"),
+        ("multi_worker", None, "needs a description of its processes"),
+        ("parameter_server", None, "needs a description of its processes"),
         ("multi_worker", servers, "has no servers"),
         ("parameter_server", workers, "needs servers"),
         # A run that began on one device, resumed in a cluster: each would train it on its own.
@@ -152,7 +152,7 @@ def test_strategies_that_do_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     ):
         with pytest.raises(UserError, match=wrong):
             choose_name(name, cluster, None)
-    with pytest.raises(UserError, match="needs to know"):
+    with pytest.raises(UserError, match="needs a description"):
         find_cluster(TrainConfig(strategy="multi_worker"))
     assert find_cluster(TrainConfig()) is None
     content = {"cluster": SERVERS, "task": {"type": "chief", "index": 0}}

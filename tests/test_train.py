@@ -22,7 +22,7 @@ from tfpipe.config import CompareConfig, EvaluateConfig, TrainConfig, build, rea
 from tfpipe.errors import Interrupted
 from tfpipe.io.locks import training_lock
 from tfpipe.run_folder import Run
-from tfpipe.training import loop
+from tfpipe.training import trainer
 from tfpipe.training.checkpointing import read_progress
 
 HEADER = "text\tlabel\n"
@@ -120,10 +120,10 @@ def test_stopped_and_resumed_is_the_same_run(
 ) -> None:
     whole = tiny_run(tmp_path / "whole", deterministic=False)
 
-    class Stopping(loop.StopRequest):
+    class Stopping(trainer.SignalHandler):
         """Asks for a stop as a signal would, in the middle of the second epoch."""
 
-        def __enter__(self) -> loop.StopRequest:
+        def __enter__(self) -> trainer.SignalHandler:
             self.steps = 0
             return super().__enter__()
 
@@ -138,7 +138,7 @@ def test_stopped_and_resumed_is_the_same_run(
 
     config = tiny_config(tmp_path / "whole", output=str(tmp_path / "parts"))
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "StopRequest", Stopping)
+        patch.setattr(trainer, "SignalHandler", Stopping)
         with pytest.raises(Interrupted) as stopped:
             train.train(config)
     assert stopped.value.status == 130 and "--resume --output" in str(stopped.value)

@@ -22,13 +22,14 @@ from tfpipe.model.text_model import TextModel
 from tfpipe.tasks.classify.task import Classify
 from tfpipe.tasks.losses import LossSettings
 from tfpipe.training.defaults import default_epochs, default_rate
-from tfpipe.training.ema import ExponentialMovingAverage, prepare_weights
+from tfpipe.training.ema import ExponentialMovingAverage
 from tfpipe.training.objective import RDropLoss, TaskLoss
 from tfpipe.training.optimizer import make_optimizer
 from tfpipe.training.precision import LossScale
 from tfpipe.training.schedules import LinearWarmupDecay
 from tfpipe.training.strategy import make_strategy
 from tfpipe.training.train_step import TrainStep
+from tfpipe.training_run import configure_layers
 
 STEPS = 20
 
@@ -210,7 +211,7 @@ def test_focal_and_smoothing_reach_the_gradient() -> None:
 
 def test_frozen_layers_stay_to_the_bit() -> None:
     model = make_model()
-    prepare_weights(model, TrainConfig(freeze_layers=1))
+    configure_layers(model, TrainConfig(freeze_layers=1))
     before = {v.name: v.numpy() for v in model.bert.weights}
     one_step(model, make_batch(UNEVEN))
     for variable in model.bert.weights:

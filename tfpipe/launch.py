@@ -20,7 +20,7 @@ from tfpipe.cli import parse, parser_for, run, say
 from tfpipe.config import LaunchConfig, TrainConfig
 from tfpipe.errors import UserError, raise_all
 from tfpipe.subprocesses import bound
-from tfpipe.training.local_cluster import count_gpus, plan_places, share_gpus
+from tfpipe.training.local_cluster import count_gpus, plan_processes, share_gpus
 
 ABOUT = """Train in several processes on this machine, with free ports and prefixed logs.
 Workers share each step; with --servers a chief coordinates workers that step on their own.
@@ -129,7 +129,7 @@ def launch(config: LaunchConfig, arguments: Sequence[str]) -> int:
 
 def run_members(config: LaunchConfig, command: list[str]) -> int:
     """Run the command as every process of the cluster; returns the exit status as `launch` does."""
-    places = plan_places(config.workers, config.servers)
+    places = plan_processes(config.workers, config.servers)
     shares = share_gpus([name for name, _ in places], count_gpus())
     members: list[Member] = []
     try:

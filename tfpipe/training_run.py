@@ -19,7 +19,7 @@ from tfpipe.data.examples import Columns, Examples
 from tfpipe.data.quality import DataReport, report_data
 from tfpipe.data.splits import PARTS, Splits, read_splits
 from tfpipe.data.unknown_tokens import count_unknown
-from tfpipe.errors import Interrupted
+from tfpipe.errors import Interrupted, UserError
 from tfpipe.io.locks import training_lock
 from tfpipe.model import presets, pretrained
 from tfpipe.model.text_model import TextModel
@@ -32,16 +32,15 @@ from tfpipe.training.allocator import keep_freed_memory
 from tfpipe.training.callbacks import Callback
 from tfpipe.training.collectives import check_agreement, report_lost_processes
 from tfpipe.training.defaults import default_epochs, default_rate
-from tfpipe.training.ema import prepare_weights
 from tfpipe.training.ending import Ending
 from tfpipe.training.evaluator import Evaluator
-from tfpipe.training.loop import fit
 from tfpipe.training.precision import choose_precision
 from tfpipe.training.preemption import Stopped
 from tfpipe.training.profile import Profile, parse_steps
 from tfpipe.training.progress import ProgressLine, Throughput
 from tfpipe.training.run_context import RunContext, open_context
 from tfpipe.training.strategy import describe_batch
+from tfpipe.training.trainer import Trainer
 
 logger = logging.getLogger(__name__)
 
@@ -105,7 +104,7 @@ def build_model(context: RunContext, parts: Splits, task: Task) -> tuple[RunCont
         model = presets.open_model(
             config.model, task.label_names, texts, config.max_length, task.head
         )
-        prepare_weights(model, config)
+        configure_layers(model, config)
     rate = config.learning_rate or default_rate(model.config.hidden_size)
     epochs = config.epochs or default_epochs(-(-len(parts.train) // config.batch_size))
     config = replace(
@@ -120,6 +119,18 @@ def build_model(context: RunContext, parts: Splits, task: Task) -> tuple[RunCont
     )
     logger.info("weights: %s", model.origin)
     return replace(context, config=config), model
+
+
+def configure_layers(model: TextModel, config: TrainConfig) -> None:
+    """Freeze layers and set dropout as configured; raises UserError for missing layers."""
+    if config.freeze_layers > len(model.layers):
+        raise UserError(
+            "there are fewer layers than are to be frozen",
+            f"--freeze-layers {config.freeze_layers}, the model has {len(model.layers)}",
+            f"give a number up to {len(model.layers)}",
+        )
+    model.freeze(config.freeze_layers, config.freeze_embeddings)
+    model.set_dropout(config.hidden_dropout, config.attention_dropout)
 
 
 def encode_data(context: RunContext, parts: Splits, model: TextModel, task: Task) -> EncodedData:
@@ -187,14 +198,12 @@ def run_epochs(
     throughput, board = Throughput(), TensorBoardCallback(context.run.logs)
     steps = parse_steps(config.profile_steps) if config.profile_steps else (0, 0)
     profile = Profile(context.run.logs, *steps)
-    callbacks: list[Callback] = [throughput, ProgressLine(), board, profile]
+    callbacks: list[Callback] = [throughput, ProgressLine(throughput), board, profile]
     lock = training_lock(folder / "checkpoints") if context.chief else nullcontext()
     try:
         with lock, board, profile, report_lost_processes(context.strategy):
-            history = fit(
-                *(context, model, task, data.sets[0], data.sets[1]),
-                callbacks if context.chief else (),
-            )
+            trainer = Trainer(context, model, task, data.sets[0])
+            history = trainer.fit(data.sets[1], callbacks if context.chief else ())
     except Stopped as stop:
         command = f"{context.restart_command} --resume --output {shlex.quote(str(folder))}"
         raise Interrupted(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tfpipe.config import TrainConfig
-from tfpipe.config.fields import setting
+from tfpipe.config.settings import setting
 from tfpipe.errors import UserError
 
 ALGORITHMS = ("bayesian", "random", "hyperband", "grid")
@@ -137,7 +137,7 @@ class SearchConfig:
             yield (
                 ("retrain", "retrain_on"),
                 UserError(
-                    "--retrain-on says nothing without --retrain",
+                    "--retrain-on has no effect without --retrain",
                     f"--retrain-on {self.retrain_on}",
                     "add --retrain, or leave out --retrain-on",
                 ),

@@ -14,7 +14,7 @@ from tfpipe.errors import Interrupted, UserError
 from tfpipe.io.atomic import write_text
 from tfpipe.run_folder import Run
 from tfpipe.subprocesses import bound
-from tfpipe.training.preemption import StopRequest
+from tfpipe.training.preemption import SignalHandler
 from tuning.study import Study
 from tuning.texts import with_all_texts
 
@@ -44,7 +44,7 @@ def retrain(study: Study, on: str, restart: str) -> Run:
     command = [sys.executable, "-m", "tfpipe.train", "--config", str(file)]
     if (run.folder / "config.yaml").is_file():
         command.append("--resume")
-    with StopRequest() as stop:
+    with SignalHandler() as stop:
         process = subprocess.Popen(
             bound(command), stdout=subprocess.DEVNULL, start_new_session=True
         )

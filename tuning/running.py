@@ -17,7 +17,7 @@ from tfpipe.errors import Interrupted, UserError
 from tfpipe.io.atomic import ASIDE, remove_files, write_text
 from tfpipe.io.locks import training_lock
 from tfpipe.training.environment import describe_environment
-from tfpipe.training.preemption import StopRequest
+from tfpipe.training.preemption import SignalHandler
 from tuning import chief
 from tuning.config import SearchConfig
 from tuning.oracles import oracle_of
@@ -123,7 +123,7 @@ class Search:
         with ExitStack() as stack:
             table = stack.enter_context(Table())
             stack.enter_context(silence())
-            stop = stack.enter_context(StopRequest())
+            stop = stack.enter_context(SignalHandler())
             working = stack.enter_context(in_threads(self.tuners, self.halting))
             while working() and not (chief.is_chief() and self.oracle.over):
                 if stop.signal:

@@ -8,7 +8,7 @@ import time
 import grpc
 
 from tfpipe.errors import Interrupted, UserError
-from tfpipe.training.preemption import StopRequest
+from tfpipe.training.preemption import SignalHandler
 from tuning import chief
 from tuning.config import SearchConfig
 from tuning.oracles import oracle_of
@@ -34,7 +34,7 @@ def work(config: SearchConfig, study: Study) -> None:
         with (
             silence(),
             Table() as table,
-            StopRequest() as stop,
+            SignalHandler() as stop,
             in_threads(make_tuners(config, oracle, study, halting), halting) as working,
         ):
             while working() and not stop.signal:

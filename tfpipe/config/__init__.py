@@ -1,11 +1,16 @@
-"""The configuration of every command: one frozen dataclass is the API, the flags and the file."""
+"""The configuration of each command: a frozen dataclass that defines API, flags and YAML file."""
 
-from tfpipe.config.commands import DoctorConfig, EvaluateConfig, ExportConfig, LaunchConfig
-from tfpipe.config.compare import CompareConfig
-from tfpipe.config.fields import field_type
+from tfpipe.config.commands import (
+    CompareConfig,
+    DoctorConfig,
+    EvaluateConfig,
+    ExportConfig,
+    LaunchConfig,
+    PredictConfig,
+)
 from tfpipe.config.metrics import is_better, is_better_epoch
-from tfpipe.config.predict import PredictConfig
 from tfpipe.config.requirements import Requirement, parse_requirements
+from tfpipe.config.settings import Config, build, checked_value, field_type, read_values, to_yaml
 from tfpipe.config.train import (
     CLASS_WEIGHTS,
     LOSSES,
@@ -14,8 +19,6 @@ from tfpipe.config.train import (
     STRATEGIES,
     TrainConfig,
 )
-from tfpipe.config.values import Config, build, checked_value
-from tfpipe.config.yaml_file import read_values, to_yaml
 
 __all__ = [
     "CLASS_WEIGHTS",

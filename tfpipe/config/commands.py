@@ -1,62 +1,63 @@
-"""What the commands beside `tfpipe.train` need."""
+"""The configurations of the commands other than `tfpipe.train`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tfpipe.config.conflicts import Conflict
-from tfpipe.config.fields import flag_of, setting
 from tfpipe.config.requirements import parse_requirements
+from tfpipe.config.settings import Conflict, flag_of, setting
 from tfpipe.errors import UserError
 
-# A setting of an export that would be ignored, and the one it belongs to.
-BELONGINGS = (
+# A setting of an export, and the one without which it would be ignored.
+REQUIRED_SETTINGS = (
     ("data", "not_worse_than"),
     *((column, "data") for column in ("text", "text_pair", "label")),
     ("model_config", "keep"),
 )
+# Settings of the connection to a server, named as in serving.client.
+CONNECTION = ("tls", "ca", "certificate", "key", "server_name", "token")
 
 
 @dataclass(frozen=True)
 class EvaluateConfig:
-    """What `tfpipe.evaluate` needs."""
+    """The configuration of `tfpipe.evaluate`; see the help of each field."""
 
     run: str = setting("", "folder of a finished run", positional=True)
     data: str | None = setting(None, "labelled file (default: the run's dev examples)")
-    text: str | None = setting(None, "name of the text column (default: found)")
-    text_pair: str | None = setting(None, "name of the second text's column (default: found)")
-    label: str | None = setting(None, "name of the label column (default: found)")
+    text: str | None = setting(None, "text column (default: detected)")
+    text_pair: str | None = setting(None, "column of the second text (default: detected)")
+    label: str | None = setting(None, "label column (default: detected)")
     batch_size: int = setting(64, "examples in a forward pass", minimum=1)
-    json: bool = setting(False, "print the figures as one JSON object")
+    json: bool = setting(False, "print the metrics as one JSON object")
 
 
 @dataclass(frozen=True)
 class ExportConfig:
-    """What `tfpipe.export` needs."""
+    """The configuration of `tfpipe.export`; see the help of each field."""
 
     run: str = setting("", "folder of a finished run", positional=True)
-    to: str = setting("", "FOLDER/NAME: written as FOLDER/NAME/N", required=True)
+    to: str = setting("", "FOLDER/NAME, written as FOLDER/NAME/N", required=True)
     version: int | None = setting(None, "version number (default: the next)", minimum=0)
     precision: str = setting(
         "auto",
-        "type of the served weights and products; auto measures, and takes bfloat16 where it is"
-        " faster and answers alike",
+        "dtype of the served weights and matrix products; auto measures, and uses bfloat16 where"
+        " it is faster and its answers agree",
         choices=("auto", "float32", "bfloat16", "float16"),
     )
     measure_serving: bool = setting(
-        True, "measure the export under load here, and write the best server flags beside it"
+        True, "measure the export under load, and write the best server flags beside it"
     )
     require: str | None = setting(
         None,
-        'what the model must reach, as in "dev.accuracy>=0.90,test.macro_f1>0.8"; may be repeated',
+        'required metrics, as "dev.accuracy>=0.90,test.macro_f1>0.8"; may be repeated',
         group="gate",
         repeated=True,
     )
     not_worse_than: str | None = setting(
         None,
-        "a version, FOLDER/NAME/N, that answers the same texts: the new one is refused where it is"
-        " worse and p < 0.05 (exact McNemar test)",
+        "version FOLDER/NAME/N to compare with: the export is refused where it is worse with"
+        " p < 0.05 (exact McNemar test)",
         group="gate",
     )
     data: str | None = setting(
@@ -64,27 +65,23 @@ class ExportConfig:
         "labelled file for --not-worse-than (default: the run's dev examples)",
         group="gate",
     )
-    text: str | None = setting(
-        None, "name of the text column of --data (default: found)", group="gate"
-    )
+    text: str | None = setting(None, "text column of --data (default: detected)", group="gate")
     text_pair: str | None = setting(
-        None, "name of the second text's column of --data (default: found)", group="gate"
+        None, "column of the second text of --data (default: detected)", group="gate"
     )
-    label: str | None = setting(
-        None, "name of the label column of --data (default: found)", group="gate"
-    )
+    label: str | None = setting(None, "label column of --data (default: detected)", group="gate")
     allow_new_labels: bool = setting(
-        False, "publish even if the labels differ from the version before", group="gate"
+        False, "publish even if the labels differ from the previous version", group="gate"
     )
     keep: int | None = setting(
         None,
-        "versions to keep; older ones are removed after the export (default: all)",
+        "newest versions to keep; older ones are removed (default: all)",
         minimum=1,
         group="versions",
     )
     model_config: str | None = setting(
         None,
-        "the server's --model_config_file: --keep removes no version that has a label there",
+        "the server's --model_config_file; --keep removes no version that has a label in it",
         group="versions",
     )
     json: bool = setting(
@@ -92,18 +89,18 @@ class ExportConfig:
     )
 
     def conflicts(self) -> Iterator[Conflict]:
-        """Each conflict with the names of the fields that it is about."""
+        """Yield settings that cannot be combined, each with the names of its fields."""
         try:
             parse_requirements(self.require)
         except UserError as error:
             yield ("require",), error
-        for name, owner in BELONGINGS:
+        for name, owner in REQUIRED_SETTINGS:
             if getattr(self, name) is not None and getattr(self, owner) is None:
                 flag, owner_flag = flag_of(name), flag_of(owner)
                 yield (
                     (name, owner),
                     UserError(
-                        f"{flag} says nothing without {owner_flag}",
+                        f"{flag} has no effect without {owner_flag}",
                         f"{flag} {getattr(self, name)}",
                         f"add {owner_flag}, or leave out {flag}",
                     ),
@@ -111,29 +108,131 @@ class ExportConfig:
 
 
 @dataclass(frozen=True)
-class LaunchConfig:
-    """What `tfpipe.launch` needs; what follows `--` goes to `tfpipe.train`."""
+class CompareConfig:
+    """The configuration of `tfpipe.compare`; see the help of each field."""
 
-    workers: int = setting(2, "processes that train", minimum=1)
-    servers: int = setting(
-        0, "processes that hold the weights; with any, the strategy is parameter_server", minimum=0
+    run_a: str = setting("", "folder of a finished run or an export: the baseline", positional=True)
+    run_b: str = setting("", "folder of the run or export to compare with it", positional=True)
+    data: str | None = setting(
+        None, "labelled file (default: the dev examples, where those of both runs are equal)"
     )
+    text: str | None = setting(None, "text column (default: detected)")
+    text_pair: str | None = setting(None, "column of the second text (default: detected)")
+    label: str | None = setting(None, "label column (default: detected)")
+    out: str | None = setting(None, ".tsv file for all texts with different answers")
+    show: int = setting(10, "changed texts and labels to print", minimum=0)
+    confidence: float = setting(0.95, "confidence level of the intervals", above=0, below=1)
+    resamples: int = setting(10_000, "bootstrap resamples", minimum=100)
+    seed: int = setting(0, "seed of the resamples", minimum=0)
+    batch_size: int = setting(64, "largest number of texts in a forward pass", minimum=1)
+    json: bool = setting(False, "print the results as one JSON object")
+
+
+@dataclass(frozen=True)
+class PredictConfig:
+    """The configuration of `tfpipe.predict`; see the help of each field."""
+
+    run_or_export: str | None = setting(
+        None,
+        "folder of a run, of an export, or of a model's versions (the highest is used)",
+        positional=True,
+    )
+    data: str = setting("", "input file, of any size; a label column is ignored", required=True)
+    out: str = setting("", "output file: .tsv, .csv or .jsonl, or .gz of these", required=True)
+    text: str | None = setting(None, "text column (default: detected)")
+    text_pair: str | None = setting(None, "column of the second text (default: detected)")
+    scores: bool = setting(False, "also write the score of every label or entity")
+    answer_empty: bool = setting(
+        False, "answer rows without a text as empty texts instead of stopping"
+    )
+    batch_size: int = setting(64, "largest number of texts in a forward pass or request", minimum=1)
+    window: int = setting(4096, "rows that are read and sorted by length together", minimum=1)
+    json: bool = setting(False, "print rows and speed as one JSON object")
+    target: str | None = setting(
+        None, "host:port of a server to use instead of a folder", group="server"
+    )
+    model: str | None = setting(None, "name of the model on the server", group="server")
+    version: int | None = setting(
+        None, "version of the model (default: the newest)", minimum=0, group="server"
+    )
+    tls: bool = setting(False, "use TLS with the default root certificates", group="server")
+    ca: str | None = setting(None, "PEM file of root certificates; implies --tls", group="server")
+    certificate: str | None = setting(None, "PEM file of the client certificate", group="server")
+    key: str | None = setting(
+        None, "PEM file of the client certificate's private key", group="server"
+    )
+    server_name: str | None = setting(
+        None, "host name in the server's certificate (default: that of --target)", group="server"
+    )
+    token: str | None = setting(
+        None, "bearer token from env:VARIABLE or file:FILE; requires TLS", group="server"
+    )
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """Yield settings that cannot be combined, each with the names of its fields."""
+        if (self.run_or_export is None) == (self.target is None):
+            yield (
+                ("run_or_export", "target"),
+                UserError(
+                    "give either a folder or a server",
+                    f"folder {self.run_or_export}, --target {self.target}",
+                    "give the folder of a run or an export, or --target host:port",
+                ),
+            )
+        elif (self.target is None) != (self.model is None):
+            yield (
+                ("target", "model"),
+                UserError(
+                    "--target and --model must be given together",
+                    f"--target {self.target}, --model {self.model}",
+                    "give both, or only the folder of a run or an export",
+                ),
+            )
+        if self.target is not None:
+            return
+        if self.version is not None:
+            yield (
+                ("version", "target"),
+                UserError(
+                    "--version selects a model on a server",
+                    f"--version {self.version} without --target",
+                    "give the version's own folder, FOLDER/NAME/N",
+                ),
+            )
+        for name in CONNECTION:
+            if getattr(self, name):
+                yield (
+                    (name, "target"),
+                    UserError(
+                        f"{flag_of(name)} has no effect without a server",
+                        "no --target",
+                        f"add --target and --model, or leave out {flag_of(name)}",
+                    ),
+                )
+
+
+@dataclass(frozen=True)
+class LaunchConfig:
+    """The configuration of `tfpipe.launch`; options after `--` are those of `tfpipe.train`."""
+
+    workers: int = setting(2, "worker processes", minimum=1)
+    servers: int = setting(0, "parameter servers; 0 for --strategy multi_worker", minimum=0)
     grace: int = setting(
-        30, "seconds that processes are given to end before they are killed", minimum=1
+        30, "seconds to wait for processes to end before they are killed", minimum=1
     )
 
 
 @dataclass(frozen=True)
 class DoctorConfig:
-    """What `tfpipe.doctor` needs."""
+    """The configuration of `tfpipe.doctor`; see the help of each field."""
 
     subject: str | None = setting(
         None,
-        "a data file, a run's folder, an export FOLDER/NAME/N, or FOLDER/NAME for its newest"
-        " version (default: the environment)",
+        "data file, folder of a run, export FOLDER/NAME/N, or FOLDER/NAME for its newest version"
+        " (default: the environment)",
         positional=True,
     )
-    text: str | None = setting(None, "name of a data file's text column (default: found)")
-    text_pair: str | None = setting(None, "name of its second text's column (default: found)")
-    label: str | None = setting(None, "name of its label column (default: found)")
-    json: bool = setting(False, "print everything as one JSON object")
+    text: str | None = setting(None, "text column of a data file (default: detected)")
+    text_pair: str | None = setting(None, "column of the second text (default: detected)")
+    label: str | None = setting(None, "label column (default: detected)")
+    json: bool = setting(False, "print the results as one JSON object")

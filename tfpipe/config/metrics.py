@@ -1,4 +1,4 @@
-"""Which of two values of a metric, or of two epochs, is better."""
+"""Comparison of metric values and of epochs."""
 
 from __future__ import annotations
 
@@ -8,9 +8,14 @@ from typing import Any
 
 
 def is_better(value: float, before: float, direction: str) -> bool:
-    """Whether a figure is better than the one before; NaN never is, and all else beats NaN.
+    """Return whether a value of a metric is better than the one before.
 
-    direction: `max` where higher is better, `min` where lower is.
+    NaN is never better, and every other value is better than NaN.
+
+    Args:
+        value: The value.
+        before: The value to compare with.
+        direction: `max` where higher is better, `min` where lower is better.
     """
     if math.isnan(value) or math.isnan(before):
         return not math.isnan(value)
@@ -18,20 +23,20 @@ def is_better(value: float, before: float, direction: str) -> bool:
 
 
 def is_better_epoch(
-    record: Mapping[str, Any], best: Mapping[str, Any], figure: str, direction: str
+    record: Mapping[str, Any], best: Mapping[str, Any], metric: str, direction: str
 ) -> bool:
-    """Whether an epoch is better than the best by `figure`, or equal in it with a lower dev loss.
+    """Return whether an epoch is better by `metric`, or equal in it with a lower dev loss.
 
-    Few dev examples allow few values of a figure such as accuracy, so that epochs often tie.
+    Few dev examples allow few values of a metric such as accuracy, so epochs often tie.
 
     Args:
-        record: the epoch's dev figures, as in a run's history: `dev_loss`, `dev_accuracy`, ...
-        best: those of the best epoch before.
-        figure: name of the figure, without `dev_`.
-        direction: as of `is_better`.
+        record: The epoch's dev metrics, as in a run's history: `dev_loss`, `dev_accuracy`, ...
+        best: Those of the best epoch before.
+        metric: Name of the metric, without `dev_`.
+        direction: `max` or `min`, as for `is_better`.
     """
-    value, other = record[f"dev_{figure}"], best[f"dev_{figure}"]
-    # The same answers summed in another order differ by rounding alone.
+    value, other = record[f"dev_{metric}"], best[f"dev_{metric}"]
+    # Equal predictions summed in another order differ by rounding only.
     if math.isclose(value, other, rel_tol=1e-9) or (math.isnan(value) and math.isnan(other)):
         return is_better(record["dev_loss"], best["dev_loss"], "min")
     return is_better(value, other, direction)

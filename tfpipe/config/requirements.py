@@ -1,4 +1,4 @@
-"""What a model must reach before it is published: `dev.accuracy>=0.90,test.macro_f1>0.8`."""
+"""Requirements for an export, such as `dev.accuracy>=0.90,test.macro_f1>0.8`."""
 
 from __future__ import annotations
 
@@ -8,31 +8,37 @@ from dataclasses import dataclass
 
 from tfpipe.errors import UserError, raise_all
 
-HOLDS = {">=": operator.ge, ">": operator.gt, "<=": operator.le, "<": operator.lt}
-FORM = re.compile(r"\s*([\w.]+)\s*(>=|<=|>|<)\s*([-+]?[\d.]+(?:e[-+]?\d+)?)\s*", re.IGNORECASE)
+COMPARISONS = {">=": operator.ge, ">": operator.gt, "<=": operator.le, "<": operator.lt}
+PATTERN = re.compile(r"\s*([\w.]+)\s*(>=|<=|>|<)\s*([-+]?[\d.]+(?:e[-+]?\d+)?)\s*", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Requirement:
-    """A bound on a figure, such as dev.accuracy >= 0.9."""
+    """A bound on a metric, such as dev.accuracy >= 0.9.
 
-    figure: str
+    Attributes:
+        metric: Split and name of the metric, as `dev.accuracy`.
+        comparison: `>=`, `>`, `<=` or `<`.
+        bound: The bound.
+    """
+
+    metric: str
     comparison: str
     bound: float
 
     def __str__(self) -> str:
-        return f"{self.figure}{self.comparison}{self.bound:g}"
+        return f"{self.metric}{self.comparison}{self.bound:g}"
 
     def is_met(self, value: float) -> bool:
-        """Whether the figure keeps the bound; NaN keeps none."""
-        return HOLDS[self.comparison](value, self.bound)
+        """Return whether a value of the metric meets the bound; NaN never does."""
+        return COMPARISONS[self.comparison](value, self.bound)
 
 
 def parse_requirements(text: str | None) -> list[Requirement]:
-    """The requirements between commas; raises UserError for all that cannot be read."""
+    """Parse comma-separated requirements; raises UserError for all that are invalid."""
     found, errors = [], []
     for part in (text or "").split(",") if text else ():
-        match = FORM.fullmatch(part)
+        match = PATTERN.fullmatch(part)
         try:
             if match is None:
                 raise ValueError
@@ -40,9 +46,9 @@ def parse_requirements(text: str | None) -> list[Requirement]:
         except ValueError:
             errors.append(
                 UserError(
-                    "--require cannot be read",
+                    "--require is invalid",
                     repr(part),
-                    'write FIGURE>=NUMBER in quotes, as in --require "dev.accuracy>=0.90"',
+                    'write METRIC>=NUMBER in quotes, as in --require "dev.accuracy>=0.90"',
                 )
             )
     raise_all(errors)

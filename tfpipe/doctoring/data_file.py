@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tfpipe.config import TrainConfig
-from tfpipe.config.fields import flag_of
+from tfpipe.config.settings import flag_of
 from tfpipe.data.quality import long_words, report_data
 from tfpipe.data.read_examples import Columns, Examples, read_examples
 from tfpipe.data.splits import Splits, read_splits

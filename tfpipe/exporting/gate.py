@@ -50,12 +50,12 @@ def read_gate(config: ExportConfig, run: Run, task: Task) -> Gate:
     metrics = flatten_metrics(run.metrics)
     errors: list[UserError] = [
         UserError(
-            f"--require names no metric of this run: {requirement.figure}",
+            f"--require names no metric of this run: {requirement.metric}",
             str(requirement),
-            did_you_mean(requirement.figure, metrics) + f"known: {', '.join(metrics)}",
+            did_you_mean(requirement.metric, metrics) + f"known: {', '.join(metrics)}",
         )
         for requirement in requirements
-        if requirement.figure not in metrics
+        if requirement.metric not in metrics
     ]
     baseline = examples = None
     try:
@@ -98,16 +98,16 @@ def pass_gate(
         [
             UserError(
                 "the model does not reach what --require asks for, nothing was published",
-                f"{one.figure} is {metrics[one.figure]:.6g}, required {one}",
+                f"{one.metric} is {metrics[one.metric]:.6g}, required {one}",
                 "train a better model, or ask for less",
             )
             for one in gate.requirements
-            if not one.is_met(metrics[one.figure])
+            if not one.is_met(metrics[one.metric])
         ]
     )
     passed: dict[str, Any] = {
         "required": [
-            {"requirement": str(one), "found": metrics[one.figure]} for one in gate.requirements
+            {"requirement": str(one), "found": metrics[one.metric]} for one in gate.requirements
         ]
     }
     for one in passed["required"]:

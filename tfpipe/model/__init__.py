@@ -1,1 +1,1 @@
-"""Names and folders to models: the room where pretrained weights come in and go out."""
+"""BERT models with a task's head: loading and saving, and the fast forward pass."""

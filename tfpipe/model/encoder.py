@@ -1,4 +1,4 @@
-"""The fast graph: what stock TFBert computes from the same variables, laid out for speed."""
+"""The fast graph: a forward pass of BERT that equals stock TFBert on the same variables."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ ACTIVATIONS = {
 
 
 class UnsupportedBert(ValueError):
-    """The configuration asks for something that only stock TFBert computes."""
+    """Raised for a configuration that only stock TFBert computes."""
 
 
 def refuse_unsupported(config: Any) -> None:
-    """Raise UnsupportedBert when the fast graph would not equal stock TFBert."""
+    """Raise UnsupportedBert for a configuration that the fast graph does not compute."""
     if config.hidden_act not in ACTIVATIONS:
         raise UnsupportedBert(f"hidden_act {config.hidden_act!r}, not one of {[*ACTIVATIONS]}")
     kind = getattr(config, "position_embedding_type", "absolute")
@@ -89,23 +89,20 @@ class Encoder:
     def tokens(
         self, batch: dict[str, Any], training: bool = False, seeds: Seeds | None = None
     ) -> tf.Tensor:
-        """The last layer's output, float32 [B, L, H]; any value at padding.
-
-        batch: input_ids, token_type_ids, attention_mask int32 [B, L].
-        """
+        """Compute the last layer's output, float32 [B, L, H]; any value at padding."""
         places, rows = self._run(batch, self._weights(), Dropout(training, seeds), False)
         return places.spread(rows)
 
     def pooled(
         self, batch: dict[str, Any], training: bool = False, seeds: Seeds | None = None
     ) -> tf.Tensor:
-        """What the pooler makes of the first token, float32 [B, H]."""
+        """Compute the pooler's output for the first token, float32 [B, H]."""
         return self._pool(batch, self._weights(), Dropout(training, seeds))
 
     def logits(
         self, batch: dict[str, Any], training: bool = False, seeds: Seeds | None = None
     ) -> tf.Tensor:
-        """The classification head's output, float32 [B, K]."""
+        """Compute the output of a sequence classification head, float32 [B, K]."""
         dropout, weights = Dropout(training, seeds), self._weights()
         rate = self._config.classifier_dropout
         rate = self._config.hidden_dropout_prob if rate is None else rate
@@ -114,18 +111,18 @@ class Encoder:
     def token_logits(
         self, batch: dict[str, Any], training: bool = False, seeds: Seeds | None = None
     ) -> tf.Tensor:
-        """A token classification head's output, float32 [B, L, K]; any value at padding."""
+        """Compute the output of a token classification head, float32 [B, L, K]; padding varies."""
         rate = self._config.classifier_dropout
         rate = self._config.hidden_dropout_prob if rate is None else rate
-        return self._answer_tokens(batch, rate, training, seeds)
+        return self._compute_token_logits(batch, rate, training, seeds)
 
     def span_logits(
         self, batch: dict[str, Any], training: bool = False, seeds: Seeds | None = None
     ) -> tf.Tensor:
-        """A question answering head's output, float32 [B, L, 2]: first and last token."""
-        return self._answer_tokens(batch, 0.0, training, seeds)
+        """Compute the output of a question answering head, float32 [B, L, 2] (start, end)."""
+        return self._compute_token_logits(batch, 0.0, training, seeds)
 
-    def _answer_tokens(
+    def _compute_token_logits(
         self, batch: dict[str, Any], rate: float, training: bool, seeds: Seeds | None
     ) -> tf.Tensor:
         dropout, weights = Dropout(training, seeds), self._weights()
@@ -139,7 +136,7 @@ class Encoder:
 
     @property
     def stored(self) -> FrozenWeights | None:
-        """The copies of the weights, where the graph reads no variables of the model."""
+        """The copies of the weights that the graph reads; None where it reads the variables."""
         return self._stored
 
     def _pool(self, batch: dict[str, Any], weights: Weights, dropout: Dropout) -> tf.Tensor:
@@ -153,10 +150,10 @@ class Encoder:
         rows = self._embed(batch, weights, places, dropout)
         layers = [f"layer{number}" for number in range(self._config.num_hidden_layers)]
         for layer in layers:
-            # The pooler reads nothing but the first token: the last layer computes no other.
-            alone = first_only and layer is layers[-1]
-            mixed = self._attend(layer, rows, weights, places, dropout, alone)
-            if alone:
+            # The pooler reads only the first token: the last layer computes no other.
+            last = first_only and layer is layers[-1]
+            mixed = self._attend(layer, rows, weights, places, dropout, last)
+            if last:
                 rows = places.first(rows)
             rows = self._add(f"{layer}/attention_output", mixed, rows, weights, dropout)
             inner = _dense(self._cast(rows), weights, f"{layer}/intermediate", dropout.training)
@@ -192,16 +189,16 @@ class Encoder:
         config = self._config
         heads, size = config.num_attention_heads, config.hidden_size // config.num_attention_heads
         rows = self._cast(rows)
-        asked: list[tf.Tensor] = []
+        separate: list[tf.Tensor] = []
         if f"{layer}/query/kernel" in weights:
             query = places.first(rows) if first_only else rows
             query = _dense(query, weights, f"{layer}/query", dropout.training)
             if first_only:
-                asked = [tf.reshape(query, [places.count, heads, 1, size])]
+                separate = [tf.reshape(query, [places.count, heads, 1, size])]
             else:
-                asked = places.by_head(query, 1, heads)
+                separate = places.by_head(query, 1, heads)
         mixed = _dense(rows, weights, f"{layer}/projected", dropout.training)
-        queries, keys, values = asked + places.by_head(mixed, 3 - len(asked), heads)
+        queries, keys, values = separate + places.by_head(mixed, 3 - len(separate), heads)
         scores = tf.cast(tf.matmul(queries, keys, transpose_b=True), tf.float32)
         shares = tf.nn.softmax(scores + places.penalty)
         shares = dropout(shares, config.attention_probs_dropout_prob)
@@ -224,7 +221,7 @@ class Encoder:
         return normalize(rows, gamma, beta, tf.constant(self._config.layer_norm_eps))
 
     def _activate(self, rows: tf.Tensor, training: bool) -> tf.Tensor:
-        # In training the one that keeps its slope.
+        # In training the one that stores its slope for the backward pass.
         exact = training and self._activation is served_gelu
         return gelu(rows) if exact else self._activation(rows)
 
@@ -238,19 +235,21 @@ def _dense(rows: tf.Tensor, weights: Weights, name: str, training: bool) -> tf.T
 
 
 def _look_up(table: Any, rows: tf.Tensor) -> tf.Tensor:
-    # From the variable itself: its gradient is then of the rows that were read alone.
+    # From the variable itself, so that its gradient has only the rows that were read.
     return tf.cast(tf.gather(table, rows), tf.float32)
 
 
 class Dropout:
-    """Drops in training, every call by a seed of its own."""
+    """Dropout during training, with a new seed for every call."""
 
     def __init__(self, training: bool, seeds: Seeds | None):
-        self.training, self._seeds = training, seeds or _any_seed
+        """Configure the dropout of a pass; `seeds` None for TensorFlow's global generator."""
+        self.training, self._seeds = training, seeds or _random_seed
 
     def __call__(self, x: tf.Tensor, rate: float) -> tf.Tensor:
+        """Drop a share of the values; returns x itself outside of training."""
         return drop(x, rate, self._seeds()) if self.training and rate else x
 
 
-def _any_seed() -> tf.Tensor:
+def _random_seed() -> tf.Tensor:
     return tf.random.uniform([2], tf.int32.min, tf.int32.max, tf.int32)

@@ -1,4 +1,4 @@
-"""Output layers: for each kind the TFBert class, the fast graph's method and the config entries."""
+"""Kinds of heads: the TFBert class, the fast graph's method and the entries of config.json."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from tfpipe.model.encoder import Encoder
 
 @dataclass(frozen=True)
 class HeadKind:
-    """What the kinds of heads differ in.
+    """The properties of a kind of head.
 
     Attributes:
         tf_class: The transformers class; its name without TF is the architecture in config.json.
         layer: Name of its output layer, a Keras Dense.
         compute: The method of the fast graph that computes the logits.
         per_token: Whether there is an output for each token.
-        of_stock: Takes the logits from the answer of `tf_class`.
+        of_stock: Gets the logits from the output of `tf_class`.
     """
 
     tf_class: Any
     layer: str
     compute: Callable[..., tf.Tensor]
     per_token: bool = True
-    of_stock: Callable[[Any], tf.Tensor] = lambda answer: answer.logits
+    of_stock: Callable[[Any], tf.Tensor] = lambda output: output.logits
 
     @property
     def architecture(self) -> str:
@@ -50,7 +50,7 @@ HEADS = {
         TFBertForQuestionAnswering,
         "qa_outputs",
         Encoder.span_logits,
-        of_stock=lambda answer: tf.stack([answer.start_logits, answer.end_logits], axis=-1),
+        of_stock=lambda output: tf.stack([output.start_logits, output.end_logits], axis=-1),
     ),
 }
 
@@ -63,7 +63,7 @@ class Head:
         kind: `sequence` (logits [B, K] of the pooled text), `token` ([B, L, K]) or `span`
             ([B, L, 2], the answer's first and last token); a key of HEADS.
         problem_type: As transformers names it; None beside `sequence`.
-        settings: What the task keeps beside label names, under `tfpipe` in config.json.
+        settings: The task's settings under `tfpipe` in config.json.
     """
 
     kind: str = "sequence"
@@ -72,7 +72,7 @@ class Head:
 
     @classmethod
     def of(cls, config: Any) -> Head:
-        """Read the head from a BertConfig; `sequence` where it names none of ours."""
+        """Read the head from a BertConfig; `sequence` for an unknown architecture."""
         kinds = {head.architecture: kind for kind, head in HEADS.items()}
         name = config.architectures[0] if config.architectures else ""
         kind = kinds.get(name.removeprefix("TF"), "sequence")
@@ -98,13 +98,13 @@ class Head:
         return HEADS[self.kind].per_token
 
     def dense(self, bert: Any) -> Any:
-        """The head's Keras layer in a TFBert model."""
+        """Return the head's Keras layer of a TFBert model."""
         return getattr(bert, HEADS[self.kind].layer)
 
     def of_encoder(self, encoder: Encoder) -> Callable[..., tf.Tensor]:
-        """The method of a fast graph that computes the logits."""
+        """Return the method of a fast graph that computes the logits."""
         return functools.partial(HEADS[self.kind].compute, encoder)
 
-    def of_stock(self, answer: Any) -> tf.Tensor:
-        """The logits in the answer of the transformers model."""
-        return HEADS[self.kind].of_stock(answer)
+    def of_stock(self, output: Any) -> tf.Tensor:
+        """Get the logits from the output of the transformers model."""
+        return HEADS[self.kind].of_stock(output)

@@ -1,4 +1,4 @@
-"""Values of a weights file into the variables of a TFBert: all of the body, or an error."""
+"""Loading of a weights file into the variables of a TFBert."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ def load_weights(
     Pooler and head keep their initial values where the file does not hold them in the same shapes.
 
     Args:
-        bert: a transformers TFBert model, built.
-        stored: the open weights file.
-        complete: whether pooler and head must come from the file, too.
-        same_head: whether the file's head is of the model's kind; if not it is not used.
+        bert: A transformers TFBert model, built.
+        stored: The open weights file.
+        complete: Whether pooler and head must come from the file, too.
+        same_head: Whether the file's head is of the model's kind; if not, it is not used.
 
     Returns:
-        What comes from the file and what starts fresh, in one line for the log.
+        The parts loaded from the file and those newly initialised, in one line for the log.
 
     Raises:
-        UserError: the body of file and model differ in tensors or shapes, or `complete` fails.
+        UserError: The body of file and model differ in tensors or shapes, or `complete` fails.
     """
     parts: dict[str, dict[str, Any]] = {part: {} for part in PARTS}
     for variable in bert.weights:
-        # Without the model's own name, which Keras numbers.
+        # Without the model's own name, to which Keras adds a number.
         key = pytorch_name(variable.name.split("/", 1)[1]).removeprefix("bert.")
         parts[_part_of(key)][key] = variable
     _refuse_unfit_body(parts["body"], stored, bert.config.num_hidden_layers)
@@ -67,13 +67,13 @@ def _is_kernel(variable: Any) -> bool:
 
 
 def _shape(variable: Any) -> tuple[int, ...]:
-    """In PyTorch's layout."""
+    """The shape of a variable in PyTorch's layout."""
     shape = tuple(variable.shape)
     return shape[::-1] if _is_kernel(variable) else shape
 
 
 def _compare(variables: Mapping[str, Any], stored: StoredWeights) -> tuple[list[str], list[str]]:
-    """Descriptions of the tensors that the file lacks, and of those that do not fit."""
+    """Describe the tensors that the file lacks, and those that do not match."""
     missing, unfit = [], []
     for key, variable in variables.items():
         tensor, shape = stored.tensors.get(key), list(_shape(variable))
@@ -100,7 +100,7 @@ def _refuse_unfit_body(variables: Mapping[str, Any], stored: StoredWeights, laye
     if unfit:
         found.append(f"{len(unfit)} of {len(variables)} do not fit: {list_few(unfit)}")
     if surplus:
-        found.append(f"{len(surplus)} without a place in the model: {list_few(surplus)}")
+        found.append(f"{len(surplus)} not in the model: {list_few(surplus)}")
     if not found:
         return
     held = {key.split(".")[2] for key in stored.tensors if key.startswith("encoder.layer.")}
@@ -116,7 +116,7 @@ def _refuse_unfit_body(variables: Mapping[str, Any], stored: StoredWeights, laye
 def _find_fresh(
     parts: Mapping[str, Mapping[str, Any]], stored: StoredWeights, same_head: bool
 ) -> dict[str, str]:
-    """Why pooler and head cannot come from the file, for those that cannot."""
+    """Find the reasons why pooler or head cannot be loaded from the file."""
     fresh: dict[str, str] = {}
     for part in ("pooler", "head"):
         missing, unfit = _compare(parts[part], stored)
@@ -135,7 +135,7 @@ def _describe(fresh: Mapping[str, str]) -> str:
 
 
 def _list_unused(parts: Mapping[str, Mapping[str, Any]], stored: StoredWeights) -> list[str]:
-    """What the file holds beyond the model, such as a masked-LM head, each by its first name."""
+    """List the file's further parts, such as a masked-LM head, by the first part of the name."""
     known = {key for variables in parts.values() for key in variables}
     keys = [key for key in stored.tensors if key not in known] + list(stored.others)
     return sorted({f"{key.split('.')[0]}.*" for key in keys})

@@ -1,4 +1,4 @@
-"""Products, layer norm, gelu and dropout that pass over memory as few times as they can."""
+"""Products, layer norm, gelu and dropout with few passes over memory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Gradient = Callable[..., Any]
 
 @tf.custom_gradient
 def project(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> tuple[tf.Tensor, Gradient]:
-    """x [T, I] times kernel [I, O] plus bias [O], all of one dtype."""
+    """Compute x [T, I] times kernel [I, O] plus bias [O], all of one dtype."""
 
     def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, ...]:
         # A product sums in float32 whatever the dtype, and BiasAddGrad takes three times as long.
@@ -31,7 +31,7 @@ def project(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> tuple[tf.Tensor
 def normalize(
     x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsilon: tf.Tensor
 ) -> tuple[tf.Tensor, Gradient]:
-    """Layer norm over the last axis of [T, H]; source: Ba et al. 2016."""
+    """Compute layer norm over the last axis of [T, H]; source: Ba et al. 2016."""
     centred = x - tf.reduce_mean(x, axis=1, keepdims=True)
     variance = tf.reduce_mean(tf.square(centred), axis=1, keepdims=True)
     scale = tf.math.rsqrt(variance + epsilon)
@@ -50,9 +50,9 @@ def normalize(
 
 @tf.custom_gradient
 def gelu(x: tf.Tensor) -> tuple[tf.Tensor, Gradient]:
-    """x * P(X <= x) for a standard normal X, through erf; source: Hendrycks and Gimpel 2016.
+    """Compute x * P(X <= x) for a standard normal X, by erf; source: Hendrycks and Gimpel 2016.
 
-    Computed in float32; only its slope is kept for the backward pass, in the dtype of x.
+    Computed in float32; only its slope is stored for the backward pass, in the dtype of x.
     """
     wide = tf.cast(x, tf.float32)
     share = 0.5 + 0.5 * tf.math.erf(wide * math.sqrt(0.5))
@@ -62,10 +62,12 @@ def gelu(x: tf.Tensor) -> tuple[tf.Tensor, Gradient]:
 
 
 def drop(x: tf.Tensor, rate: float, seed: tf.Tensor) -> tf.Tensor:
-    """x with a share of its values set to 0 and the others raised to keep the mean.
+    """Set a share of the values to 0 and scale the others to keep the mean.
 
-    seed: int32 or int64 [2]; equal seeds drop equal places. The share is `rate` rounded to
-    1 / 65536.
+    Args:
+        x: Values of any shape.
+        rate: The share, rounded to 1 / 65536.
+        seed: int32 or int64 [2]; equal seeds drop equal positions.
     """
     level = round(rate * 65536)
     count = tf.size(x)
@@ -78,26 +80,26 @@ def drop(x: tf.Tensor, rate: float, seed: tf.Tensor) -> tf.Tensor:
     return x * (kept * (1 / (1 - level / 65536)))
 
 
-# The three below have no gradient of their own to stand between them: TensorFlow's remapper then
-# makes one oneDNN operation of product, bias and gelu.
+# The three below have no custom gradient, so that TensorFlow's remapper can fuse product, bias and
+# gelu to one oneDNN operation.
 
 
 def served_product(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
-    """What `project` gives."""
+    """Compute the same as `project`, for serving."""
     return tf.nn.bias_add(tf.matmul(x, kernel), bias)
 
 
 def served_gelu(x: tf.Tensor) -> tf.Tensor:
-    """What `gelu` gives, in the dtype of x; tf.nn.gelu, spelled with erfc, is not fused."""
+    """Compute the same as `gelu` in the dtype of x; tf.nn.gelu, which uses erfc, is not fused."""
     root, one, half = (tf.constant(value, x.dtype) for value in (math.sqrt(0.5), 1.0, 0.5))
     return x * ((tf.math.erf(x * root) + one) * half)
 
 
 def served_norm(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsilon: float) -> tf.Tensor:
-    """What `normalize` gives.
+    """Compute the same as `normalize`, for serving.
 
-    Never to be spelled with squared_difference: that is fused to an operation which adds 0.001 to
-    the variance whatever epsilon is, and which takes longer where there are few tokens.
+    It must not use squared_difference: that is fused to an operation which adds 0.001 to the
+    variance whatever epsilon is, and which takes longer with few tokens.
     """
     centred = x - tf.reduce_mean(x, axis=1, keepdims=True)
     variance = tf.reduce_mean(tf.square(centred), axis=1, keepdims=True)

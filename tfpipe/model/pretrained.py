@@ -1,4 +1,4 @@
-"""A model folder in and out: TFBert weights, configuration, label names, tokenizer files."""
+"""Loading and saving of model folders: weights, configuration, labels and tokenizer."""
 
 from __future__ import annotations
 
@@ -31,13 +31,18 @@ PICKLES = ("pytorch_model.bin", "*.pkl", "*.pickle", "*.pt", "*.ckpt")
 def load(
     folder: Path, label_names: Sequence[str] | None = None, head: Head | None = None
 ) -> TextModel:
-    """The model of a folder.
+    """Load the model of a folder.
 
-    label_names: the labels to learn, K of them, with `head` or one for a label a text; None takes
-    labels and head as config.json tells them, with the weights of both from the file. Otherwise a
-    head of another kind or size and a pooler that the file does not hold start fresh. Raises
-    UserError for a folder without BERT weights, for weights that do not fit config.json, for
-    pickled weights, for remote code, and when vocabulary and embedding differ.
+    Args:
+        folder: A folder that transformers' from_pretrained reads.
+        label_names: Names of the K labels to train; a head of another kind or size, and a pooler
+            that the file lacks, are then newly initialised. None for a trained model: labels and
+            head come from config.json, and all weights from the file.
+        head: The head; None for one label a text, or with `label_names` None that of config.json.
+
+    Raises:
+        UserError: There are no BERT weights, weights do not match config.json or are pickled, the
+            model needs remote code, or vocabulary and embedding differ.
     """
     settings = read_settings(folder)
     tokenizer = Tokenizer.from_folder(folder)
@@ -62,7 +67,7 @@ def build(
     label_names: Sequence[str],
     head: Head | None = None,
 ) -> TextModel:
-    """A model with random weights; head: None for one label a text."""
+    """Build a model with random weights; `head` None for one label a text."""
     head = head or Head()
     _describe(config, label_names, head)
     bert = _construct(config, head)
@@ -70,7 +75,7 @@ def build(
 
 
 def _construct(config: BertConfig, head: Head) -> Any:
-    """A built TFBert with random weights; raises UserError for a configuration without sense."""
+    """Build a TFBert with random weights; raises UserError for an invalid configuration."""
     try:
         bert = head.tf_class(config)
     except (KeyError, TypeError, ValueError) as error:
@@ -90,7 +95,7 @@ def _describe(config: BertConfig, label_names: Sequence[str], head: Head) -> Non
 
 
 def save(model: TextModel, folder: Path) -> None:
-    """Write what transformers' from_pretrained reads, in TF and in PyTorch.
+    """Write a folder that transformers' from_pretrained reads, in TF and in PyTorch.
 
     The weights are stored under PyTorch's names and layout: TF classes read that format too,
     while a TF-format file needs TensorFlow on the PyTorch side.
@@ -103,24 +108,24 @@ def save(model: TextModel, folder: Path) -> None:
         )
         value = apply_transpose(transpose, weight.numpy(), pt_to_tf=False)
         state[name] = np.ascontiguousarray(value)
-    # Bytes, because safetensors' own writer leaves a file that only its owner may read.
+    # Bytes, because safetensors' own writer makes a file that only its owner may read.
     content = as_bytes(state, metadata={"format": "pt"})
     (folder / "model.safetensors").write_bytes(content)
-    # TF classes write their own name; both sides read that of PyTorch.
+    # TF classes write their own name; both TF and PyTorch read that of PyTorch.
     model.head.write(model.config)
     model.config.save_pretrained(folder)
     model.tokenizer.save(folder)
 
 
 def store_settings(folder: Path, settings: Mapping[str, Any]) -> None:
-    """Replace what a saved model's config.json keeps of its task; raises OSError."""
+    """Replace the task's settings in a saved model's config.json; raises OSError."""
     path = folder / "config.json"
     content = json.loads(path.read_text(encoding="utf-8")) | {"tfpipe": dict(settings)}
     write_text(path, json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
 
 
 def read_settings(folder: Path) -> dict[str, Any]:
-    """config.json of a model folder; raises UserError for what is not a loadable BERT."""
+    """Read config.json of a model folder; raises UserError for what is not a loadable BERT."""
     path = folder / "config.json"
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))
@@ -134,9 +139,9 @@ def read_settings(folder: Path) -> dict[str, Any]:
         ) from None
     if "auto_map" in settings:
         raise UserError(
-            "the model wants to run code that it brings along",
+            "the model needs its own code to run",
             f"auto_map in {path}",
-            "use a plain BERT checkpoint: remote code is never run",
+            "use a plain BERT checkpoint: remote code is never executed",
         )
     if settings.get("model_type") != "bert":
         raise UserError(

@@ -1,4 +1,4 @@
-"""A model folder's weights file: its tensors by BERT's own names, in PyTorch's layout."""
+"""Reading of weights files: tensors by BERT's names, in PyTorch's layout."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from tfpipe.errors import UserError
 
 WEIGHTS = ("model.safetensors", "tf_model.h5")
-# What wrappers put before the names of a BERT, alone or stacked: task models (`bert.`), Lightning
+# Prefixes of wrappers before the names of a BERT, also nested: task models (`bert.`), Lightning
 # (`model.`), DataParallel (`module.`), bi-encoders (`encoder.`), torch.compile (`_orig_mod.`).
 PREFIXES = ("bert", "model", "module", "encoder", "_orig_mod")
 _PREFIX = rf"(?:(?:{'|'.join(PREFIXES)})\.)*"
@@ -34,8 +34,11 @@ _FLOATS = ("F16", "BF16", "F32", "F64")
 class StoredTensor:
     """A tensor of the file, not yet read.
 
-    name: as the file has it; shape: in PyTorch's layout, kernels [out, in]; floating: whether it
-    holds floating-point numbers; read: its values in that layout, in the file's dtype.
+    Attributes:
+        name: Its name in the file.
+        shape: Its shape in PyTorch's layout, kernels [out, in].
+        floating: Whether it has floating-point numbers.
+        read: Reads its values in that layout, in the file's dtype.
     """
 
     name: str
@@ -48,8 +51,12 @@ class StoredTensor:
 class StoredWeights:
     """A BERT's tensors in an open file.
 
-    root: the prefix of the body's names; tensors: body, pooler and head by name without prefix
-    (`encoder.layer.0.output.dense.weight`); others: names of all others, without prefixes.
+    Attributes:
+        path: The file.
+        root: The prefix of the body's names.
+        tensors: Body, pooler and head by name without prefix
+            (`encoder.layer.0.output.dense.weight`).
+        others: Names of all other tensors, without prefixes.
     """
 
     path: Path
@@ -62,8 +69,9 @@ class StoredWeights:
 def open_weights(folder: Path) -> Iterator[StoredWeights]:
     """Open the weights file of a model folder, in PyTorch's or TensorFlow's format.
 
-    Raises UserError for a damaged file, also while its tensors are read in the context, for one
-    without a BERT, and for one with several.
+    Raises:
+        UserError: The file is damaged, also while its tensors are read in the context, or it has
+            no BERT or several.
     """
     path = next(folder / name for name in WEIGHTS if (folder / name).is_file())
     try:
@@ -82,10 +90,11 @@ def open_weights(folder: Path) -> Iterator[StoredWeights]:
 
 
 def pytorch_name(name: str) -> str:
-    """A tensor's name in today's PyTorch checkpoints.
+    """Convert the name of a tensor to that in current PyTorch checkpoints.
 
-    name: of TensorFlow without the model's own name (`bert/encoder/layer_._0/.../kernel:0`), or of
-    PyTorch, where old checkpoints call a LayerNorm's tensors gamma and beta.
+    Args:
+        name: Of TensorFlow without the model's own name (`bert/encoder/layer_._0/.../kernel:0`),
+            or of PyTorch, where old checkpoints call a LayerNorm's tensors gamma and beta.
     """
     parts = re.split(r"[/.]", name.removesuffix(":0").replace("_._", "/"))
     parts = [part.rsplit("___", 1)[-1] for part in parts]
@@ -140,7 +149,7 @@ def _sort(path: Path, stored: list[StoredTensor]) -> StoredWeights:
             others.append(re.sub(f"^{_PREFIX}", "", name))
         elif key in tensors:
             raise UserError(
-                "the model's weights hold two tensors for one place",
+                "the model's weights have two tensors of one name",
                 f"{tensors[key].name} and {tensor.name} in {path}",
                 "keep one of them",
             )
@@ -156,13 +165,13 @@ def _find_root(path: Path, names: list[str]) -> str:
         raise UserError(
             "the model's weights are not those of a BERT",
             f"no tensor of embeddings or encoder.layer in {path}, with no prefix or"
-            f" {', '.join(f'{prefix}.' for prefix in PREFIXES)}; it holds {list_few(names)}",
+            f" {', '.join(f'{prefix}.' for prefix in PREFIXES)}; it has {list_few(names)}",
             "use a BERT checkpoint, or rename its tensors",
         )
     if len(roots) > 1:
         counts = [f"{n} tensors with prefix {root or 'none'}" for root, n in roots.items()]
         raise UserError(
-            "the model's weights hold more than one BERT",
+            "the model's weights have more than one BERT",
             f"{', '.join(counts)} in {path}",
             "keep the tensors of one of them",
         )
@@ -170,6 +179,6 @@ def _find_root(path: Path, names: list[str]) -> str:
 
 
 def list_few(names: Sequence[str], most: int = 3) -> str:
-    """The first names, and how many follow."""
+    """Format the first names and the number of the others."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return (", ".join(names[:most]) or "nothing") + more

@@ -22,16 +22,15 @@ LAYER = re.compile(r"/encoder/layer_\._(\d+)/")
 
 @dataclass(frozen=True)
 class TextModel:
-    """The model seam: weights, forward pass and layer structure of one BERT with one head.
+    """The weights, forward pass and layer structure of one BERT with one head.
 
-    No other package reads `bert`, the transformers TFBert model: what it needs of the weights it
-    asks here.
+    Other packages do not use `bert`, the transformers TFBert model, but the members below.
 
     Attributes:
         bert: The transformers TFBert model, built.
         tokenizer: The tokenizer of training, evaluation and export.
         label_names: Names of the head's columns, in order.
-        precision: Type of the matrix products of the fast graph.
+        precision: Dtype of the matrix products of the fast graph.
         packed: Whether the fast graph leaves padding out of its dense products.
         head: The output layer.
         transform: Applied to every kernel before the fast graph uses it; see `lay_out`.
@@ -70,7 +69,7 @@ class TextModel:
 
     @property
     def trackable(self) -> Any:
-        """What a tf.train.Checkpoint saves of the model."""
+        """The object that a tf.train.Checkpoint saves."""
         return self.bert
 
     @property
@@ -90,8 +89,15 @@ class TextModel:
         return self.backbone.encoder.layer
 
     def depth_of(self, name: str) -> int:
-        """The place of a variable of this name: 0 for embeddings, 1 to N for the N layers from
-        below, N + 1 for pooler, head and what is none of these."""
+        """Return the depth of a variable in the model.
+
+        Args:
+            name: The name of the variable.
+
+        Returns:
+            0 for embeddings, 1 to N for the N layers, the lowest first, N + 1 for pooler, head
+            and all others.
+        """
         if layer := LAYER.search(name):
             return 1 + int(layer.group(1))
         return 0 if "/embeddings/" in name else 1 + len(self.layers)
@@ -103,7 +109,7 @@ class TextModel:
     def freeze(self, layers: int, embeddings: bool) -> None:
         """Exclude the lowest `layers` layers, and the embeddings, from training.
 
-        Frozen layers freeze the embeddings, too: their gradient would pass through those layers.
+        Freezing layers also freezes the embeddings: their gradient would pass through those layers.
         """
         for layer in self.layers[:layers]:
             layer.trainable = False
@@ -154,7 +160,7 @@ class TextModel:
             batch: input_ids, token_type_ids, attention_mask int32 [B, L]; of the fast graph also
                 `embedding_delta`, see Encoder.
             training: Whether dropout is applied.
-            seeds: Seeds of the dropout; the fast graph alone takes them.
+            seeds: Seeds of the dropout; only the fast graph uses them.
 
         Returns:
             float32 [B, K], or [B, L, K] of a head with an output for each token.

@@ -14,7 +14,7 @@ import numpy as np
 from serving.client import Client, ClientError, Entity, InvalidRequest, ModelNotFound
 from serving.client.cli.connection_args import read_token
 from tfpipe.config import PredictConfig
-from tfpipe.config.predict import CONNECTION
+from tfpipe.config.commands import CONNECTION
 from tfpipe.errors import UserError
 from tfpipe.exporting.info import parse_info
 from tfpipe.predicting.predictor import LONGEST_INPUT, Predictor, spec_of

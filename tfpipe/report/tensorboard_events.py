@@ -21,7 +21,7 @@ from tfpipe.report.templates import format_number
 from tfpipe.tasks.evaluation import TaskEvaluation
 from tfpipe.tasks.sections import MistakeRow
 from tfpipe.text_display import shorten
-from tfpipe.training.callbacks import Step
+from tfpipe.training.callbacks import StepMetrics
 
 # Special characters of Markdown and HTML, escaped.
 ESCAPED = {ord(character): f"&#{ord(character)};" for character in r"\`*_{}[]<>()#+!|&~$"}
@@ -52,7 +52,7 @@ class TensorBoardCallback:
     ) -> None:
         self.close()
 
-    def on_step(self, step: Step) -> None:
+    def on_step(self, step: StepMetrics) -> None:
         """Write the curves of a training step."""
         self._write_scalars("train", step.step, step.metrics)
 

@@ -1,0 +1,1 @@
+"""Training: strategies, the training step, checkpoints, callbacks and the loop."""

@@ -1,4 +1,4 @@
-"""Adam with decoupled weight decay that passes over memory as few times as it can."""
+"""AdamW with a learning rate factor per variable and sparse embedding updates."""
 
 from __future__ import annotations
 
@@ -8,20 +8,32 @@ from typing import Any
 import tensorflow as tf
 from transformers import AdamWeightDecay
 
-State = dict[str, tf.Tensor]
+Coefficients = dict[str, tf.Tensor]
 
 
 class LayerwiseAdamW(AdamWeightDecay):
-    """AdamW whose rate is multiplied by a factor for each variable.
+    """AdamW whose learning rate is multiplied by a factor for each variable.
 
-    `factor_of` maps a variable's name to the factor; decay and update use the same rate. A dense
-    gradient takes the fused kernel of tf_keras' legacy Adam. A gradient in slices, as an embedding
-    has, updates the rows that some batch has touched: the moments of all others are 0, and so is
-    Adam's step for them. Nor do they decay: words that training never saw keep what they meant.
+    Decay and update use the same rate. A dense gradient takes the fused kernel of tf_keras' legacy
+    Adam. The gradient of an embedding comes in slices and updates the rows that some batch has
+    used: the moments of all other rows are 0, and so is Adam's step for them. These rows do not
+    decay either, so that tokens without training examples keep their pretrained embeddings.
     Source: Loshchilov and Hutter 2019, algorithm 2 (https://arxiv.org/abs/1711.05101).
     """
 
     def __init__(self, factor_of: Callable[[str], float], **settings: Any):
+        """Create the optimizer.
+
+        Args:
+            factor_of: From a variable's name to the factor of its rate.
+            **settings: Arguments of transformers' AdamWeightDecay.
+        """
+        """Create the optimizer.
+
+        Args:
+            factor_of: From a variable's name to the factor of its rate.
+            **settings: Arguments of transformers' AdamWeightDecay.
+        """
         super().__init__(name="AdamWeightDecay", **settings)
         self._factor_of = factor_of
 
@@ -39,7 +51,7 @@ class LayerwiseAdamW(AdamWeightDecay):
         first, second = (self.get_slot(var, name) for name in ("m", "v"))
         decayed = []
         if self._do_use_weight_decay(var.name):
-            # One temporary, which the variable takes over.
+            # One temporary, whose buffer the variable takes over.
             decayed.append(var.assign(var * self._kept(var, state), read_value=False))
         with tf.control_dependencies(decayed):
             return tf.raw_ops.ResourceApplyAdam(
@@ -58,7 +70,7 @@ class LayerwiseAdamW(AdamWeightDecay):
     def _resource_apply_sparse_duplicate_indices(
         self, grad: tf.Tensor, handle: Any, indices: tf.Tensor, apply_state: Any = None
     ) -> tf.Operation:
-        # The base adds up equal slices before; here the sum over places does.
+        # The base class sums equal slices first; here the segment sum does.
         var = handle
         state = self._state(var, apply_state)
         first, second, seen = (self.get_slot(var, name) for name in ("m", "v", "seen"))
@@ -82,14 +94,14 @@ class LayerwiseAdamW(AdamWeightDecay):
             *(update(resource=table.handle, indices=rows, updates=new) for table, new in moved)
         )
 
-    def _state(self, var: Any, apply_state: Any) -> State:
+    def _state(self, var: Any, apply_state: Any) -> Coefficients:
         """The coefficients of the update, with the rate of `var`."""
         key = (var.device, var.dtype.base_dtype)
         state = (apply_state or {}).get(key) or self._fallback_apply_state(*key)
         factor = self._factor_of(var.name)
         return state if factor == 1.0 else {**state, "lr_t": state["lr_t"] * factor}
 
-    def _kept(self, var: Any, state: State) -> Any:
-        """The share of a weight that its decay leaves."""
+    def _kept(self, var: Any, state: Coefficients) -> Any:
+        """The factor by which a weight is decayed."""
         decays = self._do_use_weight_decay(var.name)
         return 1.0 - state["lr_t"] * state["weight_decay_rate"] if decays else 1.0

@@ -1,4 +1,4 @@
-"""Memory that one step frees and the next one asks for again."""
+"""Settings of the C memory allocator for training on a CPU."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ MEBIBYTE = 2**20
 
 
 def keep_freed_memory() -> None:
-    """Have the C library keep what is freed, where it is glibc's; elsewhere nothing changes.
+    """Make glibc keep freed memory; does nothing with another C library.
 
-    Left alone it gives large blocks back to the system, which hands them out again page by page,
-    zeroed: seen at a tenth of a step's time on a CPU.
+    By default glibc returns large blocks to the system, which zeroes them page by page when the
+    next step allocates them again: measured at a tenth of a step's time on a CPU.
     """
     if not sys.platform.startswith("linux"):
         return

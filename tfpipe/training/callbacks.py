@@ -1,4 +1,4 @@
-"""What training tells those who look on: a progress line, TensorBoard, sums."""
+"""The interface of training callbacks, and the metrics of a step that they receive."""
 
 from __future__ import annotations
 
@@ -9,10 +9,21 @@ from tfpipe.tasks.task import TaskEvaluation
 
 
 @dataclass(frozen=True)
-class Step:
-    """What one training step did; tokens do not count padding, places do.
+class StepMetrics:
+    """The result of one training step.
 
-    seconds: from the step before to this one's end; waited: seconds of these without a batch.
+    Attributes:
+        step: Number of the step in the run, from 1.
+        steps: Steps of the whole run.
+        epoch: Number of the epoch, from 1.
+        loss: Mean loss of the batch.
+        learning_rate: The rate of the schedule.
+        gradient_norm: Global norm of the gradient before clipping.
+        examples: Examples in the batch.
+        tokens: Tokens in the batch, without padding.
+        places: Tokens in the batch, with padding.
+        seconds: Seconds from the end of the previous step to the end of this one.
+        waited: Seconds of these that were spent waiting for the batch.
     """
 
     step: int
@@ -29,7 +40,7 @@ class Step:
 
     @property
     def metrics(self) -> dict[str, float]:
-        """The curves of a step: what it learnt and how fast."""
+        """The values that are plotted over the steps."""
         return {
             "loss": self.loss,
             "learning_rate": self.learning_rate,
@@ -42,10 +53,15 @@ class Step:
 
 
 class Callback(Protocol):
-    """Somebody who looks on."""
+    """A training callback."""
 
-    def on_step(self, step: Step) -> None:
-        """A training step is done."""
+    def on_step(self, step: StepMetrics) -> None:
+        """Handle the end of a training step."""
 
     def on_epoch(self, record: dict[str, Any], evaluation: TaskEvaluation) -> None:
-        """An epoch is done and dev has been looked at; record: epoch, step, loss, dev figures."""
+        """Handle the end of an epoch.
+
+        Args:
+            record: epoch, step, loss, dev metrics, and whether it is the best epoch so far.
+            evaluation: The evaluation on dev.
+        """

@@ -1,4 +1,4 @@
-"""What a run needs to go on where it stopped: checkpoints, written whole or not at all."""
+"""Checkpoints of a training run, each written completely or not at all."""
 
 from __future__ import annotations
 
@@ -19,24 +19,33 @@ from tfpipe.config import is_better
 from tfpipe.errors import UserError
 from tfpipe.io.atomic import atomic_folder, clear_leftovers, write_text
 
-SMOOTH = 0.9  # how much of the recent loss a step leaves
+SMOOTHING = 0.9  # weight of the previous value in the moving average of the loss
 
 
 @dataclass
-class Progress:
-    """Where a run stands.
+class TrainProgress:
+    """The progress of a training run, stored in progress.json.
 
-    The order of the data, dropout and the rate are functions of the seed and of `step`, so that
-    `step` stands for their state, too.
+    The order of the data, dropout and the learning rate are functions of the seed and of `step`,
+    so that they need no state of their own.
+
+    Attributes:
+        step: Steps done.
+        parts: Parts that a batch is computed in, one after the other.
+        rate_factor: Factor of the schedule; below 1 after a divergence.
+        first_loss: Loss of the first step; None before it.
+        recent_loss: Moving average of the loss over the steps.
+        epoch_loss: Sum of the losses of the current epoch.
+        history: One record an epoch.
     """
 
     step: int = 0
-    parts: int = 1  # that a batch is computed in
-    rate_factor: float = 1.0  # of the schedule; below 1 after the loss blew up once
+    parts: int = 1
+    rate_factor: float = 1.0
     first_loss: float | None = None
-    recent_loss: float = 0.0  # moving average over steps
-    epoch_loss: float = 0.0  # sum over the steps of the epoch at hand
-    history: list[dict[str, Any]] = field(default_factory=list)  # one record an epoch
+    recent_loss: float = 0.0
+    epoch_loss: float = 0.0
+    history: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def best(self) -> dict[str, Any] | None:
@@ -44,7 +53,7 @@ class Progress:
         return next((record for record in reversed(self.history) if record["best"]), None)
 
     def count(self, loss: float) -> None:
-        """A step is done and its loss can be trusted."""
+        """Count a step with this loss."""
         self.step += 1
         self.epoch_loss += loss
         self.recent_loss = self.smoothed(loss)
@@ -52,24 +61,24 @@ class Progress:
             self.first_loss = loss
 
     def smoothed(self, loss: float) -> float:
-        """What the recent loss becomes with another step's."""
+        """Compute the moving average of the loss with one more step."""
         if self.first_loss is None:
             return loss
-        return SMOOTH * self.recent_loss + (1 - SMOOTH) * loss
+        return SMOOTHING * self.recent_loss + (1 - SMOOTHING) * loss
 
     def close_epoch(self, record: dict[str, Any]) -> None:
-        """An epoch is done and dev has been looked at."""
+        """Append the record of an epoch that was evaluated on dev."""
         self.history.append(record)
         self.epoch_loss = 0.0
 
     @property
     def epochs_without_progress(self) -> int:
-        """Epochs with a higher dev loss since the last that was the best or had the lowest one.
+        """The number of epochs with a higher dev loss since the last best or lowest one.
 
-        A figure such as accuracy moves in steps of one dev example, and stands still or falls by
-        some of them while the model still learns, so that it is no evidence by itself. A loss
-        counts as higher where it exceeds the lowest by more than what one example of average loss
-        adds: dev does not resolve less. One that is not finite always does.
+        A metric such as accuracy moves in steps of one dev example, and stays or falls by some of
+        them while the model still learns, so it is not evidence by itself. A loss counts as higher
+        where it exceeds the lowest by more than what one example of average loss adds: dev does
+        not resolve less. A loss that is not finite always counts as higher.
         """
         count, lowest = 0, math.nan
         for record in self.history:
@@ -83,26 +92,26 @@ class Progress:
         return count
 
     def waited_enough(self, patience: int) -> bool:
-        """Whether `patience` epochs were without progress; never at 0."""
+        """Return whether `patience` epochs were without progress; never at 0."""
         return bool(patience) and self.epochs_without_progress >= patience
 
 
 def list_checkpoints(folder: Path) -> list[Path]:
-    """The checkpoints in a folder, the oldest first; none where there is no folder."""
+    """List the checkpoints in a folder, the oldest first; none where there is no folder."""
     return sorted(folder.glob("step-*"), key=lambda path: int(path.name[5:]))
 
 
-def read_progress(checkpoints: Path) -> Progress | None:
-    """How far the run with this folder of checkpoints has come, None where it has none yet.
+def read_progress(checkpoints: Path) -> TrainProgress | None:
+    """Read the progress in the newest checkpoint of a folder; None where there is none yet.
 
-    Another process may train there: what is half written has another name, and where old
-    checkpoints go away between listing and reading, the newest is looked for again.
+    Another process may be training there: an unfinished checkpoint has another name, and where old
+    checkpoints are removed between listing and reading, the folder is listed again.
     """
     listed: list[Path] | None = None
     while listed != (found := list_checkpoints(checkpoints)):
         for checkpoint in reversed(found):
             with suppress(FileNotFoundError):
-                return Progress(**_read_stored(checkpoint))
+                return TrainProgress(**_read_stored(checkpoint))
         listed = found
     return None
 
@@ -111,12 +120,15 @@ def _read_stored(checkpoint: Path) -> dict[str, Any]:
     return json.loads((checkpoint / "progress.json").read_text(encoding="utf-8"))
 
 
-class State:
-    """Progress, and every variable that training changes, saved together.
+class CheckpointManager:
+    """Saves and restores the progress of a run and every variable that training changes.
 
     A checkpoint is the folder `step-N` with TensorFlow's own files (`tensors.*`) and
-    `progress.json`; it is written aside, synced and renamed. The last `keep` stay. Where `writes`
-    is off (every worker but the chief), nothing is ever written.
+    `progress.json`; it is written under a temporary name, synced and renamed.
+
+    Attributes:
+        folder: The folder of the checkpoints.
+        progress: The progress of the run, which `save` stores and `restore` replaces in place.
     """
 
     def __init__(
@@ -127,46 +139,63 @@ class State:
         options: tf.train.CheckpointOptions | None = None,
         **variables: tf.train.Checkpoint,
     ):
-        self.folder, self.progress = folder, Progress()
+        """Create a manager; nothing is written or read yet.
+
+        Args:
+            folder: The folder of the checkpoints.
+            keep: Newest checkpoints to keep.
+            writes: Whether this process writes; every worker but the chief does not.
+            options: How TensorFlow reads and writes; see `checkpoint_options`.
+            **variables: The trackable objects to save.
+        """
+        self.folder, self.progress = folder, TrainProgress()
         self._keep, self._writes, self._options = keep, writes, options
         self._tensors = tf.train.Checkpoint(**variables)
         self._saved_step, self._saved_time = 0, time.monotonic()
 
     @property
-    def checkpoints(self) -> list[Path]:
-        """The checkpoints that are there, the oldest first."""
+    def folders(self) -> list[Path]:
+        """The folders of the saved checkpoints, the oldest first."""
         return list_checkpoints(self.folder)
 
     def save(self) -> None:
-        """Write a checkpoint, or the progress alone where the step's checkpoint is there.
+        """Write a checkpoint, or only the progress where the step's checkpoint exists.
 
-        Raises UserError when the disk does not take it; the one before stays as it was.
+        Raises:
+            UserError: The disk is full or fails; the previous checkpoint is kept.
         """
         if self._writes:
             try:
                 self._write(self.folder / f"step-{self.progress.step}")
             except (OSError, tf.errors.OpError, UserError) as error:
-                before = [path.name for path in self.checkpoints][-1:]
+                before = [path.name for path in self.folders][-1:]
                 whole = f"{before[0]} is whole; " if before else ""
                 raise UserError(
                     f"the checkpoint of step {self.progress.step} could not be saved",
                     f"{self.folder}: {_reason(error, self.folder)}",
-                    f"{whole}make room and go on with --resume",
+                    f"{whole}free disk space and resume with --resume",
                 ) from None
         self._saved_step, self._saved_time = self.progress.step, time.monotonic()
 
     def due(self, steps: int, minutes: float) -> bool:
-        """Whether the last checkpoint is so many steps or minutes old; 0 for never."""
+        """Return whether the last checkpoint is so many steps or minutes old; 0 for never."""
         age = time.monotonic() - self._saved_time
         return bool(steps and self.progress.step - self._saved_step >= steps) or bool(
             minutes and age >= 60 * minutes
         )
 
     def restore(self) -> bool:
-        """Go on from the newest checkpoint; False where there is none and nothing has changed."""
-        if not self.checkpoints:
+        """Restore the newest checkpoint.
+
+        Returns:
+            Whether there was one; without one nothing is changed.
+
+        Raises:
+            UserError: The checkpoint is damaged or belongs to another model.
+        """
+        if not self.folders:
             return False
-        newest = self.checkpoints[-1]
+        newest = self.folders[-1]
         try:
             stored = _read_stored(newest)
             read = self._tensors.read(str(newest / "tensors"), self._options)
@@ -175,7 +204,7 @@ class State:
             raise UserError(
                 "the checkpoint cannot be restored",
                 f"{newest}: {str(error).splitlines()[0]}",
-                f"remove {newest.name} to go on from the one before it",
+                f"remove {newest.name} to resume from the previous one",
             ) from None
         for name, value in stored.items():
             setattr(self.progress, name, value)
@@ -191,13 +220,13 @@ class State:
         with atomic_folder(place) as aside:
             self._tensors.write(str(aside / "tensors"), self._options)
             (aside / "progress.json").write_text(progress, encoding="utf-8")
-        for old in self.checkpoints[: -self._keep]:
+        for old in self.folders[: -self._keep]:
             shutil.rmtree(old, ignore_errors=True)
 
 
 def _reason(error: Exception, folder: Path) -> str:
-    """What a person needs of the error; TensorFlow says on one line which of its parts met it."""
-    told, full = str(getattr(error, "found", error)), os.strerror(errno.ENOSPC)
-    if full in told:
+    """The message of the error in one line; of a full disk also the free space."""
+    message, full = str(getattr(error, "found", error)), os.strerror(errno.ENOSPC)
+    if full in message:
         return f"{full}, {shutil.disk_usage(folder).free / 1e6:,.1f} MB are free"
-    return told.splitlines()[0]
+    return message.splitlines()[0]

@@ -1,4 +1,4 @@
-"""Which processes work on a run, and which of them this one is: TF_CONFIG, or flags."""
+"""The processes of a distributed run and the role of this one, from TF_CONFIG or flags."""
 
 from __future__ import annotations
 
@@ -23,7 +23,13 @@ EXAMPLE = '{"cluster": {"worker": ["host:port", ...]}, "task": {"type": "worker"
 
 @dataclass(frozen=True)
 class Cluster:
-    """The addresses (host:port) of all processes by role, and this process's place among them."""
+    """The processes of a distributed run.
+
+    Attributes:
+        addresses: host:port of all processes by role.
+        role: The role of this process: chief, worker or ps.
+        index: Its index among the processes of that role.
+    """
 
     addresses: Mapping[str, tuple[str, ...]]
     role: str
@@ -31,7 +37,7 @@ class Cluster:
 
     @property
     def name(self) -> str:
-        """What people call this process."""
+        """The name of this process in messages."""
         return _name(self.role, self.index)
 
     @property
@@ -41,7 +47,7 @@ class Cluster:
 
     @property
     def has_servers(self) -> bool:
-        """Whether parameters live on servers."""
+        """Whether the weights are on parameter servers."""
         return "ps" in self.addresses
 
     @property
@@ -52,12 +58,12 @@ class Cluster:
 
     @property
     def serves(self) -> bool:
-        """Whether this process waits for what a coordinating chief sends it."""
+        """Whether this process executes what the chief sends it."""
         return self.has_servers and self.role != "chief"
 
     @property
     def launched_with(self) -> str:
-        """The command that starts such a cluster on one machine, train's flags to follow."""
+        """The command that starts such a cluster on one machine; options of train follow it."""
         servers = f" --servers {len(self.addresses['ps'])}" if self.has_servers else ""
         return f"python -m tfpipe.launch --workers {len(self.addresses['worker'])}{servers} --"
 
@@ -80,10 +86,18 @@ def _name(role: str, index: int) -> str:
 def read_cluster(
     workers: str | None, worker_index: int | None, environment: Mapping[str, str] = os.environ
 ) -> Cluster | None:
-    """The cluster that the flags or TF_CONFIG describe, None where neither does.
+    """Read the cluster from the flags or from TF_CONFIG.
 
-    workers: host:port,... of all workers. Raises UserError for half a description, for two, and
-    for what cannot be a cluster.
+    Args:
+        workers: host:port,... of all workers; None without the flag.
+        worker_index: The index of this process among them; None without the flag.
+        environment: The environment variables.
+
+    Returns:
+        The cluster; None where neither describes one.
+
+    Raises:
+        UserError: The description is incomplete, given twice, or invalid.
     """
     described = environment.get("TF_CONFIG", "").strip()
     if workers is None and worker_index is None:
@@ -112,10 +126,10 @@ def _from_tf_config(described: str) -> Cluster | None:
         cluster, task = content.get("cluster"), content.get("task")
     except (ValueError, AttributeError):
         raise UserError(
-            "TF_CONFIG is no JSON object", repr(described[:200]), f"write it as {EXAMPLE}"
+            "TF_CONFIG is not a JSON object", repr(described[:200]), f"write it as {EXAMPLE}"
         ) from None
     if not cluster:
-        # Operators set such a TF_CONFIG for a job of one process.
+        # Kubernetes operators set such a TF_CONFIG for a job of one process.
         return None
     if not isinstance(cluster, dict) or not isinstance(task, dict):
         raise UserError(
@@ -123,48 +137,48 @@ def _from_tf_config(described: str) -> Cluster | None:
             described[:200],
             f"write it as {EXAMPLE}",
         )
-    # "master" is what operators called the chief before TensorFlow 2.
+    # "master" is the name of the chief before TensorFlow 2.
     cluster = {"chief" if role == "master" else role: hosts for role, hosts in cluster.items()}
     role = "chief" if task.get("type") == "master" else task.get("type")
     return _checked(cluster, role, task.get("index"), "TF_CONFIG")
 
 
 def _checked(cluster: dict[str, Any], role: Any, index: Any, source: str) -> Cluster:
-    """The cluster, once it makes sense; raises UserError."""
+    """Check the description of a cluster; raises UserError."""
     for known in cluster:
         if known not in ROLES:
             raise UserError(
-                f"{source} has a role that training does not know",
+                f"{source} has an unknown role",
                 repr(known),
-                f"{did_you_mean(known, ROLES)}use chief, worker and ps; the chief looks at dev",
+                f"{did_you_mean(known, ROLES)}use chief, worker and ps; the chief evaluates",
             )
     if role not in cluster:
         raise UserError(
-            f"this process has no place in the cluster of {source}",
+            f"this process is not in the cluster of {source}",
             f"task type {role!r}; the cluster has {', '.join(cluster)}",
             "name one of the cluster's roles as the task's type",
         )
     addresses: dict[str, tuple[str, ...]] = {}
     for name, hosts in cluster.items():
-        # A mapping from index to host is how operators describe an elastic job.
+        # Kubernetes operators describe an elastic job by a mapping from index to host.
         listed = list(hosts.values()) if isinstance(hosts, dict) else hosts
         if not isinstance(listed, list) or not listed:
             raise UserError(
                 f"{source} lists no addresses for {name}", repr(hosts), 'write ["host:port", ...]'
             )
         addresses[name] = tuple(_address(host, source) for host in listed)
-    everyone = [address for hosts in addresses.values() for address in hosts]
-    twice = sorted({address for address in everyone if everyone.count(address) > 1})
+    every = [address for hosts in addresses.values() for address in hosts]
+    twice = sorted({address for address in every if every.count(address) > 1})
     if twice:
         raise UserError(
-            f"two processes of {source} have one address",
+            f"two processes of {source} have the same address",
             ", ".join(twice),
-            "give every process a host:port of its own",
+            "give every process its own host:port",
         )
     whole = isinstance(index, int) or (isinstance(index, str) and index.isdigit())
     if isinstance(index, bool) or not whole or not 0 <= int(index) < len(addresses[role]):
         raise UserError(
-            f"this process has no place in the cluster of {source}",
+            f"this process is not in the cluster of {source}",
             f"{role} {index!r}; the cluster has {len(addresses[role])} of this role",
             f"give an index from 0 to {len(addresses[role]) - 1}",
         )
@@ -193,33 +207,39 @@ def _address(address: Any, source: str) -> str:
 def meet(cluster: Cluster, seconds: float) -> None:
     """Wait until every other process of the cluster can be reached.
 
-    Until then this process answers at its own address too, so that the others find it. TensorFlow
-    itself would wait for an hour. Raises UserError when the port is taken, and when somebody has
-    not come after so many seconds.
+    Until then this process accepts connections at its own address, too, so that the others find
+    it. TensorFlow itself would wait for an hour.
+
+    Args:
+        cluster: The cluster, with the role of this process.
+        seconds: The longest time to wait.
+
+    Raises:
+        UserError: The port is in use, or a process cannot be reached in time.
     """
     with closing(claim_port(cluster)):
         missing = cluster.others
-        began = told = time.monotonic()
+        began = logged = time.monotonic()
         while True:
-            missing = {who: where for who, where in missing.items() if not answers(where)}
+            missing = {name: at for name, at in missing.items() if not accepts_connections(at)}
             if not missing:
                 return
-            names = ", ".join(f"{who} at {where}" for who, where in missing.items())
+            names = ", ".join(f"{name} at {at}" for name, at in missing.items())
             now = time.monotonic()
             if now - began > seconds:
                 raise UserError(
-                    "not all processes of the cluster have come",
+                    "not all processes of the cluster can be reached",
                     f"{cluster.name} waited {seconds:g} seconds for {names}",
-                    "start them, mend their addresses, or raise --worker-timeout",
+                    "start them, correct their addresses, or raise --worker-timeout",
                 )
-            if now - told > 5 and (now - told > 30 or told == began):
-                told = now
+            if now - logged > 5 and (now - logged > 30 or logged == began):
+                logged = now
                 logger.info("%s waits for %s", cluster.name, names)
             time.sleep(0.1)
 
 
 def claim_port(cluster: Cluster) -> socket.socket:
-    """A listening socket at this process's port; raises UserError when the port is taken."""
+    """Open a listening socket at this process's port; raises UserError when it is in use."""
     port = int(cluster.address.rpartition(":")[2])
     try:
         return socket.create_server(("", port), backlog=128)
@@ -228,16 +248,16 @@ def claim_port(cluster: Cluster) -> socket.socket:
         raise UserError(
             f"the port of {cluster.name} {'is in use' if in_use else 'cannot be opened'}",
             f"{cluster.address}: {error.strerror}",
-            "end the process that has it, or give another port to all processes",
+            "end the process that uses it, or give another port to all processes",
         ) from None
 
 
-def answers(address: str) -> bool:
-    """Whether somebody takes connections at host:port."""
+def accepts_connections(address: str) -> bool:
+    """Return whether a process accepts connections at host:port."""
     host, _, port = address.rpartition(":")
     try:
         with socket.create_connection((host.strip("[]"), int(port)), timeout=2):
             return True
     except OSError:
-        # Refused, or a name that its cluster does not know yet.
+        # Refused, or a name that the cluster's DNS does not resolve yet.
         return False

@@ -1,4 +1,4 @@
-"""What differs when several processes train together, and nothing where there is only one."""
+"""Collective operations for multi-process training; no-ops in a single process."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ import tensorflow as tf
 from tfpipe.data.replicas import local_replicas, workers_of
 from tfpipe.errors import UserError
 
-# Steps under way for each worker of a parameter server cluster: one at work, one at the door.
-UNDER_WAY = 2
+# In-flight steps per worker of a parameter server cluster: one running, one queued.
+IN_FLIGHT = 2
 CLUSTERED = (tf.distribute.MultiWorkerMirroredStrategy, tf.distribute.ParameterServerStrategy)
 
 
 def run_batches(
     strategy: tf.distribute.Strategy, function: Callable[[Any], Any], batches: Iterable[Any]
 ) -> Iterator[Any]:
-    """What a compiled function says of each batch, in the order of the batches.
+    """Run a compiled function on each batch and yield its results in the order of the batches.
 
-    Under a parameter server strategy the chief hands every batch to the next free worker, and
-    more than one is under way; elsewhere every process runs its own part of each batch.
+    Under a parameter server strategy the chief schedules every batch on the next free worker, with
+    several in flight; elsewhere every process runs its own part of each batch.
     """
     if not isinstance(strategy, tf.distribute.ParameterServerStrategy):
         for batch in batches:
             yield function(batch)
         return
-    # One for each strategy: this finds the one that there is.
+    # A singleton for each strategy.
     coordinator = tf.distribute.coordinator.ClusterCoordinator(strategy)
-    most = UNDER_WAY * workers_of(strategy)
+    most = IN_FLIGHT * workers_of(strategy)
     waiting: deque[Any] = deque()
     try:
         for batch in batches:
@@ -48,18 +48,18 @@ def run_batches(
 
 
 def settle(strategy: tf.distribute.Strategy) -> None:
-    """Wait for the steps under way, so that what is saved next is of one piece."""
+    """Wait for the steps in flight, so that what is saved next is consistent."""
     if isinstance(strategy, tf.distribute.ParameterServerStrategy):
         tf.distribute.coordinator.ClusterCoordinator(strategy).join()
 
 
 def takes_steps_ahead(strategy: tf.distribute.Strategy) -> bool:
-    """Whether steps are taken before the one before has been told of."""
+    """Return whether steps are started before the results of the previous ones are read."""
     return isinstance(strategy, tf.distribute.ParameterServerStrategy)
 
 
 def checkpoint_options(strategy: tf.distribute.Strategy) -> tf.train.CheckpointOptions | None:
-    """How checkpoints are written and read: by the chief, also where the weights are elsewhere."""
+    """Options for checkpoints that the chief reads and writes, also with weights on servers."""
     if isinstance(strategy, tf.distribute.ParameterServerStrategy):
         return tf.train.CheckpointOptions(experimental_io_device="/job:chief/task:0/device:CPU:0")
     return None
@@ -76,13 +76,13 @@ def report_lost_processes(strategy: tf.distribute.Strategy) -> Iterator[None]:
             raise UserError(
                 "another process of this training has ended or cannot be reached",
                 found,
-                "look at its log, then start all of them again with --resume",
+                "check its log, then restart all processes with --resume",
             ) from None
         raise
 
 
 def sum_over_workers(strategy: tf.distribute.Strategy, values: np.ndarray) -> np.ndarray:
-    """The sum of all workers' arrays, on every worker; all of them must call this alike."""
+    """Sum the arrays of all workers, on every worker; all workers must call this together."""
     if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
         return values
     first = local_replicas(strategy).start
@@ -96,7 +96,7 @@ def sum_over_workers(strategy: tf.distribute.Strategy, values: np.ndarray) -> np
 
 
 def largest_over_workers(strategy: tf.distribute.Strategy, number: int) -> int:
-    """The largest of all workers' numbers, on every worker: what one of them wants, all do."""
+    """Find the largest number of all workers, on every worker."""
     workers = workers_of(strategy)
     if workers == 1 or not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
         return number
@@ -106,7 +106,15 @@ def largest_over_workers(strategy: tf.distribute.Strategy, number: int) -> int:
 
 
 def check_agreement(strategy: tf.distribute.Strategy, **facts: object) -> None:
-    """Raise UserError on every worker when a fact, such as the data's hash, differs among them."""
+    """Check that all workers have equal facts, such as the hash of the data.
+
+    Args:
+        strategy: The strategy of the workers.
+        **facts: Values to compare by their repr, under the names of the error message.
+
+    Raises:
+        UserError: A fact differs; raised on every worker.
+    """
     if workers_of(strategy) == 1:
         return
     replicas, first = strategy.num_replicas_in_sync, local_replicas(strategy).start

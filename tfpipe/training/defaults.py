@@ -1,4 +1,4 @@
-"""Training settings that follow from the model and the data when the user gives none."""
+"""Default training settings that depend on the model and the data."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ LEAST_STEPS = 400
 
 
 def default_rate(hidden_size: int) -> float:
-    """A peak rate for a BERT of this width: 1.5e-4 at 384, 5e-5 at 768, 3e-5 at 1,024.
+    """Compute the peak rate for a BERT of this width: 1.5e-4 at 384, 5e-5 at 768, 3e-5 at 1,024.
 
-    It has four digits, so that a rate taken from a log or a file is the same one.
+    It has four significant digits, so that a rate copied from a log or a file is the same.
     """
     return float(f"{min(3e-3, 5e-5 * (768 / hidden_size) ** 1.6):.4g}")
 
 
 def default_epochs(steps_an_epoch: int) -> int:
-    """4 epochs; up to 10 where a small file would make fewer than 400 steps in them."""
+    """Compute the number of epochs: 4; up to 10 where these make fewer than 400 steps."""
     return max(4, min(10, -(-LEAST_STEPS // steps_an_epoch)))

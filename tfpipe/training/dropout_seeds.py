@@ -1,4 +1,4 @@
-"""Dropout that is a function of the seed, the step, the replica and the part of the batch."""
+"""Dropout seeds that depend only on run seed, step, replica and part of the batch."""
 
 from __future__ import annotations
 
@@ -13,23 +13,29 @@ from tfpipe.model.text_model import TextModel
 
 
 class DropoutSeeds:
-    """Seeds for dropout, so that a resumed run drops what the whole run would have.
+    """Seeds of the dropout of one layer, so that a resumed run drops the same values.
 
-    seed: of the run; layer: a number, other layers have others; step: integer variable, the steps
-    taken. Nothing has to be stored for it: Philox (Salmon et al. 2011) turns every seed into its
-    own numbers.
+    Nothing has to be stored for it: Philox (Salmon et al. 2011) generates the numbers of each seed
+    independently.
     """
 
     def __init__(self, seed: int, layer: int, step: tf.Variable):
+        """Create the seeds of a layer.
+
+        Args:
+            seed: The seed of the run.
+            layer: The number of the layer, different for each.
+            step: An integer variable, the steps taken.
+        """
         self._seed, self._layer, self._step = seed, layer, step
         self._calls: weakref.WeakKeyDictionary[tf.Graph, Counter] = weakref.WeakKeyDictionary()
 
     def next(self) -> tf.Tensor:
-        """int64 [2], another one for every call within a step and for every replica."""
+        """Return the next seed, int64 [2]: different for each call in a step and each replica."""
         context = tf.distribute.get_replica_context()
         replica = context.replica_id_in_sync_group if context else 0
         # A graph is traced replica by replica and part by part: its n-th call is the n-th call of
-        # every graph. Eager calls are nobody's training step.
+        # every graph. Eager calls are not training steps.
         call = 0
         if not tf.executing_eagerly():
             calls = self._calls.setdefault(tf.compat.v1.get_default_graph(), Counter())
@@ -42,19 +48,25 @@ class DropoutSeeds:
     def dropout(
         self, inputs: tf.Tensor, rate: float, noise_shape: tf.Tensor | None = None
     ) -> tf.Tensor:
-        """What a Keras dropout layer asks its random generator for."""
+        """Apply dropout; replaces the method of a Keras layer's random generator."""
         return tf.nn.experimental.stateless_dropout(
             inputs, rate=rate, seed=self.next(), noise_shape=noise_shape
         )
 
 
 def seed_dropout(model: TextModel, seed: int, step: tf.Variable) -> Seeds:
-    """Let the dropout of a model follow the seed; returns what its fast graph draws from.
+    """Derive the dropout of a model from the seed; call it before the training step is traced.
 
-    Must come before the training step is traced.
+    Args:
+        model: The model, whose Keras dropout layers are changed.
+        seed: The seed of the run.
+        step: An integer variable, the steps taken.
+
+    Returns:
+        The seeds of the dropout in the fast graph.
     """
     for number, layer in enumerate(model.dropout_layers(), start=1):
-        # The layer's own generator is stateful: its state is nowhere to be saved, and its order
+        # The layer's own generator is stateful: its state is not in the checkpoint, and its order
         # depends on how often the graph was built.
         layer._random_generator.dropout = DropoutSeeds(seed, number, step).dropout
     return DropoutSeeds(seed, 0, step).next

@@ -1,4 +1,4 @@
-"""Which weights learn, how much is dropped, and a moving average of them."""
+"""An exponential moving average of the weights."""
 
 from __future__ import annotations
 
@@ -7,33 +7,27 @@ from contextlib import contextmanager
 
 import tensorflow as tf
 
-from tfpipe.config import TrainConfig
-from tfpipe.errors import UserError
-from tfpipe.model.text_model import TextModel
-
-
-def prepare_weights(model: TextModel, config: TrainConfig) -> None:
-    """Freeze layers and set dropout as configured; raises UserError for missing layers."""
-    if config.freeze_layers > len(model.layers):
-        raise UserError(
-            "there are fewer layers than are to be frozen",
-            f"--freeze-layers {config.freeze_layers}, the model has {len(model.layers)}",
-            f"give a number up to {len(model.layers)}",
-        )
-    model.freeze(config.freeze_layers, config.freeze_embeddings)
-    model.set_dropout(config.hidden_dropout, config.attention_dropout)
-
 
 class ExponentialMovingAverage(tf.Module):
     """An exponential moving average of variables: average = d * average + (1 - d) * value.
 
-    d is the least of `decay` and (1 + t) / (10 + t) after t updates, so that the first weights are
-    soon forgotten. Source: Polyak and Juditsky 1992; the rising decay is that of
-    tf.train.ExponentialMovingAverage. Make it in the strategy's scope, after weights are loaded:
-    it starts as they are. Holds one copy of the variables; put it in the checkpoint.
+    d is the smaller of `decay` and (1 + t) / (10 + t) after t updates, so that the initial weights
+    soon lose their influence. Source: Polyak and Juditsky 1992; the rising decay is that of
+    tf.train.ExponentialMovingAverage. Create it in the strategy's scope after the weights are
+    loaded, and save it in the checkpoint.
+
+    Attributes:
+        averages: The averages, in the order of the variables.
+        updates: int64, the number of updates.
     """
 
     def __init__(self, variables: Sequence[tf.Variable], decay: float):
+        """Start the averages at the values of the variables.
+
+        Args:
+            variables: The variables to average.
+            decay: The decay of an update, below 1.
+        """
         super().__init__(name="averaged_weights")
         self._decay = decay
         self._extended = tf.distribute.get_strategy().extended
@@ -44,7 +38,7 @@ class ExponentialMovingAverage(tf.Module):
         ]
 
     def update(self) -> None:
-        """Take in the values of a step; to be called outside of replicas."""
+        """Update the averages after a step; to be called in cross-replica context."""
         updates = tf.cast(self.updates, tf.float32)
         decay = tf.minimum(self._decay, (1.0 + updates) / (10.0 + updates))
 
@@ -57,10 +51,10 @@ class ExponentialMovingAverage(tf.Module):
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
-        """Within the block the model has the averages for its weights.
+        """Exchange weights and averages within the block.
 
-        One variable is exchanged at a time, so that no further copy of the model is held. Do not
-        train or save a state inside.
+        One variable is exchanged at a time, so that no further copy of the model is needed. Do not
+        train or save a checkpoint inside.
         """
         self._exchange()
         try:
@@ -70,7 +64,7 @@ class ExponentialMovingAverage(tf.Module):
 
     def _exchange(self) -> None:
         for average, variable in zip(self.averages, self._variables, strict=True):
-            # A numpy copy: the variable's own buffer is written next.
+            # A copy: the variable's own buffer is overwritten next.
             value = variable.numpy().copy()
             variable.assign(average.read_value())
             average.assign(value)

@@ -1,4 +1,4 @@
-"""How training ended: after which epoch, and which epoch's weights were kept."""
+"""The end of training: after which epoch, and which epoch's weights were kept."""
 
 from __future__ import annotations
 
@@ -9,7 +9,13 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Ending:
-    """Epochs trained and configured, and the epoch whose weights were kept, counted from 1."""
+    """The end of a training run.
+
+    Attributes:
+        done: Epochs trained.
+        planned: Epochs configured.
+        best: The epoch whose weights were kept, counted from 1.
+    """
 
     done: int
     planned: int
@@ -17,7 +23,7 @@ class Ending:
 
     @classmethod
     def of(cls, history: Sequence[Mapping[str, Any]], planned: int) -> Ending:
-        """The ending of a finished run with this history, one record an epoch."""
+        """Describe a finished run with this history, one record an epoch."""
         best = [record["epoch"] for record in history if record["best"]][-1]
         return cls(history[-1]["epoch"], planned, best)
 

@@ -1,4 +1,4 @@
-"""What a run ran on: versions and devices."""
+"""The environment of a run: versions and devices."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PACKAGES = ("tensorflow", "tf-keras", "transformers", "numpy")
 
 
 def describe_environment(strategy: tf.distribute.Strategy) -> dict[str, str]:
-    """Names and versions, as metrics.json and the report show them."""
+    """Describe versions, system and devices for metrics.json and the report."""
     devices = tf.config.list_physical_devices("GPU") or tf.config.list_physical_devices("CPU")
     return {
         "tfpipe": tfpipe.__version__,

@@ -1,4 +1,4 @@
-"""Forward passes over many texts: what the loop, evaluate and export look at a model with."""
+"""Evaluation: forward passes over a data set under a strategy."""
 
 from __future__ import annotations
 
@@ -25,6 +25,14 @@ class Evaluator:
         task: Task,
         batch_size: int,
     ):
+        """Prepare the forward pass; it is compiled at its first use.
+
+        Args:
+            strategy: The strategy whose replicas compute.
+            model: The model to evaluate.
+            task: Its task.
+            batch_size: Examples in a batch, over all replicas.
+        """
         self._strategy, self._task, self._batch_size = strategy, task, batch_size
         self._of_tokens = model.head.per_token
 
@@ -38,10 +46,11 @@ class Evaluator:
         self._compiled: dict[int, Any] = {}
 
     def logits(self, encoded: Encoded) -> np.ndarray:
-        """float32 [N, ...]: the head's output for all inputs, in their order.
+        """Compute the head's output for all inputs; all workers must call this together.
 
-        Where it has a row a token these are [N, L, ...], L tokens of the longest input, any value
-        at padding. All workers must ask for them alike.
+        Returns:
+            float32 [N, K] in the order of the inputs; [N, L, K] of a head with an output for each
+            token, L tokens of the longest input, any value at padding.
         """
         strategy = self._strategy
         plan = plan_reading(
@@ -60,7 +69,7 @@ class Evaluator:
             for rows, values in zip(replicas, outputs, strict=True):
                 found_rows = np.asarray(values)[rows >= 0]
                 if self._of_tokens:
-                    # Devices that want few widths are given inputs that are wider than any.
+                    # Inputs are padded beyond the longest for devices that need few widths.
                     found_rows = found_rows[:, : logits.shape[1]]
                     logits[rows[rows >= 0], : found_rows.shape[1]] = found_rows
                 else:
@@ -68,11 +77,15 @@ class Evaluator:
         return sum_over_workers(strategy, logits)
 
     def evaluate(self, labelled: EncodedDataset) -> TaskEvaluation:
-        """What the model says about labelled examples."""
+        """Evaluate the model on labelled examples."""
         return self._task.evaluate(labelled, self.logits(labelled.encoded))
 
     def tune(self, labelled: EncodedDataset) -> tuple[Task, TaskEvaluation]:
-        """The task with what is to be chosen on labelled examples, and what it then says."""
+        """Tune thresholds or temperature on labelled examples, and evaluate with them.
+
+        Returns:
+            The tuned task, and its evaluation.
+        """
         logits = self.logits(labelled.encoded)
         task = self._task.tuned_on(labelled, logits)
         return task, task.evaluate(labelled, logits)

@@ -1,4 +1,4 @@
-"""A cluster on this machine: free ports for its processes, and its GPUs shared out among them."""
+"""A cluster on this machine: free ports and GPUs for its processes."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Any
 from tfpipe.errors import UserError
 
 
-def plan_places(workers: int, servers: int) -> list[tuple[str, dict[str, Any]]]:
-    """Name and TF_CONFIG of every process, the one that writes the run first."""
+def plan_processes(workers: int, servers: int) -> list[tuple[str, dict[str, Any]]]:
+    """Make name and TF_CONFIG of every process, the one that writes the run first."""
     counts = {"worker": workers}
     if servers:
         counts = {"chief": 1, "worker": workers, "ps": servers}
@@ -21,24 +21,24 @@ def plan_places(workers: int, servers: int) -> list[tuple[str, dict[str, Any]]]:
     cluster = {
         role: [f"localhost:{ports.pop()}" for _ in range(count)] for role, count in counts.items()
     }
-    places = []
+    processes = []
     for role, addresses in cluster.items():
         for index in range(len(addresses)):
-            word = {"chief": "chief", "ps": f"server {index}"}.get(role, f"worker {index}")
-            places.append((word, {"cluster": cluster, "task": {"type": role, "index": index}}))
-    return places
+            name = {"chief": "chief", "ps": f"server {index}"}.get(role, f"worker {index}")
+            processes.append((name, {"cluster": cluster, "task": {"type": role, "index": index}}))
+    return processes
 
 
 def free_ports(count: int) -> list[int]:
-    """So many ports that nobody has now."""
+    """Find ports that are free now."""
     with ExitStack() as stack:
-        # All are held at once, so that no number comes twice.
+        # All are open at once, so that the numbers are distinct.
         held = [stack.enter_context(socket.create_server(("", 0))) for _ in range(count)]
         return [one.getsockname()[1] for one in held]
 
 
 def count_gpus() -> int:
-    """GPUs that the processes may use, found without TensorFlow."""
+    """Count the GPUs that the processes may use, without TensorFlow."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
         return len([name for name in visible.split(",") if name.strip() not in ("", "-1")])
@@ -47,14 +47,22 @@ def count_gpus() -> int:
 
 
 def share_gpus(names: Sequence[str], gpus: int) -> list[dict[str, str]]:
-    """What each process's environment says of GPUs: workers share them out, others see none.
+    """Assign the GPUs to the workers; all other processes get none.
 
-    Raises UserError for fewer GPUs than workers.
+    Args:
+        names: The names of the processes; those of workers begin with `worker`.
+        gpus: GPUs of this machine.
+
+    Returns:
+        CUDA_VISIBLE_DEVICES of each process; nothing where there are no GPUs.
+
+    Raises:
+        UserError: There are fewer GPUs than workers.
     """
     if not gpus:
         return [{} for _ in names]
     workers = sum(name.startswith("worker") for name in names)
-    # Servers' workers compute on one device each.
+    # A worker with parameter servers uses one device.
     each = None if workers == len(names) else 1
     shares = iter(_share_out(gpus, workers, "workers", each))
     return [
@@ -64,9 +72,13 @@ def share_gpus(names: Sequence[str], gpus: int) -> list[dict[str, str]]:
 
 
 def share_gpus_evenly(jobs: int) -> list[dict[str, str]]:
-    """What the environment of each of so many jobs says of GPUs; nothing where there are none.
+    """Assign the GPUs evenly to jobs.
 
-    Raises UserError for fewer GPUs than jobs.
+    Returns:
+        CUDA_VISIBLE_DEVICES of each job; nothing where there are no GPUs.
+
+    Raises:
+        UserError: There are fewer GPUs than jobs.
     """
     gpus = count_gpus()
     if not gpus:
@@ -75,10 +87,17 @@ def share_gpus_evenly(jobs: int) -> list[dict[str, str]]:
 
 
 def _share_out(gpus: int, parts: int, what: str, each: int | None = None) -> list[str]:
-    """The GPUs of each part, as many as go evenly unless `each` says how many.
+    """Split the GPUs into parts, as many as divide evenly unless `each` is given.
 
-    what: the parts, as their flag is named. Raises UserError for fewer GPUs than parts: two
-    processes on one GPU would each take it all.
+    Args:
+        gpus: GPUs of this machine.
+        parts: Number of parts.
+        what: The name of the flag that sets the number of parts.
+        each: GPUs of a part; None for as many as there are.
+
+    Raises:
+        UserError: There are fewer GPUs than parts: two processes on one GPU would each allocate
+            all of its memory.
     """
     if parts > gpus:
         raise UserError(

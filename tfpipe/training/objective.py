@@ -1,18 +1,19 @@
-"""What a training step minimises, and how it finds the gradient: losses and gradient rules."""
+"""Training losses, and rules that compute their gradients."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import tensorflow as tf
 
 from tfpipe.config import TrainConfig
 from tfpipe.tasks.losses import LossSettings
 from tfpipe.tasks.task import Batch, Task
-from tfpipe.training.gradients import Gradient
 
+# A tensor or, of an embedding, slices: one for each token of the batch.
+Gradient: TypeAlias = tf.Tensor | tf.IndexedSlices
 # From a batch to the head's output float32 [B, ...], with the dropout of training.
 ForwardPass = Callable[[Batch], tf.Tensor]
 
@@ -70,7 +71,7 @@ class RDropLoss:
 
 
 def make_loss(config: TrainConfig, task: Task) -> Loss:
-    """The loss that a configuration asks for."""
+    """Make the configured loss."""
     gamma = config.focal_gamma if config.loss == "focal" else None
     settings = LossSettings(gamma, config.label_smoothing)
     if config.r_drop:
@@ -80,7 +81,7 @@ def make_loss(config: TrainConfig, task: Task) -> Loss:
 
 @dataclass(frozen=True)
 class Differentiable:
-    """A loss as a function of the batch alone, with its gradients.
+    """A loss as a function of the batch only, with its gradients.
 
     Attributes:
         function: From a batch to the loss, float32.
@@ -96,7 +97,7 @@ class Differentiable:
         """Run one forward and one backward pass.
 
         Args:
-            batch: What the loss is computed of.
+            batch: The input of the loss.
             sources: Variables, or tensors that `batch` holds.
 
         Returns:
@@ -112,12 +113,12 @@ class Differentiable:
 
 
 class GradientRule(Protocol):
-    """How the gradient of a batch is found; it may run the passes several times."""
+    """A rule that computes the gradient of a batch; it may run several passes."""
 
     def __call__(
         self, loss: Differentiable, batch: Batch, variables: Sequence[tf.Variable]
     ) -> tuple[tf.Tensor, list[Gradient]]:
-        """Find the gradient.
+        """Compute the gradient.
 
         Args:
             loss: The loss of a batch.

@@ -1,4 +1,4 @@
-"""The optimizer: fused Adam with decoupled weight decay, and a rate of its own for each layer."""
+"""The optimizer: AdamW with layer-wise learning rates."""
 
 from __future__ import annotations
 
@@ -14,12 +14,17 @@ NO_DECAY = ["bias", "LayerNorm"]
 def rate_factors(
     model: TextModel, layer_decay: float, head_factor: float
 ) -> Callable[[str], float]:
-    """The factor of the peak rate for the name of a model's variable.
+    """Make the function from a variable's name to the factor of its peak rate.
 
     The last layer has 1, each layer below it `layer_decay` times that of the one above, the
-    embeddings come below the first layer; pooler and head have `head_factor`. Source: Howard and
-    Ruder 2018, section 3.2 (https://arxiv.org/abs/1801.06146); Sun et al. 2019, section 5.3.4
+    embeddings come below the first layer. Source: Howard and Ruder 2018, section 3.2
+    (https://arxiv.org/abs/1801.06146); Sun et al. 2019, section 5.3.4
     (https://arxiv.org/abs/1905.05583).
+
+    Args:
+        model: The model, for its number of layers.
+        layer_decay: Factor from each layer to the one below.
+        head_factor: Factor of pooler and head.
     """
     top = len(model.layers)
 
@@ -31,7 +36,7 @@ def rate_factors(
 
 
 def is_decayed(name: str) -> bool:
-    """Whether weight decay and the L2 penalty hold for a variable of this name."""
+    """Return whether weight decay and the L2 penalty apply to a variable of this name."""
     return not any(part in name for part in NO_DECAY)
 
 
@@ -42,11 +47,17 @@ def make_optimizer(
     layer_decay: float = 1.0,
     head_rate: float | None = None,
 ) -> LayerwiseAdamW:
-    """AdamW (Loshchilov and Hutter 2019), no decay on biases and layer norms, BERT's own epsilon.
+    """Make AdamW (Loshchilov and Hutter 2019) with BERT's epsilon.
 
-    head_rate: peak rate of pooler and head, None for that of the schedule. transformers' class
-    stands on tf_keras' legacy Adam, whose fused kernel takes half the time of the newer AdamW on
-    BERT's word embedding.
+    transformers' class is based on tf_keras' legacy Adam, whose fused kernel takes half the time
+    of the newer AdamW on BERT's word embedding.
+
+    Args:
+        schedule: The learning rate.
+        weight_decay: Decoupled decay; none on biases and layer norms.
+        model: The model to train.
+        layer_decay: Factor of the rate from each layer to the one below.
+        head_rate: Peak rate of pooler and head; None for that of the schedule.
     """
     head_factor = 1.0 if head_rate is None else head_rate / schedule.peak
     optimizer = LayerwiseAdamW(
@@ -56,6 +67,6 @@ def make_optimizer(
         epsilon=1e-6,
         exclude_from_weight_decay=NO_DECAY,
     )
-    # Made here and not in the first step, so that a checkpoint finds its moments to restore.
+    # Created here and not in the first step, so that a checkpoint can restore the moments.
     optimizer._create_all_weights(model.trainable_variables)
     return optimizer

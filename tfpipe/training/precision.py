@@ -1,4 +1,4 @@
-"""The type of the matrix products, and the loss scale that float16 needs."""
+"""The dtype of the matrix products, and the loss scale of float16 training."""
 
 from __future__ import annotations
 
@@ -15,15 +15,25 @@ AMPERE = (8, 0)
 
 
 def choose_precision(name: str, model: TextModel) -> str:
-    """`float32`, `bfloat16` or `float16`: as asked, or for `auto` the fastest that is as good.
+    """Resolve the dtype of the matrix products.
 
-    Products take this type; weights, layer norm, softmax, head and loss are float32. Raises
-    UserError where the model is one that only stock TFBert computes, which is float32.
+    Weights, layer norm, softmax, head and loss are always float32.
+
+    Args:
+        name: A value of `--precision`; `auto` is bfloat16 on hardware that computes in it, else
+            float32.
+        model: The model to train.
+
+    Returns:
+        `float32`, `bfloat16` or `float16`.
+
+    Raises:
+        UserError: Only stock TFBert computes this model, which is float32.
     """
     if model.encoder is None:
         if name not in ("auto", "float32"):
             raise UserError(
-                "this model trains in float32 alone",
+                "this model can only train in float32",
                 f"--precision {name}, and a configuration that the fast graph does not compute",
                 "leave out --precision",
             )
@@ -34,7 +44,7 @@ def choose_precision(name: str, model: TextModel) -> str:
 
 
 def computes_in_bfloat16() -> bool:
-    """Whether the devices have bfloat16 products in hardware."""
+    """Return whether the hardware computes matrix products in bfloat16."""
     if tf.config.list_logical_devices("TPU"):
         return True
     gpus = tf.config.list_physical_devices("GPU")
@@ -49,11 +59,16 @@ def computes_in_bfloat16() -> bool:
 
 
 class LossScale(tf.Module):
-    """The factor that lifts float16 gradients out of the range where they round to zero.
+    """Dynamic loss scale, which keeps float16 gradients from rounding to zero.
 
-    Halved by a step whose gradient is not finite, which then leaves all weights as they are;
-    doubled after `patience` good steps. Source: Micikevicius et al. 2018, section 3.2
-    (https://arxiv.org/abs/1710.03740). Make it in the strategy's scope; put it in the checkpoint.
+    Halved after a step whose gradient is not finite, which changes no weight; doubled after
+    `patience` good steps in a row. Source: Micikevicius et al. 2018, section 3.2
+    (https://arxiv.org/abs/1710.03740). Create it in the strategy's scope, and save it in the
+    checkpoint.
+
+    Attributes:
+        value: float32, the factor of the loss.
+        good_steps: int32, steps since the last change.
     """
 
     def __init__(self, start: float = 2.0**15, patience: int = 2000):
@@ -67,7 +82,7 @@ class LossScale(tf.Module):
         self.good_steps = tf.Variable(0, dtype=tf.int32, name="good_steps", **options)
 
     def update(self, finite: tf.Tensor) -> None:
-        """Learn whether a step's gradient was finite; to be called outside of replicas."""
+        """Update the scale after a step; to be called in cross-replica context."""
         good = tf.where(finite, self.good_steps + 1, 0)
         grow = good >= self._patience
         raised = tf.where(grow, tf.minimum(self.value * 2.0, LARGEST_SCALE), self.value)

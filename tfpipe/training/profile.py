@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from tfpipe.errors import UserError
 from tfpipe.tasks.task import TaskEvaluation
-from tfpipe.training.callbacks import Step
+from tfpipe.training.callbacks import StepMetrics
 
 logger = logging.getLogger(__name__)
 
@@ -20,7 +20,7 @@ TAB = "pip install tensorboard-plugin-profile"
 
 
 def parse_steps(text: str) -> tuple[int, int]:
-    """`10,20` as (10, 20), both included; raises UserError."""
+    """Parse `10,20` as (10, 20), both included; raises UserError."""
     first, _, last = text.partition(",")
     if not (first.isdecimal() and last.isdecimal() and 2 <= int(first) <= int(last)):
         raise UserError(
@@ -32,12 +32,16 @@ def parse_steps(text: str) -> tuple[int, int]:
 
 
 class Profile:
-    """Profiles the steps `first` to `last` of a run, both included, into `folder`.
-
-    With 0 for both nothing is profiled.
-    """
+    """Callback that profiles some steps of a run; a context manager that ends the profile."""
 
     def __init__(self, folder: Path, first: int, last: int):
+        """Configure the profile.
+
+        Args:
+            folder: The folder of TensorBoard's logs.
+            first: First step to profile, from 2 on; 0 to profile nothing.
+            last: Last step to profile, included; 0 with `first` 0.
+        """
         self._folder, self._first, self._last = folder, first, last
         self._running, self._taken = False, 0
 
@@ -50,8 +54,9 @@ class Profile:
             steps = f"from step {self._first - 1} to {self._first}"
             logger.info("profile: none, this run did not go %s", steps)
 
-    def on_step(self, step: Step) -> None:
-        # Told after a step: the profile begins with the next one.
+    def on_step(self, step: StepMetrics) -> None:
+        """Start or stop the profiler where the range begins or ends."""
+        # Called after a step: the profile begins with the next one.
         if step.step == self._first - 1:
             self._folder.mkdir(parents=True, exist_ok=True)
             tf.profiler.experimental.start(str(self._folder))
@@ -62,12 +67,12 @@ class Profile:
             self._stop()
 
     def on_epoch(self, record: dict[str, Any], evaluation: TaskEvaluation) -> None:
-        """Dev is looked at outside of every profile step."""
+        """Do nothing: evaluation is not profiled."""
 
     def _stop(self) -> None:
         if not self._running:
             return
-        # First of all: where the disk is full, this raises, and there is nothing to stop again.
+        # Before stopping: that raises where the disk is full, and must not be repeated.
         self._running = False
         tf.profiler.experimental.stop()
         if self._taken:

@@ -1,4 +1,4 @@
-"""How fast training goes, and how it is told on standard error."""
+"""Callbacks that measure the throughput of training and print its progress to standard error."""
 
 from __future__ import annotations
 
@@ -9,21 +9,32 @@ from typing import Any, TextIO
 
 from tfpipe.tasks.task import TaskEvaluation
 from tfpipe.text_display import format_duration
-from tfpipe.training.callbacks import Step
+from tfpipe.training.callbacks import StepMetrics
 
 logger = logging.getLogger(__name__)
-PLAIN_LINES = 20  # of progress in a run whose output is no terminal
+PLAIN_LINES = 20  # progress lines of a run whose output is not a terminal
+REFRESH = 0.2  # seconds between two updates of the line on a terminal
 
 
 class Throughput:
-    """Sums over steps; rates do not count padding, nor the compiling first step."""
+    """Sums over steps; rates do not count padding, nor the compiling first step.
+
+    Attributes:
+        steps: Steps taken.
+        examples: Examples in them.
+        tokens: Tokens in them, without padding.
+        places: Tokens in them, with padding.
+        seconds: Seconds of all steps but the first.
+        waited: Seconds of these that were spent waiting for data.
+    """
 
     def __init__(self) -> None:
         self.examples = self.tokens = self.places = self.steps = 0
         self.seconds = self.waited = 0.0
         self._timed_examples = self._timed_tokens = 0
 
-    def on_step(self, step: Step) -> None:
+    def on_step(self, step: StepMetrics) -> None:
+        """Add a step to the sums."""
         self.steps += 1
         self.examples += step.examples
         self.tokens += step.tokens
@@ -35,10 +46,10 @@ class Throughput:
             self._timed_tokens += step.tokens
 
     def on_epoch(self, record: dict[str, Any], evaluation: TaskEvaluation) -> None:
-        """Nothing to add up."""
+        """Do nothing: only steps are counted."""
 
     def rates(self) -> dict[str, float]:
-        """examples_per_second, tokens_per_second, padding_share, data_wait_share."""
+        """Compute examples_per_second, tokens_per_second, padding_share and data_wait_share."""
         seconds = self.seconds or float("inf")
         return {
             "examples_per_second": self._timed_examples / seconds,
@@ -49,19 +60,25 @@ class Throughput:
 
 
 class ProgressLine:
-    """One line that renews itself on a terminal, some plain lines elsewhere."""
+    """Prints one line that is updated in place on a terminal, some plain lines elsewhere."""
 
-    def __init__(self, stream: TextIO | None = None):
+    def __init__(self, throughput: Throughput, stream: TextIO | None = None):
+        """Start the clock of the remaining time.
+
+        Args:
+            throughput: Of the run; it must come before this one in the list of callbacks.
+            stream: Where the line on a terminal goes; None for standard error.
+        """
         self._stream = stream or sys.stderr
         self._terminal = self._stream.isatty()
-        self._throughput = Throughput()
+        self._throughput = throughput
         self._shown = 0.0
         self._began = time.perf_counter()
 
-    def on_step(self, step: Step) -> None:
-        self._throughput.on_step(step)
+    def on_step(self, step: StepMetrics) -> None:
+        """Print the progress where a line is due."""
         now = time.perf_counter()
-        if self._terminal and now - self._shown < 0.2 and step.step < step.steps:
+        if self._terminal and now - self._shown < REFRESH and step.step < step.steps:
             return
         if not self._terminal and step.step % max(1, step.steps // PLAIN_LINES):
             return
@@ -82,7 +99,8 @@ class ProgressLine:
             self._stream.flush()
 
     def on_epoch(self, record: dict[str, Any], evaluation: TaskEvaluation) -> None:
-        figures = ", ".join(
+        """Print the dev metrics of the epoch."""
+        metrics = ", ".join(
             f"{name} {value:.4f}"
             for name, value in evaluation.metrics.items()
             if isinstance(value, float)
@@ -90,4 +108,4 @@ class ProgressLine:
         mark = " (best so far)" if record["best"] else ""
         if self._terminal and logger.isEnabledFor(logging.INFO):
             self._stream.write("\r\033[K")
-        logger.info("epoch %d: dev %s%s", record["epoch"], figures, mark)
+        logger.info("epoch %d: dev %s%s", record["epoch"], metrics, mark)

@@ -1,4 +1,4 @@
-"""What every phase of a training run needs: configuration, folder, devices, role."""
+"""The context of a training run: configuration, folder, devices and role of the process."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class RunContext:
     """One training run in one process.
 
     Attributes:
-        config: The configuration, as far as it is resolved.
+        config: The configuration, as far as it is resolved so far.
         run: The run's folder.
         strategy: The distribution strategy.
-        cluster: The processes that train together; None for this one alone.
+        cluster: The processes that train together; None for a single process.
     """
 
     config: TrainConfig
@@ -49,11 +49,11 @@ class RunContext:
 def open_context(config: TrainConfig) -> RunContext:
     """Find the run's folder, seed all generators and open the devices; writes nothing.
 
-    Does not return in a process that serves variables to others. Workers other than the chief log
-    warnings alone from here on.
+    Does not return in a parameter server or its worker. Workers other than the chief log only
+    warnings from here on.
 
     Raises:
-        UserError: The folder is taken or has nothing to resume, or devices or processes are
+        UserError: The folder is in use or has nothing to resume, or devices or processes are
             missing.
     """
     cluster = find_cluster(config)

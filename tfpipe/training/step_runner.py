@@ -1,15 +1,17 @@
-"""Training steps one by one: the batches of the whole run, the compiled step, memory that ends."""
+"""Runs compiled training steps on the batches of a run, in smaller parts when memory is short."""
 
 from __future__ import annotations
 
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.python.framework import config as tf_config
 
 from tfpipe.config import TrainConfig
 from tfpipe.data.batches import Plan, plan_training, read_batches
@@ -17,23 +19,24 @@ from tfpipe.data.encoded import EncodedDataset
 from tfpipe.data.replicas import compile_for, needs_few_widths, workers_of
 from tfpipe.errors import UserError
 from tfpipe.tasks.task import Batch
-from tfpipe.training.callbacks import Step
-from tfpipe.training.checkpointing import Progress
+from tfpipe.training.callbacks import StepMetrics
+from tfpipe.training.checkpointing import CheckpointManager, TrainProgress
 from tfpipe.training.collectives import run_batches, takes_steps_ahead
 from tfpipe.training.train_step import TrainStep
 
 logger = logging.getLogger(__name__)
 
-# Rows that are planned ahead: a new iterator takes seconds to begin and to end, so that small
-# files get one for the whole run; a plan of many millions of rows takes memory.
+# Rows that are planned ahead: a new iterator takes seconds to start and to end, so small files
+# get one for the whole run; a plan of many millions of rows takes memory.
 ROWS_AHEAD = 2_000_000
 
 
-class Steps:
-    """Takes the training steps of a run, each from where `progress` stands.
+class StepRunner:
+    """Takes the training steps of a run, always the one that follows `progress`.
 
-    step: to be compiled, in as many parts as the device's memory needs; rate: the learning rate of
-    a step.
+    Attributes:
+        per_epoch: Steps of an epoch.
+        total: Steps of the run.
     """
 
     def __init__(
@@ -43,8 +46,18 @@ class Steps:
         weights: np.ndarray | None,
         step: TrainStep,
         rate: Callable[[Any], Any],
-        progress: Progress,
+        progress: TrainProgress,
     ):
+        """Prepare the steps; nothing is compiled or read yet.
+
+        Args:
+            config: The configuration, with epochs resolved.
+            train: The training examples.
+            weights: float32 [N], a weight for each example; None for equal ones.
+            step: The step to compile, in as many parts as the device's memory needs.
+            rate: From the number of a step to its learning rate.
+            progress: The progress of the run; its `parts` is raised when memory is short.
+        """
         assert config.epochs is not None
         self.per_epoch = -(-len(train.encoded) // config.batch_size)
         self.total = self.per_epoch * config.epochs
@@ -59,29 +72,30 @@ class Steps:
 
     @property
     def rows(self) -> np.ndarray:
-        """int64: the training rows of the step that `take` gave last, or failed in."""
+        """int64: the training rows of the batch that `take` ran last."""
         assert self._plan is not None
         rows = self._plan.rows[self._progress.step - self._first]
         return rows[rows >= 0]
 
     def rewind(self) -> None:
-        """Take the next step from where `progress` stands now."""
+        """Discard the planned batches, because `progress` was changed."""
         self._plan = None
 
-    def take(self) -> Step:
-        """The next training step; in smaller parts where the device has too little memory.
+    def take(self) -> StepMetrics:
+        """Take the next training step, in smaller parts where the device has too little memory.
 
-        Raises UserError when one example at a time is too much for it. Leaves it to the caller to
-        count the step: its loss may tell that it must not count.
+        The caller counts the step in `progress`, unless its loss shows that training diverged.
+
+        Raises:
+            UserError: The device's memory is too small for one example at a time.
         """
         while True:
-            try:
+            with suppress(tf.errors.ResourceExhaustedError):
                 return self._take()
-            except tf.errors.ResourceExhaustedError:
-                self._halve()
+            self._halve()
 
     def time_step(self, repeats: int = 5) -> float:
-        """Median seconds of a step compiled now; changes the weights and counts nothing."""
+        """Measure the median seconds of a newly compiled step; changes the weights."""
         self.rewind()
         batches, seconds = self._read(), []
         step = compile_for(batches, replace(self._step, parts=self._progress.parts))
@@ -94,7 +108,7 @@ class Steps:
         self.rewind()
         return float(np.median(seconds[1:]))
 
-    def _take(self) -> Step:
+    def _take(self) -> StepMetrics:
         progress = self._progress
         began = time.perf_counter()
         if self._plan is None or progress.step - self._first >= len(self._plan):
@@ -109,7 +123,7 @@ class Steps:
         self._waited = 0.0
         with tf.profiler.experimental.Trace("train", step_num=progress.step, _r=1):
             values = {name: float(value) for name, value in next(self._results).items()}
-        return Step(
+        return StepMetrics(
             step=progress.step + 1,
             steps=self.total,
             epoch=progress.step // self.per_epoch + 1,
@@ -123,12 +137,12 @@ class Steps:
         )
 
     def _read(self) -> Iterable[Batch]:
-        """Plan from the epoch at hand on; the batches from the step that comes next."""
+        """Plan from the current epoch on, and read the batches from the next step on."""
         config, progress = self._config, self._progress
         epoch = progress.step // self.per_epoch
         ahead = max(1, ROWS_AHEAD // len(self._train.examples))
         if takes_steps_ahead(self._strategy):
-            # None of the next epoch before the end of this one has been looked at and saved.
+            # No batch of the next epoch before this one is evaluated and saved.
             ahead = 1
         replicas = self._strategy.num_replicas_in_sync
         lengths = self._train.encoded.lengths
@@ -159,25 +173,25 @@ class Steps:
         )
 
     def _timed(self, batches: Iterable[Batch]) -> Iterator[Batch]:
-        """The batches, and the time that a step waits for them."""
+        """Yield the batches and measure the time that a step waits for them."""
         iterator = iter(batches)
         while True:
-            asked = time.perf_counter()
+            began = time.perf_counter()
             batch = next(iterator, None)
-            self._waited += time.perf_counter() - asked
+            self._waited += time.perf_counter() - began
             if batch is None:
                 return
             yield batch
 
     def _halve(self) -> None:
-        """Twice as many parts a batch, the same batch; raises UserError where parts are single."""
+        """Double the parts of a batch; raises UserError where a part is one example."""
         replicas = self._strategy.num_replicas_in_sync
         progress = self._progress
         batch_size = min(self._config.batch_size, len(self._train.examples))
         before = -(-batch_size // (replicas * progress.parts))
         width = int(self._train.encoded.lengths[self.rows].max())
         if workers_of(self._strategy) > 1:
-            # The others wait for this step's sums and cannot be told to begin it again.
+            # The other workers wait for this step's sums and cannot restart it.
             raise UserError(
                 "a worker's device has too little memory",
                 f"{before} x {width} tokens at a time",
@@ -187,7 +201,7 @@ class Steps:
             raise UserError(
                 "the device's memory is too small for one example",
                 f"{width} tokens at a time",
-                "lower --max-length, or take a smaller --model",
+                "lower --max-length, or use a smaller --model",
             )
         progress.parts *= 2
         self.rewind()
@@ -196,3 +210,30 @@ class Steps:
             f"out of memory at {before} x {width} tokens a device: from step {progress.step + 1} a"
             f" batch of {self._config.batch_size} is computed in {progress.parts} parts of {after}"
         )
+
+
+def measure_determinism(steps: StepRunner, checkpoints: CheckpointManager) -> str:
+    """Measure how much longer a step takes with deterministic kernels.
+
+    Args:
+        steps: The steps of the run.
+        checkpoints: Its checkpoints; the newest is restored afterwards.
+
+    Returns:
+        A sentence for the log.
+    """
+    # TensorFlow's public interface can only enable determinism.
+    tf_config.disable_op_determinism()
+    try:
+        plain = steps.time_step()
+        tf.config.experimental.enable_op_determinism()
+        deterministic = steps.time_step()
+    except tf.errors.ResourceExhaustedError:
+        return "deterministic: its cost was not measured, because memory ran out"
+    finally:
+        tf.config.experimental.enable_op_determinism()
+        checkpoints.restore()
+    return (
+        f"deterministic: a step takes {deterministic / plain:.2f} times as long"
+        f" ({1000 * deterministic:.0f} ms, otherwise {1000 * plain:.0f} ms; medians of 5)"
+    )

@@ -1,4 +1,4 @@
-"""How devices and processes share the work."""
+"""Distribution strategies over devices and processes."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import tensorflow as tf
 from tfpipe.config import TrainConfig
 from tfpipe.data.replicas import workers_of
 from tfpipe.errors import UserError
-from tfpipe.training.cluster import Cluster, answers, claim_port, meet, read_cluster
-from tfpipe.training.preemption import StopRequest
+from tfpipe.training.cluster import Cluster, accepts_connections, claim_port, meet, read_cluster
+from tfpipe.training.preemption import SignalHandler
 
 logger = logging.getLogger(__name__)
 
@@ -29,13 +29,21 @@ def make_strategy(
     worker_timeout: float = 300,
     tpu: str | None = None,
 ) -> tuple[tf.distribute.Strategy, str]:
-    """The tf.distribute strategy of that name and a sentence that says what was chosen and why.
+    """Make the tf.distribute strategy of that name.
 
-    devices: how many of this process's devices to use, 0 for all. Without a GPU, more than one
-    means logical devices on the CPU, which must be asked for before TensorFlow has touched it.
-    cluster: the processes that train together; all of them must come here, and are waited for
-    worker_timeout seconds. Raises UserError for devices or processes
-    that are not there.
+    Args:
+        name: A value of `--strategy`.
+        devices: Devices of this process to use, 0 for all. Without a GPU, more than one means
+            logical devices on the CPU, which must be requested before TensorFlow uses it.
+        cluster: The processes that train together; all of them must call this.
+        worker_timeout: Seconds to wait for the others.
+        tpu: Name or address of the TPU; None for TPU_NAME, or this machine's.
+
+    Returns:
+        The strategy, and a sentence for the log: the choice and its reason.
+
+    Raises:
+        UserError: Devices or processes are missing.
     """
     name, why = choose_name(name, cluster, tpu)
     if name in NEEDS_CLUSTER:
@@ -50,7 +58,7 @@ def make_strategy(
 
 
 def find_cluster(config: TrainConfig) -> Cluster | None:
-    """The cluster that TF_CONFIG or the flags describe, None where the strategy wants none."""
+    """Read the cluster from TF_CONFIG or the flags; None where the strategy needs none."""
     if config.strategy not in ("auto", *NEEDS_CLUSTER):
         return None
     cluster = read_cluster(config.workers, config.worker_index)
@@ -63,18 +71,22 @@ def find_cluster(config: TrainConfig) -> Cluster | None:
         )
     if cluster is not None and cluster.has_servers and config.deterministic:
         raise UserError(
-            "parameter_server cannot be deterministic: workers overtake each other",
+            "parameter_server cannot be deterministic: workers run asynchronously",
             "--deterministic in a cluster with ps",
-            "leave it out, or use --strategy multi_worker",
+            "leave out --deterministic, or use --strategy multi_worker",
         )
     return cluster
 
 
 def choose_name(name: str, cluster: Cluster | None, tpu: str | None) -> tuple[str, str]:
-    """The strategy's name, chosen where `auto` is asked for as far as that is known, and why.
+    """Resolve `auto` as far as cluster and TPU decide it, and check the strategy against them.
 
-    `auto` remains where the devices of this process decide. Raises UserError when the strategy
-    and the cluster do not fit.
+    Returns:
+        The name of the strategy, which stays `auto` where the devices of this process decide, and
+        the reason of the choice.
+
+    Raises:
+        UserError: The strategy and the cluster do not match.
     """
     if name == "auto":
         if cluster is not None:
@@ -88,7 +100,7 @@ def choose_name(name: str, cluster: Cluster | None, tpu: str | None) -> tuple[st
         servers = " --servers 1" if name == "parameter_server" else ""
         flags = ", or give --workers and --worker-index" if name == "multi_worker" else ""
         raise UserError(
-            f"--strategy {name} needs to know its processes",
+            f"--strategy {name} needs a description of its processes",
             "no TF_CONFIG in the environment" + (" and no --workers" if flags else ""),
             f"start it with {LAUNCH} --workers 2{servers} -- ..., set TF_CONFIG{flags}",
         )
@@ -96,14 +108,14 @@ def choose_name(name: str, cluster: Cluster | None, tpu: str | None) -> tuple[st
         raise UserError(
             f"--strategy {name} is for one process",
             f"{cluster.name} of a cluster",
-            "start it with python -m tfpipe.train alone, without TF_CONFIG and --workers",
+            "start a single python -m tfpipe.train, without TF_CONFIG and --workers",
         )
     if cluster is not None and cluster.has_servers != (name == "parameter_server"):
         if name == "multi_worker":
             raise UserError(
                 "--strategy multi_worker has no servers",
                 f"{len(cluster.addresses['ps'])} ps in the cluster",
-                "take ps out of the cluster, or use --strategy parameter_server",
+                "remove ps from the cluster, or use --strategy parameter_server",
             )
         if name == "parameter_server":
             raise UserError(
@@ -111,18 +123,21 @@ def choose_name(name: str, cluster: Cluster | None, tpu: str | None) -> tuple[st
                 f"a cluster of {', '.join(cluster.addresses)}",
                 "add ps and chief to the cluster, or use --strategy multi_worker",
             )
-    return name, "as asked"
+    return name, "as configured"
 
 
 def serve(cluster: Cluster) -> None:
-    """Do what the chief of a parameter server cluster asks for, until this process is ended.
+    """Run the server of a worker or parameter server until a signal ends this process.
 
-    SIGINT and SIGTERM end it once the chief is gone: who stops a job often tells all processes at
-    once, and the chief has a step to end and weights to save, which are here. A second SIGINT ends
-    it at once. Raises UserError when the port is taken.
+    SIGINT and SIGTERM end it once the chief has ended: a job is often stopped by a signal to all
+    processes at once, and the chief still finishes a step and saves the weights, which are here.
+    A second SIGINT ends the process at once.
+
+    Raises:
+        UserError: The port is in use.
     """
     claim_port(cluster).close()
-    with StopRequest() as stop:
+    with SignalHandler() as stop:
         server = tf.distribute.Server(
             _specification(cluster),
             job_name=cluster.role,
@@ -132,11 +147,11 @@ def serve(cluster: Cluster) -> None:
         )
         server.start()
         place = f"{cluster.name} at {cluster.address}"
-        logger.info("strategy: parameter_server, %s waits for the chief's work", place)
-        # Not server.join(): it never returns to Python, where a handler would have to run.
-        while stop.signal is None or answers(cluster.addresses["chief"][0]):
+        logger.info("strategy: parameter_server, %s waits for the chief", place)
+        # Not server.join(): it never returns to Python, where the signal handler runs.
+        while stop.signal is None or accepts_connections(cluster.addresses["chief"][0]):
             time.sleep(0.2)
-    # The status that a shell sees is that of the signal.
+    # The exit status in the shell is that of the signal.
     signal.signal(stop.signal, signal.SIG_DFL)
     signal.raise_signal(stop.signal)
 
@@ -144,7 +159,7 @@ def serve(cluster: Cluster) -> None:
 def describe_batch(
     strategy: tf.distribute.Strategy, batch_size: int, parts: int, rate: float
 ) -> str:
-    """Global batch, per-replica batch, micro-batch and learning rate, in one line."""
+    """Describe global batch, per-replica batch, micro-batch and learning rate in one line."""
     replicas = strategy.num_replicas_in_sync
     each = -(-batch_size // replicas)
     micro = -(-batch_size // (replicas * parts))
@@ -154,8 +169,8 @@ def describe_batch(
     )
     if isinstance(strategy, tf.distribute.ParameterServerStrategy):
         line += (
-            f"; {workers_of(strategy)} worker(s) take steps each on its own,"
-            " with weights that others may have moved on (asynchronous)"
+            f"; asynchronous: each of {workers_of(strategy)} worker(s) takes its own steps, with"
+            " weights that the others may have changed"
         )
     return line
 
@@ -171,7 +186,7 @@ def _local(name: str, devices: int, why: str) -> tuple[tf.distribute.Strategy, s
         name = "mirrored" if kind == "GPU" and len(names) > 1 else "one_device"
         why += f": {len(names)} {kind} found"
     elif name == "mirrored" and len(names) == 1:
-        why += f"; only 1 {kind}, so there is nothing to mirror"
+        why += f"; only 1 {kind}, so one replica"
     if name == "one_device":
         names = names[:1]
         strategy: tf.distribute.Strategy = tf.distribute.OneDeviceStrategy(names[0])
@@ -182,7 +197,7 @@ def _local(name: str, devices: int, why: str) -> tuple[tf.distribute.Strategy, s
 
 @functools.cache
 def _mirrored(names: tuple[str, ...]) -> tf.distribute.MirroredStrategy:
-    """The process's only one for these devices: each new one may add threads that never end."""
+    """Make the strategy once per process and devices: each may add threads that never end."""
     return tf.distribute.MirroredStrategy(list(names))
 
 
@@ -209,12 +224,12 @@ def _parameter_server(
     cluster: Cluster, devices: int, why: str
 ) -> tuple[tf.distribute.Strategy, str]:
     strategy = tf.distribute.ParameterServerStrategy(_resolver(cluster, 0))
-    # A lookup table that is made in the strategy's scope would have a copy on each worker, and the
-    # chief, who alone has texts to tokenise, could not look anything up in it.
+    # A lookup table made in the strategy's scope would have a copy on each worker, and the chief,
+    # the only process that tokenises texts, could not use it.
     strategy.extended._resource_creator_scope = lambda: None
     if strategy.num_replicas_in_sync > 1 or devices > 1:
         raise UserError(
-            "a worker of --strategy parameter_server computes on one device",
+            "a worker of --strategy parameter_server uses one device",
             f"{max(strategy.num_replicas_in_sync, devices)} devices a worker",
             "start one worker for each GPU, with CUDA_VISIBLE_DEVICES set",
         )
@@ -226,7 +241,7 @@ def _parameter_server(
 
 def _tpu(tpu: str | None, why: str) -> tuple[tf.distribute.Strategy, str]:
     try:
-        # "local": the TPU of the machine that this runs on; None reads TPU_NAME.
+        # "local" is the TPU of this machine; None reads TPU_NAME.
         resolver = tf.distribute.cluster_resolver.TPUClusterResolver(
             tpu=tpu or (None if os.environ.get("TPU_NAME") else "local")
         )
@@ -266,6 +281,6 @@ def _split_cpu(devices: int) -> None:
     try:
         tf.config.set_logical_device_configuration(cpu, split)
     except RuntimeError:
-        # TensorFlow has been used in this process: what was set up before holds, and the caller
-        # counts the devices that are there.
+        # TensorFlow has been used in this process: its devices are fixed, and the caller counts
+        # them.
         return

@@ -13,8 +13,7 @@ from tfpipe.model.encoder import Seeds
 from tfpipe.model.text_model import TextModel
 from tfpipe.tasks.task import Batch
 from tfpipe.training.ema import ExponentialMovingAverage
-from tfpipe.training.gradients import Gradient, add, merge, multiply
-from tfpipe.training.objective import Differentiable, GradientRule, Loss, backpropagate
+from tfpipe.training.objective import Differentiable, Gradient, GradientRule, Loss, backpropagate
 from tfpipe.training.optimizer import is_decayed
 from tfpipe.training.precision import LossScale
 
@@ -34,11 +33,12 @@ class TrainStep:
         model: The model to train.
         optimizer: A tf_keras optimizer.
         loss: The loss of a batch.
-        rule: How the gradient of a batch is found.
+        rule: Computes the gradient of a batch.
         clip_norm: The largest global norm of the gradient.
         l2: Strength of the penalty on the weights.
-        parts: Splits that a replica's batch is computed in, one after the other.
-        loss_scale: Of float16; with it a step whose gradient is not finite changes no weight.
+        parts: Parts that a replica's batch is split into and computed one after the other.
+        loss_scale: The loss scale of float16; with one, a step whose gradient is not finite
+            changes no weight.
         average: A moving average of the weights to update.
         seeds: Seeds of the dropout.
     """
@@ -69,38 +69,38 @@ class TrainStep:
         return {"loss": loss, "gradient_norm": norm}
 
     def _find_gradients(self, batch: Batch) -> tuple[list[Gradient], tf.Tensor, tf.Tensor]:
-        """Clipped gradients of this replica's copy, their norm before that, and the loss."""
+        """Compute clipped gradients of the whole batch, their norm before clipping, and loss."""
         gradients, loss = self._sum_parts(batch)
         context = tf.distribute.get_replica_context()
         weight = tf.reduce_sum(batch["weight"])
         loss, weight = context.all_reduce(tf.distribute.ReduceOp.SUM, [loss, weight])
         if self.strategy.num_replicas_in_sync > 1:
             gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
-        gradients = [merge(gradient) for gradient in gradients]
+        gradients = [_merge(gradient) for gradient in gradients]
         total = weight if self.loss_scale is None else weight * self.loss_scale.value.read_value()
         if self.l2:
             gradients = self._add_penalty(gradients, total)
         norm = tf.linalg.global_norm(gradients) / total
         # Dividing and clipping are one factor, so that the gradients are passed over once.
         scale = tf.minimum(1.0, self.clip_norm / (norm + 1e-12)) / total
-        return [multiply(gradient, scale) for gradient in gradients], norm, loss / weight
+        return [_multiply(gradient, scale) for gradient in gradients], norm, loss / weight
 
     def _sum_parts(self, batch: Batch) -> tuple[list[Gradient], tf.Tensor]:
-        """Gradients and loss of this replica, summed over the parts of its batch."""
+        """Sum gradients and loss of this replica over the parts of its batch."""
         scale = None if self.loss_scale is None else self.loss_scale.value.read_value()
         objective = Differentiable(lambda part: self.loss(self._forward, part), scale)
         variables = self.model.trainable_variables
         total = tf.constant(0.0)
         gradients: list[Gradient] = []
         for part in _split(batch, self.parts):
-            # One part after the other, for the sake of the memory that parts are made to save.
+            # One part after the other: the purpose of parts is to save memory.
             with tf.control_dependencies(gradients):
-                part = {name: tf.identity(value) for name, value in part.items()}
-            loss, new = self.rule(objective, part, variables)
+                ordered = {name: tf.identity(value) for name, value in part.items()}
+            loss, new = self.rule(objective, ordered, variables)
             if needs_few_widths(self.strategy):
-                # Slices of a batch have a number of rows that a compiled program cannot know.
+                # The number of rows in a batch's slices is not static, as XLA needs it.
                 new = [*map(tf.convert_to_tensor, new)]
-            gradients = [*map(add, gradients, new)] if gradients else new
+            gradients = [*map(_add, gradients, new)] if gradients else new
             total += loss
         return gradients, total
 
@@ -136,3 +136,29 @@ def _split(batch: Batch, parts: int) -> list[Batch]:
         return [batch]
     pieces = {name: tf.split(value, parts) for name, value in batch.items()}
     return [{name: piece[i] for name, piece in pieces.items()} for i in range(parts)]
+
+
+def _add(one: Gradient, other: Gradient) -> Gradient:
+    """Add two gradients of one variable; slices stay slices, side by side."""
+    if not isinstance(one, tf.IndexedSlices):
+        return one + other
+    return tf.IndexedSlices(
+        tf.concat([one.values, other.values], 0),
+        tf.concat([one.indices, other.indices], 0),
+        one.dense_shape,
+    )
+
+
+def _merge(gradient: Gradient) -> Gradient:
+    """Sum slices of one row, so that their norm is that of the dense gradient."""
+    if not isinstance(gradient, tf.IndexedSlices):
+        return gradient
+    rows, places = tf.unique(gradient.indices)
+    values = tf.math.unsorted_segment_sum(gradient.values, places, tf.size(rows))
+    return tf.IndexedSlices(values, rows, gradient.dense_shape)
+
+
+def _multiply(gradient: Gradient, factor: tf.Tensor) -> Gradient:
+    if not isinstance(gradient, tf.IndexedSlices):
+        return gradient * factor
+    return tf.IndexedSlices(gradient.values * factor, gradient.indices, gradient.dense_shape)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from tfpipe.data.read_examples import Examples
+from tfpipe.data.examples import Examples
+from tfpipe.data.labels import LabelRules, OneLabel, parsed_labels
 from tfpipe.errors import UserError
 from tfpipe.text_display import list_few
 
@@ -50,22 +51,26 @@ def example_keys(examples: Examples) -> Iterator[str]:
 
 
 def split_off_dev(
-    examples: Examples,
-    share: float,
-    seed: int,
-    names_in: Callable[[str], Sequence[str]] = lambda label: (label,),
+    examples: Examples, share: float, seed: int, rules: type[LabelRules] = OneLabel
 ) -> tuple[Examples, Examples]:
     """Train and dev part of labelled examples, each in file order.
 
-    share: of every label's rows that go to dev, at least one; every label keeps rows in train.
-    names_in: the labels in a row's label, of which there may be none: such rows are cut as if they
-    shared one. Rows whose texts are equal after normalising stay together. Raises UserError when a
-    label has too few different texts to be on both sides; one that comes with others stays in
-    train.
+    Rows whose texts are equal after normalising stay together. Rows without a label name are cut
+    as if they shared one.
+
+    Args:
+        examples: Labelled examples.
+        share: Of every label's rows that go to dev, at least one; every label keeps rows in train.
+        seed: Of the choice.
+        rules: The label rules of the task.
+
+    Raises:
+        UserError: A label has too few different texts to be on both sides; one that comes with
+            others stays in train.
     """
-    assert examples.labels is not None
-    names_of = {label: tuple(names_in(label)) or ("",) for label in set(examples.labels)}
-    labels = [names_of[label] for label in examples.labels]
+    parsed = parsed_labels(examples, rules)
+    names_of = {label: tuple(rules.names_in(label)) or ("",) for label in set(parsed)}
+    labels = [names_of[label] for label in parsed]
     # Rows of equal texts are a group. Arrays, not a list for each: there may be millions.
     numbers: dict[str, int] = {}
     keys = example_keys(examples)

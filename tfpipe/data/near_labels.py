@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from tfpipe.data.tabular import INVISIBLE
 
@@ -83,11 +84,11 @@ def describe_stripped(path: str, count: int) -> str:
 
 
 def find_near_labels(
-    labels: Iterable[str], names_in: Callable[[str], Sequence[str]] = lambda label: (label,)
+    labels: Iterable[Any], names_in: Callable[[Any], Sequence[str]] = lambda label: (label,)
 ) -> list[NearLabels]:
     """The pairs of labels that are probably one, those with the most rows first.
 
-    labels: of the rows of a file, in order; names_in: the label names in a row's label.
+    labels: of the rows of a file, in order, parsed; names_in: the label names in one of them.
     """
     groups: dict[str, list[Occurrences]] = {}
     for found in _count(labels, names_in):
@@ -107,12 +108,12 @@ def fold(label: str) -> str:
 
 
 def _count(
-    labels: Iterable[str], names_in: Callable[[str], Sequence[str]]
+    labels: Iterable[Any], names_in: Callable[[Any], Sequence[str]]
 ) -> Iterator[Occurrences]:
     counts: dict[str, int] = {}
     first_rows: dict[str, list[int]] = {}
     # Millions of rows share a few labels.
-    known: dict[str, Sequence[str]] = {}
+    known: dict[Any, Sequence[str]] = {}
     for row, label in enumerate(labels, start=1):
         if label not in known:
             known[label] = names_in(label)

@@ -41,7 +41,7 @@ def read_splits(
     test: str | None,
     columns: Columns,
     seed: int,
-    rules: LabelRules = OneLabel,
+    rules: type[LabelRules] = OneLabel,
 ) -> Splits:
     """Read the files; `dev` may be a share of train.
 
@@ -55,6 +55,7 @@ def read_splits(
         try:
             read[path] = _read(path, columns, rules)
             errors += long_words(read[path])
+            read[path] = replace(read[path], parsed=rules.parse_labels(read[path]))
             rules.check(read[path], to_learn=path == train)
             if path != train and train in read:
                 refuse_other_inputs(read[path], pairs=read[train].text_pairs is not None)
@@ -63,24 +64,25 @@ def read_splits(
     raise_all(errors)
     notes = LabelNotes(
         {path: examples.stripped for path, examples in read.items() if examples.stripped},
-        find_near_labels(read[train].labels or (), rules.names_in),
+        find_near_labels(read[train].parsed or (), rules.names_in),
     )
     train_part, dev_part = read[train], read.get(dev)
     if share:
-        train_part, dev_part = split_off_dev(train_part, share, seed, rules.names_in)
+        train_part, dev_part = split_off_dev(train_part, share, seed, rules)
         dev_part = replace(dev_part, path=f"{dev} of {train}, cut with seed {seed}")
     assert dev_part is not None
     return Splits(train_part, dev_part, read[test] if test else None, notes)
 
 
-def read_for(path: str, columns: Columns, rules: LabelRules) -> Examples:
+def read_for(path: str, columns: Columns, rules: type[LabelRules]) -> Examples:
     """Read a labelled file to look at, whose labels the task can read; raises UserError."""
     examples = _read(path, columns, rules)
+    examples = replace(examples, parsed=rules.parse_labels(examples))
     rules.check(examples, to_learn=False)
     return examples
 
 
-def _read(path: str, columns: Columns, rules: LabelRules) -> Examples:
+def _read(path: str, columns: Columns, rules: type[LabelRules]) -> Examples:
     # Before it is read: what is wrong with it for another task would say nothing.
     spec = task_of_format(Path(path))
     if spec is not None and spec.name != rules.name:

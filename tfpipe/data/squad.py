@@ -16,7 +16,6 @@ from tfpipe.errors import UserError, raise_all
 from tfpipe.text_display import list_few
 
 COLUMNS = Columns("question", "context", "answers")
-NO_ANSWER = "[]"
 # What JSON holds, in words.
 KINDS = {
     type(None): "nothing",

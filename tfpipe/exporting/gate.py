@@ -52,7 +52,7 @@ def read_gate(config: ExportConfig, run: Run, task: Task) -> Gate:
         rival = find_rival(config.not_worse_than) if config.not_worse_than else None
         if config.data is not None:
             columns = Columns(config.text, config.text_pair, config.label)
-            duel_on = read_for(config.data, columns, task)
+            duel_on = read_for(config.data, columns, type(task))
             refuse_other_inputs(duel_on, run.data["pairs"])
             task.refuse_unknown(duel_on)
     except UserError as error:

@@ -23,14 +23,14 @@ def describe_data(
     right: Mapping[str, np.ndarray] | None = None,
     figure: str | None = None,
     in_windows: bool = False,
-    tell: Callable[[str, str], str] = lambda text, label: label,
+    show_label: Callable[[Examples, int], str] = lambda part, row: (part.labels or ())[row],
 ) -> Data:
     """The data section.
 
     parts: examples of `train`, `dev` and perhaps `test`; train_lengths: int [N], tokens with
     specials before truncation; right: float [N] of a part, what `figure` is the mean of;
-    in_windows: whether inputs over the limit are read in several windows; tell: a label as people
-    read it, from a text and its label.
+    in_windows: whether inputs over the limit are read in several windows; show_label: formats
+    the label of a row of a part for people.
     """
     train = parts["train"]
     repeated, contradictions = _find_repeats(train)
@@ -46,9 +46,9 @@ def describe_data(
         contradictions=len(several),
         contradiction=None
         if first is None
-        else (first, sorted({tell(first, label) for label in several[first]})),
+        else (first, sorted({show_label(train, row) for row in several[first].values()})),
         lengths=describe_lengths(train_lengths, max_length, in_windows),
-        overlaps=_find_overlaps(parts, right or {}, figure, tell),
+        overlaps=_find_overlaps(parts, right or {}, figure, show_label),
     )
 
 
@@ -66,23 +66,23 @@ def _count_empty(part: Examples) -> int:
     )
 
 
-def _find_repeats(train: Examples) -> tuple[int, dict[str, set[str]]]:
-    """How many rows repeat a text, and the labels of each text that has several."""
-    label_of: dict[str, str] = {}
-    several: dict[str, set[str]] = {}
-    texts = train.joined()
-    for text, label in zip(texts, train.labels or (), strict=True):
-        first = label_of.setdefault(text, label)
-        if label != first:
-            several.setdefault(text, {first}).add(label)
-    return len(texts) - len(label_of), several
+def _find_repeats(train: Examples) -> tuple[int, dict[str, dict[str, int]]]:
+    """Count the rows that repeat a text; and of each text with several labels, a row of each."""
+    first_rows: dict[str, int] = {}
+    several: dict[str, dict[str, int]] = {}
+    texts, labels = train.joined(), train.labels or ()
+    for row, (text, label) in enumerate(zip(texts, labels, strict=True)):
+        first = first_rows.setdefault(text, row)
+        if label != labels[first]:
+            several.setdefault(text, {labels[first]: first})[label] = row
+    return len(texts) - len(first_rows), several
 
 
 def _find_overlaps(
     parts: Mapping[str, Examples],
     right: Mapping[str, np.ndarray],
     figure: str | None,
-    tell: Callable[[str, str], str],
+    show_label: Callable[[Examples, int], str],
 ) -> list[Overlap]:
     overlaps = []
     keys = {name: list(example_keys(part)) for name, part in parts.items() if name != "train"}
@@ -101,7 +101,7 @@ def _find_overlaps(
                     found,
                     right.get(name),
                     figure,
-                    tell,
+                    show_label,
                 )
             )
     return overlaps
@@ -113,7 +113,7 @@ def _describe_overlap(
     found: Mapping[str, int],
     right: np.ndarray | None,
     figure: str | None,
-    tell: Callable[[str, str], str],
+    show_label: Callable[[Examples, int], str],
 ) -> Overlap:
     """found: of each key in both, the first row of the other part."""
     name, part, keys = one
@@ -126,8 +126,8 @@ def _describe_overlap(
     twins = []
     for row in np.flatnonzero(alike).tolist():
         twin = found[keys[row]]
-        label = tell(texts[row], part.labels[row]) if part.labels else ""
-        other_label = tell(other_texts[twin], other_part.labels[twin]) if other_part.labels else ""
+        label = show_label(part, row) if part.labels else ""
+        other_label = show_label(other_part, twin) if other_part.labels else ""
         twins.append(Twin(texts[row], label, other_label, texts[row] in same))
     differing = sum(twin.label != twin.other_label for twin in twins)
     twins.sort(key=lambda twin: (twin.label == twin.other_label, not twin.exact))

@@ -128,7 +128,7 @@ def _describe_data(run: Run, outcome: Outcome) -> Data:
         right,
         figure,
         in_windows=len(sets[0].encoded) > len(sets[0].examples),
-        tell=TASKS[run.config.task].task_class.show_label,
+        show_label=TASKS[run.config.task].task_class.show_label,
     )
     return replace(described, label_notes=outcome.data.label_notes, unknown=outcome.data.unknown)
 

@@ -10,7 +10,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfpipe.data.encoded import EncodedDataset, encode
-from tfpipe.data.read_examples import Examples
+from tfpipe.data.examples import Examples
+from tfpipe.data.labels import LabelRules, parsed_labels
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.errors import UserError
 from tfpipe.tasks.labelled_texts import EncodedTextDataset, label_texts
@@ -18,7 +19,7 @@ from tfpipe.tasks.long_text import CUTS, forward_in_groups, mean_by_owner
 from tfpipe.tasks.task import Forward, LabelSummary, Tensors
 
 
-class SequenceTask(abc.ABC):
+class SequenceTask(LabelRules, abc.ABC):
     """One row of logits [K] an example: of its one input, or the mean of its inputs' rows.
 
     target: the name of the one target column; long_text: what is read of a text that is longer
@@ -47,9 +48,9 @@ class SequenceTask(abc.ABC):
         return ("text", "text_pair") if pairs else ("text",)
 
     @classmethod
-    def show_label(cls, text: str, label: str) -> str:
-        """The label itself."""
-        return label
+    def show_label(cls, examples: Examples, row: int) -> str:
+        """Return the label as written."""
+        return (examples.labels or ())[row]
 
     @classmethod
     def describe_labels(cls, parts: Sequence[Examples]) -> LabelSummary | None:
@@ -66,10 +67,21 @@ class SequenceTask(abc.ABC):
         return ()
 
     def refuse_unknown(self, examples: Examples) -> None:
-        """Raise UserError for labels that the head has no place for, and for pairs of texts where
+        """Raise UserError for labels that the head has no column for, and for pairs of texts where
         only single ones can be read."""
-        self.gold(examples)
+        self._refuse_unknown_names(examples)
         self._refuse_pairs(examples)
+
+    def _refuse_unknown_names(self, examples: Examples) -> None:
+        different = set(parsed_labels(examples, type(self)))
+        names = {name for label in different for name in self.names_in(label)}
+        unknown = sorted(names - set(self.label_names))
+        if unknown:
+            raise UserError(
+                f"{examples.path} has labels that the model was not trained on",
+                ", ".join(map(repr, unknown[:5])) + (" and more" if len(unknown) > 5 else ""),
+                "remove these rows, mend the label names, or add such examples to train",
+            )
 
     def label(self, examples: Examples, tokenizer: Tokenizer, max_length: int) -> EncodedDataset:
         """The examples as the model reads them, with their targets; raises UserError like

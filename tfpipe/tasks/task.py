@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 import tensorflow as tf
 
 from tfpipe.config import TrainConfig
 from tfpipe.data.encoded import EncodedDataset
-from tfpipe.data.read_examples import Examples
+from tfpipe.data.examples import Examples
+from tfpipe.data.labels import LabelRules
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.model.head import Head
 from tfpipe.model.text_model import TextModel
@@ -36,16 +37,12 @@ class LabelSummary(NamedTuple):
     value: Any
 
 
-class Task(Protocol):
+class Task(LabelRules, Protocol):
     """Labels, loss, figures and answers of one kind of question.
 
-    name: as on the command line; optional_label: whether a row without a label says something;
     label_names: of the head's columns; unit: what a difference of served floats is measured in (1
     for probabilities, the spread of the training labels for values in their own unit).
     """
-
-    name: ClassVar[str]
-    optional_label: ClassVar[bool]
 
     @property
     def label_names(self) -> Sequence[str]: ...
@@ -55,34 +52,21 @@ class Task(Protocol):
 
     # ---- before there is a model
     @classmethod
-    def check(cls, examples: Examples, to_learn: bool) -> None:
-        """Raise UserError for labels that the task cannot read, with their rows.
-
-        to_learn: whether the examples are those to train on, which must also hold enough to learn.
-        """
-
-    @classmethod
-    def strip_label(cls, label: str) -> str:
-        """The label without blanks around it, and around the names in it."""
-
-    @classmethod
-    def names_in(cls, label: str) -> Sequence[str]:
-        """The label names in a row's label, by which rows are counted and dev is cut; may be none.
-
-        label: one that `check` has passed.
-        """
-
-    @classmethod
-    def show_label(cls, text: str, label: str) -> str:
-        """A row's label as people read it; text: the row's texts as one string."""
+    def show_label(cls, examples: Examples, row: int) -> str:
+        """Format a row's label for people."""
 
     @classmethod
     def describe_labels(cls, parts: Sequence[Examples]) -> LabelSummary | None:
         """What the labels of a data file are, for doctor; None for names that are counted."""
 
     @classmethod
-    def from_labels(cls, labels: Sequence[str], config: TrainConfig | None = None) -> Task:
-        """The task over the labels of train; config: what else the user asks of it."""
+    def from_labels(cls, labels: Sequence[Any], config: TrainConfig | None = None) -> Task:
+        """Build the task over the parsed labels of train.
+
+        Args:
+            labels: As `parse_labels` returns them.
+            config: The settings of the training; None for defaults.
+        """
 
     @classmethod
     def inputs(cls, pairs: bool) -> Sequence[str]:

@@ -12,8 +12,8 @@ import tensorflow as tf
 
 from tfpipe.config import TrainConfig
 from tfpipe.data.encoded import EncodedDataset
-from tfpipe.data.labels import OneLabel
-from tfpipe.data.read_examples import Examples
+from tfpipe.data.examples import Examples
+from tfpipe.data.labels import OneLabel, parsed_labels
 from tfpipe.errors import UserError
 from tfpipe.model.head import Head
 from tfpipe.tasks.calibration.selective import (
@@ -79,15 +79,9 @@ class Classify(OneLabel, SequenceTask):
 
     def gold(self, examples: Examples) -> np.ndarray:
         """int32 [N]: the column of each example's label; raises UserError for an unknown one."""
+        self._refuse_unknown_names(examples)
         column = {name: i for i, name in enumerate(self.label_names)}
-        labels = examples.labels or []
-        unknown = sorted(set(labels) - set(column))
-        if unknown:
-            raise UserError(
-                f"{examples.path} has labels that the model was not trained on",
-                ", ".join(map(repr, unknown[:5])) + (" and more" if len(unknown) > 5 else ""),
-                "remove these rows, mend the label names, or add such examples to train",
-            )
+        labels = parsed_labels(examples, type(self))
         return np.array([column[label] for label in labels], np.int32)
 
     def loss(self, logits: tf.Tensor, batch: Batch) -> tf.Tensor:
@@ -183,6 +177,6 @@ class Classify(OneLabel, SequenceTask):
         """
         if "label" not in outputs:
             raise ValueError(f"it gives {', '.join(outputs)} and no label")
-        wanted = np.asarray(examples.labels or ())
+        wanted = np.asarray(parsed_labels(examples, type(self)))
         held_back = (outputs["label"] == ABSTAIN) & (wanted == self.out_of_scope)
         return ((outputs["label"] != wanted) & ~held_back).astype(float)

@@ -13,7 +13,9 @@ import tensorflow as tf
 
 from tfpipe.config import TrainConfig
 from tfpipe.data.encoded import EncodedDataset
-from tfpipe.data.read_examples import Examples, show_few
+from tfpipe.data.examples import Examples
+from tfpipe.data.labels import parsed_labels
+from tfpipe.data.read_examples import show_few
 from tfpipe.data.tabular import strip_blanks
 from tfpipe.errors import UserError, raise_all
 from tfpipe.model.head import Head
@@ -54,11 +56,17 @@ class Multilabel(SequenceTask):
     unit: ClassVar[float] = 1.0
 
     @classmethod
-    def check(cls, examples: Examples, to_learn: bool) -> None:
-        """Labels lie between single bars, each once; of train each occurs and is missing."""
+    def parse_labels(cls, examples: Examples) -> Sequence[tuple[str, ...]]:
+        """Split each label at its bars.
+
+        Raises:
+            UserError: A name is empty, or occurs twice in a row.
+        """
         labels, errors = examples.labels or [], []
+        # Millions of rows share a few labels: one tuple for each.
+        split = {label: tuple(label.split(SEPARATOR)) if label else () for label in set(labels)}
         for wrong, is_wrong in WRONG_LABELS:
-            rows = [i for i, label in enumerate(labels, 1) if is_wrong(cls.names_in(label))]
+            rows = [i for i, label in enumerate(labels, 1) if is_wrong(split[label])]
             if rows:
                 first = labels[rows[0] - 1]
                 errors.append(
@@ -68,19 +76,22 @@ class Multilabel(SequenceTask):
                         f"write them as in 'sports{SEPARATOR}weather', and none as an empty field",
                     )
                 )
-        if to_learn and not errors:
-            counts = Counter(name for label in labels for name in cls.names_in(label))
-            constant = sorted(name for name, count in counts.items() if count == len(labels))
-            if constant or not counts:
-                shown = ", ".join(map(repr, constant[:5])) + " in every row"
-                errors.append(
-                    UserError(
-                        "there is nothing to learn about a label that all texts have, or none has",
-                        f"{examples.path}: {shown if constant else 'no label in any row'}",
-                        "check the label column, or add examples of another kind",
-                    )
-                )
         raise_all(errors)
+        return [split[label] for label in labels]
+
+    @classmethod
+    def check(cls, examples: Examples, to_learn: bool) -> None:
+        """Refuse labels that cannot be parsed, and of train, names in all rows or none at all."""
+        labels = parsed_labels(examples, cls)
+        counts = Counter(name for label in labels for name in label)
+        constant = sorted(name for name, count in counts.items() if count == len(labels))
+        if to_learn and (constant or not counts):
+            shown = ", ".join(map(repr, constant[:5])) + " in every row"
+            raise UserError(
+                "there is nothing to learn about a label that all texts have, or none has",
+                f"{examples.path}: {shown if constant else 'no label in any row'}",
+                "check the label column, or add examples of another kind",
+            )
 
     @classmethod
     def strip_label(cls, label: str) -> str:
@@ -88,14 +99,16 @@ class Multilabel(SequenceTask):
         return SEPARATOR.join(map(strip_blanks, label.split(SEPARATOR)))
 
     @classmethod
-    def names_in(cls, label: str) -> Sequence[str]:
-        """The labels between the bars."""
-        return label.split(SEPARATOR) if label else ()
+    def names_in(cls, label: tuple[str, ...]) -> Sequence[str]:
+        """Return the names themselves."""
+        return label
 
     @classmethod
-    def from_labels(cls, labels: Sequence[str], config: TrainConfig | None = None) -> Multilabel:
+    def from_labels(
+        cls, labels: Sequence[tuple[str, ...]], config: TrainConfig | None = None
+    ) -> Multilabel:
         """The task over the labels that occur, in sorted order."""
-        names = sorted({name for label in set(labels) for name in cls.names_in(label)})
+        names = sorted({name for label in set(labels) for name in label})
         return cls(names, long_text=config.long_text if config else "head")
 
     @classmethod
@@ -118,15 +131,9 @@ class Multilabel(SequenceTask):
 
     def gold(self, examples: Examples) -> np.ndarray:
         """float32 [N, K] of 0 and 1; raises UserError for an unknown label."""
+        self._refuse_unknown_names(examples)
         column = {name: i for i, name in enumerate(self.label_names)}
-        rows = [self.names_in(label) for label in examples.labels or []]
-        unknown = sorted({name for names in rows for name in names} - set(column))
-        if unknown:
-            raise UserError(
-                f"{examples.path} has labels that the model was not trained on",
-                ", ".join(map(repr, unknown[:5])) + (" and more" if len(unknown) > 5 else ""),
-                "remove them, mend the label names, or add such examples to train",
-            )
+        rows = parsed_labels(examples, type(self))
         gold = np.zeros((len(rows), len(column)), np.float32)
         for row, names in zip(gold, rows, strict=True):
             row[[column[name] for name in names]] = 1.0

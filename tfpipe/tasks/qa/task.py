@@ -12,8 +12,9 @@ import tensorflow as tf
 
 from tfpipe.config import TrainConfig
 from tfpipe.data.encoded import EncodedDataset
-from tfpipe.data.read_examples import Examples
-from tfpipe.data.squad import NO_ANSWER, Answer, find_misplaced, load_answers
+from tfpipe.data.examples import Examples
+from tfpipe.data.labels import parsed_labels
+from tfpipe.data.squad import Answer, find_misplaced, load_answers
 from tfpipe.data.tabular import strip_blanks
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.errors import UserError, raise_all
@@ -62,6 +63,25 @@ class QA:
 
     # ---- before there is a model
     @classmethod
+    def parse_labels(cls, examples: Examples) -> Sequence[tuple[Answer, ...]]:
+        """Parse the answers to each question.
+
+        Raises:
+            UserError: A label is not a list of answers; the message has its row.
+        """
+        answers: list[tuple[Answer, ...]] = []
+        for row, label in enumerate(examples.labels or [], start=1):
+            try:
+                answers.append(tuple(load_answers(label)))
+            except (ValueError, RecursionError) as error:
+                raise UserError(
+                    "a label is not a list of answers",
+                    f"{examples.path}, row {row}: {label[:60]!r}: {error}",
+                    'write [[start, "answer"]], or [] for none, or give SQuAD\'s JSON',
+                ) from None
+        return answers
+
+    @classmethod
     def check(cls, examples: Examples, to_learn: bool) -> None:
         """Raise UserError for labels that are no answers, answers that are not in their context,
         empty questions and contexts, and, to learn, for questions none of which has an answer."""
@@ -71,7 +91,7 @@ class QA:
                 f"{examples.path}: the only text column is {examples.columns.text!r}",
                 "give SQuAD's JSON, or name the contexts' column with --text-pair",
             )
-        answers = read_answers(examples)
+        answers = parsed_labels(examples, cls)
         rows = [f"row {row}" for row in range(1, len(examples) + 1)]
         errors = find_misplaced(examples.path, rows, examples.text_pairs, answers)
         for what, texts in (("question", examples.texts), ("context", examples.text_pairs)):
@@ -100,30 +120,33 @@ class QA:
         return strip_blanks(label)
 
     @classmethod
-    def names_in(cls, label: str) -> Sequence[str]:
-        """Whether there is an answer."""
-        return ["no answer" if label == NO_ANSWER else "answer"]
+    def names_in(cls, label: tuple[Answer, ...]) -> Sequence[str]:
+        """Return `answer` or `no answer`."""
+        return ["answer" if label else "no answer"]
 
     @classmethod
-    def show_label(cls, text: str, label: str) -> str:
-        """The answers, each once."""
-        return " | ".join(dict.fromkeys(answer.text for answer in load_answers(label)))
+    def show_label(cls, examples: Examples, row: int) -> str:
+        """Join the answers, each once."""
+        answers = parsed_labels(examples, cls)[row]
+        return " | ".join(dict.fromkeys(answer.text for answer in answers))
 
     @classmethod
     def describe_labels(cls, parts: Sequence[Examples]) -> LabelSummary:
         """How many questions there are with and without an answer."""
-        labels = [label for part in parts for label in part.labels or ()]
+        labels = [label for part in parts for label in parsed_labels(part, cls)]
         contexts = len({context for part in parts for context in part.text_pairs or ()})
-        without = sum(label == NO_ANSWER for label in labels)
+        without = sum(not label for label in labels)
         held = f"It holds {len(labels):,} questions on {contexts:,} contexts"
         held += f": {len(labels) - without:,} with an answer, {without:,} without one."
         value = {"questions": len(labels), "contexts": contexts, "without_answer": without}
         return LabelSummary("questions", held, value)
 
     @classmethod
-    def from_labels(cls, labels: Sequence[str], config: TrainConfig | None = None) -> QA:
+    def from_labels(
+        cls, labels: Sequence[tuple[Answer, ...]], config: TrainConfig | None = None
+    ) -> QA:
         """The task; where every training question has an answer, no answer is never given."""
-        return cls(may_be_silent=NO_ANSWER in labels)
+        return cls(may_be_silent=() in labels)
 
     @classmethod
     def inputs(cls, pairs: bool) -> Sequence[str]:
@@ -147,7 +170,8 @@ class QA:
 
     def label(self, examples: Examples, tokenizer: Tokenizer, max_length: int) -> EncodedQADataset:
         """The examples' windows; raises UserError for labels that are no answers."""
-        return label_windows(examples, read_answers(examples), tokenizer, max_length, self.stride)
+        answers = parsed_labels(examples, type(self))
+        return label_windows(examples, answers, tokenizer, max_length, self.stride)
 
     def notes(self, labelled: EncodedDataset) -> Sequence[str]:
         """Answers that no window holds, which cannot be learnt."""
@@ -158,7 +182,8 @@ class QA:
             )
             > 0
         )
-        lost = sum(label != NO_ANSWER for label in labelled.examples.labels or ()) - int(held.sum())
+        answers = parsed_labels(labelled.examples, type(self))
+        lost = sum(map(bool, answers)) - int(held.sum())
         if not lost:
             return ()
         return [f"{lost:,} answers are longer than what windows of --max-length share"]
@@ -300,7 +325,8 @@ class QA:
 
     def judge(self, examples: Examples, outputs: Outputs) -> QAEvaluation:
         """What answers say about labelled examples."""
-        answers = [[answer.text for answer in several] for several in read_answers(examples)]
+        parsed = parsed_labels(examples, type(self))
+        answers = [[answer.text for answer in several] for several in parsed]
         return QAEvaluation(examples.joined(), answers, outputs)
 
     def costs(self, examples: Examples, outputs: Outputs) -> np.ndarray:
@@ -308,21 +334,6 @@ class QA:
         if "answer" not in outputs:
             raise ValueError(f"it answers {', '.join(sorted(outputs))}, not `answer`")
         return 1.0 - self.judge(examples, outputs).f1
-
-
-def read_answers(examples: Examples) -> list[list[Answer]]:
-    """The answers of each example; raises UserError for a label that is none, with its row."""
-    answers = []
-    for row, label in enumerate(examples.labels or [], start=1):
-        try:
-            answers.append(load_answers(label))
-        except (ValueError, RecursionError) as error:
-            raise UserError(
-                "a label is not a list of answers",
-                f"{examples.path}, row {row}: {label[:60]!r}: {error}",
-                'write [[start, "answer"]], or [] for none, or give SQuAD\'s JSON',
-            ) from None
-    return answers
 
 
 def _columns(logits: tf.Tensor, batch: Batch) -> tuple[tf.Tensor, tf.Tensor]:

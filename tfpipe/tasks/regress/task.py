@@ -13,7 +13,9 @@ import tensorflow as tf
 
 from tfpipe.config import TrainConfig
 from tfpipe.data.encoded import EncodedDataset
-from tfpipe.data.read_examples import Examples, show_few
+from tfpipe.data.examples import Examples
+from tfpipe.data.labels import parsed_labels
+from tfpipe.data.read_examples import show_few
 from tfpipe.data.tabular import strip_blanks
 from tfpipe.errors import UserError
 from tfpipe.model.head import Head
@@ -45,10 +47,11 @@ class Regress(SequenceTask):
         return self.deviation
 
     @classmethod
-    def check(cls, examples: Examples, to_learn: bool) -> None:
-        """Labels are finite numbers; those of train differ."""
+    def parse_labels(cls, examples: Examples) -> Sequence[float]:
+        """Parse the labels as finite numbers; raise UserError for others."""
         labels = examples.labels or []
-        wrong = [row for row, label in enumerate(labels, 1) if _as_number(label) is None]
+        numbers = [_as_number(label) for label in labels]
+        wrong = [row for row, number in enumerate(numbers, 1) if number is None]
         if wrong:
             raise UserError(
                 f"{len(wrong)} of {len(labels)} labels are not numbers",
@@ -56,7 +59,13 @@ class Regress(SequenceTask):
                 "write them as 3.5 or 1e3, without unit or thousands separator, or use another"
                 " --task",
             )
-        if to_learn and len({*map(float, labels)}) == 1:
+        return [number for number in numbers if number is not None]
+
+    @classmethod
+    def check(cls, examples: Examples, to_learn: bool) -> None:
+        """Refuse labels that are not numbers, and of train, labels that do not differ."""
+        numbers, labels = parsed_labels(examples, cls), examples.labels or ()
+        if to_learn and len(set(numbers)) == 1:
             raise UserError(
                 "all labels are the same number, so there is nothing to learn",
                 f"{labels[0]!r} in all {len(labels)} rows of {examples.path}",
@@ -66,7 +75,7 @@ class Regress(SequenceTask):
     @classmethod
     def describe_labels(cls, parts: Sequence[Examples]) -> LabelSummary:
         """The range and the mean of the numbers."""
-        numbers = [float(label) for part in parts for label in part.labels or ()]
+        numbers = [number for part in parts for number in parsed_labels(part, cls)]
         value = {"least": min(numbers), "most": max(numbers), "mean": sum(numbers) / len(numbers)}
         ends = f"from {value['least']:g} to {value['most']:g}"
         return LabelSummary(
@@ -79,14 +88,14 @@ class Regress(SequenceTask):
         return strip_blanks(label)
 
     @classmethod
-    def names_in(cls, label: str) -> Sequence[str]:
-        """None: a number names nothing."""
+    def names_in(cls, label: float) -> Sequence[str]:
+        """Return none: a number is not a name."""
         return ()
 
     @classmethod
-    def from_labels(cls, labels: Sequence[str], config: TrainConfig | None = None) -> Regress:
+    def from_labels(cls, labels: Sequence[float], config: TrainConfig | None = None) -> Regress:
         """The task with mean and standard deviation of these numbers."""
-        values = np.array([*map(float, labels)])
+        values = np.array(labels, float)
         # All equal happens to a cut of few rows only; any unit will do then.
         long_text = config.long_text if config else "head"
         return cls(float(values.mean()), float(values.std()) or 1.0, long_text)
@@ -103,8 +112,7 @@ class Regress(SequenceTask):
 
     def gold(self, examples: Examples) -> np.ndarray:
         """float32 [N]: the numbers as they stand in the file."""
-        self.check(examples, to_learn=False)
-        return np.array([*map(float, examples.labels or [])], np.float32)
+        return np.array(parsed_labels(examples, type(self)), np.float32)
 
     def loss(self, logits: tf.Tensor, batch: Batch) -> tf.Tensor:
         """Squared error in squared deviations of the training labels, float32 [B]."""

@@ -12,7 +12,8 @@ import tensorflow as tf
 
 from tfpipe.config import TrainConfig
 from tfpipe.data.encoded import EncodedDataset
-from tfpipe.data.read_examples import Examples
+from tfpipe.data.examples import Examples
+from tfpipe.data.labels import parsed_labels
 from tfpipe.data.schemes import split_tag
 from tfpipe.data.spans import Span, parse_spans, strip_types
 from tfpipe.data.tabular import strip_blanks
@@ -57,8 +58,12 @@ class Tag:
     # ---- before there is a model
 
     @classmethod
-    def check(cls, examples: Examples, to_learn: bool) -> None:
-        """Labels are entities, sorted and apart, within their texts; train must have some."""
+    def parse_labels(cls, examples: Examples) -> Sequence[tuple[Span, ...]]:
+        """Parse the entities of each text, which are sorted and do not overlap.
+
+        Raises:
+            UserError: Texts are pairs, or a label is not a list of entities in its text.
+        """
         if examples.text_pairs is not None:
             raise UserError(
                 "a tagger reads single texts",
@@ -66,7 +71,16 @@ class Tag:
                 f" {examples.columns.text_pair!r}",
                 "leave out --text-pair, or rename the second column",
             )
-        spans = _parse_all(examples)
+        rows = zip(examples.labels or (), examples.texts, strict=True)
+        return [
+            tuple(parse_spans(label, text, f"{examples.path}, row {number}"))
+            for number, (label, text) in enumerate(rows, start=1)
+        ]
+
+    @classmethod
+    def check(cls, examples: Examples, to_learn: bool) -> None:
+        """Refuse labels that cannot be parsed, and a train file without entities."""
+        spans = parsed_labels(examples, cls)
         if to_learn and not any(spans):
             raise UserError(
                 "there are no entities, so there is nothing to learn",
@@ -80,21 +94,21 @@ class Tag:
         return strip_types(strip_blanks(label))
 
     @classmethod
-    def names_in(cls, label: str) -> Sequence[str]:
-        """The types of the entities."""
-        return sorted({span.type for span in parse_spans(label)})
+    def names_in(cls, label: tuple[Span, ...]) -> Sequence[str]:
+        """List the types of the entities."""
+        return sorted({span.type for span in label})
 
     @classmethod
-    def show_label(cls, text: str, label: str) -> str:
-        """The entities: `person: Ann Lee, place: Rome`."""
-        spans = parse_spans(label, text)
+    def show_label(cls, examples: Examples, row: int) -> str:
+        """Format the entities as `person: Ann Lee, place: Rome`."""
+        text, spans = examples.texts[row], parsed_labels(examples, cls)[row]
         return ", ".join(f"{span.type}: {text[span.start : span.end]}" for span in spans)
 
     @classmethod
     def describe_labels(cls, parts: Sequence[Examples]) -> LabelSummary:
         """How many entities there are of each type."""
-        labels = [label for part in parts for label in part.labels or ()]
-        counts = Counter(span.type for label in labels for span in parse_spans(label))
+        labels = [label for part in parts for label in parsed_labels(part, cls)]
+        counts = Counter(span.type for label in labels for span in label)
         shown = ", ".join(f"{kind} {count:,}" for kind, count in counts.most_common(20))
         more = f" and {len(counts) - 20} more types" if len(counts) > 20 else ""
         held = f"It holds {len(labels):,} sentences with {counts.total():,} entities"
@@ -102,9 +116,11 @@ class Tag:
         return LabelSummary("entities", f"{held}: {shown}{more}.", value)
 
     @classmethod
-    def from_labels(cls, labels: Sequence[str], config: TrainConfig | None = None) -> Tag:
+    def from_labels(
+        cls, labels: Sequence[tuple[Span, ...]], config: TrainConfig | None = None
+    ) -> Tag:
         """The task over the types that occur: O, then B- and I- of each, types in sorted order."""
-        types = sorted({kind for label in set(labels) for kind in cls.names_in(label)})
+        types = sorted({span.type for label in set(labels) for span in label})
         return cls(["O", *(f"{letter}-{kind}" for kind in types for letter in "BI")])
 
     @classmethod
@@ -128,15 +144,7 @@ class Tag:
 
     def refuse_unknown(self, examples: Examples) -> None:
         """Raise UserError for entity types that the model has no tags for."""
-        self._parse_known(examples)
-
-    def label(self, examples: Examples, tokenizer: Tokenizer, max_length: int) -> EncodedTagDataset:
-        """The examples as the model reads them, with their words and tags."""
-        spans = self._parse_known(examples)
-        return label_words(examples, spans, self._column, tokenizer, max_length)
-
-    def _parse_known(self, examples: Examples) -> list[list[Span]]:
-        spans = _parse_all(examples)
+        spans = parsed_labels(examples, type(self))
         unknown = sorted({s.type for row in spans for s in row} - set(self.types))
         if unknown:
             raise UserError(
@@ -144,13 +152,18 @@ class Tag:
                 ", ".join(map(repr, unknown[:5])) + (" and more" if len(unknown) > 5 else ""),
                 "remove them, mend their types, or add such examples to train",
             )
-        return spans
+
+    def label(self, examples: Examples, tokenizer: Tokenizer, max_length: int) -> EncodedTagDataset:
+        """The examples as the model reads them, with their words and tags."""
+        self.refuse_unknown(examples)
+        spans = parsed_labels(examples, type(self))
+        return label_words(examples, spans, self._column, tokenizer, max_length)
 
     def notes(self, labelled: EncodedDataset) -> list[str]:
         """Entities that cannot be learnt as they stand."""
         assert isinstance(labelled, EncodedTagDataset)
         notes = []
-        total = sum(map(len, _parse_all(labelled.examples)))
+        total = sum(map(len, parsed_labels(labelled.examples, type(self))))
         if labelled.cut:
             notes.append(
                 f"{labelled.cut:,} of {total:,} entities lie behind --max-length, wholly or in"
@@ -273,16 +286,8 @@ class Tag:
         return (found + gold - 2 * right).astype(float)
 
     def _evaluation(self, examples: Examples, outputs: Outputs, loss: float) -> TagEvaluation:
-        return TagEvaluation(examples.texts, self.types, _parse_all(examples), outputs, loss)
-
-
-def _parse_all(examples: Examples) -> list[list[Span]]:
-    """The entities of each example; raises UserError with the row of the first bad label."""
-    rows = zip(examples.labels or (), examples.texts, strict=True)
-    return [
-        parse_spans(label, text, f"{examples.path}, row {number}")
-        for number, (label, text) in enumerate(rows, start=1)
-    ]
+        gold = parsed_labels(examples, type(self))
+        return TagEvaluation(examples.texts, self.types, gold, outputs, loss)
 
 
 def _fit(gold: tf.Tensor, logits: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.test_step import TASK, UNEVEN, make_batch, make_model, one_step
+from tests.test_train_step import TASK, UNEVEN, make_batch, make_model, one_step
 from tfpipe.data.batches import plan_training, read_batches
 from tfpipe.data.encoded import encode
 from tfpipe.data.read_examples import Columns, Examples

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_formats import WRITERS
+from tests.test_tabular import WRITERS
 from tfpipe.data import streaming as module
 from tfpipe.data.read_examples import Columns
 from tfpipe.data.streaming import TextStream, Window

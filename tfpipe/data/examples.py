@@ -45,7 +45,7 @@ class Examples:
         return len(self.texts)
 
     def take(self, rows: Sequence[int]) -> Examples:
-        """The examples of these rows, in this order."""
+        """Select rows, in this order."""
 
         def pick(column: Sequence[T] | None) -> list[T] | None:
             return None if column is None else [column[row] for row in rows]
@@ -55,7 +55,7 @@ class Examples:
         return Examples(texts, pairs, labels, self.path, self.columns, parsed=parsed)
 
     def joined(self) -> Sequence[str]:
-        """One string an example, pairs with ` | ` between: for tables and reports."""
+        """Return one string an example, pairs with ` | ` between: for tables and reports."""
         if self.text_pairs is None:
             return self.texts
         return [f"{a} | {b}" for a, b in zip(self.texts, self.text_pairs, strict=True)]

@@ -1,4 +1,4 @@
-"""A look at the data before training: what must stop it, and what its owner should know."""
+"""Data quality checks before training: errors that stop it, and warnings."""
 
 from __future__ import annotations
 
@@ -27,10 +27,14 @@ LONG_WORD = re.compile(
 
 @dataclass(frozen=True)
 class DataReport:
-    """Facts as (name, value), labels as (name, rows in train, rows in dev), warnings.
+    """What the data check found.
 
-    unknown: the tokens that the vocabulary lacks, None where they were not counted; label_notes:
-    what reading the files' labels brought, which report_data does not see.
+    Attributes:
+        facts: (name, value).
+        labels: (name, rows in train, rows in dev).
+        warnings: Sentences without a full stop.
+        unknown: The tokens that the vocabulary lacks, None where they were not counted.
+        label_notes: From reading the files; `report_data` leaves them empty.
     """
 
     facts: Sequence[tuple[str, str]]
@@ -41,7 +45,7 @@ class DataReport:
 
 
 def long_words(examples: Examples) -> list[UserError]:
-    """The error for the first text of each column with a "word" that cannot be one."""
+    """Return an error for the first text of each column with a "word" that cannot be one."""
     errors = []
     for column in (examples.texts, examples.text_pairs or ()):
         for row, text in enumerate(column, start=1):
@@ -67,7 +71,7 @@ def report_data(
     rules: type[LabelRules] = OneLabel,
     in_windows: bool = False,
 ) -> DataReport:
-    """The data report.
+    """Check train and dev.
 
     Args:
         train: The examples to train on.
@@ -166,7 +170,7 @@ def _report_leaks(train: Examples, dev: Examples, facts: list, warnings: list[st
 
 
 def _found(texts: Sequence[str], others: Iterable[str]) -> int:
-    """How many of the texts are among the others, of which there may be millions."""
+    """Count the texts that are among the others, of which there may be millions."""
     wanted = set(texts)
     found = {text for text in others if text in wanted}
     return sum(text in found for text in texts)

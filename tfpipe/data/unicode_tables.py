@@ -52,7 +52,11 @@ class Splits:
 
 @dataclass(frozen=True)
 class Tables:
-    """`outcomes`: int32 [CODE_POINTS], (normalised - original code point) << KIND_BITS | kind."""
+    """The graph's tables for one setting of the tokenizer.
+
+    Attributes:
+        outcomes: int32 [CODE_POINTS], (normalised - original code point) << KIND_BITS | kind.
+    """
 
     outcomes: np.ndarray
     parts: Splits
@@ -60,14 +64,14 @@ class Tables:
 
 @functools.cache
 def load() -> dict[str, np.ndarray]:
-    """The learnt facts, by name; see `learn` for what each one is."""
+    """Load the stored facts by name; see `learn` for each of them."""
     with np.load(TABLE_FILE) as archive:
         return {name: archive[name] for name in archive.files}
 
 
 @functools.cache
 def digest() -> str:
-    """SHA-256 over the learnt facts (not over the file, whose compression may differ)."""
+    """Return the SHA-256 over the facts (not over the file, whose compression may differ)."""
     sha = hashlib.sha256()
     for name, facts in sorted(load().items()):
         sha.update(f"{name} {facts.dtype} {facts.shape}".encode() + facts.tobytes())
@@ -75,7 +79,7 @@ def digest() -> str:
 
 
 def compose(lower_case: bool, strip_accents: bool, split_chinese: bool) -> Tables:
-    """The graph's tables for one setting: clean, isolate, decompose, strip, lower, split."""
+    """Compose the graph's tables for one setting of the tokenizer."""
     facts = load()
     identity = np.arange(CODE_POINTS, dtype=np.int32)
     lowered = identity + facts["lower"] if lower_case else identity
@@ -94,7 +98,7 @@ def compose(lower_case: bool, strip_accents: bool, split_chinese: bool) -> Table
         lengths = np.full(count, 2)
 
     # A mark is a row of one part: it has a combining class, which only parts carry. Row 0 is for
-    # all that stand for themselves; code point 0, which is cleaned away, lends it its place.
+    # all that decompose into themselves; code point 0, which is cleaned away, lends it its place.
     marks = np.setdiff1d(np.flatnonzero(classes), decomposed)
     owners = np.concatenate([[0], decomposed, marks])
     lengths = np.concatenate([[1], lengths, np.ones(len(marks), int)])
@@ -143,7 +147,7 @@ def learn() -> dict[str, np.ndarray]:
         normalizer = BertNormalizer(**{name: settings.get(name, False) for name in off})
         return [normalizer.normalize_str(c) for c in characters]
 
-    # Surrogates are no characters; a NUL, which is dropped, stands in for them.
+    # Surrogates are no characters; a NUL, which is dropped, replaces them.
     characters = [chr(c) if not 0xD800 <= c < 0xE000 else "\0" for c in range(CODE_POINTS)]
     cleaned = ask(clean_text=True)
     clean = [

@@ -1,4 +1,4 @@
-"""The specification of a task: all that the rest of the tree asks of it.
+"""The specification of a task: all that other packages need of it.
 
 Command lines read it for --help, so it imports nothing heavy: what needs numpy or TensorFlow is
 named by a `Reference` and imported at first use.

@@ -1,4 +1,4 @@
-"""What a task is: all that the other rooms ask of it."""
+"""The interface of a task: what data, training, evaluation and serving call."""
 
 from __future__ import annotations
 
@@ -38,17 +38,21 @@ class LabelSummary(NamedTuple):
 
 
 class Task(LabelRules, Protocol):
-    """Labels, loss, figures and answers of one kind of question.
+    """Labels, loss, metrics and answers of one kind of question.
 
-    label_names: of the head's columns; unit: what a difference of served floats is measured in (1
-    for probabilities, the spread of the training labels for values in their own unit).
+    Attributes:
+        label_names: Of the head's columns.
+        unit: Of differences between served floats: 1 for probabilities, the spread of the training
+            labels for values in their own unit.
     """
 
     @property
-    def label_names(self) -> Sequence[str]: ...
+    def label_names(self) -> Sequence[str]:
+        """Of the head's columns."""
 
     @property
-    def unit(self) -> float: ...
+    def unit(self) -> float:
+        """Of differences between served floats."""
 
     # ---- before there is a model
     @classmethod
@@ -57,7 +61,7 @@ class Task(LabelRules, Protocol):
 
     @classmethod
     def describe_labels(cls, parts: Sequence[Examples]) -> LabelSummary | None:
-        """What the labels of a data file are, for doctor; None for names that are counted."""
+        """Summarise the labels of a data file for doctor; None for names that are counted."""
 
     @classmethod
     def from_labels(cls, labels: Sequence[Any], config: TrainConfig | None = None) -> Task:
@@ -70,48 +74,48 @@ class Task(LabelRules, Protocol):
 
     @classmethod
     def inputs(cls, pairs: bool) -> Sequence[str]:
-        """Names of the columns of text that serving_default takes."""
+        """Return the names of the columns of text that serving_default takes."""
 
     # ---- into a model's folder and back
     @property
     def head(self) -> Head:
-        """What stands on the encoder, with what the model's config.json tells of the task."""
+        """The head of the encoder, with the task's settings for the model's config.json."""
 
     @classmethod
     def restore(cls, label_names: Sequence[str], settings: Mapping[str, Any]) -> Task:
-        """The task of a model's folder; settings: those of `head`, empty for none."""
+        """Restore the task of a model's folder; settings: those of `head`, empty for none."""
 
     # ---- training
     def refuse_unknown(self, examples: Examples) -> None:
         """Raise UserError for labels that checked examples have and the task does not."""
 
     def label(self, examples: Examples, tokenizer: Tokenizer, max_length: int) -> EncodedDataset:
-        """What the model reads and what it should say; raises UserError for an unknown label."""
+        """Build the model's inputs and targets; raises UserError for an unknown label."""
 
     def loss(self, logits: tf.Tensor, batch: Batch) -> tf.Tensor:
-        """float32 [B], of the head's output for a batch that holds the task's targets."""
+        """Return float32 [B], of the head's output for a batch that holds the task's targets."""
 
     def training_loss(self, logits: tf.Tensor, batch: Batch, settings: LossSettings) -> tf.Tensor:
-        """What training minimises, float32 [B]; dev is evaluated with the plain loss."""
+        """Return the loss that training minimises, float32 [B]; dev is evaluated with `loss`."""
 
     def divergence(self, logits: tf.Tensor, other: tf.Tensor, batch: Batch) -> tf.Tensor:
-        """The divergence of two outputs for the same batch, float32 [B], for R-Drop."""
+        """Return the divergence of two outputs for the same batch, float32 [B], for R-Drop."""
 
     def balanced_weights(self, targets: Mapping[str, np.ndarray]) -> np.ndarray:
-        """float32 [N]: the weight of each example where rare labels are to count as much."""
+        """Return float32 [N]: the weight of each example where rare labels are to count as much."""
 
     def tuned_on(self, labelled: EncodedDataset, logits: np.ndarray) -> Task:
-        """The task with what is chosen on dev, not learnt: thresholds, a temperature."""
+        """Return the task with what is chosen on dev, not learnt: thresholds, a temperature."""
 
     @property
     def choices(self) -> Sequence[str]:
-        """What was chosen on dev, as sentences."""
+        """The settings chosen on dev, as sentences."""
 
     def notes(self, labelled: EncodedDataset) -> Sequence[str]:
-        """What the owner of the training data should know of it, as sentences."""
+        """Return warnings about the training data, as sentences."""
 
     def evaluate(self, labelled: EncodedDataset, logits: np.ndarray) -> TaskEvaluation:
-        """What the head's output for all inputs, float32 [N, ...], says about the examples."""
+        """Evaluate the head's output for all inputs, float32 [N, ...], of labelled examples."""
 
     # ---- served
     def answer(
@@ -121,24 +125,31 @@ class Task(LabelRules, Protocol):
         max_length: int,
         forward: Forward,
     ) -> Tensors:
-        """What serving_default answers, in graph operations.
+        """Compute the outputs of serving_default, in graph operations.
 
-        columns: the texts, string [B], and where rows are pairs the second texts.
+        Args:
+            columns: The texts, string [B], and where rows are pairs the second texts.
+            tokenizer: The model's.
+            max_length: Tokens of an input, specials included.
+            forward: The model.
         """
 
     def decode(self, logits: tf.Tensor) -> Tensors:
-        """What the signature `ids` answers, of the head's output."""
+        """Compute the outputs of the signature `ids` from the head's output."""
 
     def judge(self, examples: Examples, outputs: Outputs) -> TaskEvaluation:
-        """What such answers say about labelled examples."""
+        """Evaluate served answers to labelled examples."""
 
     def costs(self, examples: Examples, outputs: Outputs) -> np.ndarray:
-        """float [N]: how wrong each answer is, 0 where it is right; for a rival's answers, too.
+        """Return the error of each answer, float [N], 0 where it is right.
 
-        Raises ValueError for the answers of a model that cannot be compared.
+        The answers may be those of another model.
+
+        Raises:
+            ValueError: The answers are those of a model that cannot be compared.
         """
 
 
 def task_of(name: str, model: TextModel) -> Task:
-    """The task that a loaded model was trained for, with the settings kept in its folder."""
+    """Restore the task that a loaded model was trained for, with the settings of its folder."""
     return TASKS[name].task_class.restore(model.label_names, model.head.settings)

@@ -1,4 +1,4 @@
-"""Any number of labels a text, or a pair of texts, joined by `|` in the data file."""
+"""The task `multilabel`: any number of labels a text, joined by `|` in the data file."""
 
 from __future__ import annotations
 
@@ -42,8 +42,10 @@ WRONG_LABELS = (
 class Multilabel(SequenceTask):
     """Independent labels with sigmoids, binary cross-entropy and a threshold for each label.
 
-    thresholds: from which score on a label is active, None for 0.5 each; long_text: what is read
-    of a text that is longer than the room.
+    Attributes:
+        label_names: Of the head's columns.
+        thresholds: From which score on a label is active, None for 0.5 each.
+        long_text: How texts over the maximum length are read, see tasks.long_text.
     """
 
     label_names: Sequence[str]
@@ -95,7 +97,7 @@ class Multilabel(SequenceTask):
 
     @classmethod
     def strip_label(cls, label: str) -> str:
-        """The label without blanks around the labels between its bars."""
+        """Remove blanks around the labels between the bars."""
         return SEPARATOR.join(map(strip_blanks, label.split(SEPARATOR)))
 
     @classmethod
@@ -107,13 +109,13 @@ class Multilabel(SequenceTask):
     def from_labels(
         cls, labels: Sequence[tuple[str, ...]], config: TrainConfig | None = None
     ) -> Multilabel:
-        """The task over the labels that occur, in sorted order."""
+        """Build the task over the labels that occur, in sorted order."""
         names = sorted({name for label in set(labels) for name in label})
         return cls(names, long_text=config.long_text if config else "head")
 
     @classmethod
     def restore(cls, label_names: Sequence[str], settings: Mapping[str, Any]) -> Multilabel:
-        """The task of a model's folder, with its thresholds."""
+        """Restore the task of a model's folder, with its thresholds."""
         long_text = settings.get("long_text", "head")
         return cls(list(label_names), settings.get("thresholds"), long_text)
 
@@ -130,7 +132,7 @@ class Multilabel(SequenceTask):
         return np.array(values, np.float32)
 
     def gold(self, examples: Examples) -> np.ndarray:
-        """float32 [N, K] of 0 and 1; raises UserError for an unknown label."""
+        """Return float32 [N, K] of 0 and 1; raises UserError for an unknown label."""
         self._refuse_unknown_names(examples)
         column = {name: i for i, name in enumerate(self.label_names)}
         rows = parsed_labels(examples, type(self))
@@ -144,17 +146,17 @@ class Multilabel(SequenceTask):
         return binary_cross_entropy(logits, batch["active"])
 
     def training_loss(self, logits: tf.Tensor, batch: Batch, settings: LossSettings) -> tf.Tensor:
-        """What training minimises, float32 [B]; dev is looked at with the plain loss."""
+        """Return the loss that training minimises, float32 [B]; dev is evaluated with `loss`."""
         if settings.focal_gamma is not None:
             return binary_focal(logits, batch["active"], settings.focal_gamma)
         return binary_cross_entropy(logits, batch["active"], settings.label_smoothing)
 
     def divergence(self, logits: tf.Tensor, other: tf.Tensor, batch: Batch) -> tf.Tensor:
-        """How far two answers to the same texts lie apart, float32 [B], for R-Drop."""
+        """Return the divergence of two outputs for the same texts, float32 [B], for R-Drop."""
         return symmetric_binary_divergence(logits, other)
 
     def balanced_weights(self, targets: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Refused by the configuration: a text has no one label to weigh it by."""
+        """Raise ValueError: texts have not one label to weigh them by; configuration refuses it."""
         raise ValueError("texts with several labels have no balanced weight")
 
     @property
@@ -166,7 +168,7 @@ class Multilabel(SequenceTask):
         return [f"labels are active from scores of {low:.3f} to {high:.3f} on, by label"]
 
     def tuned_on(self, labelled: EncodedDataset, logits: np.ndarray) -> Multilabel:
-        """The task with the thresholds that are best on these."""
+        """Choose the thresholds that are best on these examples."""
         if not np.isfinite(logits).all():
             return self
         scores = self.decode(tf.constant(self.pooled(labelled, logits)))["scores"].numpy()
@@ -174,12 +176,12 @@ class Multilabel(SequenceTask):
         return dataclasses.replace(self, thresholds=keep_clear(best, scores).tolist())
 
     def decode(self, logits: tf.Tensor) -> dict[str, tf.Tensor]:
-        """scores float32 [B, K] and active bool [B, K] of logits [B, K]."""
+        """Decode logits [B, K] to scores float32 [B, K] and active bool [B, K]."""
         scores = tf.sigmoid(tf.cast(logits, tf.float32))
         return {"scores": scores, "active": scores >= tf.constant(self._thresholds)}
 
     def evaluate(self, labelled: EncodedDataset, logits: np.ndarray) -> MultilabelEvaluation:
-        """What logits float32 say about labelled examples."""
+        """Evaluate the logits, float32 [N, K], of labelled examples."""
         targets, pooled = self.example_targets(labelled), tf.constant(self.pooled(labelled, logits))
         found = self.decode(pooled)
         loss = tf.reduce_mean(self.loss(pooled, targets))
@@ -193,7 +195,7 @@ class Multilabel(SequenceTask):
         )
 
     def judge(self, examples: Examples, outputs: Outputs) -> MultilabelEvaluation:
-        """What served answers say about labelled examples."""
+        """Evaluate served answers to labelled examples."""
         gold, scores = self.gold(examples) > 0.5, outputs["scores"]
         right = np.where(gold, scores, 1.0 - scores)
         return MultilabelEvaluation(
@@ -206,7 +208,7 @@ class Multilabel(SequenceTask):
         )
 
     def costs(self, examples: Examples, outputs: Outputs) -> np.ndarray:
-        """float [N]: how many labels of each text are wrongly there or not there."""
+        """Return float [N]: how many labels of each text are wrongly active or inactive."""
         gold, active = self.gold(examples) > 0.5, outputs.get("active")
         if active is None or active.shape != gold.shape:
             raise ValueError(f"it does not answer which of {gold.shape[1]} labels apply")

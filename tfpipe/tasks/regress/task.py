@@ -1,4 +1,4 @@
-"""A number for each text, or pair of texts."""
+"""The task `regress`: a number for each text, or pair of texts."""
 
 from __future__ import annotations
 
@@ -27,10 +27,12 @@ from tfpipe.tasks.task import Batch, LabelSummary, Outputs
 
 @dataclass(frozen=True)
 class Regress(SequenceTask):
-    """Least squares on standardised labels; what is served is in the data file's own unit.
+    """Least squares on standardised labels; served values are in the data file's own unit.
 
-    mean, deviation: of the training labels; long_text: what is read of a text that is longer than
-    the room.
+    Attributes:
+        mean: Of the training labels.
+        deviation: Standard deviation of the training labels.
+        long_text: How texts over the maximum length are read, see tasks.long_text.
     """
 
     mean: float = 0.0
@@ -44,6 +46,7 @@ class Regress(SequenceTask):
 
     @property
     def unit(self) -> float:
+        """The standard deviation of the training labels."""
         return self.deviation
 
     @classmethod
@@ -74,7 +77,7 @@ class Regress(SequenceTask):
 
     @classmethod
     def describe_labels(cls, parts: Sequence[Examples]) -> LabelSummary:
-        """The range and the mean of the numbers."""
+        """Return the range and the mean of the numbers."""
         numbers = [number for part in parts for number in parsed_labels(part, cls)]
         value = {"least": min(numbers), "most": max(numbers), "mean": sum(numbers) / len(numbers)}
         ends = f"from {value['least']:g} to {value['most']:g}"
@@ -84,7 +87,7 @@ class Regress(SequenceTask):
 
     @classmethod
     def strip_label(cls, label: str) -> str:
-        """The number without blanks around it."""
+        """Remove blanks around the number."""
         return strip_blanks(label)
 
     @classmethod
@@ -94,7 +97,7 @@ class Regress(SequenceTask):
 
     @classmethod
     def from_labels(cls, labels: Sequence[float], config: TrainConfig | None = None) -> Regress:
-        """The task with mean and standard deviation of these numbers."""
+        """Build the task with mean and standard deviation of these numbers."""
         values = np.array(labels, float)
         # All equal happens to a cut of few rows only; any unit will do then.
         long_text = config.long_text if config else "head"
@@ -102,7 +105,7 @@ class Regress(SequenceTask):
 
     @classmethod
     def restore(cls, label_names: Sequence[str], settings: Mapping[str, Any]) -> Regress:
-        """The task of a model's folder, with mean and deviation of what it was trained on."""
+        """Restore the task of a model's folder, with mean and deviation of its training labels."""
         return cls(**{name: value for name, value in settings.items() if name != "task"})
 
     @property
@@ -111,7 +114,7 @@ class Regress(SequenceTask):
         return Head("sequence", "regression", {"task": self.name, **dataclasses.asdict(self)})
 
     def gold(self, examples: Examples) -> np.ndarray:
-        """float32 [N]: the numbers as they stand in the file."""
+        """Return the numbers in the file's unit, float32 [N]."""
         return np.array(parsed_labels(examples, type(self)), np.float32)
 
     def loss(self, logits: tf.Tensor, batch: Batch) -> tf.Tensor:
@@ -120,27 +123,27 @@ class Regress(SequenceTask):
         return tf.square(tf.cast(logits, tf.float32)[:, 0] - target)
 
     def training_loss(self, logits: tf.Tensor, batch: Batch, settings: LossSettings) -> tf.Tensor:
-        """The same; the configuration refuses other losses."""
+        """Return `loss`; the configuration refuses other losses."""
         return self.loss(logits, batch)
 
     def divergence(self, logits: tf.Tensor, other: tf.Tensor, batch: Batch) -> tf.Tensor:
-        """Refused by the configuration: one number is no distribution."""
+        """Raise ValueError: a number is not a distribution; the configuration refuses it."""
         raise ValueError("numbers have no divergence")
 
     def balanced_weights(self, targets: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Refused by the configuration: numbers are no classes."""
+        """Raise ValueError: numbers are not classes; the configuration refuses it."""
         raise ValueError("numbers have no balanced weights")
 
     def tuned_on(self, labelled: EncodedDataset, logits: np.ndarray) -> Regress:
-        """The task itself: nothing is chosen on dev."""
+        """Return the task itself: nothing is chosen on dev."""
         return self
 
     def decode(self, logits: tf.Tensor) -> dict[str, tf.Tensor]:
-        """value float32 [B], in the file's unit, of logits [B, 1]."""
+        """Decode logits [B, 1] to value float32 [B], in the file's unit."""
         return {"value": tf.cast(logits, tf.float32)[:, 0] * self.deviation + self.mean}
 
     def evaluate(self, labelled: EncodedDataset, logits: np.ndarray) -> RegressEvaluation:
-        """What logits float32 say about labelled examples."""
+        """Evaluate the logits, float32 [N, 1], of labelled examples."""
         targets, pooled = self.example_targets(labelled), tf.constant(self.pooled(labelled, logits))
         value = self.decode(pooled)["value"].numpy()
         loss = tf.reduce_mean(self.loss(pooled, targets))
@@ -148,13 +151,13 @@ class Regress(SequenceTask):
         return RegressEvaluation(labelled.examples.joined(), gold, value, float(loss))
 
     def judge(self, examples: Examples, outputs: Outputs) -> RegressEvaluation:
-        """What served answers say about labelled examples."""
+        """Evaluate served answers to labelled examples."""
         gold, value = self.gold(examples), outputs["value"]
         loss = float((((value - gold) / self.deviation) ** 2).mean())
         return RegressEvaluation(examples.joined(), gold, value, loss)
 
     def costs(self, examples: Examples, outputs: Outputs) -> np.ndarray:
-        """float [N]: how far each value lies from the label."""
+        """Return float [N]: the distance of each value from the label."""
         if "value" not in outputs:
             raise ValueError(f"it gives {', '.join(outputs)} and no value")
         return np.abs(outputs["value"].astype(float) - self.gold(examples))

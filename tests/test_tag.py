@@ -85,7 +85,7 @@ def test_label_names_are_those_of_a_token_classifier() -> None:
     "names", [["O"], ["a", "b"], ["O", "B-x"], ["B-x", "I-x"], ["O", "B-x", "I-y"], ["O", "S-x"]]
 )
 def test_other_label_names_are_refused(names: list[str]) -> None:
-    with pytest.raises(UserError, match="no BIO tags"):
+    with pytest.raises(UserError, match="not BIO tags"):
         Tag.restore(names, {})
 
 

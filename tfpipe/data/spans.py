@@ -54,11 +54,11 @@ def parse_spans(label: str, text: str | None = None, where: str = "a label") -> 
     except (ValueError, RecursionError):
         values = None
     if not isinstance(values, list):
-        raise _refuse("a label is no list of entities", where, label)
+        raise _refuse("a label is not a list of entities", where, label)
     spans: list[Span] = []
     for value in values:
         if not _is_span(value):
-            raise _refuse("an entity is no [start, end, type]", where, json.dumps(value))
+            raise _refuse("an entity is not [start, end, type]", where, json.dumps(value))
         span = Span(*value)
         if not 0 <= span.start < span.end or (text is not None and span.end > len(text)):
             room = "" if text is None else f" in a text of {len(text)} characters"

@@ -120,7 +120,7 @@ def is_share(dev: str) -> bool:
     except ValueError:
         return False
     if not 0 < share < 1:
-        raise UserError("--dev is no share", dev, "give a share between 0 and 1, or a file")
+        raise UserError("--dev is not a share", dev, "give a share between 0 and 1, or a file")
     return True
 
 

@@ -183,7 +183,7 @@ def _read_json(path: Path) -> Any:
         return content
     except UnicodeError as error:
         found = f"{path}: {error}"
-        raise UserError("the data file holds what is no text", found, "remove it") from None
+        raise UserError("the data file holds invalid text", found, "remove it") from None
     except (ValueError, RecursionError) as error:
         raise UserError(
             "the data file is not JSON", f"{path}: {error}", "give one JSON object, as SQuAD has it"

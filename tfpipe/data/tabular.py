@@ -215,7 +215,7 @@ def _read_parquet(file: DataFile, zipped: bool) -> Rows:
 
     path, content = file.path, file.content
     if zipped:
-        # Its table of contents stands at the end, so a parquet file cannot be read in one go.
+        # Its table of contents is at the end, so a parquet file cannot be read in one go.
         content = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the last row that needs it)
         try:
             shutil.copyfileobj(file.content, content)

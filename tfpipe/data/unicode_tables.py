@@ -1,7 +1,7 @@
-"""What BERT's tokenizer does to each Unicode code point, as arrays that fit into a graph.
+"""Tables of BERT's tokenizer over Unicode code points, as arrays that fit into a graph.
 
 `unicode_tables.bin` holds facts about single code points (is it dropped, is it punctuation, what
-does it decompose into, ...). They were learnt by asking the HuggingFace `tokenizers` library about
+does it decompose into, ...). They were learnt by calling the HuggingFace `tokenizers` library with
 every code point, because no other source agrees with it: its Unicode version is older than
 Python's in some properties and newer in others. `compose` joins those facts, for one setting of
 the tokenizer, into the tables that the graph in `normalizer.py` looks up.
@@ -25,7 +25,7 @@ CODE_POINTS = 0x110000
 
 # What becomes of a code point. The order matters: all that is left of the text is below SPACE.
 LETTER = 0  # part of a word
-ISOLATED = 1  # a word of its own: punctuation and, when asked for, Chinese characters
+ISOLATED = 1  # a word of its own: punctuation and, optionally, Chinese characters
 SPACE = 2  # ends a word, and is gone
 MARK = 3  # an accent that is stripped
 CLEANED = 4  # control and format characters: gone before anything else happens
@@ -37,7 +37,7 @@ KIND_BITS = 3
 class Splits:
     """The characters that code points decompose into, for the rare texts where that matters.
 
-    slots: int32 [CODE_POINTS], row of `splits` for a code point; 0: it stands for itself.
+    slots: int32 [CODE_POINTS], row of `splits` for a code point; 0: it is unchanged.
     splits: int32 [rows + 1], where the parts of a row begin in the next three.
     codes, kinds: int32 [parts], the character and what becomes of it.
     classes: int32 [parts], its canonical combining class (0: it keeps its place).

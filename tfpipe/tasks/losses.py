@@ -9,7 +9,7 @@ import tensorflow as tf
 
 @dataclass(frozen=True)
 class LossSettings:
-    """How a task's training loss differs from its plain one.
+    """Differences of a task's training loss from its plain one.
 
     Attributes:
         focal_gamma: Exponent of focal loss; None for cross-entropy.

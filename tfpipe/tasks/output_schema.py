@@ -22,7 +22,7 @@ class OutputSchema:
 
     Attributes:
         inputs: What the models may read, names of columns of text.
-        outputs: Of serving_default, those that tell the task apart.
+        outputs: Of serving_default, those that identify the task.
         columns: Of the file, each an entry of what `write` returns.
         write: From the outputs and the label names to the columns.
         scores_of: What has a score each beside those columns: a `label` of the model, an `entity`

@@ -21,7 +21,7 @@ from tfpipe.tasks.losses import LossSettings
 
 Tensors = dict[str, tf.Tensor]
 # input_ids, token_type_ids, attention_mask int32 [B, L], the task's targets and what else the loss
-# asks for, [B, ...], and `weight` float32 [B].
+# needs, [B, ...], and `weight` float32 [B].
 Batch: TypeAlias = "Mapping[str, tf.Tensor]"
 # What serving_default answers to N rows, by name; the first axis of each array is N.
 Outputs = Mapping[str, np.ndarray]

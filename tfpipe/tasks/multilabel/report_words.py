@@ -1,4 +1,4 @@
-"""What a report says of `multilabel` alone, in each of its languages."""
+"""Report sentences about the task `multilabel`, in each language."""
 
 from __future__ import annotations
 

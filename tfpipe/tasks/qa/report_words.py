@@ -1,4 +1,4 @@
-"""What a report says of `qa` alone, in each of its languages."""
+"""Report sentences about the task `qa`, in each language."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a report says of `regress` alone, in each of its languages."""
+"""Report sentences about the task `regress`, in each language."""
 
 from __future__ import annotations
 

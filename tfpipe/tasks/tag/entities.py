@@ -35,7 +35,7 @@ def decode_entities(logits: tf.Tensor, words: Words, types: Sequence[str]) -> di
         kind = tf.where(goes_on, tags - len(types), tags)
         score = tf.gather(likely, tags, batch_dims=2) + _log_of_end(likely, words, kind, goes_on)
 
-        # The words of all entities, end to end: each stands between one B and the next.
+        # The words of all entities, end to end: each is between one B and the next.
         member = tf.reshape(in_entity, [-1])
         entity = tf.cumsum(tf.cast(tf.reshape(begins, [-1]), tf.int32)) - 1
         entity = tf.boolean_mask(entity, member)

@@ -1,4 +1,4 @@
-"""What a report says of `tag` alone, in each of its languages."""
+"""Report sentences about the task `tag`, in each language."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ class Tag:
         self._decoded = ["O", *(f"B-{t}" for t in self.types), *(f"I-{t}" for t in self.types)]
         if sorted(self._decoded) != sorted(self.label_names) or not self.types:
             raise UserError(
-                "the model's labels are no BIO tags",
+                "the model's labels are not BIO tags",
                 ", ".join(map(repr, self.label_names[:8])),
                 "give a model whose labels are O, and B- and I- of every type",
             )

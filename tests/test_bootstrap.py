@@ -271,7 +271,7 @@ def test_figures_of_drawings_are_those_of_the_drawn_examples(task: str) -> None:
     assert whole.sizes.sum() == 50
     assert whole.a.quality.shape == whole.b.right.shape == (50,)
     assert (whole.a.quality[whole.a.right] >= whole.a.quality.max() - 1e-12).all()
-    assert len(whole.gold) == len(whole.a.said) == len(whole.b.score) == 50
+    assert len(whole.gold) == len(whole.a.answers) == len(whole.b.score) == 50
     # Drawn one by one: a subset of the examples has groups of its own.
     rng = np.random.default_rng(4)
     for rows in (every, *rng.integers(50, size=(10, 50))):
@@ -308,7 +308,7 @@ def test_numbers_that_rounding_alone_parts_are_the_same() -> None:
     noise = rng.normal(0, 1e-5, size=50).astype(np.float32)
     a, b = (RegressEvaluation([""] * 50, gold, v, 0.0) for v in (value, value + noise))
     pair = compare_regress(a, b)
-    assert pair.a.said == pair.b.said
+    assert pair.a.answers == pair.b.answers
     assert pair.agreement.only_a == pair.agreement.only_b == 0
     other = compare_regress(a, RegressEvaluation([""] * 50, gold, value + 1, 0.0))
     assert other.agreement.only_a + other.agreement.only_b == 50
@@ -351,13 +351,18 @@ def test_holding_back_is_right_where_no_label_fits() -> None:
     a = held_back([[0.9, 0.1, 0], [0.5, 0.4, 0.1], [0.6, 0.4, 0], [0, 0.1, 0.9]], gold, 0.8)
     b = held_back([[0.9, 0.1, 0], [0.5, 0.4, 0.1], [0.6, 0.4, 0], [0, 0.1, 0.9]], gold, None)
     pair = compare_classify(a, b)
-    assert pair.a.said == ["a", ABSTAIN, ABSTAIN, ABSTAIN] and pair.a.right.tolist() == [1, 0, 1, 1]
-    assert pair.b.said == ["a", "a", "a", ABSTAIN] and pair.b.right.tolist() == [1, 1, 0, 1]
+    assert pair.a.answers == ["a", ABSTAIN, ABSTAIN, ABSTAIN] and pair.a.right.tolist() == [
+        1,
+        0,
+        1,
+        1,
+    ]
+    assert pair.b.answers == ["a", "a", "a", ABSTAIN] and pair.b.right.tolist() == [1, 1, 0, 1]
     # Both have the same label for each text, had none been held back.
     assert pair.agreement == Agreement(3, 0, 0, 1)
     assert len(pair.notes) == 1
     plain = compare_classify(b, b)
-    assert plain.notes == [] and plain.a.said == ["a", "a", "a", "oos"]
+    assert plain.notes == [] and plain.a.answers == ["a", "a", "a", "oos"]
     assert not set(HELD_BACK) & set(plain.a.statistics(plain.sizes[None]))
 
 

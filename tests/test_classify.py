@@ -200,10 +200,10 @@ def test_costs_of_answers_held_back() -> None:
 
 def test_a_threshold_is_chosen_on_calibrated_scores() -> None:
     labels, logits = draw(1000, seed=4, temperature=3.0)
-    task = Classify(NAMES, out_of_scope="oos", wish=AbstentionTarget("oos"))
+    task = Classify(NAMES, out_of_scope="oos", abstention_target=AbstentionTarget("oos"))
     labelled = labelled_of(task, *labels)
     tuned = task.tuned_on(labelled, logits)
-    assert tuned.temperature > 2 and tuned.refusal is None
+    assert tuned.temperature > 2 and tuned.no_threshold_reason is None
     evaluation = tuned.evaluate(labelled, logits)
     best = threshold_for_scope(evaluation.answered)
     assert tuned.abstain_below == pytest.approx(best, abs=3 * CLEAR)
@@ -216,14 +216,16 @@ def test_a_threshold_is_chosen_on_calibrated_scores() -> None:
     again = restored(tuned)
     assert again.evaluate(labelled, logits).metrics == figures
 
-    risky = dataclasses.replace(task, out_of_scope=None, wish=AbstentionTarget(None, 0.05))
+    risky = dataclasses.replace(
+        task, out_of_scope=None, abstention_target=AbstentionTarget(None, 0.05)
+    )
     tuned = risky.tuned_on(labelled, logits)
     assert tuned.evaluate(labelled, logits).metrics["selective_accuracy"] > 0.95
     assert tuned.evaluate(labelled, logits).metrics["accuracy"] < 0.95
 
 
 @pytest.mark.parametrize(
-    "wish,labels,reason",
+    "target,labels,reason",
     [
         (
             AbstentionTarget("oos"),
@@ -238,25 +240,25 @@ def test_a_threshold_is_chosen_on_calibrated_scores() -> None:
     ],
 )
 def test_without_a_threshold_the_training_is_not_lost(
-    wish: AbstentionTarget, labels: list[str], reason: str
+    target: AbstentionTarget, labels: list[str], reason: str
 ) -> None:
-    task = Classify(NAMES, out_of_scope=wish.outside, wish=wish)
+    task = Classify(NAMES, out_of_scope=target.outside, abstention_target=target)
     logits = 3 * np.eye(3, dtype=np.float32)[task.gold(examples_of(*labels))]
     tuned = task.tuned_on(labelled_of(task, *labels), logits)
-    assert tuned.abstain_below is None and tuned.refusal is not None
-    assert reason in tuned.refusal and "to do: " in tuned.refusal
-    assert tuned.choices[1] == f"no answer is held back: {tuned.refusal}"
+    assert tuned.abstain_below is None and tuned.no_threshold_reason is not None
+    assert reason in tuned.no_threshold_reason and "to do: " in tuned.no_threshold_reason
+    assert tuned.choices[1] == f"no answer is held back: {tuned.no_threshold_reason}"
     assert set(tuned.head.settings) == {"task", "long_text", "temperature"}
     assert decoded(restored(tuned), logits) == labels
 
 
 def test_a_model_that_answers_nothing_chooses_nothing() -> None:
-    for wish in (AbstentionTarget("oos"), AbstentionTarget(None, 0.05)):
-        task = Classify(NAMES, out_of_scope=wish.outside, wish=wish)
+    for target in (AbstentionTarget("oos"), AbstentionTarget(None, 0.05)):
+        task = Classify(NAMES, out_of_scope=target.outside, abstention_target=target)
         logits = np.full((60, 3), np.nan, np.float32)
         tuned = task.tuned_on(labelled_of(task, *NAMES * 20), logits)
         assert (tuned.temperature, tuned.abstain_below) == (1.0, None)
-        assert "not finite numbers" in str(tuned.refusal)
+        assert "not finite numbers" in str(tuned.no_threshold_reason)
 
 
 # ---- what the user asks for -----------------------------------------------------------------
@@ -313,9 +315,11 @@ def test_the_configuration_becomes_the_task() -> None:
     assert Classify.from_labels(labels) == Classify(NAMES)
     assert Classify.from_labels(labels, TrainConfig()) == Classify(NAMES)
     wished = Classify.from_labels(labels, TrainConfig(abstain="auto", long_text="head_tail"))
-    assert wished == Classify(NAMES, "head_tail", out_of_scope="oos", wish=AbstentionTarget("oos"))
+    assert wished == Classify(
+        NAMES, "head_tail", out_of_scope="oos", abstention_target=AbstentionTarget("oos")
+    )
     risky = Classify.from_labels(labels, TrainConfig(abstain="0.02"))
-    assert (risky.out_of_scope, risky.wish) == (None, AbstentionTarget(None, 0.02))
+    assert (risky.out_of_scope, risky.abstention_target) == (None, AbstentionTarget(None, 0.02))
     with pytest.raises(UserError, match="did you mean 'oos'"):
         Classify.from_labels(labels, TrainConfig(abstain="oss"))
 

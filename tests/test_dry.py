@@ -28,7 +28,7 @@ def test_the_longest_examples(name: str, long_text: str, tmp_path: Path) -> None
     ending, write = FILES[name]
     rules, config = TASKS[name].task_class, TrainConfig(task=name, long_text=long_text)
     examples = read_for(str(write(tmp_path / ending, rows=40)), Columns(), rules)
-    task = rules.from_labels(examples.labels or [], config)
+    task = rules.from_labels(examples.parsed, config)
     texts = [*examples.texts, *(examples.text_pairs or ())]
     model = make_tiny(task.label_names, texts, head=task.head)
     whole = task.label(examples, model.tokenizer, 16)

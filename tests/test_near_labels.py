@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tfpipe.data import near_labels
+from tfpipe.data.examples import Columns, Examples
 from tfpipe.data.near_labels import LabelNotes, find_near_labels, fold
 from tfpipe.tasks import TASKS
 
@@ -85,15 +87,21 @@ def test_each_label_with_its_count_and_first_rows() -> None:
     )
 
 
+def parsed(task: str, *labels: str) -> Sequence[Any]:
+    examples = Examples(["a b c"] * len(labels), None, labels, "a.tsv", Columns())
+    return TASKS[task].task_class.parse_labels(examples)
+
+
 def test_the_names_in_labels_are_compared() -> None:
-    several = ["card|Refund", "card|refund", "card|refund", ""]
-    (pair,) = find_near_labels(several, TASKS["multilabel"].names_in)
+    several = parsed("multilabel", "card|Refund", "card|refund", "card|refund", "")
+    (pair,) = find_near_labels(several, TASKS["multilabel"].task_class.names_in)
     assert (pair.rare.label, pair.frequent.label) == ("Refund", "refund")
     assert (pair.rare.rows, pair.frequent.rows) == ([1], [2, 3])
-    tagged = ['[[0, 1, "PER"]]', "[]", '[[0, 1, "per"], [2, 3, "per"]]', '[[0, 1, "per"]]']
-    (pair,) = find_near_labels(tagged, TASKS["tag"].names_in)
+    entities = ['[[0, 1, "PER"]]', "[]", '[[0, 1, "per"], [2, 3, "per"]]', '[[0, 1, "per"]]']
+    tagged = parsed("tag", *entities)
+    (pair,) = find_near_labels(tagged, TASKS["tag"].task_class.names_in)
     assert (pair.rare.label, pair.frequent.count, pair.frequent.rows) == ("PER", 2, [3, 4])
-    assert find_near_labels(["1", "１", "1.0"], TASKS["regress"].names_in) == []
+    assert find_near_labels([1.0, 1.0, 2.0], TASKS["regress"].task_class.names_in) == []
 
 
 def test_notes_count_what_they_leave_out() -> None:

@@ -269,7 +269,7 @@ def test_balanced_weights() -> None:
 
 def test_the_threshold_is_tuned_for_f1() -> None:
     answers = [told("noon"), told("noon"), [], []]
-    task = QA.from_labels([dump_answers(several) for several in answers])
+    task = QA.from_labels([tuple(several) for several in answers])
     assert task.may_be_silent
     labelled = task.label(
         make_examples(*[(QUESTION, CONTEXT, several) for several in answers]), tokenizer(), 64
@@ -423,5 +423,5 @@ def test_bad_examples() -> None:
             QA.check(examples, to_learn=True)
         assert part in str(caught.value)
     QA.check(make_examples((QUESTION, CONTEXT, [])), to_learn=False)
-    assert QA.names_in("[]") == ["no answer"] and QA.names_in('[[0, "a"]]') == ["answer"]
-    assert not QA.from_labels(['[[0, "a"]]']).may_be_silent
+    assert QA.names_in(()) == ["no answer"] and QA.names_in((Answer(0, "a"),)) == ["answer"]
+    assert not QA.from_labels([(Answer(0, "a"),)]).may_be_silent

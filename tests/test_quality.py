@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from tfpipe.data.labels import refuse_untrainable
 from tfpipe.data.quality import (
     DataReport,
     long_words,
-    refuse_untrainable,
     report_data,
 )
 from tfpipe.data.read_examples import Columns, Examples

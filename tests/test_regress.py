@@ -46,12 +46,12 @@ def test_numbers_must_differ() -> None:
 
 
 def test_a_dev_cut_is_a_share_of_the_rows() -> None:
-    train, dev = split_off_dev(examples_of(*map(str, range(200))), 0.1, 1, Regress.names_in)
+    train, dev = split_off_dev(examples_of(*map(str, range(200))), 0.1, 1, Regress)
     assert (len(train), len(dev)) == (180, 20)
 
 
 def test_targets_are_standardised_and_values_are_not() -> None:
-    task = Regress.from_labels(["1900", "2000", "2100"])
+    task = Regress.from_labels([1900, 2000, 2100])
     assert task.mean == 2000 and task.deviation == pytest.approx(np.std([1900, 2000, 2100]))
     gold = task.gold(examples_of("2000", "2100"))
     np.testing.assert_array_equal(gold, np.float32([2000, 2100]))
@@ -66,7 +66,7 @@ def test_targets_are_standardised_and_values_are_not() -> None:
 def test_figures_are_those_of_scipy() -> None:
     random = np.random.default_rng(0)
     gold = np.round(random.normal(size=60), 1)
-    task = Regress.from_labels(list(map(str, gold)))
+    task = Regress.from_labels(gold.tolist())
     logits = (gold[:, None] + random.normal(0, 0.5, (60, 1))).astype(np.float32)
     examples = examples_of(*map(str, gold))
     evaluation = task.evaluate(labelled_of(task, examples), logits)

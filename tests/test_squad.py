@@ -146,7 +146,7 @@ def test_empty_context(tmp_path: Path) -> None:
         ),
         (
             '{"data": [{"paragraphs": [{"context": "\\ud83d", "qas": []}]}]}',
-            "holds what is no text",
+            "holds invalid text",
         ),
     ],
 )

@@ -60,7 +60,7 @@ def test_other_bad_input(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     usual = ["--train", str(data), "--model", "tiny", "--output", str(output)]
     refused([*usual, "--train", str(tmp_path / "mesages.tsv")], capsys, "did you mean")
     refused([*usual, "--text", "txt"], capsys, "did you mean 'text'")
-    refused([*usual, "--dev", "1.5"], capsys, "no share")
+    refused([*usual, "--dev", "1.5"], capsys, "not a share")
     refused([*usual, "--devices", "3"], capsys, "3 devices")
     unknown = tmp_path / "dev.tsv"
     unknown.write_text(HEADER + "a text\tnews\n", encoding="utf-8")

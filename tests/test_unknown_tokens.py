@@ -37,9 +37,10 @@ def label(
     **settings: object,
 ) -> EncodedDataset:
     labels = labels or ["a", "b"] * (len(texts) // 2)
-    rules = TASKS[task].from_labels(labels, TrainConfig(task=task, **settings))
+    rules = TASKS[task].task_class
     examples = Examples(texts, pairs, labels, "a.tsv", Columns("text", None, "label"))
-    return rules.label(examples, tokenizer, max_length)
+    found = rules.from_labels(rules.parse_labels(examples), TrainConfig(task=task, **settings))
+    return found.label(examples, tokenizer, max_length)
 
 
 def counts(labelled: EncodedDataset, tokenizer: Tokenizer) -> list[tuple[str, int, int, int]]:

@@ -16,6 +16,7 @@ import tensorflow as tf
 from tfpipe.config import TrainConfig
 from tfpipe.data.encoded import EncodedDataset, hash_texts
 from tfpipe.data.examples import Columns, Examples
+from tfpipe.data.labels import parsed_labels
 from tfpipe.data.quality import DataReport, report_data
 from tfpipe.data.splits import PARTS, Splits, read_splits
 from tfpipe.data.unknown_tokens import count_unknown
@@ -83,7 +84,7 @@ def read_data(context: RunContext) -> tuple[Splits, Task]:
     config, rules = context.config, TASKS[context.config.task].task_class
     columns = Columns(config.text, config.text_pair, config.label)
     parts = read_splits(str(config.train), config.dev, config.test, columns, config.seed, rules)
-    task = rules.from_labels(parts.train.labels or [], config)
+    task = rules.from_labels(parsed_labels(parts.train, rules), config)
     for part in parts:
         task.refuse_unknown(part)
     return parts, task
@@ -139,7 +140,7 @@ def encode_data(context: RunContext, parts: Splits, model: TextModel, task: Task
     sets = [task.label(part, model.tokenizer, config.max_length) for part in parts]
     report = report_data(
         *(parts.train, parts.dev, sets[0].full_lengths, config.max_length),
-        TASKS[config.task].task_class.names_in,
+        TASKS[config.task].task_class,
         in_windows=len(sets[0].encoded) > len(parts.train),
     )
     unknown = count_unknown(dict(zip(PARTS, sets, strict=False)), model.tokenizer, config.model)

@@ -43,7 +43,7 @@ def join(parts: Splits) -> Examples:
         strict=True,
     )
     texts, pairs, labels = ([*one, *other] if one and other else None for one, other in both)
-    return replace(train, texts=texts or [], text_pairs=pairs, labels=labels)
+    return replace(train, texts=texts or [], text_pairs=pairs, labels=labels, parsed=None)
 
 
 def write_examples(path: Path, examples: Examples) -> None:

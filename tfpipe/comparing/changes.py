@@ -72,7 +72,9 @@ class LabelChange:
 def find_changes(texts: Sequence[str], pair: Pair) -> list[Change]:
     """Return the texts with different answers, those whose quality changes most first."""
     a, b = pair.a, pair.b
-    differing = np.flatnonzero([one != other for one, other in zip(a.said, b.said, strict=True)])
+    differing = np.flatnonzero(
+        [one != other for one, other in zip(a.answers, b.answers, strict=True)]
+    )
     moved = np.abs(b.quality - a.quality)[differing]
     return [
         Change(
@@ -80,8 +82,8 @@ def find_changes(texts: Sequence[str], pair: Pair) -> list[Change]:
             row + 1,
             texts[row],
             pair.gold[row],
-            a.said[row],
-            b.said[row],
+            a.answers[row],
+            b.answers[row],
             *(float(of[row]) for of in (a.score, b.score, a.quality, b.quality)),
         )
         for row in differing[np.argsort(-moved, kind="stable")].tolist()

@@ -99,7 +99,7 @@ def _find_train(run: Run) -> Examples | None:
             str(config.train), columns, optional_label=True, strip_label=rules.strip_label
         )
         if is_share(config.dev):
-            train, _ = split_off_dev(train, float(config.dev), config.seed, rules.names_in)
+            train, _ = split_off_dev(train, float(config.dev), config.seed, rules)
     except UserError:
         return None
     return train if hash_of(train) == run.data.get("train_sha256") else None

@@ -1,0 +1,1 @@
+"""Data files to token ids: reading, splitting, quality checks and the tokenizer."""

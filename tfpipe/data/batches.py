@@ -1,4 +1,4 @@
-"""Batches of like length: which rows go together, and the tf.data pipeline that builds them."""
+"""Batches of inputs of similar length: their plan, and the tf.data pipeline that builds them."""
 
 from __future__ import annotations
 
@@ -21,8 +21,10 @@ POOL = 50
 class Plan:
     """The rows of every step of one pass, on every replica.
 
-    rows: int64 [steps, replicas, places], -1 for a place left empty; widths: int64 [steps], the
-    longest input of a step, so that all replicas of a step compute the same shape.
+    Attributes:
+        rows: int64 [steps, replicas, places], -1 for an empty place.
+        widths: int64 [steps], the longest input of a step, so that all replicas of a step compute
+            the same shape.
     """
 
     rows: np.ndarray
@@ -33,16 +35,16 @@ class Plan:
         return len(self.widths)
 
     def examples(self, step: int) -> int:
-        """Examples in a step."""
+        """Count the examples in a step."""
         return int((self.rows[step] >= 0).sum())
 
     def tokens(self, step: int) -> int:
-        """Tokens of a step, padding not counted."""
+        """Count the tokens of a step without padding."""
         rows = self.rows[step]
         return int(self.lengths[rows[rows >= 0]].sum())
 
     def places(self, step: int) -> int:
-        """Tokens of a step, padding and empty places counted."""
+        """Count the tokens of a step with padding and empty places."""
         return int(self.widths[step] * self.rows[step].size)
 
 
@@ -54,9 +56,15 @@ def plan_training(
     seed: Sequence[int],
     few_widths: bool = False,
 ) -> Plan:
-    """A random pass over all rows in batches of like length; equal seeds give equal plans.
+    """Plan a random pass over all rows in batches of similar length; equal seeds give equal plans.
 
-    few_widths: see `widen`.
+    Args:
+        lengths: int [N], tokens of each row.
+        batch_size: Rows of a batch.
+        replicas: Replicas of all processes.
+        parts: Batches of a replica that make one step.
+        seed: Of the order.
+        few_widths: Whether widths are rounded, see `widen`.
     """
     random = np.random.default_rng(seed)
     order = random.permutation(len(lengths))
@@ -71,14 +79,14 @@ def plan_training(
 def plan_reading(
     lengths: np.ndarray, batch_size: int, replicas: int, few_widths: bool = False
 ) -> Plan:
-    """One pass over all rows, the longest first, so that memory runs out at once or never."""
+    """Plan one pass over all rows, the longest first, so that memory runs out at once or never."""
     order = np.argsort(-lengths, kind="stable")
     batches = [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
     return _plan(batches, lengths, replicas, 1, few_widths)
 
 
 def widen(widths: np.ndarray) -> np.ndarray:
-    """Widths rounded up so that few remain: to a power of two, at least 16.
+    """Round widths up so that few different ones remain: to a power of two, at least 16.
 
     For devices that compile one program for every shape.
     """
@@ -109,7 +117,7 @@ def read_batches(
     weights: np.ndarray | None = None,
     first: int = 0,
 ) -> Any:
-    """The batches of a plan from step `first`, one element a replica of this process.
+    """Read the batches of a plan from step `first`, one element a replica of this process.
 
     Each holds input_ids, token_type_ids, attention_mask: int32 [places, width]; the rows of
     `columns`, [places, ...], such as the task's targets; weight: float32 [places], 0 where the

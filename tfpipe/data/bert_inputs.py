@@ -1,4 +1,4 @@
-"""Token ids to what BERT reads: special tokens, truncation, padding to the longest of the batch."""
+"""Token ids to BERT's inputs: special tokens, truncation, padding to the longest of the batch."""
 
 from __future__ import annotations
 
@@ -18,10 +18,16 @@ class SpecialIds(NamedTuple):
 def pack(
     first: tf.RaggedTensor, second: tf.RaggedTensor | None, special: SpecialIds, max_length: int
 ) -> dict[str, tf.Tensor]:
-    """`[CLS] first [SEP]` or `[CLS] first [SEP] second [SEP]`, at most `max_length` tokens each.
+    """Build `[CLS] first [SEP]` or `[CLS] first [SEP] second [SEP]`.
 
-    first, second: ragged int32 [texts, tokens]. Returns input_ids, token_type_ids and
-    attention_mask: int32 [texts, longest], padded on the right.
+    Args:
+        first: Ragged int32 [texts, tokens].
+        second: The same of the second texts; None for single texts.
+        max_length: Tokens of an input, specials included.
+        special: The ids of special tokens.
+
+    Returns:
+        input_ids, token_type_ids and attention_mask: int32 [texts, longest], padded on the right.
     """
     first_lengths = first.row_lengths()
     if second is None:
@@ -57,10 +63,11 @@ def pack(
 
 
 def truncate_pairs(first: tf.Tensor, second: tf.Tensor, room: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """The tokens kept of each of two texts, given their lengths: int64 [texts].
+    """Count the tokens kept of each of two texts, given their lengths: int64 [texts].
 
-    HuggingFace's `longest_first`: the longer text is cut down to the shorter one, then both
-    alike; of an odd `room` the longer text gets the odd token (the second, of equal ones).
+    HuggingFace's `longest_first`: the longer text is cut down to the shorter one, then both alike.
+    Where `room`, the tokens available to both, is odd, the longer text gets the odd token (the
+    second text if they are equal).
     """
     shorter, longer = tf.minimum(first, second), tf.maximum(first, second)
     half = tf.minimum(shorter, room // 2)

@@ -28,9 +28,13 @@ CJK = re.compile(r"[\u3001-\u303f\u3040-\u30ff\u31f0-\u31ff\ufe30-\ufe4f\uff01-\
 
 @dataclass
 class Sentence:
-    """Tokens, their tags, and the line in the file where each stands.
+    """Tokens of a sentence and their tags.
 
-    stripped: whether a tag had blanks around it that are no separators.
+    Attributes:
+        tokens: The first field of each line.
+        tags: The last field of each line.
+        lines: The line number of each token in the file.
+        stripped: Whether a tag had blanks around it that are not separators.
     """
 
     tokens: list[str]
@@ -40,11 +44,15 @@ class Sentence:
 
 
 def read_conll(path: str | Path, labelled: bool = True) -> Examples:
-    """A file's sentences as texts, with their entities as labels (see data/spans.py).
+    """Read a file's sentences as texts, with their entities as labels (see data/spans.py).
 
-    Its scheme is found by its tags. labelled: without it tags are not looked at, and need not be
-    there. Raises UserError for what cannot be read, lines without token or tag, tags without type
-    and sequences that break their scheme.
+    Args:
+        path: The file, `.conll` or `.conll.gz`.
+        labelled: Whether tags are read. Their scheme is recognised; without it there need be none.
+
+    Raises:
+        UserError: The file cannot be read, a line has no token or tag, a tag has no type, or a
+            sequence breaks its scheme.
     """
     path = Path(path)
     file = DataFile(path, path.suffix.lower() == ".gz")
@@ -57,9 +65,10 @@ def read_conll(path: str | Path, labelled: bool = True) -> Examples:
 
 
 def stream_texts(path: Path) -> Rows:
-    """The sentences of a file that may be larger than memory as rows of one column, `text`.
+    """Stream the sentences of a file that may exceed memory as rows of one column, `text`.
 
-    Raises UserError for a file without any.
+    Raises:
+        UserError: The file has no sentences.
     """
     file = DataFile(path, split_ending(path)[1])
     sentences = _refuse_none(path, read_sentences(file, False))
@@ -68,13 +77,13 @@ def stream_texts(path: Path) -> Rows:
 
 
 def has_tags(path: Path) -> bool:
-    """Whether a file's first sentence has tags, not tokens alone; raises UserError."""
+    """Return whether a file's first sentence has tags, not tokens alone; raises UserError."""
     sentence = next(read_sentences(DataFile(path, path.suffix.lower() == ".gz"), False), None)
     return sentence is not None and sentence.tags != sentence.tokens
 
 
 def _refuse_none(path: Path, sentences: Iterator[Sentence]) -> Iterator[Sentence]:
-    """The sentences, once one was seen; raises UserError where there is none."""
+    """Return the sentences, once the first was read; raises UserError where there is none."""
     for first in sentences:
         return itertools.chain([first], sentences)
     raise UserError(
@@ -85,10 +94,10 @@ def _refuse_none(path: Path, sentences: Iterator[Sentence]) -> Iterator[Sentence
 
 
 def read_sentences(file: DataFile, labelled: bool = True) -> Iterator[Sentence]:
-    """The sentences of a file, as they are read; without `labelled`, a token is all they need."""
+    """Yield the sentences of a file; without `labelled`, a token alone is a valid line."""
     sentence, width = Sentence([], [], []), 0
-    for number, line in enumerate(file.lines(), start=1):
-        line = line.rstrip("\r\n\t ")
+    for number, written_line in enumerate(file.lines(), start=1):
+        line = written_line.rstrip("\r\n\t ")
         # Between tabs a token may hold spaces, and be one that is no space in ASCII.
         fields = [field.strip(" ") for field in line.split("\t")]
         if len(fields) == 1:
@@ -115,11 +124,11 @@ def read_sentences(file: DataFile, labelled: bool = True) -> Iterator[Sentence]:
 
 
 def join_tokens(tokens: Sequence[str]) -> tuple[str, list[int]]:
-    """The text of the tokens, and where each of them begins in it.
+    """Join tokens to a text, and return where each of them begins in it.
 
-    Between them is a space, as in most scripts, and none between characters of Chinese and
-    Japanese where BERT's tokenizer divides them all the same: its words are always those of the
-    tokens one by one, so that no boundary is lost.
+    Between them is a space, as in most scripts, and none between characters of Chinese and Japanese
+    where BERT's tokenizer divides them anyway: its words are always those of the tokens one by one,
+    so that no boundary is lost.
     """
     parts: list[str] = []
     starts: list[int] = []
@@ -135,7 +144,7 @@ def join_tokens(tokens: Sequence[str]) -> tuple[str, list[int]]:
 
 
 def _runs_on(left: str, right: str) -> bool:
-    """Whether two characters stand side by side without a space, and are yet of two words."""
+    """Return whether two characters belong to two words although no space is between them."""
     both_cjk = all(HAN.match(c) or CJK.match(c) for c in (left, right))
     return both_cjk and any(HAN.match(c) or _is_punctuation(c) for c in (left, right))
 
@@ -145,7 +154,7 @@ def _is_punctuation(character: str) -> bool:
 
 
 def _is_comment(fields: list[str], width: int) -> bool:
-    """Whether a line that begins with # is none of a token, such as the # of a hashtag."""
+    """Return whether a line that begins with # has no token, unlike the # of a hashtag."""
     if not fields[0].startswith("#"):
         return False
     return len(fields) != (width or 2) or (len(fields) > 1 and split_tag(fields[-1]) is None)
@@ -186,7 +195,7 @@ def _refuse_line(where: str, line: str, fields: list[str], width: int, labelled:
 
 
 def _label(path: Path, sentences: list[Sentence], starts: list[list[int]]) -> list[str]:
-    """The entities of each sentence as its label; raises UserError where a scheme is broken."""
+    """Format the entities of each sentence as a label; raises UserError for a broken scheme."""
     # Millions of tokens share a few tags.
     known: dict[str, Tag] = {}
     for sentence in sentences:

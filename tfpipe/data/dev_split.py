@@ -1,14 +1,15 @@
-"""A seeded, stratified dev cut that keeps equal texts on one side."""
+"""A seeded, stratified split into train and dev that keeps equal texts in one of them."""
 
 from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from tfpipe.data.read_examples import Examples
+from tfpipe.data.examples import Examples
+from tfpipe.data.labels import LabelRules, OneLabel, parsed_labels
 from tfpipe.errors import UserError
 from tfpipe.text_display import list_few
 
@@ -31,7 +32,7 @@ _ASCII_WORDS += bytes(128)
 
 
 def normalize(text: str) -> str:
-    """NFKC, case folded, every run of punctuation and other signs one space."""
+    """Apply NFKC and case folding, and turn every run of punctuation and signs into a space."""
     if text.isascii():
         return " ".join(text.encode().translate(_ASCII_WORDS).decode().split())
     folded = unicodedata.normalize("NFKC", text).casefold()
@@ -39,9 +40,9 @@ def normalize(text: str) -> str:
 
 
 def example_keys(examples: Examples) -> Iterator[str]:
-    """One string an example; equal for examples whose texts are equal after normalising."""
+    """Yield one string an example; equal for examples whose texts are equal after normalising."""
     if examples.text_pairs is None:
-        # A text of punctuation alone is told apart by itself, not joined with all such texts.
+        # A text of punctuation alone is compared as it is, not joined with all such texts.
         return (normalize(text) or text for text in examples.texts)
     return (
         f"{normalize(a) or a}\t{normalize(b) or b}"
@@ -50,22 +51,29 @@ def example_keys(examples: Examples) -> Iterator[str]:
 
 
 def split_off_dev(
-    examples: Examples,
-    share: float,
-    seed: int,
-    names_in: Callable[[str], Sequence[str]] = lambda label: (label,),
+    examples: Examples, share: float, seed: int, rules: type[LabelRules] = OneLabel
 ) -> tuple[Examples, Examples]:
-    """Train and dev part of labelled examples, each in file order.
+    """Split labelled examples into train and dev, each in file order.
 
-    share: of every label's rows that go to dev, at least one; every label keeps rows in train.
-    names_in: the labels in a row's label, of which there may be none: such rows are cut as if they
-    shared one. Rows whose texts are equal after normalising stay together. Raises UserError when a
-    label has too few different texts to be on both sides; one that comes with others stays in
-    train.
+    Rows whose texts are equal after normalising stay together. Rows without a label name are split
+    as if they shared one.
+
+    Args:
+        examples: Labelled examples.
+        share: Of every label's rows that go to dev, at least one; every label keeps rows in train.
+        seed: Of the random choice.
+        rules: The label rules of the task.
+
+    Returns:
+        Train and dev.
+
+    Raises:
+        UserError: A label has too few different texts to be in both; one that comes with others
+            stays in train.
     """
-    assert examples.labels is not None
-    names_of = {label: tuple(names_in(label)) or ("",) for label in set(examples.labels)}
-    labels = [names_of[label] for label in examples.labels]
+    parsed = parsed_labels(examples, rules)
+    names_of = {label: tuple(rules.names_in(label)) or ("",) for label in set(parsed)}
+    labels = [names_of[label] for label in parsed]
     # Rows of equal texts are a group. Arrays, not a list for each: there may be millions.
     numbers: dict[str, int] = {}
     keys = example_keys(examples)
@@ -74,7 +82,7 @@ def split_off_dev(
     begins = np.searchsorted(group_of[by_group], np.arange(len(numbers) + 1))
 
     def labels_in(group: int) -> Counter[str]:
-        """Rows of a group by label: equal texts may have several, and belong to each of them."""
+        """Count a group's rows by label: equal texts may have several labels."""
         rows = by_group[begins[group] : begins[group + 1]]
         return Counter(name for row in rows for name in labels[row])
 
@@ -113,7 +121,7 @@ def split_off_dev(
 def _groups_of_labels(
     labels: Sequence[Sequence[str]], group_of: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """int64: the groups, ascending, in which each label occurs."""
+    """Return int64: the groups, ascending, in which each label occurs."""
     names = sorted({name for row in labels for name in row})
     column = {name: i for i, name in enumerate(names)}
     columns = np.fromiter((column[name] for row in labels for name in row), np.int64)

@@ -1,4 +1,4 @@
-"""Texts to token ids, once: through the one tokenizer, kept on disk by content."""
+"""Encoded data sets: token ids of all inputs, cached on disk by content."""
 
 from __future__ import annotations
 
@@ -26,8 +26,11 @@ CACHE_FILES = 32
 class Encoded:
     """Token ids of N inputs, end to end.
 
-    ids: int32 [T]; token_types: uint8 [T]; splits: int64 [N + 1], input i is
-    ids[splits[i]:splits[i + 1]]; full_lengths: int32 [N], tokens with specials before truncation.
+    Attributes:
+        ids: int32 [T].
+        token_types: uint8 [T].
+        splits: int64 [N + 1], input i is ids[splits[i]:splits[i + 1]].
+        full_lengths: int32 [N], tokens with specials before truncation.
     """
 
     ids: np.ndarray
@@ -51,9 +54,13 @@ Chunk: TypeAlias = tuple[Mapping[str, Any], np.ndarray]
 
 @dataclass(frozen=True)
 class EncodedDataset:
-    """Examples, the token ids of their inputs, and what the model should answer to each input.
+    """Examples, the token ids of their inputs, and the targets of each input.
 
-    targets: columns [inputs, ...] by name, which a batch takes along; the task defines them.
+    Attributes:
+        examples: N examples.
+        encoded: Of their inputs, one or more an example.
+        targets: Columns [inputs, ...] by name, which become part of each batch; the task defines
+            them.
     """
 
     examples: Examples
@@ -62,7 +69,7 @@ class EncodedDataset:
 
     @property
     def example_of(self) -> np.ndarray:
-        """int [inputs]: the example that each input is of, in order."""
+        """The example that each input is of, in order: int [inputs]."""
         return np.arange(len(self.encoded))
 
     @property
@@ -72,16 +79,16 @@ class EncodedDataset:
 
 
 def encode(examples: Examples, tokenizer: Tokenizer, max_length: int) -> Encoded:
-    """Token ids of the examples, read from the cache when the same texts were encoded before."""
+    """Encode the examples, or read them from the cache when the same texts were encoded before."""
     key = hash_inputs(examples, tokenizer, max_length)
     return keep(key, Encoded, lambda: flatten(_tokenize(examples, tokenizer, max_length)))
 
 
 def keep(key: str, kind: type[E], make: Callable[[], E]) -> E:
-    """What was made before under this key, read from the cache, or else made now.
+    """Read what was made before under this key from the cache, or make and store it now.
 
     The cache is the folder TFPIPE_CACHE, by default ~/.cache/tfpipe; where it cannot be written,
-    nothing is kept.
+    nothing is stored.
     """
     path = cache_folder() / f"{key}.npz"
     try:
@@ -104,7 +111,7 @@ def _tokenize(examples: Examples, tokenizer: Tokenizer, max_length: int) -> Iter
         chunk = [list(column[start : start + CHUNK]) for column in columns]
         inputs = tokenizer(chunk[0], chunk[1] if chunk[1:] else None, max_length)
         full = inputs["attention_mask"].numpy().sum(axis=1, dtype=np.int32)
-        # Only an input that fills its room may have been longer.
+        # Only an input of `max_length` tokens may have been longer.
         filled = np.flatnonzero(full == max_length)
         if len(filled):
             whole = [tokenizer.tokenize([texts[row] for row in filled]) for texts in chunk]
@@ -113,7 +120,7 @@ def _tokenize(examples: Examples, tokenizer: Tokenizer, max_length: int) -> Iter
 
 
 def flatten(chunks: Iterable[Chunk]) -> Encoded:
-    """The inputs of all chunks end to end, without padding."""
+    """Concatenate the inputs of all chunks without padding."""
     # They grow in place: a list of small arrays would need the memory twice.
     ids, token_types, lengths, full_lengths = array("i"), array("B"), array("q"), array("i")
     for inputs, full in chunks:
@@ -133,7 +140,14 @@ def flatten(chunks: Iterable[Chunk]) -> Encoded:
 
 
 def hash_inputs(examples: Examples, tokenizer: Tokenizer, max_length: int, *ways: str) -> str:
-    """SHA-256 (hex) over all that decides ids; ways: what else does, beside texts and tokenizer."""
+    """Return the SHA-256 (hex) over all that determines ids.
+
+    Args:
+        examples: Their texts.
+        tokenizer: Its fingerprint.
+        max_length: Tokens of an input.
+        *ways: What else determines ids, such as how long texts are read.
+    """
     columns: list[Iterable[str]] = [examples.texts]
     if examples.text_pairs is not None:
         columns.append(examples.text_pairs)
@@ -141,7 +155,7 @@ def hash_inputs(examples: Examples, tokenizer: Tokenizer, max_length: int, *ways
 
 
 def hash_texts(*columns: Iterable[str]) -> str:
-    """SHA-256 (hex) over columns of texts; no two different tables of texts run together."""
+    """Return the SHA-256 (hex) over columns of texts; different tables give different hashes."""
     digest = hashlib.sha256()
     for column in columns:
         for text in column:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -19,7 +22,15 @@ class Columns:
 class Examples:
     """N texts, or N pairs of texts, with their labels where the file has them.
 
-    stripped: labels of the file from which blanks were removed, 0 for a selection of its rows.
+    Attributes:
+        texts: The texts, or the first of each pair.
+        text_pairs: The second text of each pair; None for single texts.
+        labels: As the file writes them; None where it has none.
+        path: The file, for messages.
+        columns: The names of the columns that were read.
+        stripped: Labels of the file from which blanks were removed, 0 for a selection of its rows.
+        parsed: The labels as the task works with them, see `tfpipe.data.labels.parsed_labels`;
+            None where they have not been parsed.
     """
 
     texts: Sequence[str]
@@ -28,21 +39,23 @@ class Examples:
     path: str
     columns: Columns
     stripped: int = 0
+    parsed: Sequence[Any] | None = None
 
     def __len__(self) -> int:
         return len(self.texts)
 
     def take(self, rows: Sequence[int]) -> Examples:
-        """The examples of these rows, in this order."""
+        """Select rows, in this order."""
 
-        def pick(column: Sequence[str] | None) -> list[str] | None:
+        def pick(column: Sequence[T] | None) -> list[T] | None:
             return None if column is None else [column[row] for row in rows]
 
         texts = [self.texts[row] for row in rows]
-        return Examples(texts, pick(self.text_pairs), pick(self.labels), self.path, self.columns)
+        pairs, labels, parsed = pick(self.text_pairs), pick(self.labels), pick(self.parsed)
+        return Examples(texts, pairs, labels, self.path, self.columns, parsed=parsed)
 
     def joined(self) -> Sequence[str]:
-        """One string an example, pairs with ` | ` between: for tables and reports."""
+        """Return one string an example, pairs with ` | ` between: for tables and reports."""
         if self.text_pairs is None:
             return self.texts
         return [f"{a} | {b}" for a, b in zip(self.texts, self.text_pairs, strict=True)]

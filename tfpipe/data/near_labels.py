@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from tfpipe.data.tabular import INVISIBLE
 
@@ -37,7 +38,10 @@ class Occurrences:
 class NearLabels:
     """Two labels that are probably one.
 
-    typo: whether they are one edit apart; otherwise they differ in case, width or spaces alone.
+    Attributes:
+        frequent: The label with more rows.
+        rare: The other one.
+        typo: Whether they are one edit apart; otherwise they differ in case, width or spaces alone.
     """
 
     frequent: Occurrences
@@ -58,10 +62,11 @@ class NearLabels:
 
 @dataclass(frozen=True)
 class LabelNotes:
-    """What reading changed about labels, and what should be changed.
+    """What reading changed about labels, and what the user may want to correct.
 
-    stripped: of each file the number of labels that had blanks around them, where there are any;
-    near: of the train file.
+    Attributes:
+        stripped: By file, the number of labels that had blanks around them, where there are any.
+        near: Nearly equal labels of the train file.
     """
 
     stripped: Mapping[str, int] = field(default_factory=dict)
@@ -77,17 +82,19 @@ class LabelNotes:
 
 
 def describe_stripped(path: str, count: int) -> str:
-    """The sentence about `count` labels of a file that had blanks around them."""
+    """Return the sentence about `count` labels of a file that had blanks around them."""
     labels, them = ("label", "it") if count == 1 else ("labels", "them")
     return f"{count:,} {labels} of {path} had blanks around {them}; they were removed"
 
 
 def find_near_labels(
-    labels: Iterable[str], names_in: Callable[[str], Sequence[str]] = lambda label: (label,)
+    labels: Iterable[Any], names_in: Callable[[Any], Sequence[str]] = lambda label: (label,)
 ) -> list[NearLabels]:
-    """The pairs of labels that are probably one, those with the most rows first.
+    """Find the pairs of labels that are probably one, those with the most rows first.
 
-    labels: of the rows of a file, in order; names_in: the label names in a row's label.
+    Args:
+        labels: Parsed labels of the rows of a file, in order.
+        names_in: Returns the label names in a parsed label.
     """
     groups: dict[str, list[Occurrences]] = {}
     for found in _count(labels, names_in):
@@ -101,18 +108,18 @@ def find_near_labels(
 
 
 def fold(label: str) -> str:
-    """What labels that differ in case, width and spaces alone have in common."""
+    """Return a key that is equal for labels that differ in case, width and spaces alone."""
     folded = unicodedata.normalize("NFKC", label.translate(UNSEEN)).casefold()
     return " ".join(unicodedata.normalize("NFKC", folded).split())
 
 
 def _count(
-    labels: Iterable[str], names_in: Callable[[str], Sequence[str]]
+    labels: Iterable[Any], names_in: Callable[[Any], Sequence[str]]
 ) -> Iterator[Occurrences]:
     counts: dict[str, int] = {}
     first_rows: dict[str, list[int]] = {}
     # Millions of rows share a few labels.
-    known: dict[str, Sequence[str]] = {}
+    known: dict[Any, Sequence[str]] = {}
     for row, label in enumerate(labels, start=1):
         if label not in known:
             known[label] = names_in(label)
@@ -124,7 +131,7 @@ def _count(
 
 
 def _find_typos(spelled: Mapping[str, Occurrences]) -> Iterator[NearLabels]:
-    """The labels one edit from a much more frequent one; spelled: by what `fold` makes of them."""
+    """Yield the labels one edit from a much more frequent one; spelled: labels by `fold`."""
     able = {key: found for key, found in spelled.items() if SHORTEST <= len(key) <= LONGEST}
     fewest = min((found.count for found in able.values()), default=0)
     # Two strings that are one edit apart, or equal, share one of those that lack a character of
@@ -148,12 +155,12 @@ def _find_typos(spelled: Mapping[str, Occurrences]) -> Iterator[NearLabels]:
 
 
 def _shortened(key: str) -> set[str]:
-    """The string, and all that lack one of its characters."""
+    """Return the string, and all that lack one of its characters."""
     return {key, *(key[:place] + key[place + 1 :] for place in range(len(key)))}
 
 
 def _are_one_edit_apart(one: str, other: str) -> bool:
-    """Whether a character was added, removed or replaced, or two neighbours were exchanged."""
+    """Return whether a character was added, removed or replaced, or two were exchanged."""
     start = _common_length(one, other)
     one, other = one[start:], other[start:]
     end = _common_length(one[::-1], other[::-1])
@@ -163,13 +170,13 @@ def _are_one_edit_apart(one: str, other: str) -> bool:
 
 
 def _common_length(one: str, other: str) -> int:
-    """How many characters the strings have in common from the start."""
+    """Count the characters that the strings have in common from the start."""
     differing = (place for place, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)
     return next(differing, min(len(one), len(other)))
 
 
 def _may_be_typo(one: str, other: str) -> bool:
-    """Whether neither numbers nor words of one or two letters are what two labels differ in."""
+    """Return whether two labels differ in more than numbers and words of one or two letters."""
     digits = ([c for c in fold(label) if c.isnumeric()] for label in (one, other))
     if next(digits) != next(digits):
         return False

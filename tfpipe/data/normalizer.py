@@ -22,11 +22,12 @@ PAGE_BITS = 7
 class Words(NamedTuple):
     """The words of a batch of texts, end to end.
 
-    codes: int32 [characters], normalised code points of all words.
-    sources: int64 [characters], where each came from: its index in the batch's decoded texts.
-    splits: int64 [words + 1], word w is codes[splits[w]:splits[w + 1]].
-    row_splits: int64 [texts + 1], the words of each text.
-    text_starts: int64 [texts], where each text begins in the numbering of `sources`.
+    Attributes:
+        codes: int32 [characters], normalised code points of all words.
+        sources: int64 [characters], where each came from: its index in the batch's decoded texts.
+        splits: int64 [words + 1], word w is codes[splits[w]:splits[w + 1]].
+        row_splits: int64 [texts + 1], the words of each text.
+        text_starts: int64 [texts], where each text begins in the numbering of `sources`.
     """
 
     codes: tf.Tensor
@@ -49,13 +50,13 @@ class PagedTable(tf.Module):
         self._pages = tf.constant(np.frombuffer(b"".join(numbers), values.dtype), tf.int32)
 
     def lookup(self, codes: tf.Tensor) -> tf.Tensor:
-        """The values of int32 code points, same shape."""
+        """Look up int32 code points; the values have the same shape."""
         page = tf.gather(self._page_starts, tf.bitwise.right_shift(codes, PAGE_BITS))
         return tf.gather(self._pages, page + tf.bitwise.bitwise_and(codes, (1 << PAGE_BITS) - 1))
 
 
 class Normalizer(tf.Module):
-    """Splits texts into normalised words as HuggingFace's BertNormalizer and pre-tokenizer do."""
+    """Splits texts into normalised words like HuggingFace's BertNormalizer and pre-tokenizer."""
 
     def __init__(self, lower_case: bool, strip_accents: bool, split_chinese: bool):
         super().__init__()
@@ -70,7 +71,7 @@ class Normalizer(tf.Module):
         self._part_classes = tf.constant(parts.classes)
 
     def split(self, texts: tf.Tensor) -> Words:
-        """The words of `texts`: string [texts], UTF-8; invalid bytes are dropped like U+FFFD."""
+        """Split UTF-8 texts, string [texts], into words; invalid bytes are dropped like U+FFFD."""
         # A space behind each text separates it from the next: no word can run across texts.
         decoded = tf.raw_ops.UnicodeDecode(
             input=tf.strings.join([texts, " "]), input_encoding="UTF-8", errors="replace"
@@ -133,7 +134,7 @@ class Normalizer(tf.Module):
 
 
 def keep_first(words: Words, count: int) -> Words:
-    """The first `count` words of each text; a long text then costs no more than it can use."""
+    """Keep the first `count` words of each text; a long text then costs no more than it can use."""
     starts = words.row_splits[:-1]
     kept = tf.minimum(words.row_splits[1:] - starts, count)
 

@@ -1,19 +1,20 @@
-"""A look at the data before training: what must stop it, and what its owner should know."""
+"""Data quality checks before training: errors that stop it, and warnings."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from tfpipe.data.dev_split import example_keys
-from tfpipe.data.near_labels import LabelNotes, find_near_labels
+from tfpipe.data.labels import LabelRules, OneLabel, parsed_labels
+from tfpipe.data.near_labels import LabelNotes
 from tfpipe.data.read_examples import Examples
 from tfpipe.data.unknown_tokens import UnknownTokens
-from tfpipe.errors import UserError, raise_all
+from tfpipe.errors import UserError
 
 LONGEST_INPUT = 512
 # The tokenizer reads a word of over 100 characters as one unknown token. Ten times that is no
@@ -26,10 +27,14 @@ LONG_WORD = re.compile(
 
 @dataclass(frozen=True)
 class DataReport:
-    """Facts as (name, value), labels as (name, rows in train, rows in dev), warnings.
+    """What the data check found.
 
-    unknown: the tokens that the vocabulary lacks, None where they were not counted; label_notes:
-    what reading the files' labels brought, which report_data does not see.
+    Attributes:
+        facts: (name, value).
+        labels: (name, rows in train, rows in dev).
+        warnings: Sentences without a full stop.
+        unknown: The tokens that the vocabulary lacks, None where they were not counted.
+        label_notes: From reading the files; `report_data` leaves them empty.
     """
 
     facts: Sequence[tuple[str, str]]
@@ -39,35 +44,8 @@ class DataReport:
     label_notes: LabelNotes = field(default_factory=LabelNotes)
 
 
-def refuse_untrainable(train: Examples) -> None:
-    """Raise UserError for labels that cannot be learnt."""
-    assert train.labels is not None
-    errors: list[UserError] = []
-    counts = Counter(train.labels)
-    if len(counts) == 1:
-        errors.append(
-            UserError(
-                "there is only one label, so there is nothing to learn",
-                f"{next(iter(counts))!r} in all {len(train)} rows of {train.path}",
-                "check the label column, or add examples of other labels",
-            )
-        )
-    single = sorted(label for label, count in counts.items() if count == 1)
-    if single and len(counts) > 1:
-        near = [str(pair) for pair in find_near_labels(train.labels) if pair.rare.count == 1]
-        more = f"; {near[0]}" if near else ""
-        errors.append(
-            UserError(
-                "a label that occurs once cannot be learnt and checked",
-                f"{_shown(single)} in {train.path}{more}",
-                "add examples of it, merge it with another label, or remove the row",
-            )
-        )
-    raise_all(errors)
-
-
 def long_words(examples: Examples) -> list[UserError]:
-    """The error for the first text of each column with a "word" that cannot be one."""
+    """Return an error for the first text of each column with a "word" that cannot be one."""
     errors = []
     for column in (examples.texts, examples.text_pairs or ()):
         for row, text in enumerate(column, start=1):
@@ -90,14 +68,18 @@ def report_data(
     dev: Examples,
     train_lengths: np.ndarray,
     max_length: int,
-    names_in: Callable[[str], Sequence[str]] = lambda label: (label,),
+    rules: type[LabelRules] = OneLabel,
     in_windows: bool = False,
 ) -> DataReport:
-    """The data report.
+    """Check train and dev.
 
-    train_lengths: int [N], tokens of each train input with specials, before truncation; names_in:
-    the label names in a row's label; in_windows: whether longer inputs are read in several windows
-    and not truncated.
+    Args:
+        train: The examples to train on.
+        dev: The examples to choose the best epoch on.
+        train_lengths: int [N], tokens of each train input with specials, before truncation.
+        max_length: Tokens of an input, specials included.
+        rules: The label rules of the task.
+        in_windows: Whether longer inputs are read in several windows and not truncated.
     """
     facts: list[tuple[str, str]] = []
     warnings: list[str] = []
@@ -128,13 +110,16 @@ def report_data(
             f" truncated; --max-length {proposed} reads more of them and takes longer"
         )
 
-    train_counts, dev_counts = (_count_names(part, names_in) for part in (train, dev))
+    train_counts, dev_counts = (_count_names(part, rules) for part in (train, dev))
     ordered = sorted(train_counts, key=lambda label: (-train_counts[label], label))
     labels = [(label, train_counts[label], dev_counts[label]) for label in ordered]
     most, fewest = labels[:5], labels[5:][-5:]
     if labels:
         facts.append(("labels", f"{len(labels)}; most rows in train: {_counted(most)}"))
-    nameless = [sum(not names_in(label) for label in part.labels or ()) for part in (train, dev)]
+    nameless = [
+        sum(not rules.names_in(label) for label in parsed_labels(part, rules))
+        for part in (train, dev)
+    ]
     if labels and any(nameless):
         shown = f"{nameless[0]:,} of train, {nameless[1]:,} of dev"
         facts.append(("rows without any label", shown))
@@ -146,11 +131,11 @@ def report_data(
     return DataReport(facts, labels, warnings)
 
 
-def _count_names(part: Examples, names_in: Callable[[str], Sequence[str]]) -> Counter[str]:
+def _count_names(part: Examples, rules: type[LabelRules]) -> Counter[str]:
     counts: Counter[str] = Counter()
     # Millions of rows share a few labels.
-    for label, count in Counter(part.labels).items():
-        counts.update(dict.fromkeys(names_in(label), count))
+    for label, count in Counter(parsed_labels(part, rules)).items():
+        counts.update(dict.fromkeys(rules.names_in(label), count))
     return counts
 
 
@@ -185,7 +170,7 @@ def _report_leaks(train: Examples, dev: Examples, facts: list, warnings: list[st
 
 
 def _found(texts: Sequence[str], others: Iterable[str]) -> int:
-    """How many of the texts are among the others, of which there may be millions."""
+    """Count the texts that are among the others, of which there may be millions."""
     wanted = set(texts)
     found = {text for text in others if text in wanted}
     return sum(text in found for text in texts)

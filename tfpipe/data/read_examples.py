@@ -35,10 +35,16 @@ def read_examples(
 ) -> Examples:
     """Read a data file.
 
-    columns: names given by the user; those that are None are found by name. labelled: whether a
-    label column is needed; optional_label: whether a row may have an empty one; strip_label: the
-    label without the blanks that are no part of it. Raises UserError for a missing or unreadable
-    file, no rows, a column that is not there, rows of another width and missing values.
+    Args:
+        path: The file.
+        columns: Names given by the user; those that are None are found by name.
+        labelled: Whether a label column is needed.
+        optional_label: Whether a row may have an empty label.
+        strip_label: Removes the blanks that are not part of a label.
+
+    Raises:
+        UserError: The file is missing or unreadable, has no rows, lacks a column, has rows of
+            another width or missing values.
     """
     path = Path(path)
     if spec := task_of_format(path):
@@ -48,10 +54,7 @@ def read_examples(
     names = [name for name in (found.text, found.text_pair, found.label) if name is not None]
     picked: list[list[str]] = [[] for _ in names]
     places = [header.index(name) for name in names]
-    missing: list[int] = []
-    # Millions of rows share a few labels: one string for each.
-    label_names: dict[str, str] = {}
-    stripped = 0
+    labels = _LabelColumn(strip_label)
     for number, row in enumerate(rows, start=1):
         try:
             values = [as_text(row[place]) for place in places]
@@ -60,26 +63,17 @@ def read_examples(
                 "a value is not text", f"{path}, row {number}: {error}", "mend or remove the row"
             ) from None
         if found.label is not None:
-            written = values[-1] or ""
-            if written not in label_names:
-                label = strip_label(written)
-                label_names[written] = label_names.setdefault(label, label)
-            label = values[-1] = label_names[written]
-            if labelled and label.lower() in ("", "nan"):
-                values[-1] = None
-                missing.append(number)
-            elif label and label != written:
-                stripped += 1
+            values[-1] = labels.read(values[-1] or "", number if labelled else None)
         for column, value in zip(picked, values, strict=True):
             column.append(value or "")
     if not picked[0]:
         raise UserError(
             "the data file has a header and no rows", str(path), "add one example a line"
         )
-    if missing and not optional_label:
+    if labels.missing and not optional_label:
         raise UserError(
-            f"{len(missing)} of {len(picked[0])} rows have no label",
-            f"{path}: empty or NaN in column {found.label!r}, rows {show_few(missing)}",
+            f"{len(labels.missing)} of {len(picked[0])} rows have no label",
+            f"{path}: empty or NaN in column {found.label!r}, rows {show_few(labels.missing)}",
             "fill in the labels or remove these rows",
         )
     by_name = dict(zip(names, picked, strict=True))
@@ -89,19 +83,46 @@ def read_examples(
         by_name.get(found.label or ""),
         str(path),
         found,
-        stripped,
+        labels.stripped,
     )
 
 
+class _LabelColumn:
+    """Strips labels, and keeps one string for all equal ones: millions of rows share a few.
+
+    Attributes:
+        missing: Numbers of the rows without a label.
+        stripped: Labels that had blanks around them.
+    """
+
+    def __init__(self, strip_label: Callable[[str], str]):
+        self._strip = strip_label
+        self._label_of: dict[str, str] = {}
+        self.missing: list[int] = []
+        self.stripped = 0
+
+    def read(self, written: str, number: int | None) -> str:
+        """Return the label; "" for a missing one, where `number`, the row's, is given."""
+        if written not in self._label_of:
+            stripped = self._strip(written)
+            self._label_of[written] = self._label_of.setdefault(stripped, stripped)
+        label = self._label_of[written]
+        if number is not None and label.lower() in ("", "nan"):
+            self.missing.append(number)
+            return ""
+        self.stripped += bool(label) and label != written
+        return label
+
+
 def task_of_format(path: Path) -> TaskSpec | None:
-    """The task whose own format a file of this ending has; None for files with columns."""
+    """Return the task whose own format a file of this ending has; None for files with columns."""
     ending = split_ending(path)[0]
     own = (spec for spec in TASKS.values() if spec.file_format)
     return next((s for s in own if s.file_format and s.file_format.ending == ending), None)
 
 
 def _read_marked(path: Path, spec: TaskSpec, columns: Columns, labelled: bool) -> Examples:
-    """A file without columns, in the format of one task."""
+    """Read a file without columns, in the format of one task."""
     assert spec.file_format is not None
     given = {f"--{name.replace('_', '-')}": value for name, value in vars(columns).items()}
     named = [f"{flag} {value}" for flag, value in given.items() if value is not None]
@@ -115,14 +136,17 @@ def _read_marked(path: Path, spec: TaskSpec, columns: Columns, labelled: bool) -
 
 
 def show_few(numbers: Sequence[int]) -> str:
+    """List the first five numbers, and how many more there are."""
     more = f" and {len(numbers) - 5} more" if len(numbers) > 5 else ""
     return ", ".join(map(str, numbers[:5])) + more
 
 
 def as_text(value: Any) -> str | None:
-    """The value as text; None for a missing one (null, or NaN as pandas writes it).
+    """Convert a value to text; None for a missing one (null, or NaN as pandas writes it).
 
-    Raises TypeError for a list or a table, and UnicodeError for what is not valid Unicode.
+    Raises:
+        TypeError: The value is a list or a table.
+        UnicodeError: It is not valid Unicode.
     """
     if value is None or (isinstance(value, float) and value != value):
         return None
@@ -139,10 +163,16 @@ def as_text(value: Any) -> str | None:
 
 
 def find_columns(path: Path, header: list[str], asked: Columns, labelled: bool | None) -> Columns:
-    """The columns to read: those asked for, the others by their usual names.
+    """Find the columns to read: those given by the user, the others by their usual names.
 
-    labelled: whether a label column is needed; None reads none. Raises UserError for all that is
-    wrong with them.
+    Args:
+        path: The file, for messages.
+        header: The names of its columns.
+        asked: Names given by the user.
+        labelled: Whether a label column is needed; None reads none.
+
+    Raises:
+        UserError: All errors of the columns at once.
     """
     errors: list[UserError] = []
     shown = ", ".join(map(repr, header[:20])) or "none"

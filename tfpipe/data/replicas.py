@@ -1,4 +1,4 @@
-"""Which part of each batch is this process's, and how it reaches the devices."""
+"""The share of each batch that belongs to this process, and its way to the devices."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tensorflow.python.distribute.values import PerReplicaSpec
 
 
 def workers_of(strategy: tf.distribute.Strategy) -> int:
-    """Processes that compute."""
+    """Count the processes that compute."""
     if isinstance(strategy, tf.distribute.ParameterServerStrategy):
         # Its cluster_resolver property is None.
         return len(strategy._cluster_resolver.cluster_spec().as_dict()["worker"])
@@ -21,7 +21,7 @@ def workers_of(strategy: tf.distribute.Strategy) -> int:
 
 
 def local_replicas(strategy: tf.distribute.Strategy) -> slice:
-    """Which of all replicas are in this process."""
+    """Return which of all replicas are in this process."""
     if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
         return slice(0, strategy.num_replicas_in_sync)
     resolver = strategy.cluster_resolver
@@ -33,16 +33,18 @@ def local_replicas(strategy: tf.distribute.Strategy) -> slice:
 
 
 def needs_few_widths(strategy: tf.distribute.Strategy) -> bool:
-    """Whether the devices compile one program for every shape, as TPUs do."""
+    """Return whether the devices compile one program for every shape, as TPUs do."""
     return isinstance(strategy, tf.distribute.TPUStrategy)
 
 
 class DistributedBatches:
-    """Batches dealt out to the replicas of this process, as many at a time as there are.
+    """Batches for the replicas of this process, one for each replica at a time.
 
-    TensorFlow's own distributed data sets do the same, but fetch ahead through data sets whose
-    end waits for a tuning thread, which sleeps for up to a minute. element_spec: of what a step
-    is given; None where every width must be traced for itself.
+    TensorFlow's own distributed data sets do the same, but prefetch through data sets whose end
+    waits for a tuning thread, which sleeps for up to a minute.
+
+    Attributes:
+        element_spec: Of the values of a step; None where every width must be traced separately.
     """
 
     def __init__(self, strategy: tf.distribute.Strategy, batches: tf.data.Dataset):
@@ -67,7 +69,7 @@ class DistributedBatches:
 
 
 def compile_for(batches: Any, function: Callable) -> Callable:
-    """`function` of a batch as one graph for batches of every width; of each width on TPUs."""
+    """Compile `function` of a batch as one graph for all widths; as one for each width on TPUs."""
     if batches.element_spec is None:
         return tf.function(function, autograph=False)
     return tf.function(function, input_signature=[batches.element_spec], autograph=False)

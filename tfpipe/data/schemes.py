@@ -1,8 +1,8 @@
-"""How files write entities as one tag a token: BIO, IOB1 and BIOES, told apart and read.
+"""Tagging schemes of entities, BIO, IOB1 and BIOES: recognised, checked and read.
 
 tokens   Ann   Lee   met   Bob   Ray
 BIO      B-per I-per O     B-per B-per
-IOB1     I-per I-per O     I-per B-per      B only behind an entity of the same type
+IOB1     I-per I-per O     I-per B-per      B only after an entity of the same type
 BIOES    B-per E-per O     S-per S-per      the last token and a single one are marked
 """
 
@@ -32,7 +32,7 @@ class Break(NamedTuple):
 
 
 def split_tag(written: str) -> Tag | None:
-    """The tag of a string such as `B-person`; None where it is none, or has no type."""
+    """Split a string such as `B-person` into a tag; None where it is not a tag, or has no type."""
     if written == OUTSIDE:
         return Tag(OUTSIDE, "")
     letter, dash, kind = written.partition("-")
@@ -43,7 +43,7 @@ def split_tag(written: str) -> Tag | None:
 
 
 def recognise_scheme(sentences: Iterable[Sequence[Tag]]) -> str:
-    """BIO, IOB1 or BIOES: the one that the sentences break least, BIO where both will do."""
+    """Return BIO, IOB1 or BIOES: the one that the sentences break least, BIO where several fit."""
     in_bio = in_iob1 = 0
     for tags in sentences:
         if any(tag.letter in "ES" for tag in tags):
@@ -54,12 +54,12 @@ def recognise_scheme(sentences: Iterable[Sequence[Tag]]) -> str:
 
 
 def find_breaks(tags: Sequence[Tag], scheme: str) -> Iterator[Break]:
-    """The tags of a sentence that its scheme does not allow, in order."""
+    """List the tags of a sentence that its scheme does not allow, in order."""
     return BREAKS[scheme](tags)
 
 
 def find_entities(tags: Sequence[Tag]) -> list[tuple[int, int, str]]:
-    """(first token, token after the last, type) of a sentence's entities, in any of the schemes."""
+    """List a sentence's entities as (first token, token after the last, type), in any scheme."""
     entities: list[tuple[int, int, str]] = []
     first: int | None = None
     for place, (tag, before) in enumerate(_with_before([*tags, Tag(OUTSIDE, "")])):

@@ -32,9 +32,10 @@ CHUNK = 4096
 
 
 def scripts_of(*columns: Sequence[str]) -> np.ndarray:
-    """int64 [N]: the script of each row's letters in all columns, an index into SCRIPTS.
+    """Return int64 [N]: the script of each row's letters in all columns, an index into SCRIPTS.
 
-    columns: one or more, of N texts each.
+    Args:
+        columns: One or more, of N texts each.
     """
     return np.concatenate([np.zeros(0, np.int64), *_count_chunks(columns)])
 
@@ -66,7 +67,7 @@ def _table() -> np.ndarray:
 
 
 def _script_of(name: str) -> str:
-    """The script of a letter with this name in Unicode."""
+    """Return the script of a letter with this name in Unicode."""
     for width in WIDTHS:
         name = name.removeprefix(width)
     first = name.split(" ", 1)[0].split("-", 1)[0].lower()

@@ -1,4 +1,4 @@
-"""Marked stretches of a text, and how a label writes them: `[[0, 6, "person"], ...]` in JSON."""
+"""Entities as spans of a text, and their form in a label: `[[0, 6, "person"], ...]` in JSON."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tfpipe.errors import UserError
 
 
 class Span(NamedTuple):
-    """`text[start:end]`, counted in code points, and what it is."""
+    """An entity, `text[start:end]` counted in code points, and its type."""
 
     start: int
     end: int
@@ -19,12 +19,12 @@ class Span(NamedTuple):
 
 
 def format_spans(spans: Iterable[Span]) -> str:
-    """The label that `parse_spans` reads back."""
+    """Format spans as a label that `parse_spans` reads back."""
     return json.dumps([list(span) for span in spans], ensure_ascii=False)
 
 
 def strip_types(label: str) -> str:
-    """The label without blanks around its types, and unchanged where there are none."""
+    """Remove blanks around the types in a label; a label without such blanks is unchanged."""
     try:
         values = json.loads(label)
     except (ValueError, RecursionError):
@@ -39,21 +39,26 @@ def strip_types(label: str) -> str:
 
 
 def parse_spans(label: str, text: str | None = None, where: str = "a label") -> list[Span]:
-    """The spans of a label, which must be sorted and apart from each other.
+    """Parse the spans of a label, which must be sorted and must not overlap.
 
-    text: what they lie in; None leaves their ends unchecked. where: what an error names, such as
-    a file and row. Raises UserError.
+    Args:
+        label: JSON.
+        text: The text that the spans lie in; None leaves their ends unchecked.
+        where: For messages, such as a file and row.
+
+    Raises:
+        UserError: The label is not a list of spans, or they are out of order or of the text.
     """
     try:
         values = json.loads(label)
     except (ValueError, RecursionError):
         values = None
     if not isinstance(values, list):
-        raise _refuse("a label is no list of entities", where, label)
+        raise _refuse("a label is not a list of entities", where, label)
     spans: list[Span] = []
     for value in values:
         if not _is_span(value):
-            raise _refuse("an entity is no [start, end, type]", where, json.dumps(value))
+            raise _refuse("an entity is not [start, end, type]", where, json.dumps(value))
         span = Span(*value)
         if not 0 <= span.start < span.end or (text is not None and span.end > len(text)):
             room = "" if text is None else f" in a text of {len(text)} characters"

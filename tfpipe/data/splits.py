@@ -1,4 +1,4 @@
-"""The parts a model is trained on and measured on: read, cut and held against each other."""
+"""Train, dev and test: read, split and checked against each other."""
 
 from __future__ import annotations
 
@@ -20,9 +20,13 @@ SAMPLE = Path(__file__).parent / "sample" / "messages.tsv"
 
 @dataclass(frozen=True)
 class Splits:
-    """EncodedDataset examples for training, for choosing the best epoch, and for a last look.
+    """Labelled examples.
 
-    label_notes: what to say about the labels of their files.
+    Attributes:
+        train: To train on.
+        dev: To choose the best epoch, thresholds and temperatures on.
+        test: For the final evaluation; None without a file.
+        label_notes: About the labels of their files.
     """
 
     train: Examples
@@ -31,7 +35,7 @@ class Splits:
     label_notes: LabelNotes = field(default_factory=LabelNotes)
 
     def __iter__(self) -> Iterator[Examples]:
-        """The parts that are there."""
+        """Yield train, dev, and test where it is given."""
         return (part for part in (self.train, self.dev, self.test) if part is not None)
 
 
@@ -41,47 +45,62 @@ def read_splits(
     test: str | None,
     columns: Columns,
     seed: int,
-    rules: LabelRules = OneLabel,
+    rules: type[LabelRules] = OneLabel,
 ) -> Splits:
-    """Read the files; `dev` may be a share of train.
+    """Read the files, and parse and check their labels.
 
-    rules: the task's. Raises UserError for files that cannot be read, data that cannot be trained
-    on, and parts of which some have text pairs and some have not.
+    Args:
+        train: The train file.
+        dev: A file, or the share of train that is split off.
+        test: A file, or None.
+        columns: Names of columns; None is found by name.
+        seed: Of the split.
+        rules: The label rules of the task.
+
+    Raises:
+        UserError: A file cannot be read or trained on, or some files have text pairs and some have
+            not.
     """
     share = float(dev) if is_share(dev) else None
     read: dict[str, Examples] = {}
     errors: list[UserError] = []
-    for path in dict.fromkeys((train, *([] if share else [dev]), *([test] if test else []))):
+
+    def load(path: str) -> None:
         try:
             read[path] = _read(path, columns, rules)
-            errors += long_words(read[path])
+            errors.extend(long_words(read[path]))
+            read[path] = replace(read[path], parsed=rules.parse_labels(read[path]))
             rules.check(read[path], to_learn=path == train)
             if path != train and train in read:
                 refuse_other_inputs(read[path], pairs=read[train].text_pairs is not None)
         except UserError as error:
             errors.append(error)
+
+    for path in dict.fromkeys((train, *([] if share else [dev]), *([test] if test else []))):
+        load(path)
     raise_all(errors)
     notes = LabelNotes(
         {path: examples.stripped for path, examples in read.items() if examples.stripped},
-        find_near_labels(read[train].labels or (), rules.names_in),
+        find_near_labels(read[train].parsed or (), rules.names_in),
     )
     train_part, dev_part = read[train], read.get(dev)
     if share:
-        train_part, dev_part = split_off_dev(train_part, share, seed, rules.names_in)
+        train_part, dev_part = split_off_dev(train_part, share, seed, rules)
         dev_part = replace(dev_part, path=f"{dev} of {train}, cut with seed {seed}")
     assert dev_part is not None
     return Splits(train_part, dev_part, read[test] if test else None, notes)
 
 
-def read_for(path: str, columns: Columns, rules: LabelRules) -> Examples:
-    """Read a labelled file to look at, whose labels the task can read; raises UserError."""
+def read_for(path: str, columns: Columns, rules: type[LabelRules]) -> Examples:
+    """Read a labelled file to evaluate on, and parse its labels; raises UserError."""
     examples = _read(path, columns, rules)
+    examples = replace(examples, parsed=rules.parse_labels(examples))
     rules.check(examples, to_learn=False)
     return examples
 
 
-def _read(path: str, columns: Columns, rules: LabelRules) -> Examples:
-    # Before it is read: what is wrong with it for another task would say nothing.
+def _read(path: str, columns: Columns, rules: type[LabelRules]) -> Examples:
+    # Before it is read: errors of another task's reader would mislead.
     spec = task_of_format(Path(path))
     if spec is not None and spec.name != rules.name:
         raise UserError(
@@ -95,13 +114,13 @@ def _read(path: str, columns: Columns, rules: LabelRules) -> Examples:
 
 
 def is_share(dev: str) -> bool:
-    """Whether `--dev` is a share of train and not a file; raises UserError for a wrong share."""
+    """Return whether `--dev` is a share of train, not a file; raises UserError for a bad share."""
     try:
         share = float(dev)
     except ValueError:
         return False
     if not 0 < share < 1:
-        raise UserError("--dev is no share", dev, "give a share between 0 and 1, or a file")
+        raise UserError("--dev is not a share", dev, "give a share between 0 and 1, or a file")
     return True
 
 

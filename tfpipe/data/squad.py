@@ -1,4 +1,4 @@
-"""SQuAD's JSON, versions 1 and 2, to examples: questions, contexts, and where the answers stand."""
+"""SQuAD's JSON, versions 1 and 2, to examples: questions, contexts and answers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from tfpipe.errors import UserError, raise_all
 from tfpipe.text_display import list_few
 
 COLUMNS = Columns("question", "context", "answers")
-NO_ANSWER = "[]"
 # What JSON holds, in words.
 KINDS = {
     type(None): "nothing",
@@ -30,7 +29,7 @@ KINDS = {
 
 
 class Answer(NamedTuple):
-    """A stretch of a context: the code point where it starts, and what it says."""
+    """An answer in a context: the code point where it starts, and its text."""
 
     start: int
     text: str
@@ -45,13 +44,20 @@ class _Question(NamedTuple):
 
 
 def read_squad(path: str | Path, labelled: bool = True) -> Examples:
-    """The questions of a SQuAD file, `.json` or `.json.gz`, one example each.
+    """Read the questions of a SQuAD file, `.json` or `.json.gz`, one example each.
 
-    texts: questions, text_pairs: contexts, labels: the answers as `dump_answers` writes them;
-    several questions share one context string. labelled: whether answers are needed; without,
-    labels are None. Raises UserError for a file that cannot be read or is not of SQuAD's shape,
-    ids that occur twice, empty questions and contexts, and, if labelled, for answers that do not
-    stand where they should and questions without one that are not marked `is_impossible`.
+    Args:
+        path: The file.
+        labelled: Whether answers are read; without, labels are None.
+
+    Returns:
+        Questions as texts, contexts as text pairs (one string for all questions of a context), and
+        labels as `dump_answers` writes them.
+
+    Raises:
+        UserError: The file cannot be read or has not SQuAD's shape, an id occurs twice, a question
+            or context is empty; or, if labelled, an answer is not at its place in the context, or a
+            question without one is not marked `is_impossible`.
     """
     path = Path(path)
     questions = _read(path)
@@ -77,11 +83,13 @@ def read_squad(path: str | Path, labelled: bool = True) -> Examples:
 
 
 def stream_questions(path: Path) -> Rows:
-    """The questions and contexts of a file as rows of two columns; empty ones are not refused.
+    """Stream the questions and contexts of a file as rows of two columns, empty ones included.
 
-    Answers need not be there. A JSON document is one value: it is read whole, and its contexts are
-    held once for all their questions. Raises UserError for a file that cannot be read, is not of
-    SQuAD's shape or holds no question.
+    Answers are optional. A JSON document is one value: it is read whole, and its contexts are held
+    once for all their questions.
+
+    Raises:
+        UserError: The file cannot be read, has not SQuAD's shape or holds no question.
     """
     questions = [[question.question, question.context] for question in _read(path)]
     rest = iter(questions)
@@ -90,17 +98,17 @@ def stream_questions(path: Path) -> Rows:
 
 
 def has_answers(path: Path) -> bool:
-    """Whether any question has an answer, or is marked as having none; raises UserError."""
+    """Return whether any question has an answer, or is marked as having none; raises UserError."""
     return any(question.answers or question.is_impossible for question in _read(path))
 
 
 def dump_answers(answers: Sequence[Answer]) -> str:
-    """The label of an example: a JSON list of `[start, text]`; empty says there is no answer."""
+    """Format answers as a label: a JSON list of `[start, text]`; an empty list is no answer."""
     return json.dumps([list(answer) for answer in answers], ensure_ascii=False)
 
 
 def load_answers(label: str) -> list[Answer]:
-    """The answers of a label; raises ValueError for what `dump_answers` would not write."""
+    """Parse the answers of a label; raises ValueError for what `dump_answers` would not write."""
     answers = json.loads(label)
     if not isinstance(answers, list):
         raise ValueError(f"a {type(answers).__name__}, not a list")
@@ -121,9 +129,13 @@ def find_misplaced(
     contexts: Sequence[str],
     answers: Sequence[Sequence[Answer]],
 ) -> list[UserError]:
-    """The error for answers that are empty or do not stand in their context where they say.
+    """Return an error for answers that are empty or not at their place in the context.
 
-    names: what each question is called in the message.
+    Args:
+        path: The file, for the message.
+        names: A name of each question, for the message.
+        contexts: The context of each question.
+        answers: The answers to each question.
     """
     wrong: list[str] = []
     count = 0
@@ -171,7 +183,7 @@ def _read_json(path: Path) -> Any:
         return content
     except UnicodeError as error:
         found = f"{path}: {error}"
-        raise UserError("the data file holds what is no text", found, "remove it") from None
+        raise UserError("the data file holds invalid text", found, "remove it") from None
     except (ValueError, RecursionError) as error:
         raise UserError(
             "the data file is not JSON", f"{path}: {error}", "give one JSON object, as SQuAD has it"
@@ -179,7 +191,7 @@ def _read_json(path: Path) -> Any:
 
 
 def _walk(path: Path, content: Any) -> Iterator[_Question]:
-    """The questions in the file's order; raises UserError for another shape, with its place."""
+    """Yield the questions in the file's order; raises UserError for another shape."""
 
     def take(value: Any, name: str, kind: type, place: str, default: Any = None) -> Any:
         if not isinstance(value, dict):
@@ -262,7 +274,7 @@ def _refuse_unmarked(path: Path, questions: Sequence[_Question]) -> list[UserErr
 
 
 def _refuse(path: Path, names: list[str], one: str, several: str, fix: str) -> list[UserError]:
-    """No error, or one that names the first few questions."""
+    """Return no error, or one that names the first few questions."""
     if not names:
         return []
     wrong = f"{len(names)} {several}" if names[1:] else one

@@ -1,4 +1,4 @@
-"""A data file's texts in windows, as they are read: the file may be larger than memory."""
+"""A data file's texts in windows of rows, as they are read: the file may exceed memory."""
 
 from __future__ import annotations
 
@@ -27,9 +27,14 @@ WINDOW_CHARACTERS = 8_000_000
 
 @dataclass(frozen=True)
 class Window:
-    """Texts of following rows, or pairs of texts.
+    """Texts of consecutive rows, or pairs of texts.
 
-    end: rows up to here; rows_sha256: over all their texts; share_read: of the file, 0 to 1.
+    Attributes:
+        texts: The texts, or the first of each pair.
+        text_pairs: The second ones; None for single texts.
+        end: The number of rows read up to here.
+        rows_sha256: SHA-256 (hex) over the texts of all these rows.
+        share_read: Of the file, 0 to 1.
     """
 
     texts: list[str]
@@ -45,11 +50,17 @@ class Window:
 class TextStream:
     """The texts of a data file; columns that are not named are found by their usual names.
 
-    Windows are cut by what the file holds alone, so that a second reading cuts the same ones.
+    Windows depend on the content of the file alone, so that a second reading yields the same ones.
     The sentences of a .conll are rows of one text, the questions of SQuAD's .json rows of question
-    and context; that one file is read whole, as JSON must be. answer_empty: whether rows without a
-    text are taken for an empty one. Raises UserError for a file that cannot be read and for columns
-    that are not there.
+    and context; that one file is read whole, as JSON must be.
+
+    Args:
+        path: The file.
+        columns: Names given by the user.
+        answer_empty: Whether rows without a text are taken for an empty one.
+
+    Raises:
+        UserError: The file cannot be read, or lacks a column.
     """
 
     def __init__(self, path: Path, columns: Columns, answer_empty: bool):
@@ -74,9 +85,10 @@ class TextStream:
         refuse_other_inputs(Examples([""], second, None, str(self.path), self.columns), pairs)
 
     def skip(self, rows: int, rows_sha256: str) -> None:
-        """Pass over rows that were answered before.
+        """Skip rows that were answered before.
 
-        Raises UserError when they are not the rows of this file.
+        Raises:
+            UserError: They are not the rows of this file.
         """
         while self._end < rows and (window := self._cut(min(1024, rows - self._end))):
             self._digest_rows(window)
@@ -88,10 +100,11 @@ class TextStream:
             )
 
     def windows(self, most: int) -> Iterator[Window]:
-        """The rows that follow, at most `most` at once.
+        """Yield the following rows, at most `most` at once.
 
-        Raises UserError for a row that cannot be read or answered, with its number (from 1, blank
-        lines and header not counted) or its line.
+        Raises:
+            UserError: A row cannot be read or answered; the message has its number (from 1, blank
+                lines and header not counted) or its line.
         """
         while window := self._cut(most):
             self._digest_rows(window)

@@ -1,4 +1,4 @@
-"""File formats to rows: csv, tsv, jsonl and parquet, each also gzipped."""
+"""Tabular files to rows: csv, tsv, jsonl and parquet, each also gzipped."""
 
 from __future__ import annotations
 
@@ -40,20 +40,23 @@ class Rows:
 
 
 def read_rows(path: Path) -> tuple[list[str], Iterator[Sequence[Any]]]:
-    """Column names, without blanks around them, and an iterator of rows as wide as the header.
+    """Read column names, without blanks around them, and an iterator of rows as wide as the header.
 
-    Raises UserError for a file that is missing, empty, of unknown format, not valid UTF-8 or
-    broken: for its beginning here, for a later row while iterating, with its line.
+    Raises:
+        UserError: The file is missing, empty, of unknown format, not valid UTF-8 or broken: for its
+            beginning here, for a later row while iterating, with its line.
     """
     opened = open_rows(path)
     return opened.header, opened.rows
 
 
 def open_rows(path: Path, look_ahead: int | None = None) -> Rows:
-    """As `read_rows`; look_ahead: the records of a .jsonl that are held to find its columns.
+    """Open a file as `read_rows` does, without reading it whole.
 
-    None holds all of them, for any may bring a name of its own. All other files, and a .jsonl of
-    which so many records name all columns that matter, may be larger than memory.
+    Args:
+        path: The file; it may be larger than memory unless `look_ahead` is None.
+        look_ahead: Records of a .jsonl that are held to find its columns; None holds all of them,
+            because any may add a column.
     """
     kind, zipped = split_ending(path)
     if kind not in FORMATS:
@@ -76,14 +79,14 @@ def open_rows(path: Path, look_ahead: int | None = None) -> Rows:
 
 
 def split_ending(path: Path) -> tuple[str, bool]:
-    """The ending that tells what a file holds, in small letters, and whether it is gzipped."""
+    """Return the ending that determines the format, in lower case, and whether it is gzipped."""
     suffixes = [suffix.lower() for suffix in path.suffixes]
     zipped = suffixes[-1:] == [".gz"]
     return "".join(suffixes[-2:-1] if zipped else suffixes[-1:]), zipped
 
 
 def strip_blanks(name: str) -> str:
-    """The name of a column or label without the spaces and invisible characters around it."""
+    """Strip spaces and invisible characters around the name of a column or label."""
     return name.strip(BLANKS)
 
 
@@ -212,7 +215,7 @@ def _read_parquet(file: DataFile, zipped: bool) -> Rows:
 
     path, content = file.path, file.content
     if zipped:
-        # Its table of contents stands at the end, so a parquet file cannot be read in one go.
+        # Its table of contents is at the end, so a parquet file cannot be read in one go.
         content = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the last row that needs it)
         try:
             shutil.copyfileobj(file.content, content)

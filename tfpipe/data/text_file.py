@@ -1,4 +1,4 @@
-"""A data file's lines, read as they are asked for: plain or gzipped, checked to be text."""
+"""The lines of a text file, plain or gzipped, read one by one and checked to be UTF-8."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ BUFFER = 2**18
 
 
 class DataFile:
-    """An open data file that knows how much of it has been read.
+    """An open data file that measures how much of it has been read.
 
-    Raises UserError for a file that is missing or cannot be read, also while it is read.
+    Raises:
+        UserError: The file is missing or cannot be read, also while it is read.
     """
 
     def __init__(self, path: Path, zipped: bool):
@@ -39,26 +40,27 @@ class DataFile:
 
     @property
     def share_read(self) -> float:
-        """How much of the file's bytes has been read, 0 to 1; 0 where its size is not known."""
+        """Share of the file's bytes that has been read, 0 to 1; 0 where its size is not known."""
         return min(1.0, self._raw.tell() / self._size) if self._size else 0.0
 
     def unreadable(self, error: Exception) -> UserError:
-        """The sentence for what the system says of the file."""
+        """Build the UserError for an error of the operating system."""
         return UserError(
             "the data file cannot be read", f"{self.path}: {error}", "check the file and its rights"
         )
 
     def lines(self) -> Iterator[str]:
-        """The lines with their ends, of which only a line feed is one; no byte order mark.
+        """Yield the lines with their line feeds, and without byte order mark.
 
-        Raises UserError for what is no valid UTF-8 and for NUL characters, with the line.
+        Raises:
+            UserError: A line is not valid UTF-8 or holds a NUL character.
         """
         number, first = 0, b""
         try:
             for number, line in enumerate(self.content, start=1):
                 if number == 1:
-                    first, line = line, line.removeprefix(codecs.BOM_UTF8)
-                text = line.decode("utf-8")
+                    first = line
+                text = (line.removeprefix(codecs.BOM_UTF8) if number == 1 else line).decode("utf-8")
                 if "\0" in text:
                     # No text has it, and not every Python's csv reads it.
                     raise UserError(

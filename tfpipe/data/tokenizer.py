@@ -30,13 +30,19 @@ Texts: TypeAlias = "Sequence[str] | Sequence[bytes] | tf.Tensor"
 
 
 class Tokenizer(tf.Module):
-    """Turns texts into token ids, eagerly and inside any graph.
+    """Tokenizer from texts to token ids, eager and inside any graph.
 
-    vocabulary: the tokens in the order of their ids. strip_accents None follows lower_case.
     Texts are str, or bytes in UTF-8, where invalid bytes count like `bytes.decode("utf-8",
     "replace")`. A text that spells a special token, such as "[SEP]", is text like any other.
-    Raises UserError for a vocabulary without [CLS], [SEP], [PAD] and [UNK], and for texts that
-    are no strings.
+
+    Args:
+        vocabulary: The tokens in the order of their ids.
+        lower_case: Whether texts are lower-cased.
+        strip_accents: Whether accents are removed; None follows lower_case.
+        split_chinese: Whether Chinese characters are words of their own.
+
+    Raises:
+        UserError: The vocabulary lacks [CLS], [SEP], [PAD] or [UNK], or texts are not strings.
     """
 
     def __init__(
@@ -59,9 +65,12 @@ class Tokenizer(tf.Module):
 
     @classmethod
     def from_folder(cls, folder: str | os.PathLike[str]) -> Tokenizer:
-        """The tokenizer of a model's folder (vocab.txt or tokenizer.json, tokenizer_config.json).
+        """Load the tokenizer of a model's folder.
 
-        Raises UserError when it is not a BERT WordPiece tokenizer.
+        It is read from vocab.txt or tokenizer.json, and tokenizer_config.json.
+
+        Raises:
+            UserError: It is not a BERT WordPiece tokenizer.
         """
         vocabulary, rules = read_folder(Path(folder))
         return cls(vocabulary.tokens, rules.lower_case, rules.strip_accents, rules.split_chinese)
@@ -77,31 +86,34 @@ class Tokenizer(tf.Module):
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 (hex) over all that decides ids: vocabulary, rules and Unicode tables."""
+        """SHA-256 (hex) over all that determines ids: vocabulary, rules and Unicode tables."""
         rules = [self._rules.lower_case, self._rules.strips_accents, self._rules.split_chinese]
         content = json.dumps([self._vocabulary.tokens, rules, unicode_tables.digest()])
         return hashlib.sha256(content.encode()).hexdigest()
 
     def tokenize(self, texts: Texts) -> tf.RaggedTensor:
-        """Token ids without special tokens: ragged int32 [texts, tokens]."""
+        """Return token ids without special tokens: ragged int32 [texts, tokens]."""
         return self._run("tokenize", self._tokenize, [texts])
 
     def tokenize_with_offsets(
         self, texts: Texts
     ) -> tuple[tf.RaggedTensor, tf.RaggedTensor, tf.RaggedTensor]:
-        """Token ids, and where each token starts and ends (exclusive) in its text.
+        """Return token ids, and where each token starts and ends (exclusive) in its text.
 
-        All ragged int32 [texts, tokens]; places are counted in Unicode code points.
+        All are ragged int32 [texts, tokens]; offsets are in Unicode code points.
         """
         return self._run("tokenize_with_offsets", self._tokenize_with_offsets, [texts])
 
     def __call__(
         self, texts: Texts, text_pairs: Texts | None = None, max_length: int = 128
     ) -> dict[str, tf.Tensor]:
-        """What BERT reads: input_ids, token_type_ids, attention_mask: int32 [texts, longest].
+        """Return BERT's inputs: input_ids, token_type_ids, attention_mask: int32 [texts, longest].
 
-        Inputs longer than `max_length` tokens lose the end of the longer text first; special
-        tokens are never cut. Raises UserError when max_length has no room for text.
+        Inputs longer than `max_length` tokens lose the end of the longer text first; special tokens
+        are never cut.
+
+        Raises:
+            UserError: `max_length` leaves no tokens for text.
         """
         least = 3 if text_pairs is None else 4
         if max_length < least:
@@ -163,7 +175,7 @@ class _Compiled:
         self._functions: dict[str, Callable[..., Any]] = {}
 
     def get(self, name: str, function: Callable[..., Any], columns: int) -> Callable[..., Any]:
-        """The compiled form of a function of `columns` string vectors, kept by its name."""
+        """Return the compiled form of a function of `columns` string vectors, cached by name."""
         if name not in self._functions:
             signature = [tf.TensorSpec([None], tf.string)] * columns
             self._functions[name] = tf.function(function, signature, autograph=False)
@@ -171,7 +183,7 @@ class _Compiled:
 
 
 def to_string_tensor(texts: Any) -> tf.Tensor:
-    """string [texts]; raises UserError for anything but a list or vector of strings."""
+    """Convert to string [texts]; raises UserError for anything but a list or vector of strings."""
     if tf.is_tensor(texts):
         if texts.dtype != tf.string or texts.shape.rank not in (None, 1):
             raise _not_texts(f"a tensor of {texts.dtype.name} with shape {texts.shape}")

@@ -1,7 +1,7 @@
-"""What BERT's tokenizer does to each Unicode code point, as arrays that fit into a graph.
+"""Tables of BERT's tokenizer over Unicode code points, as arrays that fit into a graph.
 
 `unicode_tables.bin` holds facts about single code points (is it dropped, is it punctuation, what
-does it decompose into, ...). They were learnt by asking the HuggingFace `tokenizers` library about
+does it decompose into, ...). They were learnt by calling the HuggingFace `tokenizers` library with
 every code point, because no other source agrees with it: its Unicode version is older than
 Python's in some properties and newer in others. `compose` joins those facts, for one setting of
 the tokenizer, into the tables that the graph in `normalizer.py` looks up.
@@ -25,7 +25,7 @@ CODE_POINTS = 0x110000
 
 # What becomes of a code point. The order matters: all that is left of the text is below SPACE.
 LETTER = 0  # part of a word
-ISOLATED = 1  # a word of its own: punctuation and, when asked for, Chinese characters
+ISOLATED = 1  # a word of its own: punctuation and, optionally, Chinese characters
 SPACE = 2  # ends a word, and is gone
 MARK = 3  # an accent that is stripped
 CLEANED = 4  # control and format characters: gone before anything else happens
@@ -37,7 +37,7 @@ KIND_BITS = 3
 class Splits:
     """The characters that code points decompose into, for the rare texts where that matters.
 
-    slots: int32 [CODE_POINTS], row of `splits` for a code point; 0: it stands for itself.
+    slots: int32 [CODE_POINTS], row of `splits` for a code point; 0: it is unchanged.
     splits: int32 [rows + 1], where the parts of a row begin in the next three.
     codes, kinds: int32 [parts], the character and what becomes of it.
     classes: int32 [parts], its canonical combining class (0: it keeps its place).
@@ -52,7 +52,11 @@ class Splits:
 
 @dataclass(frozen=True)
 class Tables:
-    """`outcomes`: int32 [CODE_POINTS], (normalised - original code point) << KIND_BITS | kind."""
+    """The graph's tables for one setting of the tokenizer.
+
+    Attributes:
+        outcomes: int32 [CODE_POINTS], (normalised - original code point) << KIND_BITS | kind.
+    """
 
     outcomes: np.ndarray
     parts: Splits
@@ -60,14 +64,14 @@ class Tables:
 
 @functools.cache
 def load() -> dict[str, np.ndarray]:
-    """The learnt facts, by name; see `learn` for what each one is."""
+    """Load the stored facts by name; see `learn` for each of them."""
     with np.load(TABLE_FILE) as archive:
         return {name: archive[name] for name in archive.files}
 
 
 @functools.cache
 def digest() -> str:
-    """SHA-256 over the learnt facts (not over the file, whose compression may differ)."""
+    """Return the SHA-256 over the facts (not over the file, whose compression may differ)."""
     sha = hashlib.sha256()
     for name, facts in sorted(load().items()):
         sha.update(f"{name} {facts.dtype} {facts.shape}".encode() + facts.tobytes())
@@ -75,7 +79,7 @@ def digest() -> str:
 
 
 def compose(lower_case: bool, strip_accents: bool, split_chinese: bool) -> Tables:
-    """The graph's tables for one setting: clean, isolate, decompose, strip, lower, split."""
+    """Compose the graph's tables for one setting of the tokenizer."""
     facts = load()
     identity = np.arange(CODE_POINTS, dtype=np.int32)
     lowered = identity + facts["lower"] if lower_case else identity
@@ -94,7 +98,7 @@ def compose(lower_case: bool, strip_accents: bool, split_chinese: bool) -> Table
         lengths = np.full(count, 2)
 
     # A mark is a row of one part: it has a combining class, which only parts carry. Row 0 is for
-    # all that stand for themselves; code point 0, which is cleaned away, lends it its place.
+    # all that decompose into themselves; code point 0, which is cleaned away, lends it its place.
     marks = np.setdiff1d(np.flatnonzero(classes), decomposed)
     owners = np.concatenate([[0], decomposed, marks])
     lengths = np.concatenate([[1], lengths, np.ones(len(marks), int)])
@@ -143,7 +147,7 @@ def learn() -> dict[str, np.ndarray]:
         normalizer = BertNormalizer(**{name: settings.get(name, False) for name in off})
         return [normalizer.normalize_str(c) for c in characters]
 
-    # Surrogates are no characters; a NUL, which is dropped, stands in for them.
+    # Surrogates are no characters; a NUL, which is dropped, replaces them.
     characters = [chr(c) if not 0xD800 <= c < 0xE000 else "\0" for c in range(CODE_POINTS)]
     cleaned = ask(clean_text=True)
     clean = [

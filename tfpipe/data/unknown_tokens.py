@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tfpipe.data.tokenizer import Tokenizer
 
 NOTED, WARNED = 0.02, 0.10
-# A script with fewer texts than both is looked at only as a part of the whole.
+# A script with fewer texts than both counts only as a part of the whole.
 LEAST_TEXTS, LEAST_SHARE = 5, 0.01
 MOST_SHOWN = 6
 PRETRAINED = {
@@ -28,10 +28,13 @@ PRETRAINED = {
 
 @dataclass(frozen=True)
 class ScriptTokens:
-    """The tokens that are read of one script's texts, without special ones.
+    """The tokens of one script's texts, without special ones.
 
-    script: one of SCRIPTS; texts: examples; tokens, unknown: all of their tokens, and the unknown
-    ones, over all inputs and after truncation.
+    Attributes:
+        script: One of SCRIPTS.
+        texts: Examples.
+        tokens: All of their tokens, over all inputs and after truncation.
+        unknown: The unknown ones among them.
     """
 
     script: str
@@ -70,13 +73,16 @@ class UnknownTokens:
         return sum(script.unknown for script in self.parts[part]) / tokens if tokens else 0.0
 
     def exceeds(self, limit: float) -> bool:
-        """Whether the share is above the limit in a part, or in a part's texts of one script."""
+        """Return whether the share is above the limit in a part, or in its texts of one script."""
         whole = any(self.share(part) > limit for part in self.parts)
         return whole or bool(self.scripts_above(limit))
 
     def scripts_above(self, limit: float) -> list[str]:
-        """The scripts whose share is above the limit in a part that has enough texts of them, or
-        most of its unknown tokens in them."""
+        """Scripts with too many unknown tokens.
+
+        In a part their share is above the limit, and they have enough texts or most of its unknown
+        tokens.
+        """
         return list(dict.fromkeys(self._find_above(limit)))
 
     def _find_above(self, limit: float) -> Iterator[str]:
@@ -90,8 +96,11 @@ class UnknownTokens:
 
     @property
     def remedy(self) -> str:
-        """What helps: `more_texts` for a vocabulary learnt from the data, else a `chinese` or a
-        `multilingual` model, by the script with the most unknown tokens."""
+        """Return `more_texts`, `chinese` or `multilingual`.
+
+        More texts for a vocabulary learnt from the data, else a model for Chinese or for many
+        languages, by the script with the most unknown tokens.
+        """
         if self.model == "tiny":
             return "more_texts"
         counts: Counter[str] = Counter()
@@ -101,7 +110,7 @@ class UnknownTokens:
 
     @property
     def note(self) -> str | None:
-        """A sentence where some are unknown, but not so many that there is a warning."""
+        """A sentence where some tokens are unknown, but not so many that there is a warning."""
         if not self.exceeds(NOTED) or self.exceeds(WARNED):
             return None
         return f"{self._vocabulary} does not cover all of the texts: {self._unknown}"
@@ -129,7 +138,7 @@ class UnknownTokens:
         return f"unknown tokens ([UNK]) are {self}"
 
     def as_json(self) -> dict[str, Any]:
-        """By part: share, and by script texts, tokens and unknown tokens."""
+        """Return by part: share, and by script texts, tokens and unknown tokens."""
         return {
             part: {
                 "share": self.share(part),
@@ -143,7 +152,7 @@ class UnknownTokens:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any], model: str | None = None) -> UnknownTokens:
-        """Of `as_json`."""
+        """Read what `as_json` returns."""
         parts = {
             part: [ScriptTokens(name, **counts) for name, counts in of_part["by_script"].items()]
             for part, of_part in content.items()
@@ -154,7 +163,7 @@ class UnknownTokens:
 def count_unknown(
     parts: Mapping[str, EncodedDataset], tokenizer: Tokenizer, model: str | None = None
 ) -> UnknownTokens:
-    """Unknown tokens in the inputs of each part; model: as `--model` names it."""
+    """Count the unknown tokens in the inputs of each part; model: as `--model` names it."""
     return UnknownTokens(
         {name: _count_part(labelled, tokenizer) for name, labelled in parts.items()}, model
     )
@@ -168,7 +177,7 @@ def _count_part(labelled: EncodedDataset, tokenizer: Tokenizer) -> list[ScriptTo
     special = (encoded.ids == tokenizer.cls_id) | (encoded.ids == tokenizer.sep_id)
 
     def count(found: np.ndarray) -> np.ndarray:
-        """int64 [SCRIPTS] of bool [T]; no input is empty, for each begins with [CLS]."""
+        """Count bool [T] by script, int64 [SCRIPTS]; no input is empty, each begins with [CLS]."""
         of_inputs = np.add.reduceat(found, encoded.splits[:-1], dtype=np.int64)
         return np.bincount(of_input, of_inputs, len(SCRIPTS)).astype(np.int64)
 
@@ -189,5 +198,5 @@ def _list_shares(scripts: Sequence[ScriptTokens]) -> str:
 
 
 def show_script(script: str) -> str:
-    """The script's name within a sentence."""
+    """Return the script's name within a sentence."""
     return "no letters" if script == "none" else script

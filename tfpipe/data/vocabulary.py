@@ -1,4 +1,4 @@
-"""The files of a BERT tokenizer: what transformers writes is read, what is written it reads."""
+"""Files of a BERT tokenizer, in the forms that transformers reads and writes."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ CLS, SEP, PAD, UNK, MASK = "[CLS]", "[SEP]", "[PAD]", "[UNK]", "[MASK]"
 SPECIAL_NAMES = {"cls": CLS, "sep": SEP, "pad": PAD, "unk": UNK, "mask": MASK}
 # Classes of transformers whose fast form is BERT's WordPiece under another name.
 SAME_AS_BERT = ("Bert", "DistilBert", "Electra", "MobileBert", "ConvBert")
-# The class of any fast tokenizer: what it is, its tokenizer.json tells.
+# The class of any fast tokenizer: its tokenizer.json has its kind.
 ANY_FAST = "PreTrained"
 
 
 @dataclass(frozen=True)
 class Rules:
-    """How text is normalised; strip_accents None follows lower_case, as in the original BERT."""
+    """Text normalisation; strip_accents None follows lower_case, as in the original BERT."""
 
     lower_case: bool = True
     strip_accents: bool | None = None
@@ -30,7 +30,7 @@ class Rules:
 
     @property
     def strips_accents(self) -> bool:
-        """Whether accents are stripped after all."""
+        """Whether accents are stripped, with the default resolved."""
         return self.lower_case if self.strip_accents is None else self.strip_accents
 
 
@@ -61,7 +61,7 @@ class Vocabulary:
 
 
 def read_folder(folder: Path) -> tuple[Vocabulary, Rules]:
-    """The vocabulary and the rules of a model's folder; raises UserError if it is not BERT's."""
+    """Read the vocabulary and the rules of a model's folder; raises UserError if not BERT's."""
     config = _read_json(folder / "tokenizer_config.json")
     fast = _read_json(folder / "tokenizer.json")
     class_name = str(config.get("tokenizer_class") or "BertTokenizer")
@@ -75,8 +75,8 @@ def read_folder(folder: Path) -> tuple[Vocabulary, Rules]:
             raise _not_bert(folder, f"{name}_token {given!r} in tokenizer_config.json")
 
     normalizer = _check_fast(folder, fast) if fast else {}
-    # As BertTokenizerFast has it: the configuration wins over tokenizer.json, and what it does not
-    # say has the default; without a configuration, tokenizer.json is all there is.
+    # As BertTokenizerFast has it: the configuration overrides tokenizer.json, and what it lacks has
+    # the default; without a configuration, tokenizer.json is all there is.
     default = Rules()
     if normalizer and (not config or kind == ANY_FAST):
         default = Rules(*(normalizer[key] for key in _NORMALIZER_KEYS))

@@ -1,7 +1,8 @@
 """Words to token ids, inside the graph: WordPiece, the longest piece first (Wu et al. 2016).
 
 Most words are in the vocabulary whole: one lookup for all of them. The others, each different one
-once, are cut into all the pieces they could contain, looked up together, and walked through.
+once, are cut into all the pieces they could contain, looked up together, and
+chosen from left to right.
 """
 
 from __future__ import annotations
@@ -23,8 +24,11 @@ ID_BITS = 24
 class Pieces(NamedTuple):
     """The tokens of a batch's words, end to end.
 
-    ids: int32 [tokens]; word_splits: int64 [words + 1], the tokens of each word.
-    firsts, limits: int64 [tokens], the characters of a token: firsts <= index < limits.
+    Attributes:
+        ids: int32 [tokens].
+        word_splits: int64 [words + 1], the tokens of each word.
+        firsts: int64 [tokens], the first character of a token.
+        limits: int64 [tokens], the character after its last one.
     """
 
     ids: tf.Tensor
@@ -34,7 +38,7 @@ class Pieces(NamedTuple):
 
 
 class WordPiece(tf.Module):
-    """Looks words up in a vocabulary, whole or in pieces."""
+    """Vocabulary lookup of words, whole or in pieces."""
 
     def __init__(self, vocabulary: Mapping[str, int], unknown_id: int):
         super().__init__()
@@ -49,7 +53,7 @@ class WordPiece(tf.Module):
         self._suffixes = _string_table(suffixes)
 
     def encode(self, words: Words) -> Pieces:
-        """The tokens of the words."""
+        """Return the tokens of the words."""
         # TensorFlow's tables take strings, not sequences of code points.
         strings = tf.strings.unicode_encode(
             tf.RaggedTensor.from_row_splits(words.codes, words.splits, validate=False), "UTF-8"
@@ -131,10 +135,15 @@ class WordPiece(tf.Module):
         )
 
     def _longest_pieces(self, strings: tf.Tensor, start: tf.Tensor, room: tf.Tensor) -> tf.Tensor:
-        """int32 [places]: length << ID_BITS | id of the longest piece that begins there, or 0.
+        """Return the longest piece that begins at each place as length << ID_BITS | id, or 0.
 
-        strings: string [places], the word; start, room: int64 [places], the characters before
-        and from the place on.
+        Args:
+            strings: string [places], the word.
+            start: int64 [places], the characters before the place.
+            room: int64 [places], the characters from the place on.
+
+        Returns:
+            int32 [places].
         """
         tries = tf.minimum(room, self._longest)
         lengths = tf.raw_ops.RaggedRange(
@@ -149,12 +158,12 @@ class WordPiece(tf.Module):
 
 
 def rows_of(splits: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
-    """int64 [size]: the row of each value, of rows that begin and end at `splits`."""
+    """Return int64 [size]: the row of each value, of rows that begin and end at `splits`."""
     return tf.searchsorted(splits, tf.range(size), "right", tf.int64) - 1
 
 
 def _walk(firsts: tf.Tensor, step: tf.Tensor, limits: tf.Tensor) -> tf.Tensor:
-    """bool [places]: those met by walking on from `firsts`, each time by the place's step.
+    """Walk from `firsts`, each time by the place's step; bool [places], the places met.
 
     A walk ends at a place whose step is 0 and before its limit, the end of its word.
     """

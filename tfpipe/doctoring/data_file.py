@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tfpipe.config import TrainConfig
 from tfpipe.config.settings import flag_of
+from tfpipe.data.labels import parsed_labels
 from tfpipe.data.quality import long_words, report_data
 from tfpipe.data.read_examples import Columns, Examples, read_examples
 from tfpipe.data.splits import Splits, read_splits
@@ -56,7 +57,7 @@ def check_data(path: str, columns: Columns) -> Diagnosis:
 def _describe_parts(parts: Splits, config: TrainConfig) -> Iterator[Finding]:
     """Yield the data report and the labels; raises UserError as training does."""
     rules = TASKS[config.task].task_class
-    task = rules.from_labels(parts.train.labels or [], config)
+    task = rules.from_labels(parsed_labels(parts.train, rules), config)
     for part in parts:
         task.refuse_unknown(part)
     try:
@@ -73,7 +74,7 @@ def _describe_parts(parts: Splits, config: TrainConfig) -> Iterator[Finding]:
         cut,
         labelled.full_lengths,
         config.max_length,
-        rules.names_in,
+        rules,
         in_windows=len(labelled.encoded) > len(parts.train),
     )
     for name, value in report.facts:

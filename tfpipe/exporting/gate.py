@@ -62,7 +62,7 @@ def read_gate(config: ExportConfig, run: Run, task: Task) -> Gate:
         baseline = find_baseline(config.not_worse_than) if config.not_worse_than else None
         if config.data is not None:
             columns = Columns(config.text, config.text_pair, config.label)
-            examples = read_for(config.data, columns, task)
+            examples = read_for(config.data, columns, type(task))
             refuse_other_inputs(examples, run.data["pairs"])
             task.refuse_unknown(examples)
     except UserError as error:

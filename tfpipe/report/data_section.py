@@ -23,7 +23,7 @@ def describe_data(
     right: Mapping[str, np.ndarray] | None = None,
     figure: str | None = None,
     in_windows: bool = False,
-    show_label: Callable[[str, str], str] = lambda text, label: label,
+    show_label: Callable[[Examples, int], str] = lambda part, row: (part.labels or ())[row],
 ) -> Data:
     """Compute the data section.
 
@@ -35,7 +35,7 @@ def describe_data(
         right: float [N] by split: values of each example whose mean is the metric `figure`.
         figure: Name of that metric.
         in_windows: Whether inputs over the limit are read in several windows.
-        show_label: Returns a label for display, from a text and its label.
+        show_label: Formats the label of a row of a split for people.
     """
     train = parts["train"]
     repeated, contradictions = _find_repeats(train)
@@ -51,7 +51,7 @@ def describe_data(
         contradictions=len(several),
         contradiction=None
         if first is None
-        else (first, sorted({show_label(first, label) for label in several[first]})),
+        else (first, sorted({show_label(train, row) for row in several[first].values()})),
         lengths=describe_lengths(train_lengths, max_length, in_windows),
         overlaps=_find_overlaps(parts, right or {}, figure, show_label),
     )
@@ -71,23 +71,28 @@ def _count_empty(part: Examples) -> int:
     )
 
 
-def _find_repeats(train: Examples) -> tuple[int, dict[str, set[str]]]:
-    """Return the number of rows that repeat a text, and texts with several labels."""
-    label_of: dict[str, str] = {}
-    several: dict[str, set[str]] = {}
-    texts = train.joined()
-    for text, label in zip(texts, train.labels or (), strict=True):
-        first = label_of.setdefault(text, label)
-        if label != first:
-            several.setdefault(text, {first}).add(label)
-    return len(texts) - len(label_of), several
+def _find_repeats(train: Examples) -> tuple[int, dict[str, dict[str, int]]]:
+    """Find repeated texts.
+
+    Returns:
+        The number of rows whose text an earlier row has; and a row by label of each text with
+        several labels.
+    """
+    first_rows: dict[str, int] = {}
+    several: dict[str, dict[str, int]] = {}
+    texts, labels = train.joined(), train.labels or ()
+    for row, (text, label) in enumerate(zip(texts, labels, strict=True)):
+        first = first_rows.setdefault(text, row)
+        if label != labels[first]:
+            several.setdefault(text, {labels[first]: first})[label] = row
+    return len(texts) - len(first_rows), several
 
 
 def _find_overlaps(
     parts: Mapping[str, Examples],
     right: Mapping[str, np.ndarray],
     figure: str | None,
-    show_label: Callable[[str, str], str],
+    show_label: Callable[[Examples, int], str],
 ) -> list[Overlap]:
     overlaps = []
     keys = {name: list(example_keys(part)) for name, part in parts.items() if name != "train"}
@@ -118,7 +123,7 @@ def _describe_overlap(
     found: Mapping[str, int],
     right: np.ndarray | None,
     figure: str | None,
-    show_label: Callable[[str, str], str],
+    show_label: Callable[[Examples, int], str],
 ) -> Overlap:
     """Describe the overlap; found: the first row of the other split by the common key."""
     name, part, keys = one
@@ -131,10 +136,8 @@ def _describe_overlap(
     twins = []
     for row in np.flatnonzero(alike).tolist():
         twin = found[keys[row]]
-        label = show_label(texts[row], part.labels[row]) if part.labels else ""
-        other_label = (
-            show_label(other_texts[twin], other_part.labels[twin]) if other_part.labels else ""
-        )
+        label = show_label(part, row) if part.labels else ""
+        other_label = show_label(other_part, twin) if other_part.labels else ""
         twins.append(Twin(texts[row], label, other_label, texts[row] in same))
     differing = sum(twin.label != twin.other_label for twin in twins)
     twins.sort(key=lambda twin: (twin.label == twin.other_label, not twin.exact))

@@ -1,4 +1,4 @@
-"""What a model answered to labelled examples: metrics, and what a report shows of them."""
+"""Evaluation of a model's answers to labelled examples: metrics, and sections of the report."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MOST_MISTAKES = 20
 
 @dataclass(frozen=True)
 class Mistake:
-    """One text whose answer is not its gold; score: how sure it was, or how far it is off."""
+    """A text whose answer is not its gold; score: the answer's confidence, or its error."""
 
     text: str
     gold: str
@@ -60,7 +60,8 @@ class TaskEvaluation(abc.ABC):
     if TYPE_CHECKING:
         # At run time a dataclass would take the property for the default of its field.
         @property
-        def outputs(self) -> Mapping[str, np.ndarray]: ...
+        def outputs(self) -> Mapping[str, np.ndarray]:
+            """Arrays as serving_default answers, by name."""
 
     @property
     @abc.abstractmethod
@@ -85,7 +86,7 @@ class TaskEvaluation(abc.ABC):
         return {}
 
     def calibration(self, settings: Mapping[str, Any] | None = None) -> Calibration | None:
-        """How far scores are probabilities; None without scores.
+        """Compare scores with the share of right answers; None without scores.
 
         Args:
             settings: What the task has chosen on dev and keeps with the model.
@@ -93,11 +94,11 @@ class TaskEvaluation(abc.ABC):
         return None
 
     def confusion_section(self) -> Confusion | None:
-        """The confusion matrix; None where an example has not one label of several."""
+        """Return the confusion matrix; None unless an example has one label of several."""
         return None
 
     def scatter(self) -> Scatter | None:
-        """Gold and predicted numbers; None where answers are none."""
+        """Return gold and predicted numbers; None where answers are not numbers."""
         return None
 
     def mistakes_section(self) -> Mistakes:
@@ -149,7 +150,7 @@ class TaskEvaluation(abc.ABC):
     def sections(
         self, test: TaskEvaluation | None = None, settings: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        """The fields of report.page.Report that the evaluation of dev fills.
+        """Return the fields of report.page.Report that the evaluation of dev fills.
 
         Args:
             test: The evaluation of test.
@@ -168,5 +169,5 @@ class TaskEvaluation(abc.ABC):
 
 
 def plain_rows(mistakes: Iterable[Mistake]) -> list[MistakeRow]:
-    """The mistakes as rows of the report that show the whole text."""
+    """Convert mistakes to rows of the report that show the whole text."""
     return [MistakeRow(one.text, one.gold, one.predicted, one.score) for one in mistakes]

@@ -1,4 +1,4 @@
-"""What surrounds the answers in a long text, with the answers marked."""
+"""Excerpts of a long text around its marked answers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Mark(NamedTuple):
 
 @dataclass(frozen=True)
 class Piece:
-    """A stretch of a text, and whether it is part of what was wanted and of what was answered."""
+    """A piece of a text, and whether it belongs to the gold and to the predicted answer."""
 
     text: str
     gold: bool = False
@@ -37,14 +37,14 @@ class Piece:
 
 
 def excerpt(text: str, marks: Iterable[Mark]) -> list[Piece]:
-    """The marked stretches of the text with 120 characters on either side, gaps as an ellipsis.
+    """Cut a text to its marked pieces with 120 characters on either side, gaps as an ellipsis.
 
-    Of a text without marks its first 300 characters.
+    Of a text without marks the first 300 characters are kept.
     """
     kinds = np.zeros(len(text), np.int8)
     near = np.zeros(len(text), bool)
-    for start, end, kind in marks:
-        end = min(end, start + MOST_MARKED)
+    for start, limit, kind in marks:
+        end = min(limit, start + MOST_MARKED)
         kinds[start:end] |= kind
         near[_before(text, start - AROUND) : _after(text, end + AROUND)] = True
     if not near.any():
@@ -62,7 +62,7 @@ def excerpt(text: str, marks: Iterable[Mark]) -> list[Piece]:
 
 
 def _before(text: str, place: int) -> int:
-    """The place, or the beginning of the word that it lies in."""
+    """Return the position, or the beginning of the word around it."""
     if place <= WORD:
         return 0
     found = max(text.rfind(" ", place - WORD, place), text.rfind("\n", place - WORD, place))
@@ -70,7 +70,7 @@ def _before(text: str, place: int) -> int:
 
 
 def _after(text: str, place: int) -> int:
-    """The place, or the end of the word that it lies in."""
+    """Return the position, or the end of the word around it."""
     if place >= len(text) - WORD:
         return len(text)
     ends = [text.find(space, place, place + WORD) for space in " \n"]
@@ -78,9 +78,9 @@ def _after(text: str, place: int) -> int:
 
 
 def find_words(text: str, words: Sequence[str], kind: int) -> list[Mark]:
-    """Where such words stand in the text, at most two places each and four in all.
+    """Mark the words in the text, at most two places each and four in all.
 
-    Splits of longer words count only where the words stand nowhere alone, as in Chinese.
+    Parts of longer words count only where a word occurs nowhere alone, as in Chinese.
     """
     marks: list[Mark] = []
     for wanted in dict.fromkeys(word for word in words if word.strip()):

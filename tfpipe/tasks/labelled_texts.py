@@ -1,4 +1,4 @@
-"""EncodedDataset long texts as the inputs that a model reads of them."""
+"""Encoded data sets of texts that are read as several inputs, or as head and tail."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ CHUNK = 256
 class EncodedTexts(Encoded):
     """N texts as W inputs, end to end.
 
-    owner: int32 [W], the text of each input, in order; text_lengths: int32 [N], tokens of each
-    text with specials before anything was cut off.
+    Attributes:
+        owner: int32 [W], the text of each input, in order.
+        text_lengths: int32 [N], tokens of each text with specials before anything was cut off.
     """
 
     owner: np.ndarray
@@ -37,12 +38,12 @@ class EncodedTextDataset(EncodedDataset):
 
     @property
     def example_of(self) -> np.ndarray:
-        """int32 [W]: the example of each input, in order."""
+        """The example of each input, in order: int32 [W]."""
         return self.encoded.owner
 
     @property
     def full_lengths(self) -> np.ndarray:
-        """int32 [N]: tokens of each example with specials, before anything is cut off."""
+        """Tokens of each example with specials, before anything is cut off: int32 [N]."""
         return self.encoded.text_lengths
 
 
@@ -53,9 +54,14 @@ def label_texts(
     max_length: int,
     long_text: str,
 ) -> EncodedTextDataset:
-    """The inputs of single texts, read from the cache when the same texts were cut so before.
+    """Encode single texts, or read them from the cache when the same texts were cut so before.
 
-    targets: columns [N, ...], a row for each example; long_text: one of CUTS.
+    Args:
+        examples: N single texts.
+        targets: Columns [N, ...], a row for each example.
+        tokenizer: The model's.
+        max_length: Tokens of an input, specials included.
+        long_text: One of CUTS.
     """
     key = hash_inputs(examples, tokenizer, max_length, long_text)
     encoded = keep(key, EncodedTexts, lambda: _cut(examples, tokenizer, max_length, long_text))

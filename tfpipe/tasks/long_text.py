@@ -1,11 +1,11 @@
-"""What a model reads of texts that are longer than its room, inside the graph.
+"""Inputs for texts that are longer than the model's maximum length, inside the graph.
 
-    head        [CLS] the first tokens [SEP]                        the tokenizer's own way
+    head        [CLS] the first tokens [SEP]                        by the tokenizer itself
     head_tail   [CLS] the first quarter, the last three [SEP]       cut_head_tail
-    windows     [CLS] a stretch [SEP], as many as there need be     cut_windows
+    windows     [CLS] a window [SEP], as many as needed             cut_windows
 
-The same functions prepare training data and stand in the served graph. A text that is not longer
-than the room is the same input in all three.
+The same functions prepare training data and are part of the served graph. A text that is not longer
+than the maximum length is the same input in all three.
 """
 
 from __future__ import annotations
@@ -27,9 +27,10 @@ TOKENS_AT_ONCE = 16_384
 class TextInputs(NamedTuple):
     """W inputs of a model for N texts.
 
-    inputs: input_ids, token_type_ids, attention_mask int32 [W, L]; owner: int32 [W], the text of
-    each input, in order; each has one or more. full_lengths: int32 [N], tokens of each text with
-    specials before anything was cut off.
+    Attributes:
+        inputs: input_ids, token_type_ids, attention_mask int32 [W, L].
+        owner: int32 [W], the text of each input, in order; each has one or more.
+        full_lengths: int32 [N], tokens of each text with specials before anything was cut off.
     """
 
     inputs: Tensors
@@ -38,10 +39,15 @@ class TextInputs(NamedTuple):
 
 
 def cut_head_tail(tokenizer: Tokenizer, texts: tf.Tensor, max_length: int) -> TextInputs:
-    """One input a text: where it is too long, the first quarter of the room and the last three.
+    """Build one input a text: of a long one the first quarter and the last three quarters.
 
-    texts: string [N]; max_length: tokens, specials included. Sun et al., "How to Fine-Tune BERT
-    for Text Classification?" (2019), section 5.3.1, who read 128 and 382 of 510 tokens.
+    Source: Sun et al., "How to Fine-Tune BERT for Text Classification?" (2019), section 5.3.1, who
+    read 128 and 382 of 510 tokens.
+
+    Args:
+        tokenizer: The model's.
+        texts: string [N].
+        max_length: Tokens, specials included.
     """
     with tf.device("CPU:0"):
         tokens = tokenizer.tokenize(texts)
@@ -63,11 +69,15 @@ def cut_head_tail(tokenizer: Tokenizer, texts: tf.Tensor, max_length: int) -> Te
 
 
 def cut_windows(tokenizer: Tokenizer, texts: tf.Tensor, max_length: int) -> TextInputs:
-    """Every text whole, in windows that begin half a room apart; the last one ends with the text.
+    """Cut every text into windows that begin half a length apart; the last one ends with the text.
 
-    texts: string [N]; max_length: tokens, specials included. All windows of a text that has
-    several are full: the last one shares more than half with the one before it. There is no bound
-    on the windows of a text.
+    All windows of a text that has several are full: the last one shares more than half with the one
+    before it. The number of windows of a text is unbounded.
+
+    Args:
+        tokenizer: The model's.
+        texts: string [N].
+        max_length: Tokens, specials included.
     """
     with tf.device("CPU:0"):
         tokens = tokenizer.tokenize(texts)
@@ -91,11 +101,17 @@ CUTS: dict[str, Callable[[Tokenizer, tf.Tensor, int], TextInputs]] = {
 
 
 def forward_in_groups(forward: Forward, inputs: Tensors, shape: Sequence[int | None]) -> tf.Tensor:
-    """float32 [W, ...]: what `forward` makes of W inputs, a bounded number of them at a time.
-
-    shape: of what it makes of one.
+    """Run `forward` on W inputs, a bounded number of them at a time.
 
     However long the texts of a request are, they need no more memory than `TOKENS_AT_ONCE`.
+
+    Args:
+        forward: The model.
+        inputs: input_ids, token_type_ids, attention_mask int32 [W, L].
+        shape: Of the output for one input.
+
+    Returns:
+        float32 [W, ...].
     """
     count, width = tf.unstack(tf.shape(inputs["input_ids"]))
     group = tf.maximum(TOKENS_AT_ONCE // width, 1)
@@ -116,12 +132,12 @@ def forward_in_groups(forward: Forward, inputs: Tensors, shape: Sequence[int | N
 
 
 def mean_by_owner(logits: tf.Tensor, owner: tf.Tensor) -> tf.Tensor:
-    """float32 [N, K]: the mean of the logits [W, K] of each text's inputs; owner: int32 [W].
+    """Average the logits [W, K] of each text's inputs, float32 [N, K]; owner: int32 [W].
 
-    In training each window was asked for the label of its text, so that all windows estimate the
-    same thing: their mean is steadier than any one, is a number in the label's unit where the task
-    is to tell one, and of one window is that window's answer. A maximum would let one odd window
-    decide, the more surely the longer the text is.
+    In training each window has the target of its text, so that all windows estimate the same value:
+    their mean has less variance than any one, is a number in the label's unit for regression, and
+    of one window is that window's output. With a maximum one outlier would decide, the more likely
+    the longer the text is.
     """
     return tf.math.segment_mean(logits, owner)
 

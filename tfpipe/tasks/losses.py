@@ -1,4 +1,4 @@
-"""Costs of a wrong answer, in nats and float32, one value an example."""
+"""Losses in nats and float32, one value an example."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import tensorflow as tf
 
 @dataclass(frozen=True)
 class LossSettings:
-    """How a task's training loss differs from its plain one.
+    """Differences of a task's training loss from its plain one.
 
     Attributes:
         focal_gamma: Exponent of focal loss; None for cross-entropy.
@@ -21,7 +21,7 @@ class LossSettings:
 
 
 def cross_entropy(logits: tf.Tensor, gold: tf.Tensor, smoothing: float = 0.0) -> tf.Tensor:
-    """float32 [B] of logits [B, K] and gold int32 [B].
+    """Cross-entropy of logits [B, K] and gold int32 [B], float32 [B].
 
     The target is 1 - smoothing at the gold label plus smoothing / K everywhere. Source: Szegedy et
     al. 2016, section 7 (https://arxiv.org/abs/1512.00567).
@@ -35,7 +35,7 @@ def cross_entropy(logits: tf.Tensor, gold: tf.Tensor, smoothing: float = 0.0) ->
 
 
 def focal(logits: tf.Tensor, gold: tf.Tensor, gamma: float) -> tf.Tensor:
-    """float32 [B] of logits [B, K] and gold int32 [B]: (1 - p)^gamma * -log p of the gold label.
+    """Focal loss of logits [B, K] and gold int32 [B]: (1 - p)^gamma * -log p of the gold label.
 
     Source: Lin et al. 2017, equation 4 (https://arxiv.org/abs/1708.02002), with softmax.
     """
@@ -49,7 +49,7 @@ def focal(logits: tf.Tensor, gold: tf.Tensor, gamma: float) -> tf.Tensor:
 
 
 def binary_cross_entropy(logits: tf.Tensor, gold: tf.Tensor, smoothing: float = 0.0) -> tf.Tensor:
-    """float32 [B], the mean over K labels, of logits [B, K] and gold float32 [B, K] of 0 and 1.
+    """Binary cross-entropy of logits [B, K] and gold float32 [B, K], the mean over labels.
 
     The target is (1 - smoothing) * gold + smoothing / 2: each label is a choice of two.
     """
@@ -59,7 +59,7 @@ def binary_cross_entropy(logits: tf.Tensor, gold: tf.Tensor, smoothing: float = 
 
 
 def binary_focal(logits: tf.Tensor, gold: tf.Tensor, gamma: float) -> tf.Tensor:
-    """float32 [B], the mean over K labels: (1 - p)^gamma * -log p of each label's gold answer.
+    """Binary focal loss: the mean over K labels of (1 - p)^gamma * -log p of the gold value.
 
     Source: Lin et al. 2017, equation 4 (https://arxiv.org/abs/1708.02002).
     """
@@ -70,7 +70,7 @@ def binary_focal(logits: tf.Tensor, gold: tf.Tensor, gamma: float) -> tf.Tensor:
 
 
 def symmetric_binary_divergence(logits: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
-    """float32 [B], the mean over K labels of what `symmetric_divergence` is, of sigmoids [B, K]."""
+    """The mean over K labels of `symmetric_divergence`, of sigmoids [B, K], float32 [B]."""
     one, two = (tf.cast(values, tf.float32) for values in (logits, other))
     # For a choice of two the sum of both divergences is (p - q) * (logit p - logit q).
     apart = (tf.sigmoid(one) - tf.sigmoid(two)) * (one - two)
@@ -78,7 +78,7 @@ def symmetric_binary_divergence(logits: tf.Tensor, other: tf.Tensor) -> tf.Tenso
 
 
 def symmetric_divergence(logits: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
-    """float32 [B]: mean of both Kullback-Leibler divergences of softmaxes of logits [B, K].
+    """Mean of both Kullback-Leibler divergences of softmaxes of logits [B, K], float32 [B].
 
     Source: Liang et al. 2021, equation 2 (https://arxiv.org/abs/2106.14448).
     """

@@ -1,4 +1,4 @@
-"""What served models of each task read and answer, and how answers are written as columns."""
+"""Inputs and outputs of the served models of each task, and their form in a file of answers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class OutputSchema:
 
     Attributes:
         inputs: What the models may read, names of columns of text.
-        outputs: Of serving_default, those that tell the task apart.
+        outputs: Of serving_default, those that identify the task.
         columns: Of the file, each an entry of what `write` returns.
         write: From the outputs and the label names to the columns.
         scores_of: What has a score each beside those columns: a `label` of the model, an `entity`
@@ -45,6 +45,6 @@ class OutputSchema:
 
 
 def decode_texts(texts: Iterable[str | bytes]) -> np.ndarray:
-    """Texts as an array of objects; bytes are decoded, invalid ones replaced."""
+    """Convert to an array of strings as objects; bytes are decoded, invalid ones replaced."""
     decoded = [t.decode("utf-8", "replace") if isinstance(t, bytes) else t for t in texts]
     return np.array(decoded, object)

@@ -17,13 +17,17 @@ from tfpipe.tasks.evaluation import TaskEvaluation
 class Side:
     """One model's answers to N examples.
 
-    statistics: the metrics of resampled groups; said: each answer as predictions.tsv writes it;
-    score: float [N], each answer's; quality: float [N], how good it is; right: bool [N], whether it
-    is wholly right; by_label: label, recall, f1 and support of each label, empty without labels.
+    Attributes:
+        statistics: The metrics of resampled groups.
+        answers: As predictions.tsv writes them.
+        score: float [N], of each answer.
+        quality: float [N], of each answer.
+        right: bool [N], whether an answer is wholly right.
+        by_label: label, recall, f1 and support of each label, empty without labels.
     """
 
     statistics: Statistics
-    said: Sequence[str]
+    answers: Sequence[str]
     score: Sequence[float] | np.ndarray
     quality: np.ndarray
     right: np.ndarray
@@ -32,11 +36,16 @@ class Side:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two models' answers to the same N examples, in M groups that no figure tells apart.
+    """Two models' answers to the same N examples, in M groups of examples with equal metrics.
 
-    sizes: int [M], examples in each group; gold: as predictions.tsv writes it; quality: what that
-    of the answers is; graded: whether wrong answers can be more or less so; notes: what the reader
-    must know of the figures.
+    Attributes:
+        sizes: int [M], examples in each group.
+        gold: As predictions.tsv writes it.
+        a: The first model.
+        b: The second model.
+        quality: What the `quality` of an answer is.
+        graded: Whether wrong answers differ in quality.
+        notes: What the reader must know to understand the metrics.
     """
 
     sizes: np.ndarray
@@ -56,13 +65,13 @@ def side_of(
     right: np.ndarray,
     by_label: Any = (),
 ) -> Side:
-    """A side whose answers are written as predictions.tsv does."""
-    _, _, said, score = zip(*of.rows(), strict=True)
-    return Side(statistics, said, score, quality, right, by_label)
+    """Build a side whose answers are written as predictions.tsv does."""
+    _, _, answers, score = zip(*of.rows(), strict=True)
+    return Side(statistics, answers, score, quality, right, by_label)
 
 
 def pair_of(sizes: np.ndarray, of: TaskEvaluation, a: Side, b: Side, quality: str) -> Pair:
-    """A pair whose wrong answers can be more or less so: the better one of two is the right one."""
+    """Build a pair with graded answers: the better one of two is the right one."""
     agreement = count_agreement(
         a.right | (a.quality > b.quality), b.right | (b.quality > a.quality)
     )

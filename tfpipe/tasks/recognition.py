@@ -1,4 +1,4 @@
-"""Whether the labels of a data file look like those of a task."""
+"""Recognition of the task that a data file's labels are for."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ MOST_SHOWN = 60
 
 
 def shortest_example(labels: Iterable[str]) -> str:
-    """The first label in sorted order, in quotes, cut to a readable length."""
+    """Return the first label in sorted order, in quotes, cut to a readable length."""
     shown = repr(min(labels, default=""))
     return shown if len(shown) <= MOST_SHOWN else f"{shown[: MOST_SHOWN - 3]}..."

@@ -1,4 +1,4 @@
-"""What an evaluation gives to a report: plain data, one class for each section."""
+"""Sections of a report as plain data, filled by the evaluation of a task."""
 
 from __future__ import annotations
 
@@ -15,7 +15,13 @@ from tfpipe.tasks.excerpts import Piece
 
 @dataclass(frozen=True)
 class Baseline:
-    """What the dumbest answer would reach: always `answer`, with `value` for `figure`."""
+    """The metric of a constant answer.
+
+    Attributes:
+        answer: Given to every text.
+        figure: The metric's name.
+        value: Of the metric.
+    """
 
     answer: str
     figure: str
@@ -24,8 +30,12 @@ class Baseline:
 
 @dataclass(frozen=True)
 class ClassRow:
-    """Figures of one label; taken_for: the label that it is most often given instead, and how
-    often; threshold: the score from which it is given (multilabel)."""
+    """Metrics of one label.
+
+    Attributes:
+        taken_for: The label most often given instead, and how often.
+        threshold: The score from which the label is given (multilabel).
+    """
 
     label: str
     precision: float
@@ -40,7 +50,7 @@ class ClassRow:
 
 @dataclass(frozen=True)
 class PairRow:
-    """Two labels mixed up `count` times, with the text that was so with the highest score."""
+    """Two labels confused `count` times, with the text confused with the highest score."""
 
     gold: str
     predicted: str
@@ -51,7 +61,12 @@ class PairRow:
 
 @dataclass(frozen=True)
 class Confusion:
-    """counts: int [K, K], rows gold; pairs: the worst, worst first."""
+    """A confusion matrix.
+
+    Attributes:
+        counts: int [K, K], rows gold.
+        pairs: The most confused, worst first.
+    """
 
     label_names: Sequence[str]
     counts: np.ndarray
@@ -60,10 +75,12 @@ class Confusion:
 
 @dataclass(frozen=True)
 class Calibration:
-    """How far scores can be read as chances.
+    """Agreement of scores with the share of right answers.
 
-    answers: of the scores as new texts will have them; raw_error: the expected calibration error
-    before the temperature.
+    Attributes:
+        answers: Of the scores as new texts will have them.
+        temperature: By which logits are divided.
+        raw_error: The expected calibration error before the temperature.
     """
 
     answers: Reliability
@@ -73,12 +90,16 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Abstention:
-    """What a threshold on the score costs and brings.
+    """Costs and gains of a threshold on the score.
 
-    coverage, risk: float [P], share of the texts answered and share of wrong answers among them;
-    chosen: what the threshold does to dev, which it was chosen on; out_of_scope: the label of texts
-    that no other fits; expected: the same figures with thresholds that were chosen on other texts;
-    test: what the threshold does to test.
+    Attributes:
+        coverage: float [P], share of the texts answered.
+        risk: float [P], share of wrong answers among them.
+        threshold: The chosen one.
+        chosen: Metrics on dev, which the threshold was chosen on.
+        out_of_scope: The label of texts that no other label fits.
+        expected: The same metrics with thresholds that were chosen on other texts.
+        test: Metrics on test.
     """
 
     coverage: np.ndarray
@@ -102,8 +123,10 @@ class Scatter:
 class MistakeRow:
     """One wrong answer.
 
-    score: how sure it was or how far it is off, None where it is unknown; question: what was asked;
-    pieces: what surrounds the answers in the text, where the text alone would not show them.
+    Attributes:
+        score: The answer's confidence or error, None where it is unknown.
+        question: Of a context.
+        pieces: An excerpt around the answers, where the text alone would not show them.
     """
 
     text: str
@@ -116,10 +139,15 @@ class MistakeRow:
 
 @dataclass(frozen=True)
 class Mistakes:
-    """rows: the worst answers on dev, the worst first; count: of all wrong ones, None where no
-    answer is simply wrong; kind: `confident` (labels by score), `decisions` (about labels, by
-    score), `answers`, `entities`, `furthest` (by error) or `worst`; causes: how many entities were
-    wrong in `limits`, `type` or `both`, `invented` or `missed`."""
+    """Wrong answers on dev.
+
+    Attributes:
+        rows: The worst, worst first.
+        count: Of all wrong ones, None where answers are not simply right or wrong.
+        kind: `confident` (labels by score), `decisions` (about labels, by score), `answers`,
+            `entities`, `furthest` (by error) or `worst`.
+        causes: How many entities were wrong in `limits`, `type` or `both`, `invented` or `missed`.
+    """
 
     rows: Sequence[MistakeRow]
     count: int | None
@@ -129,8 +157,12 @@ class Mistakes:
 
 @dataclass(frozen=True)
 class Suspect:
-    """An example whose gold label may be wrong; gold_score, score: what the model gives the gold
-    label and the one that it proposes."""
+    """An example whose gold label may be wrong.
+
+    Attributes:
+        gold_score: The model's score of the gold label.
+        score: The model's score of the label that it proposes.
+    """
 
     text: str
     gold: str
@@ -141,8 +173,14 @@ class Suspect:
 
 @dataclass(frozen=True)
 class Suspects:
-    """rows: the most suspicious of `count` examples among `examined`; method: the wording's name
-    of how they were found, such as `confident_learning`."""
+    """Examples whose gold labels may be wrong.
+
+    Attributes:
+        rows: The most suspicious.
+        count: Of all suspicious examples.
+        examined: Examples that were checked.
+        method: Name of the method in the report's words, such as `confident_learning`.
+    """
 
     rows: Sequence[Suspect]
     count: int

@@ -1,4 +1,4 @@
-"""What tasks share whose answer is about the whole text, or pair of texts."""
+"""Base class of tasks that answer about the whole text, or pair of texts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfpipe.data.encoded import EncodedDataset, encode
-from tfpipe.data.read_examples import Examples
+from tfpipe.data.examples import Examples
+from tfpipe.data.labels import LabelRules, parsed_labels
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.errors import UserError
 from tfpipe.tasks.labelled_texts import EncodedTextDataset, label_texts
@@ -18,11 +19,13 @@ from tfpipe.tasks.long_text import CUTS, forward_in_groups, mean_by_owner
 from tfpipe.tasks.task import Forward, LabelSummary, Tensors
 
 
-class SequenceTask(abc.ABC):
+class SequenceTask(LabelRules, abc.ABC):
     """One row of logits [K] an example: of its one input, or the mean of its inputs' rows.
 
-    target: the name of the one target column; long_text: what is read of a text that is longer
-    than the room: its `head`, its `head_tail`, or all of it in `windows`.
+    Attributes:
+        target: The name of the one target column.
+        long_text: How texts over the maximum length are read: their `head`, their `head_tail`, or
+            all of them in `windows`.
     """
 
     target: ClassVar[str]
@@ -31,33 +34,34 @@ class SequenceTask(abc.ABC):
     if TYPE_CHECKING:
         # At run time a dataclass would take the property for the default of its field.
         @property
-        def label_names(self) -> Sequence[str]: ...
+        def label_names(self) -> Sequence[str]:
+            """Of the head's columns."""
 
     @abc.abstractmethod
     def gold(self, examples: Examples) -> np.ndarray:
-        """[N] or [N, K]: what the head should say; raises UserError for an unknown label."""
+        """Return the targets, [N] or [N, K]; raises UserError for an unknown label."""
 
     @abc.abstractmethod
     def decode(self, logits: tf.Tensor) -> Tensors:
-        """What is served, of logits [B, K]."""
+        """Compute the served outputs from logits [B, K]."""
 
     @classmethod
     def inputs(cls, pairs: bool) -> Sequence[str]:
-        """`text`, and where rows are pairs `text_pair`."""
+        """Return `text`, and where rows are pairs `text_pair`."""
         return ("text", "text_pair") if pairs else ("text",)
 
     @classmethod
-    def show_label(cls, text: str, label: str) -> str:
-        """The label itself."""
-        return label
+    def show_label(cls, examples: Examples, row: int) -> str:
+        """Return the label as written."""
+        return (examples.labels or ())[row]
 
     @classmethod
     def describe_labels(cls, parts: Sequence[Examples]) -> LabelSummary | None:
-        """None: labels are names that are counted."""
+        """Return None: labels are names that are counted."""
         return None
 
     def notes(self, labelled: EncodedDataset) -> Sequence[str]:
-        """Nothing beyond the data report."""
+        """Return nothing beyond the data report."""
         return ()
 
     @property
@@ -66,14 +70,23 @@ class SequenceTask(abc.ABC):
         return ()
 
     def refuse_unknown(self, examples: Examples) -> None:
-        """Raise UserError for labels that the head has no place for, and for pairs of texts where
-        only single ones can be read."""
-        self.gold(examples)
+        """Raise UserError for labels that the head has no column for, and for pairs in windows."""
+        self._refuse_unknown_names(examples)
         self._refuse_pairs(examples)
 
+    def _refuse_unknown_names(self, examples: Examples) -> None:
+        different = set(parsed_labels(examples, type(self)))
+        names = {name for label in different for name in self.names_in(label)}
+        unknown = sorted(names - set(self.label_names))
+        if unknown:
+            raise UserError(
+                f"{examples.path} has labels that the model was not trained on",
+                ", ".join(map(repr, unknown[:5])) + (" and more" if len(unknown) > 5 else ""),
+                "remove these rows, mend the label names, or add such examples to train",
+            )
+
     def label(self, examples: Examples, tokenizer: Tokenizer, max_length: int) -> EncodedDataset:
-        """The examples as the model reads them, with their targets; raises UserError like
-        `refuse_unknown`."""
+        """Build the model's inputs and targets; raises UserError like `refuse_unknown`."""
         targets = {self.target: self.gold(examples)}
         if self.long_text == "head":
             return EncodedDataset(examples, encode(examples, tokenizer, max_length), targets)
@@ -91,13 +104,13 @@ class SequenceTask(abc.ABC):
             )
 
     def pooled(self, labelled: EncodedDataset, logits: np.ndarray) -> np.ndarray:
-        """float32 [N, K]: the logits of each example, of those of each input."""
+        """Return the logits of each example, float32 [N, K], from those of each input."""
         if not isinstance(labelled, EncodedTextDataset):
             return logits
         return mean_by_owner(tf.constant(logits), tf.constant(labelled.example_of)).numpy()
 
     def example_targets(self, labelled: EncodedDataset) -> Mapping[str, np.ndarray]:
-        """The target columns with a row for each example, [N, ...], not for each input."""
+        """Return the target columns with a row for each example, [N, ...], not for each input."""
         targets = labelled.targets
         if not isinstance(labelled, EncodedTextDataset):
             return targets
@@ -111,7 +124,7 @@ class SequenceTask(abc.ABC):
         max_length: int,
         forward: Forward,
     ) -> Tensors:
-        """What serving_default answers to texts, string [B], and their second halves."""
+        """Compute the outputs of serving_default for texts, string [B], and their second halves."""
         text, *pair = columns
         if self.long_text == "head":
             return self.decode(forward(tokenizer(text, pair[0] if pair else None, max_length)))

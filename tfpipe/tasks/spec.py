@@ -1,4 +1,4 @@
-"""The specification of a task: all that the rest of the tree asks of it.
+"""The specification of a task: all that other packages need of it.
 
 Command lines read it for --help, so it imports nothing heavy: what needs numpy or TensorFlow is
 named by a `Reference` and imported at first use.
@@ -45,7 +45,7 @@ class FileFormat:
 
 @dataclass(frozen=True)
 class HubEntry:
-    """How transformers and the model hub name the task.
+    """Names of the task in transformers and on the model hub.
 
     Attributes:
         pipeline: The hub's pipeline tag.
@@ -75,7 +75,7 @@ class TaskSpec:
         optional_metrics: Further metrics that only some models have.
         schema: The tasks.output_schema.OutputSchema of its served answers.
         compare: `(evaluation_a, evaluation_b) -> tasks.paired.Pair`.
-        verb: The verb of serving.client that asks such a model.
+        verb: The verb of serving.client that calls such a model.
         hub: Names for the model card.
         words: By language, `en` and `zh`: the report's sentences about this task, by the names
             that they have in report/wording/, which they replace. `kicker` and `headline` have
@@ -88,7 +88,7 @@ class TaskSpec:
             like this task's; None for a task that is never guessed.
         columns_noun: What the columns of the head are; None where they name nothing.
         labels_from_data: Whether label names are those of the data; else they are the task's own.
-        always_windows: Whether long inputs are read in windows whatever --long-text says.
+        always_windows: Whether long inputs are read in windows whatever --long-text is.
     """
 
     name: str

@@ -1,16 +1,17 @@
-"""What a task is: all that the other rooms ask of it."""
+"""The interface of a task: what data, training, evaluation and serving call."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 import tensorflow as tf
 
 from tfpipe.config import TrainConfig
 from tfpipe.data.encoded import EncodedDataset
-from tfpipe.data.read_examples import Examples
+from tfpipe.data.examples import Examples
+from tfpipe.data.labels import LabelRules
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.model.head import Head
 from tfpipe.model.text_model import TextModel
@@ -20,7 +21,7 @@ from tfpipe.tasks.losses import LossSettings
 
 Tensors = dict[str, tf.Tensor]
 # input_ids, token_type_ids, attention_mask int32 [B, L], the task's targets and what else the loss
-# asks for, [B, ...], and `weight` float32 [B].
+# needs, [B, ...], and `weight` float32 [B].
 Batch: TypeAlias = "Mapping[str, tf.Tensor]"
 # What serving_default answers to N rows, by name; the first axis of each array is N.
 Outputs = Mapping[str, np.ndarray]
@@ -36,98 +37,85 @@ class LabelSummary(NamedTuple):
     value: Any
 
 
-class Task(Protocol):
-    """Labels, loss, figures and answers of one kind of question.
+class Task(LabelRules, Protocol):
+    """Labels, loss, metrics and answers of one kind of question.
 
-    name: as on the command line; optional_label: whether a row without a label says something;
-    label_names: of the head's columns; unit: what a difference of served floats is measured in (1
-    for probabilities, the spread of the training labels for values in their own unit).
+    Attributes:
+        label_names: Of the head's columns.
+        unit: Of differences between served floats: 1 for probabilities, the spread of the training
+            labels for values in their own unit.
     """
 
-    name: ClassVar[str]
-    optional_label: ClassVar[bool]
+    @property
+    def label_names(self) -> Sequence[str]:
+        """Of the head's columns."""
 
     @property
-    def label_names(self) -> Sequence[str]: ...
-
-    @property
-    def unit(self) -> float: ...
+    def unit(self) -> float:
+        """Of differences between served floats."""
 
     # ---- before there is a model
     @classmethod
-    def check(cls, examples: Examples, to_learn: bool) -> None:
-        """Raise UserError for labels that the task cannot read, with their rows.
-
-        to_learn: whether the examples are those to train on, which must also hold enough to learn.
-        """
-
-    @classmethod
-    def strip_label(cls, label: str) -> str:
-        """The label without blanks around it, and around the names in it."""
-
-    @classmethod
-    def names_in(cls, label: str) -> Sequence[str]:
-        """The label names in a row's label, by which rows are counted and dev is cut; may be none.
-
-        label: one that `check` has passed.
-        """
-
-    @classmethod
-    def show_label(cls, text: str, label: str) -> str:
-        """A row's label as people read it; text: the row's texts as one string."""
+    def show_label(cls, examples: Examples, row: int) -> str:
+        """Format a row's label for people."""
 
     @classmethod
     def describe_labels(cls, parts: Sequence[Examples]) -> LabelSummary | None:
-        """What the labels of a data file are, for doctor; None for names that are counted."""
+        """Summarise the labels of a data file for doctor; None for names that are counted."""
 
     @classmethod
-    def from_labels(cls, labels: Sequence[str], config: TrainConfig | None = None) -> Task:
-        """The task over the labels of train; config: what else the user asks of it."""
+    def from_labels(cls, labels: Sequence[Any], config: TrainConfig | None = None) -> Task:
+        """Build the task over the parsed labels of train.
+
+        Args:
+            labels: As `parse_labels` returns them.
+            config: The settings of the training; None for defaults.
+        """
 
     @classmethod
     def inputs(cls, pairs: bool) -> Sequence[str]:
-        """Names of the columns of text that serving_default takes."""
+        """Return the names of the columns of text that serving_default takes."""
 
     # ---- into a model's folder and back
     @property
     def head(self) -> Head:
-        """What stands on the encoder, with what the model's config.json tells of the task."""
+        """The head of the encoder, with the task's settings for the model's config.json."""
 
     @classmethod
     def restore(cls, label_names: Sequence[str], settings: Mapping[str, Any]) -> Task:
-        """The task of a model's folder; settings: those of `head`, empty for none."""
+        """Restore the task of a model's folder; settings: those of `head`, empty for none."""
 
     # ---- training
     def refuse_unknown(self, examples: Examples) -> None:
         """Raise UserError for labels that checked examples have and the task does not."""
 
     def label(self, examples: Examples, tokenizer: Tokenizer, max_length: int) -> EncodedDataset:
-        """What the model reads and what it should say; raises UserError for an unknown label."""
+        """Build the model's inputs and targets; raises UserError for an unknown label."""
 
     def loss(self, logits: tf.Tensor, batch: Batch) -> tf.Tensor:
-        """float32 [B], of the head's output for a batch that holds the task's targets."""
+        """Return float32 [B], of the head's output for a batch that holds the task's targets."""
 
     def training_loss(self, logits: tf.Tensor, batch: Batch, settings: LossSettings) -> tf.Tensor:
-        """What training minimises, float32 [B]; dev is evaluated with the plain loss."""
+        """Return the loss that training minimises, float32 [B]; dev is evaluated with `loss`."""
 
     def divergence(self, logits: tf.Tensor, other: tf.Tensor, batch: Batch) -> tf.Tensor:
-        """The divergence of two outputs for the same batch, float32 [B], for R-Drop."""
+        """Return the divergence of two outputs for the same batch, float32 [B], for R-Drop."""
 
     def balanced_weights(self, targets: Mapping[str, np.ndarray]) -> np.ndarray:
-        """float32 [N]: the weight of each example where rare labels are to count as much."""
+        """Return float32 [N]: the weight of each example where rare labels are to count as much."""
 
     def tuned_on(self, labelled: EncodedDataset, logits: np.ndarray) -> Task:
-        """The task with what is chosen on dev, not learnt: thresholds, a temperature."""
+        """Return the task with what is chosen on dev, not learnt: thresholds, a temperature."""
 
     @property
     def choices(self) -> Sequence[str]:
-        """What was chosen on dev, as sentences."""
+        """The settings chosen on dev, as sentences."""
 
     def notes(self, labelled: EncodedDataset) -> Sequence[str]:
-        """What the owner of the training data should know of it, as sentences."""
+        """Return warnings about the training data, as sentences."""
 
     def evaluate(self, labelled: EncodedDataset, logits: np.ndarray) -> TaskEvaluation:
-        """What the head's output for all inputs, float32 [N, ...], says about the examples."""
+        """Evaluate the head's output for all inputs, float32 [N, ...], of labelled examples."""
 
     # ---- served
     def answer(
@@ -137,24 +125,31 @@ class Task(Protocol):
         max_length: int,
         forward: Forward,
     ) -> Tensors:
-        """What serving_default answers, in graph operations.
+        """Compute the outputs of serving_default, in graph operations.
 
-        columns: the texts, string [B], and where rows are pairs the second texts.
+        Args:
+            columns: The texts, string [B], and where rows are pairs the second texts.
+            tokenizer: The model's.
+            max_length: Tokens of an input, specials included.
+            forward: The model.
         """
 
     def decode(self, logits: tf.Tensor) -> Tensors:
-        """What the signature `ids` answers, of the head's output."""
+        """Compute the outputs of the signature `ids` from the head's output."""
 
     def judge(self, examples: Examples, outputs: Outputs) -> TaskEvaluation:
-        """What such answers say about labelled examples."""
+        """Evaluate served answers to labelled examples."""
 
     def costs(self, examples: Examples, outputs: Outputs) -> np.ndarray:
-        """float [N]: how wrong each answer is, 0 where it is right; for a rival's answers, too.
+        """Return the error of each answer, float [N], 0 where it is right.
 
-        Raises ValueError for the answers of a model that cannot be compared.
+        The answers may be those of another model.
+
+        Raises:
+            ValueError: The answers are those of a model that cannot be compared.
         """
 
 
 def task_of(name: str, model: TextModel) -> Task:
-    """The task that a loaded model was trained for, with the settings kept in its folder."""
+    """Restore the task that a loaded model was trained for, with the settings of its folder."""
     return TASKS[name].task_class.restore(model.label_names, model.head.settings)

@@ -1,1 +1,1 @@
-"""What scores mean and what is decided by them: calibration, thresholds, answers held back."""
+"""Calibration of scores, thresholds and abstention."""

@@ -1,4 +1,4 @@
-"""How many answers are wrong when only the surest are given."""
+"""Risk-coverage curves: the share of wrong answers among the most confident ones."""
 
 from __future__ import annotations
 
@@ -10,11 +10,16 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Answered:
-    """What N texts were answered, and what should have been.
+    """The answers to N texts, and the gold ones.
 
-    score: float32 [N], of the predicted label, calibrated as it will be served; predicted, gold:
-    [N] strings or columns; outside: what `gold` says of texts that no label fits, None without such
-    texts. A model may know that label too; then predicting it counts as seeing that none fits.
+    A model may have a label for texts that no other label fits; then predicting it counts as
+    recognising such a text.
+
+    Attributes:
+        score: float32 [N], of the predicted label, calibrated as it will be served.
+        predicted: [N] strings or columns.
+        gold: [N] strings or columns.
+        outside: The value in `gold` of texts that no label fits, None without such texts.
     """
 
     score: np.ndarray
@@ -24,21 +29,21 @@ class Answered:
 
     @cached_property
     def right(self) -> np.ndarray:
-        """bool [N]: the predicted label is the gold one."""
+        """Whether the predicted label is the gold one, bool [N]."""
         return np.asarray(self.predicted == self.gold)
 
     @cached_property
     def is_outside(self) -> np.ndarray:
-        """bool [N]: no label fits the text."""
+        """Whether no label fits the text, bool [N]."""
         return _equal(self.gold, self.outside)
 
     @cached_property
     def says_outside(self) -> np.ndarray:
-        """bool [N]: the model says so by a label of its own."""
+        """Whether the model predicts the label for texts that no other label fits, bool [N]."""
         return _equal(self.predicted, self.outside)
 
     def rows(self, rows: np.ndarray) -> Answered:
-        """The texts of these row numbers."""
+        """Select the texts of these row numbers."""
         return Answered(self.score[rows], self.predicted[rows], self.gold[rows], self.outside)
 
 
@@ -48,10 +53,12 @@ def _equal(values: np.ndarray, value: str | int | None) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Steps:
-    """N texts, highest score first, in the M steps that thresholds can let them in by.
+    """N texts, highest score first, in the M steps by which thresholds can include them.
 
-    order: int [N], row numbers; ends: int [M], how many texts are let in by then; threshold:
-    float32 [M], scores of it or above are let in.
+    Attributes:
+        order: int [N], row numbers.
+        ends: int [M], how many texts are included by then.
+        threshold: float32 [M], scores of it or above are included.
     """
 
     order: np.ndarray
@@ -60,7 +67,7 @@ class Steps:
 
 
 def sort_by_score(score: np.ndarray) -> Steps:
-    """The steps of scores float32 [N], N > 0: texts of one score can only be let in together.
+    """Group scores float32 [N], N > 0, into steps: equal scores are in one step.
 
     Thresholds lie half way to the next score, so that a rounding elsewhere changes no answer; the
     last one is 0, whatever new texts score.
@@ -78,11 +85,13 @@ def sort_by_score(score: np.ndarray) -> Steps:
 
 @dataclass(frozen=True)
 class RiskCoverage:
-    """Every threshold that tells texts apart, from the fewest answers to the most.
+    """Every different threshold, from the fewest answers to the most.
 
-    threshold: float32 [M], scores of it or above are answered; coverage: float [M], the share of
-    texts that are; risk: float [M], the share of the answers that are wrong; area: see
-    `risk_coverage`.
+    Attributes:
+        threshold: float32 [M], scores of it or above are answered.
+        coverage: float [M], the share of texts that are answered.
+        risk: float [M], the share of the answers that are wrong.
+        area: See `risk_coverage`.
     """
 
     threshold: np.ndarray
@@ -92,9 +101,10 @@ class RiskCoverage:
 
 
 def risk_coverage(answered: Answered) -> RiskCoverage:
-    """The curve, and the area under it: the mean risk over all numbers of answers from 1 to N.
+    """Compute the curve and the area under it.
 
-    Within texts of one score the area takes the wrong ones as evenly spread.
+    The area is the mean risk over all numbers of answers from 1 to N; among texts of one score the
+    wrong ones count as evenly spread.
     Source: Geifman et al. 2019, section 2 (https://arxiv.org/abs/1805.08206).
     """
     steps = sort_by_score(answered.score)

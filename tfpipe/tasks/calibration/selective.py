@@ -1,4 +1,4 @@
-"""Answers held back for a low score: what that costs and gains, and from which score on."""
+"""Selective classification: abstention below a threshold on the score, and its choice."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ LEAST_OUTSIDE = PARTS
 
 
 def abstain(label: tf.Tensor, score: tf.Tensor, threshold: float) -> tf.Tensor:
-    """In graph: label string [B], or `__abstain__` where score float32 [B] is below the threshold.
+    """Replace labels, string [B], by `__abstain__` where score float32 [B] is below the threshold.
 
-    A score that is not a number abstains, too.
+    A score that is NaN abstains, too. In the graph.
     """
     enough = score >= tf.constant(threshold, score.dtype)
     return tf.where(enough, label, tf.constant(ABSTAIN))
@@ -37,10 +37,11 @@ def abstain(label: tf.Tensor, score: tf.Tensor, threshold: float) -> tf.Tensor:
 
 @dataclass(frozen=True)
 class AbstentionTarget:
-    """What a threshold is to be chosen for.
+    """The criterion by which a threshold is chosen.
 
-    outside: the label of texts that no other label fits; risk: else, the share of answers that may
-    be wrong.
+    Attributes:
+        outside: The label of texts that no other label fits.
+        risk: Without such a label, the share of answers that may be wrong.
     """
 
     outside: str | None = None
@@ -48,10 +49,10 @@ class AbstentionTarget:
 
 
 def read_abstention_target(text: str | None, label_names: Sequence[str]) -> AbstentionTarget | None:
-    """What `--abstain` asks for: None, `auto`, a label, or a share of wrong answers.
+    """Parse `--abstain`: None, `auto`, a label, or a share of wrong answers.
 
-    auto is the label that is called as such labels often are, and a risk of 5 % without one.
-    Raises UserError for what is neither a label nor a share.
+    `auto` is the label whose name is usual for texts that no other label fits, and a risk of 5 %
+    without one. Raises UserError for any other value.
     """
     if text is None:
         return None
@@ -83,10 +84,10 @@ def read_abstention_target(text: str | None, label_names: Sequence[str]) -> Abst
     return AbstentionTarget(None, risk)
 
 
-def choose_threshold(answered: Answered, wish: AbstentionTarget) -> float:
-    """The threshold that dev texts say is best; raises UserError where they do not warrant one.
+def choose_threshold(answered: Answered, target: AbstentionTarget) -> float:
+    """Choose the best threshold on dev texts; raises UserError where they do not warrant one.
 
-    It keeps clear of their scores, so that no rounding decides what is served.
+    It differs from all their scores, so that no rounding decides what is served.
     """
     if not np.isfinite(answered.score).all():
         raise UserError(
@@ -94,8 +95,8 @@ def choose_threshold(answered: Answered, wish: AbstentionTarget) -> float:
             f"{int((~np.isfinite(answered.score)).sum())} of {len(answered.score)} dev texts",
             "train again, with a lower --learning-rate",
         )
-    if wish.outside is None:
-        threshold = threshold_for_risk(answered, wish.risk)
+    if target.outside is None:
+        threshold = threshold_for_risk(answered, target.risk)
     else:
         threshold = threshold_for_scope(answered)
     return float(keep_clear(np.array([threshold]), answered.score[:, None])[0])
@@ -103,11 +104,13 @@ def choose_threshold(answered: Answered, wish: AbstentionTarget) -> float:
 
 @dataclass(frozen=True)
 class SelectiveMetrics:
-    """What a threshold does to labelled texts; the last two are None without outside texts.
+    """Metrics of labelled texts at a threshold; the last two are None without outside texts.
 
-    coverage: share of texts with a label for an answer; selective_accuracy: share of these that
-    are right, NaN of none; in_scope_accuracy: share of the texts that a label fits, and got it;
-    out_of_scope_recall: share of the others that were held back, or labelled as outside.
+    Attributes:
+        coverage: Share of texts with a label for an answer.
+        selective_accuracy: Share of these that are right, NaN of none.
+        in_scope_accuracy: Share of the texts that a label fits and that got it.
+        out_of_scope_recall: Share of the others that were held back, or labelled as outside.
     """
 
     threshold: float
@@ -118,7 +121,7 @@ class SelectiveMetrics:
 
 
 def selective_metrics(answered: Answered, threshold: float) -> SelectiveMetrics:
-    """The figures of N texts where scores below the threshold are held back."""
+    """Compute the metrics of N texts where scores below the threshold are held back."""
     return _count(answered, _let_in(answered.score, threshold), threshold)
 
 
@@ -127,7 +130,7 @@ def _let_in(score: np.ndarray, threshold: float) -> np.ndarray:
 
 
 def _count(answered: Answered, given: np.ndarray, threshold: float) -> SelectiveMetrics:
-    # To say by a label that no label fits is to give no answer.
+    # The label for texts that no other label fits counts as no answer.
     given = given & ~answered.says_outside
     outside = answered.is_outside
     inside, recall = None, None
@@ -139,12 +142,20 @@ def _count(answered: Answered, given: np.ndarray, threshold: float) -> Selective
 
 
 def threshold_for_risk(answered: Answered, risk: float, doubt: float = 0.05) -> float:
-    """The threshold with the most answers of which, on new texts, at most `risk` are wrong.
+    """Find the threshold with the most answers of which, on new texts, at most `risk` are wrong.
 
-    doubt: the chance that more are wrong after all. Each tried threshold is held to an exact upper
-    bound at its part of the doubt, not to what dev happens to show. Raises UserError where dev
-    warrants none. Source: selection with guaranteed risk, Geifman and El-Yaniv 2017, algorithm 1
+    Each tried threshold must meet an exact upper bound at its part of `doubt`, not the observed
+    share.
+    Source: selection with guaranteed risk, Geifman and El-Yaniv 2017, algorithm 1
     (https://arxiv.org/abs/1705.08500).
+
+    Args:
+        answered: The answers to dev.
+        risk: Share of wrong answers that is allowed.
+        doubt: Probability that the share is exceeded after all.
+
+    Raises:
+        UserError: Dev warrants no threshold.
     """
     steps = sort_by_score(answered.score)
     ends = steps.ends
@@ -171,10 +182,10 @@ def threshold_for_risk(answered: Answered, risk: float, doubt: float = 0.05) -> 
 
 
 def threshold_for_scope(answered: Answered) -> float:
-    """The threshold with the best mean of in-scope accuracy and out-of-scope recall.
+    """Find the threshold with the best mean of in-scope accuracy and out-of-scope recall.
 
-    A point of one is worth a point of the other, however few of dev's texts are outside. Of equally
-    good ones it is that with the most answers. Raises UserError with fewer than 5 outside texts.
+    Both count alike, however few of dev's texts are outside. Of equally good ones it is that with
+    the most answers. Raises UserError with fewer than 5 outside texts.
     """
     outside = answered.is_outside
     if outside.sum() < LEAST_OUTSIDE or outside.all():
@@ -199,13 +210,13 @@ def _best_balance(answered: Answered) -> float:
 
 
 def held_out_metrics(answered: Answered, seed: int = 0) -> SelectiveMetrics:
-    """The figures of N texts, each held back or not by `threshold_for_scope` of other texts.
+    """Compute the metrics of N texts, each with the threshold that other texts give.
 
-    What to expect of new texts: on those that it was chosen on a threshold looks better than it is.
-    The threshold told is that of all texts. Raises UserError as `threshold_for_scope` does.
+    An estimate for new texts: on the texts that it was chosen on a threshold is too good. The
+    threshold returned is that of all texts. Raises UserError as `threshold_for_scope` does.
     """
     chosen = threshold_for_scope(answered)
     given = np.zeros(len(answered.score), bool)
-    for fit, look in folds(len(given), answered.is_outside, seed):
-        given[look] = _let_in(answered.score[look], _best_balance(answered.rows(fit)))
+    for fit, held_out in folds(len(given), answered.is_outside, seed):
+        given[held_out] = _let_in(answered.score[held_out], _best_balance(answered.rows(fit)))
     return _count(answered, given, chosen)

@@ -1,4 +1,4 @@
-"""Scores that can be read as chances: a temperature fitted on dev, and how well it fits."""
+"""Temperature scaling, fitted on dev, and reliability of scores."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ COOLEST, HOTTEST = 0.05, 20.0
 
 @dataclass(frozen=True)
 class Temperature:
-    """The number by which logits are divided before softmax; reason: why it was left at 1."""
+    """The number that logits are divided by before softmax; reason: why it was left at 1."""
 
     value: float
     reason: str | None = None
@@ -31,10 +31,10 @@ class Temperature:
 def fit_temperature(
     logits: np.ndarray, gold: np.ndarray, least_wrong: int = LEAST_WRONG
 ) -> Temperature:
-    """The temperature with the least mean cross-entropy of logits [N, K] and gold int [N].
+    """Fit the temperature with the least mean cross-entropy of logits [N, K] and gold int [N].
 
     The cost is convex in 1 / temperature, so the one root of its slope is the optimum. It stays 1
-    with fewer than `least_wrong` wrong answers, or where the optimum lies outside 0.05 to 20.
+    with fewer than `least_wrong` wrong answers, or where the optimum is not within 0.05 and 20.
     Source: Guo et al. 2017, section 4.2 (https://arxiv.org/abs/1706.04599).
     """
     logits = np.asarray(logits, np.float64)
@@ -62,28 +62,31 @@ def fit_temperature(
 
 
 def cross_fitted_scores(logits: np.ndarray, gold: np.ndarray, seed: int = 0) -> np.ndarray:
-    """float64 [N, K]: probabilities, each row's at the temperature fitted on other rows.
+    """Return probabilities, float64 [N, K], each row's with the temperature fitted on other rows.
 
-    What figures of calibration are computed of: those of the rows that a temperature was fitted on
-    look better than new texts will.
+    For metrics of calibration: on the rows that a temperature was fitted on they are too good.
     """
     logits = np.asarray(logits, np.float64)
     scores = np.zeros_like(logits)
     # The fit that is kept has all the wrong answers; here some are always held back.
     least_wrong = LEAST_WRONG // 2
-    for fit, look in folds(len(logits), seed=seed):
+    for fit, held_out in folds(len(logits), seed=seed):
         temperature = fit_temperature(logits[fit], gold[fit], least_wrong)
-        scores[look] = softmax(logits[look] / temperature.value, axis=1)
+        scores[held_out] = softmax(logits[held_out] / temperature.value, axis=1)
     return scores
 
 
 @dataclass(frozen=True)
 class Reliability:
-    """Answers sorted into M bins by their confidence.
+    """Answers sorted into M bins by their confidence; NaN in bins without answers.
 
-    edges: float [M + 1], a bin is (edges[i], edges[i + 1]]; counts: int [M]; confidence: float [M],
-    mean confidence of a bin's answers; accuracy: float [M], the share of them that are right, with
-    low and high: float [M], its 95 % Wilson interval. NaN in bins without answers.
+    Attributes:
+        edges: float [M + 1], a bin is (edges[i], edges[i + 1]].
+        counts: int [M].
+        confidence: float [M], mean confidence of a bin's answers.
+        accuracy: float [M], the share of them that are right.
+        low: float [M], lower end of the 95 % Wilson interval of accuracy.
+        high: float [M], its upper end.
     """
 
     edges: np.ndarray
@@ -107,7 +110,7 @@ class Reliability:
 
 
 def reliability(confidence: np.ndarray, right: np.ndarray, bins: int = BINS) -> Reliability:
-    """The table over `bins` bins of equal width, of confidence float [N] and right bool [N].
+    """Sort confidences float [N] with right bool [N] into `bins` bins of equal width.
 
     One answer a row: the highest score of a text, or every score of every label (multilabel).
     """

@@ -1,4 +1,4 @@
-"""From which score on a label is active: one threshold a label, tuned on dev."""
+"""Thresholds from which a label is active: one for each label, tuned on dev."""
 
 from __future__ import annotations
 
@@ -16,12 +16,16 @@ CLEAR, FURTHEST = 1e-5, 0.01
 
 
 def tune_thresholds(scores: np.ndarray, gold: np.ndarray) -> np.ndarray:
-    """float32 [K]: a label is active at or above its threshold; scores [N, K], gold bool [N, K].
+    """Tune the thresholds at or above which labels are active, float32 [K].
 
     Each label's best threshold for F1 on dev is moved, in log odds, towards the one threshold that
-    is best for all labels together (micro F1): with P positives it goes 5 / (P + 5) of the way. The
-    best for a handful of positives is mostly luck, and with none there is no best at all. A dev
-    without any active label gives 0.5 to all.
+    is best for all labels together (micro F1): with P positives it moves 5 / (P + 5) of the way.
+    The best for a few positives is mostly noise, and without any there is none. A dev without any
+    active label gives 0.5 to all.
+
+    Args:
+        scores: float [N, K].
+        gold: bool [N, K].
     """
     scores, gold = np.asarray(scores, np.float32), np.asarray(gold, bool)
     positives = gold.sum(axis=0)
@@ -37,11 +41,10 @@ def _log_odds(threshold: np.ndarray) -> np.ndarray:
 
 
 def best_thresholds(scores: np.ndarray, gold: np.ndarray) -> np.ndarray:
-    """float32 [K]: what maximises each column's F1 on scores [N, K] and gold bool [N, K].
+    """Find float32 [K] that maximises each column's F1 on scores [N, K] and gold bool [N, K].
 
-    All thresholds that tell texts apart are looked at, half way between neighbouring scores (0.5
-    where it lies between them). Of equally good ones it is the nearest to 0.5; 0.5 itself in a
-    column without positives.
+    Candidates are half way between neighbouring scores (0.5 where it lies between them). Of equally
+    good ones the nearest to 0.5 is taken; 0.5 itself in a column without positives.
     """
     scores, gold = np.asarray(scores, np.float32), np.asarray(gold, bool)
     columns = scores.shape[1]
@@ -73,10 +76,10 @@ def _best_of(scores: np.ndarray, gold: np.ndarray) -> np.ndarray:
 
 
 def keep_clear(thresholds: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """float32 [K]: thresholds moved off the scores [N, K] of their labels, by as little as will do.
+    """Move thresholds, float32 [K], off the scores [N, K] of their labels, as little as needed.
 
-    No score lies nearer than CLEAR to its threshold then, so that no rounding decides what is
-    active. Where scores lie so densely that it would move by over 0.01, a threshold stays.
+    No score is nearer than CLEAR to its threshold then, so that no rounding decides what is active.
+    Where scores are so dense that it would move by over 0.01, a threshold stays.
     """
     clear = np.array(thresholds, np.float64)
     for column, threshold in enumerate(clear):

@@ -13,11 +13,11 @@ from tfpipe.tasks.paired import Pair, Side
 
 
 def compare(a: ClassificationEvaluation, b: ClassificationEvaluation) -> Pair:
-    """accuracy, macro_f1 and weighted_f1 of what ClassificationEvaluation holds.
+    """Compare accuracy, macro_f1 and weighted_f1, and what was answered.
 
-    They are those of the labels with the highest scores; the answers are those that are served.
-    Where one of the models holds answers back there are the figures of that, too, and answering the
-    label of texts that no other label fits is holding back. The label tables may differ.
+    Metrics are those of the labels with the highest scores; the answers are those that are served.
+    Where one of the models abstains there are the metrics of that, too, and answering the label of
+    texts that no other label fits is abstaining. The label tables may differ.
     """
     holds_back = a.abstain_below is not None or b.abstain_below is not None
     outside = [
@@ -27,23 +27,23 @@ def compare(a: ClassificationEvaluation, b: ClassificationEvaluation) -> Pair:
     ]
     gold = np.array(a.label_names)[a.gold]
     best = [np.array(one.label_names)[one.predicted] for one in (a, b)]
-    said = [np.where(np.isin(one.labels, outside), ABSTAIN, one.labels) for one in (a, b)]
+    answers = [np.where(np.isin(one.labels, outside), ABSTAIN, one.labels) for one in (a, b)]
 
-    names, columns = np.unique(np.concatenate([gold, *best, *said]), return_inverse=True)
+    names, columns = np.unique(np.concatenate([gold, *best, *answers]), return_inverse=True)
     groups, sizes = group_rows(columns.reshape(5, len(gold)).T)
     indicators = [one_hot(column, len(names)) for column in groups.T]
     is_outside = np.isin(names[groups[:, 0]], outside)
 
     def side(which: int, of: ClassificationEvaluation) -> Side:
-        figures = label_metrics(indicators[0], indicators[1 + which])
+        metrics = label_metrics(indicators[0], indicators[1 + which])
         if holds_back:
-            drawn_gold, drawn_said = names[groups[:, 0]], names[groups[:, 3 + which]]
-            figures = joined(figures, _held_back(drawn_gold, drawn_said, is_outside))
-        right = (said[which] == gold) | ((said[which] == ABSTAIN) & np.isin(gold, outside))
+            drawn_gold, drawn_answers = names[groups[:, 0]], names[groups[:, 3 + which]]
+            metrics = joined(metrics, _held_back(drawn_gold, drawn_answers, is_outside))
+        right = (answers[which] == gold) | ((answers[which] == ABSTAIN) & np.isin(gold, outside))
         quality = of.scores[np.arange(len(gold)), of.gold]
-        return Side(figures, said[which].tolist(), of.score, quality, right, of.per_class)
+        return Side(metrics, answers[which].tolist(), of.score, quality, right, of.per_class)
 
-    told = "accuracy, F1 and the exact test look at the label with the highest score, held back or"
+    note = "accuracy, F1 and the exact test look at the label with the highest score, held back or"
     return Pair(
         sizes,
         gold.tolist(),
@@ -52,15 +52,15 @@ def compare(a: ClassificationEvaluation, b: ClassificationEvaluation) -> Pair:
         count_agreement(best[0] == gold, best[1] == gold),
         "score of the gold label",
         graded=False,
-        notes=[f"{told} not; the changes are those of the answers"] if holds_back else [],
+        notes=[f"{note} not; the changes are those of the answers"] if holds_back else [],
     )
 
 
-def _held_back(gold: np.ndarray, said: np.ndarray, outside: np.ndarray) -> Statistics:
-    """The figures of held-back answers, str [M]; outside: bool [M]."""
-    given, right = said != ABSTAIN, said == gold
-    figures = {"coverage": (given, np.ones(len(gold), bool)), "selective_accuracy": (right, given)}
+def _held_back(gold: np.ndarray, answers: np.ndarray, outside: np.ndarray) -> Statistics:
+    """Compute the metrics of abstention, from str [M]; outside: bool [M]."""
+    given, right = answers != ABSTAIN, answers == gold
+    metrics = {"coverage": (given, np.ones(len(gold), bool)), "selective_accuracy": (right, given)}
     if outside.any() and not outside.all():
-        figures["in_scope_accuracy"] = (right & ~outside, ~outside)
-        figures["out_of_scope_recall"] = (outside & ~given, outside)
-    return ratios_of(**figures)
+        metrics["in_scope_accuracy"] = (right & ~outside, ~outside)
+        metrics["out_of_scope_recall"] = (outside & ~given, outside)
+    return ratios_of(**metrics)

@@ -9,9 +9,13 @@ import numpy as np
 
 @dataclass(frozen=True)
 class ConfusedPair:
-    """Texts of one gold label that were taken for one other label.
+    """Texts of one gold label that were predicted as one other label.
 
-    gold, predicted: label columns; count: such texts; support: all texts of the gold label.
+    Attributes:
+        gold: The column of the gold label.
+        predicted: The column of the predicted one.
+        count: Such texts.
+        support: All texts of the gold label.
     """
 
     gold: int
@@ -21,7 +25,7 @@ class ConfusedPair:
 
 
 def errors_of(confusion: np.ndarray) -> np.ndarray:
-    """The confusion matrix int [K, K] without its diagonal."""
+    """Return the confusion matrix int [K, K] without its diagonal."""
     return confusion * (1 - np.eye(len(confusion), dtype=np.int64))
 
 

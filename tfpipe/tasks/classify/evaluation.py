@@ -48,12 +48,16 @@ MOST_CURVE_POINTS = 500
 class ClassificationEvaluation(TaskEvaluation):
     """Scores of N labelled texts over K labels.
 
-    texts: the N texts (pairs joined by " | "), label_names: the K names in column order,
-    gold: int [N] indices into them, scores: float32 [N, K] probabilities, loss: mean
-    cross-entropy in nats, abstain_below: the score below which there is no answer, None where
-    there always is one; outside: the column that says that no other label fits, None for none.
+    Metrics by label are those of the label with the highest score, held back or not.
 
-    Figures by label are those of the label with the highest score, held back or not.
+    Attributes:
+        texts: The N texts (pairs joined by " | ").
+        label_names: The K names in column order.
+        gold: int [N], columns.
+        scores: float32 [N, K], probabilities.
+        loss: Mean cross-entropy in nats.
+        abstain_below: The score below which the model abstains, None where it never does.
+        outside: The column of the label for texts that no other label fits, None for none.
     """
 
     texts: Sequence[str]
@@ -71,7 +75,7 @@ class ClassificationEvaluation(TaskEvaluation):
 
     @cached_property
     def labels(self) -> np.ndarray:
-        """str [N]: what is answered; `__abstain__` for no answer."""
+        """The answers, str [N]; `__abstain__` for no answer."""
         names = np.array([*self.label_names, ABSTAIN])
         if self.abstain_below is None:
             return names[self.predicted]
@@ -82,12 +86,12 @@ class ClassificationEvaluation(TaskEvaluation):
 
     @cached_property
     def predicted(self) -> np.ndarray:
-        """int [N]: the column of the highest score."""
+        """The column of the highest score, int [N]."""
         return self.scores.argmax(axis=1)
 
     @cached_property
     def score(self) -> np.ndarray:
-        """float32 [N]: the highest score of each text."""
+        """The highest score of each text, float32 [N]."""
         return self.scores.max(axis=1)
 
     @cached_property
@@ -97,12 +101,12 @@ class ClassificationEvaluation(TaskEvaluation):
 
     @cached_property
     def confusion(self) -> np.ndarray:
-        """int [K, K]: rows gold, columns predicted."""
+        """The confusion matrix, int [K, K]: rows gold, columns predicted."""
         return confusion_matrix(self.gold, self.predicted, labels=range(len(self.label_names)))
 
     @cached_property
     def metrics(self) -> dict[str, float]:
-        """The figures of metrics.json; F1 is averaged over the labels that occur."""
+        """The metrics of metrics.json; F1 is averaged over the labels that occur."""
         return {
             "accuracy": float((self.gold == self.predicted).mean()),
             "macro_f1": self._f1("macro"),
@@ -130,7 +134,7 @@ class ClassificationEvaluation(TaskEvaluation):
         return {"label": self.labels, "score": self.score, "scores": self.scores}
 
     def rows(self) -> Iterator[tuple[str, str, str, float]]:
-        """Text, gold label, what is answered, and its score."""
+        """Yield text, gold label, answer, and its score."""
         columns = (self.texts, self.gold, self.labels.tolist(), self.score)
         for text, gold, predicted, score in zip(*columns, strict=True):
             yield text, self.label_names[gold], predicted, float(score)
@@ -153,7 +157,7 @@ class ClassificationEvaluation(TaskEvaluation):
         ]
 
     def mistakes(self, most: int) -> list[Mistake]:
-        """The wrong answers that were given with the highest scores, most confident first."""
+        """List the wrong answers with the highest scores, most confident first."""
         wrong = np.flatnonzero(self.gold != self.predicted)
         wrong = wrong[np.argsort(-self.score[wrong], kind="stable")][:most]
         return [
@@ -211,10 +215,10 @@ class ClassificationEvaluation(TaskEvaluation):
         return Mistakes(plain_rows(self.mistakes(MOST_MISTAKES)), wrong, "confident")
 
     def calibration(self, settings: Mapping[str, Any] | None = None) -> Calibration:
-        """How far scores are probabilities, with the temperature and before it.
+        """Compare scores with the share of right answers, with the temperature and before it.
 
-        Each score is computed with a temperature fitted on other texts: on those that it was
-        fitted on, a temperature looks better than it is.
+        Each score is computed with a temperature fitted on other texts: on those that it was fitted
+        on, a temperature is too good.
         """
         temperature = (settings or {}).get("temperature", 1.0)
         right = self.gold == self.predicted
@@ -229,7 +233,7 @@ class ClassificationEvaluation(TaskEvaluation):
         return Calibration(reliability(scores.max(axis=1), right), temperature, raw.error)
 
     def abstention(self, test: TaskEvaluation | None = None) -> Abstention | None:
-        """What holding back answers with a low score costs and gains; None without a threshold."""
+        """Return costs and gains of abstention; None without a threshold."""
         threshold, answered = self.abstain_below, self.answered
         if threshold is None:
             return None
@@ -248,7 +252,7 @@ class ClassificationEvaluation(TaskEvaluation):
         )
 
     def confusion_section(self) -> Confusion:
-        """The matrix and its worst pairs, each with the text confused with the highest score."""
+        """Return the matrix and its worst pairs, each with its most confident text."""
         rows = []
         for pair in worst_pairs(self.confusion)[:MOST_PAIRS]:
             both = (self.gold == pair.gold) & (self.predicted == pair.predicted)

@@ -1,4 +1,4 @@
-"""Gold labels that may be wrong: confident learning on texts that the model was not trained on."""
+"""Gold labels that may be wrong: confident learning on texts outside of train."""
 
 from __future__ import annotations
 
@@ -16,15 +16,21 @@ def find_suspects(
     scores: np.ndarray,
     most: int,
 ) -> Suspects:
-    """The examples that count as another label, by how much more the model believes in that.
+    """Find examples that count as another label, ordered by the difference of scores.
 
-    gold: int [N], scores: float [N, K] probabilities. A label's threshold is the mean score that
-    its own texts give it; a text counts as the best label whose threshold it reaches, and is
-    suspected when that is not its gold label. The labels' own thresholds keep a model that is
-    unsure of a label from suspecting all of its texts.
+    A label's threshold is the mean score that its own texts give it; a text counts as the best
+    label whose threshold it reaches, and is suspected when that is not its gold label. The labels'
+    own thresholds keep a model that is unsure of a label from suspecting all of its texts.
 
     Source: Northcutt, Jiang and Chuang 2021, section 3.1, ranked by normalized margin
     (https://arxiv.org/abs/1911.00068).
+
+    Args:
+        texts: N texts.
+        label_names: The K names.
+        gold: int [N].
+        scores: float [N, K], probabilities.
+        most: The number of suspects returned.
     """
     gold = np.asarray(gold)
     support = np.bincount(gold, minlength=len(label_names))

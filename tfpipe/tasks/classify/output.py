@@ -1,4 +1,4 @@
-"""Answers of a classifier as columns of a file."""
+"""Columns of a file of answers: labels."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from tfpipe.tasks.output_schema import TEXTS, Answers, Names, Outputs, OutputSch
 
 
 def write_labels(found: Outputs, _: Names) -> Answers:
-    """The label and its score."""
+    """Return the label and its score."""
     return {**found, "label": decode_texts(found["label"].tolist())}
 
 

@@ -1,4 +1,4 @@
-"""Texts of the report for the task `classify`, by language."""
+"""Report sentences about the task `classify`, in each language."""
 
 from __future__ import annotations
 

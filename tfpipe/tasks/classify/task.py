@@ -1,4 +1,4 @@
-"""One label a text, or a pair of texts."""
+"""The task `classify`: one label a text, or a pair of texts."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import tensorflow as tf
 
 from tfpipe.config import TrainConfig
 from tfpipe.data.encoded import EncodedDataset
-from tfpipe.data.labels import OneLabel
-from tfpipe.data.read_examples import Examples
+from tfpipe.data.examples import Examples
+from tfpipe.data.labels import OneLabel, parsed_labels
 from tfpipe.errors import UserError
 from tfpipe.model.head import Head
 from tfpipe.tasks.calibration.selective import (
@@ -34,11 +34,14 @@ from tfpipe.tasks.task import Batch, Outputs
 class Classify(OneLabel, SequenceTask):
     """Single-label classification with softmax and cross-entropy.
 
-    long_text: what is read of a text that is longer than the room; temperature: by which logits
-    are divided before the softmax; abstain_below: the score below which there is no answer, None
-    where there always is one; out_of_scope: the label of texts that no other label fits, which is
-    no answer either; wish: what threshold is to be chosen on dev, None for none;
-    refusal: why dev warrants none.
+    Attributes:
+        label_names: Of the head's columns.
+        long_text: How texts over the maximum length are read, see tasks.long_text.
+        temperature: By which logits are divided before the softmax.
+        abstain_below: The score below which the model abstains, None where it never does.
+        out_of_scope: The label of texts that no other label fits; it is answered as abstention.
+        abstention_target: By which a threshold is to be chosen on dev, None for none.
+        no_threshold_reason: Why dev warrants no threshold.
     """
 
     label_names: Sequence[str]
@@ -46,8 +49,8 @@ class Classify(OneLabel, SequenceTask):
     temperature: float = 1.0
     abstain_below: float | None = None
     out_of_scope: str | None = None
-    wish: AbstentionTarget | None = None
-    refusal: str | None = None
+    abstention_target: AbstentionTarget | None = None
+    no_threshold_reason: str | None = None
 
     name: ClassVar[str] = "classify"
     target: ClassVar[str] = "label"
@@ -55,17 +58,17 @@ class Classify(OneLabel, SequenceTask):
 
     @classmethod
     def from_labels(cls, labels: Sequence[str], config: TrainConfig | None = None) -> Classify:
-        """The task over the labels that occur, in sorted order."""
+        """Build the task over the labels that occur, in sorted order."""
         names = sorted(set(labels))
         if config is None:
             return cls(names)
-        wish = read_abstention_target(config.abstain, names)
-        outside = wish.outside if wish else None
-        return cls(names, config.long_text, out_of_scope=outside, wish=wish)
+        target = read_abstention_target(config.abstain, names)
+        outside = target.outside if target else None
+        return cls(names, config.long_text, out_of_scope=outside, abstention_target=target)
 
     @classmethod
     def restore(cls, label_names: Sequence[str], settings: Mapping[str, Any]) -> Classify:
-        """The task of a model's folder, with what was chosen on dev."""
+        """Restore the task of a model's folder, with what was chosen on dev."""
         kept = {name: value for name, value in settings.items() if name != "task"}
         return cls(list(label_names), **kept)
 
@@ -78,16 +81,10 @@ class Classify(OneLabel, SequenceTask):
         return Head("sequence", "single_label_classification", settings)
 
     def gold(self, examples: Examples) -> np.ndarray:
-        """int32 [N]: the column of each example's label; raises UserError for an unknown one."""
+        """Return the column of each label, int32 [N]; raises UserError for an unknown one."""
+        self._refuse_unknown_names(examples)
         column = {name: i for i, name in enumerate(self.label_names)}
-        labels = examples.labels or []
-        unknown = sorted(set(labels) - set(column))
-        if unknown:
-            raise UserError(
-                f"{examples.path} has labels that the model was not trained on",
-                ", ".join(map(repr, unknown[:5])) + (" and more" if len(unknown) > 5 else ""),
-                "remove these rows, mend the label names, or add such examples to train",
-            )
+        labels = parsed_labels(examples, type(self))
         return np.array([column[label] for label in labels], np.int32)
 
     def loss(self, logits: tf.Tensor, batch: Batch) -> tf.Tensor:
@@ -95,47 +92,47 @@ class Classify(OneLabel, SequenceTask):
         return cross_entropy(tf.cast(logits, tf.float32) / self.temperature, batch["label"])
 
     def training_loss(self, logits: tf.Tensor, batch: Batch, settings: LossSettings) -> tf.Tensor:
-        """What training minimises, float32 [B]; dev is looked at with the plain loss."""
+        """Return the loss that training minimises, float32 [B]; dev is evaluated with `loss`."""
         if settings.focal_gamma is not None:
             return focal(logits, batch["label"], settings.focal_gamma)
         return cross_entropy(logits, batch["label"], settings.label_smoothing)
 
     def divergence(self, logits: tf.Tensor, other: tf.Tensor, batch: Batch) -> tf.Tensor:
-        """How far two answers to the same texts lie apart, float32 [B], for R-Drop."""
+        """Return the divergence of two outputs for the same texts, float32 [B], for R-Drop."""
         return symmetric_divergence(logits, other)
 
     def balanced_weights(self, targets: Mapping[str, np.ndarray]) -> np.ndarray:
-        """float32 [N]: N / (K * count of the label), as scikit-learn's `balanced`."""
+        """Return float32 [N]: N / (K * count of the label), as scikit-learn's `balanced`."""
         gold = targets["label"]
         counts = np.bincount(gold, minlength=len(self.label_names))
         return (len(gold) / (len(self.label_names) * counts[gold])).astype(np.float32)
 
     @property
     def choices(self) -> Sequence[str]:
-        """The temperature and the threshold."""
-        told = [f"scores are those of logits divided by {self.temperature:.3f}"]
+        """The temperature and the threshold, as sentences."""
+        sentences = [f"scores are those of logits divided by {self.temperature:.3f}"]
         if self.abstain_below is not None:
-            told.append(f"answers with a score below {self.abstain_below:.3f} are held back")
-        if self.refusal is not None:
-            told.append(f"no answer is held back: {self.refusal}")
-        return told
+            sentences.append(f"answers with a score below {self.abstain_below:.3f} are held back")
+        if self.no_threshold_reason is not None:
+            sentences.append(f"no answer is held back: {self.no_threshold_reason}")
+        return sentences
 
     def tuned_on(self, labelled: EncodedDataset, logits: np.ndarray) -> Classify:
-        """With the temperature, and where it is wished for the threshold, that suit these best."""
+        """Choose the temperature, and the threshold where there is a target for it."""
         logits, gold = self.pooled(labelled, logits), self.example_targets(labelled)["label"]
         fitted = dataclasses.replace(self, temperature=fit_temperature(logits, gold).value)
-        if self.wish is None:
+        if self.abstention_target is None:
             return fitted
-        said = fitted._evaluation(labelled.examples, gold, logits)
+        evaluation = fitted._evaluation(labelled.examples, gold, logits)
         try:
-            threshold = choose_threshold(said.answered, self.wish)
+            threshold = choose_threshold(evaluation.answered, self.abstention_target)
         except UserError as error:
             # The training was not in vain: only the threshold is missing.
-            return dataclasses.replace(fitted, refusal=str(error))
+            return dataclasses.replace(fitted, no_threshold_reason=str(error))
         return dataclasses.replace(fitted, abstain_below=threshold)
 
     def decode(self, logits: tf.Tensor) -> dict[str, tf.Tensor]:
-        """label string [B], score float32 [B], scores float32 [B, K] of logits [B, K].
+        """Decode logits [B, K] to label string [B], score float32 [B] and scores float32 [B, K].
 
         The label is `__abstain__` where there is no answer.
         """
@@ -149,7 +146,7 @@ class Classify(OneLabel, SequenceTask):
         return {"label": label, "score": score, "scores": scores}
 
     def evaluate(self, labelled: EncodedDataset, logits: np.ndarray) -> ClassificationEvaluation:
-        """What logits float32 say about labelled examples."""
+        """Evaluate the logits, float32 [N, K], of labelled examples."""
         gold = self.example_targets(labelled)["label"]
         return self._evaluation(labelled.examples, gold, self.pooled(labelled, logits))
 
@@ -158,16 +155,16 @@ class Classify(OneLabel, SequenceTask):
     ) -> ClassificationEvaluation:
         scores = self.decode(tf.constant(logits))["scores"].numpy()
         loss = float(tf.reduce_mean(self.loss(tf.constant(logits), {"label": tf.constant(gold)})))
-        return self._said(examples, gold, scores, loss)
+        return self._of_scores(examples, gold, scores, loss)
 
     def judge(self, examples: Examples, outputs: Outputs) -> ClassificationEvaluation:
-        """What served answers say about labelled examples."""
+        """Evaluate served answers to labelled examples."""
         gold, scores = self.gold(examples), outputs["scores"]
         chosen = scores[np.arange(len(gold)), gold]
         loss = -np.log(np.maximum(chosen, np.finfo(np.float32).tiny))
-        return self._said(examples, gold, scores, float(loss.mean()))
+        return self._of_scores(examples, gold, scores, float(loss.mean()))
 
-    def _said(
+    def _of_scores(
         self, examples: Examples, gold: np.ndarray, scores: np.ndarray, loss: float
     ) -> ClassificationEvaluation:
         names = list(self.label_names)
@@ -177,12 +174,12 @@ class Classify(OneLabel, SequenceTask):
         )
 
     def costs(self, examples: Examples, outputs: Outputs) -> np.ndarray:
-        """float [N]: 1 where the label is wrong, whatever labels the other model has.
+        """Return float [N]: 1 where the label is wrong, whatever labels the other model has.
 
-        Where a text is out of scope, holding back is right.
+        Where a text is out of scope, abstention is right.
         """
         if "label" not in outputs:
             raise ValueError(f"it gives {', '.join(outputs)} and no label")
-        wanted = np.asarray(examples.labels or ())
+        wanted = np.asarray(parsed_labels(examples, type(self)))
         held_back = (outputs["label"] == ABSTAIN) & (wanted == self.out_of_scope)
         return ((outputs["label"] != wanted) & ~held_back).astype(float)

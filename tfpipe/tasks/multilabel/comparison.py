@@ -13,17 +13,17 @@ from tfpipe.tasks.paired import Pair, Side, pair_of, side_of
 
 
 def compare(a: MultilabelEvaluation, b: MultilabelEvaluation) -> Pair:
-    """micro_f1, macro_f1 and exact_match of what `MultilabelEvaluation` holds."""
+    """Compare micro_f1, macro_f1 and exact_match."""
     names = sorted({*a.label_names, *b.label_names})
     gold = _in_table(a.gold, a.label_names, names)
-    said = [_in_table(one.active, one.label_names, names) for one in (a, b)]
-    groups, sizes = group_rows(np.concatenate([gold, *said], axis=1))
+    answers = [_in_table(one.active, one.label_names, names) for one in (a, b)]
+    groups, sizes = group_rows(np.concatenate([gold, *answers], axis=1))
     indicators = [csr_array(part.T, dtype=float) for part in np.split(groups, 3, axis=1)]
 
     def side(which: int, of: MultilabelEvaluation) -> Side:
-        figures = label_metrics(indicators[0], indicators[1 + which])
-        quality = (said[which] == gold).mean(axis=1)
-        return side_of(of, figures, quality, quality == 1, of.per_class)
+        metrics = label_metrics(indicators[0], indicators[1 + which])
+        quality = (answers[which] == gold).mean(axis=1)
+        return side_of(of, metrics, quality, quality == 1, of.per_class)
 
     return pair_of(sizes, a, side(0, a), side(1, b), "share of the labels that are right")
 

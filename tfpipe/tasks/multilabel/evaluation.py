@@ -1,4 +1,4 @@
-"""What a model with any number of labels a text said about labelled texts."""
+"""Evaluation of multi-label classification."""
 
 from __future__ import annotations
 
@@ -25,10 +25,15 @@ from tfpipe.tasks.sections import Calibration, Mistakes
 
 @dataclass(frozen=True)
 class MultilabelEvaluation(TaskEvaluation):
-    """Scores of N texts for K labels, and which of them apply.
+    """Scores of N texts for K labels, and which of them are active.
 
-    texts: the N texts; label_names: the K names in column order; gold, active: bool [N, K];
-    scores: float32 [N, K] probabilities; loss: mean binary cross-entropy in nats.
+    Attributes:
+        texts: The N texts.
+        label_names: The K names in column order.
+        gold: bool [N, K].
+        scores: float32 [N, K], probabilities.
+        active: bool [N, K].
+        loss: Mean binary cross-entropy in nats.
     """
 
     texts: Sequence[str]
@@ -45,12 +50,12 @@ class MultilabelEvaluation(TaskEvaluation):
 
     @cached_property
     def certainty(self) -> np.ndarray:
-        """float32 [N, K]: the probability of what was decided about each label."""
+        """The probability of the decision about each label, float32 [N, K]."""
         return np.where(self.active, self.scores, 1.0 - self.scores)
 
     @cached_property
     def metrics(self) -> dict[str, float]:
-        """The figures of metrics.json; macro F1 is averaged over the labels that occur."""
+        """The metrics of metrics.json; macro F1 is averaged over the labels that occur."""
         occur = np.flatnonzero((self.gold | self.active).any(axis=0))
         return {
             "micro_f1": self._f1("micro", np.arange(len(self.label_names))),
@@ -93,7 +98,7 @@ class MultilabelEvaluation(TaskEvaluation):
         ]
 
     def mistakes(self, most: int) -> list[Mistake]:
-        """The texts with the surest wrong decision about a label, the surest first."""
+        """List the texts with the most confident wrong decision about a label, worst first."""
         surest = np.where(self.active != self.gold, self.certainty, -1.0).max(axis=1)
         wrong = np.flatnonzero(surest >= 0)
         wrong = wrong[np.argsort(-surest[wrong], kind="stable")][:most]
@@ -108,7 +113,7 @@ class MultilabelEvaluation(TaskEvaluation):
         ]
 
     def rows(self) -> Iterator[tuple[str, str, str, float]]:
-        """Text, gold labels, predicted labels, and the least sure decision's probability."""
+        """Yield text, gold labels, predicted labels, and the lowest probability of a decision."""
         least = self.certainty.min(axis=1)
         for text, gold, active, score in zip(
             self.texts, self.gold, self.active, least, strict=True
@@ -135,10 +140,10 @@ class MultilabelEvaluation(TaskEvaluation):
         return [count_intervals(*of_label).get("f1") for of_label in counts]
 
     def calibration(self, settings: Mapping[str, Any] | None = None) -> Calibration:
-        """How far the scores of all labels are probabilities."""
+        """Compare the scores of all labels with the share of gold labels."""
         return Calibration(reliability(self.scores.ravel(), self.gold.ravel()))
 
     def mistakes_section(self) -> Mistakes:
-        """The texts with the surest wrong decisions."""
+        """Return the texts with the most confident wrong decisions."""
         wrong = int((self.gold != self.active).any(axis=1).sum())
         return Mistakes(plain_rows(self.mistakes(MOST_MISTAKES)), wrong, "decisions")

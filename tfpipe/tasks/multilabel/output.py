@@ -1,4 +1,4 @@
-"""Answers with any number of labels as columns of a file."""
+"""Columns of a file of answers: label sets."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tfpipe.tasks.output_schema import TEXTS, Answers, Names, Outputs, OutputSch
 
 
 def write_label_sets(found: Outputs, names: Names) -> Answers:
-    """As in predictions.tsv: labels joined by bars, and the least sure decision's probability."""
+    """Return labels joined by bars as in predictions.tsv, and the least sure probability."""
     scores, active = found["scores"], found["active"]
     # Without names there are the numbers of the columns.
     shown = list(map(str, range(scores.shape[1]))) if names is None else names

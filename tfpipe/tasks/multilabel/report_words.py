@@ -1,4 +1,4 @@
-"""Texts of the report for the task `multilabel`, by language."""
+"""Report sentences about the task `multilabel`, in each language."""
 
 from __future__ import annotations
 

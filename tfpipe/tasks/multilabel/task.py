@@ -1,4 +1,4 @@
-"""Any number of labels a text, or a pair of texts, joined by `|` in the data file."""
+"""The task `multilabel`: any number of labels a text, joined by `|` in the data file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ import tensorflow as tf
 
 from tfpipe.config import TrainConfig
 from tfpipe.data.encoded import EncodedDataset
-from tfpipe.data.read_examples import Examples, show_few
+from tfpipe.data.examples import Examples
+from tfpipe.data.labels import parsed_labels
+from tfpipe.data.read_examples import show_few
 from tfpipe.data.tabular import strip_blanks
 from tfpipe.errors import UserError, raise_all
 from tfpipe.model.head import Head
@@ -40,8 +42,10 @@ WRONG_LABELS = (
 class Multilabel(SequenceTask):
     """Independent labels with sigmoids, binary cross-entropy and a threshold for each label.
 
-    thresholds: from which score on a label is active, None for 0.5 each; long_text: what is read
-    of a text that is longer than the room.
+    Attributes:
+        label_names: Of the head's columns.
+        thresholds: From which score on a label is active, None for 0.5 each.
+        long_text: How texts over the maximum length are read, see tasks.long_text.
     """
 
     label_names: Sequence[str]
@@ -54,11 +58,17 @@ class Multilabel(SequenceTask):
     unit: ClassVar[float] = 1.0
 
     @classmethod
-    def check(cls, examples: Examples, to_learn: bool) -> None:
-        """Labels lie between single bars, each once; of train each occurs and is missing."""
+    def parse_labels(cls, examples: Examples) -> Sequence[tuple[str, ...]]:
+        """Split each label at its bars.
+
+        Raises:
+            UserError: A name is empty, or occurs twice in a row.
+        """
         labels, errors = examples.labels or [], []
+        # Millions of rows share a few labels: one tuple for each.
+        split = {label: tuple(label.split(SEPARATOR)) if label else () for label in set(labels)}
         for wrong, is_wrong in WRONG_LABELS:
-            rows = [i for i, label in enumerate(labels, 1) if is_wrong(cls.names_in(label))]
+            rows = [i for i, label in enumerate(labels, 1) if is_wrong(split[label])]
             if rows:
                 first = labels[rows[0] - 1]
                 errors.append(
@@ -68,39 +78,44 @@ class Multilabel(SequenceTask):
                         f"write them as in 'sports{SEPARATOR}weather', and none as an empty field",
                     )
                 )
-        if to_learn and not errors:
-            counts = Counter(name for label in labels for name in cls.names_in(label))
-            constant = sorted(name for name, count in counts.items() if count == len(labels))
-            if constant or not counts:
-                shown = ", ".join(map(repr, constant[:5])) + " in every row"
-                errors.append(
-                    UserError(
-                        "there is nothing to learn about a label that all texts have, or none has",
-                        f"{examples.path}: {shown if constant else 'no label in any row'}",
-                        "check the label column, or add examples of another kind",
-                    )
-                )
         raise_all(errors)
+        return [split[label] for label in labels]
+
+    @classmethod
+    def check(cls, examples: Examples, to_learn: bool) -> None:
+        """Refuse labels that cannot be parsed, and of train, names in all rows or none at all."""
+        labels = parsed_labels(examples, cls)
+        counts = Counter(name for label in labels for name in label)
+        constant = sorted(name for name, count in counts.items() if count == len(labels))
+        if to_learn and (constant or not counts):
+            shown = ", ".join(map(repr, constant[:5])) + " in every row"
+            raise UserError(
+                "there is nothing to learn about a label that all texts have, or none has",
+                f"{examples.path}: {shown if constant else 'no label in any row'}",
+                "check the label column, or add examples of another kind",
+            )
 
     @classmethod
     def strip_label(cls, label: str) -> str:
-        """The label without blanks around the labels between its bars."""
+        """Remove blanks around the labels between the bars."""
         return SEPARATOR.join(map(strip_blanks, label.split(SEPARATOR)))
 
     @classmethod
-    def names_in(cls, label: str) -> Sequence[str]:
-        """The labels between the bars."""
-        return label.split(SEPARATOR) if label else ()
+    def names_in(cls, label: tuple[str, ...]) -> Sequence[str]:
+        """Return the names themselves."""
+        return label
 
     @classmethod
-    def from_labels(cls, labels: Sequence[str], config: TrainConfig | None = None) -> Multilabel:
-        """The task over the labels that occur, in sorted order."""
-        names = sorted({name for label in set(labels) for name in cls.names_in(label)})
+    def from_labels(
+        cls, labels: Sequence[tuple[str, ...]], config: TrainConfig | None = None
+    ) -> Multilabel:
+        """Build the task over the labels that occur, in sorted order."""
+        names = sorted({name for label in set(labels) for name in label})
         return cls(names, long_text=config.long_text if config else "head")
 
     @classmethod
     def restore(cls, label_names: Sequence[str], settings: Mapping[str, Any]) -> Multilabel:
-        """The task of a model's folder, with its thresholds."""
+        """Restore the task of a model's folder, with its thresholds."""
         long_text = settings.get("long_text", "head")
         return cls(list(label_names), settings.get("thresholds"), long_text)
 
@@ -117,16 +132,10 @@ class Multilabel(SequenceTask):
         return np.array(values, np.float32)
 
     def gold(self, examples: Examples) -> np.ndarray:
-        """float32 [N, K] of 0 and 1; raises UserError for an unknown label."""
+        """Return float32 [N, K] of 0 and 1; raises UserError for an unknown label."""
+        self._refuse_unknown_names(examples)
         column = {name: i for i, name in enumerate(self.label_names)}
-        rows = [self.names_in(label) for label in examples.labels or []]
-        unknown = sorted({name for names in rows for name in names} - set(column))
-        if unknown:
-            raise UserError(
-                f"{examples.path} has labels that the model was not trained on",
-                ", ".join(map(repr, unknown[:5])) + (" and more" if len(unknown) > 5 else ""),
-                "remove them, mend the label names, or add such examples to train",
-            )
+        rows = parsed_labels(examples, type(self))
         gold = np.zeros((len(rows), len(column)), np.float32)
         for row, names in zip(gold, rows, strict=True):
             row[[column[name] for name in names]] = 1.0
@@ -137,17 +146,17 @@ class Multilabel(SequenceTask):
         return binary_cross_entropy(logits, batch["active"])
 
     def training_loss(self, logits: tf.Tensor, batch: Batch, settings: LossSettings) -> tf.Tensor:
-        """What training minimises, float32 [B]; dev is looked at with the plain loss."""
+        """Return the loss that training minimises, float32 [B]; dev is evaluated with `loss`."""
         if settings.focal_gamma is not None:
             return binary_focal(logits, batch["active"], settings.focal_gamma)
         return binary_cross_entropy(logits, batch["active"], settings.label_smoothing)
 
     def divergence(self, logits: tf.Tensor, other: tf.Tensor, batch: Batch) -> tf.Tensor:
-        """How far two answers to the same texts lie apart, float32 [B], for R-Drop."""
+        """Return the divergence of two outputs for the same texts, float32 [B], for R-Drop."""
         return symmetric_binary_divergence(logits, other)
 
     def balanced_weights(self, targets: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Refused by the configuration: a text has no one label to weigh it by."""
+        """Raise ValueError: texts have not one label to weigh them by; configuration refuses it."""
         raise ValueError("texts with several labels have no balanced weight")
 
     @property
@@ -159,7 +168,7 @@ class Multilabel(SequenceTask):
         return [f"labels are active from scores of {low:.3f} to {high:.3f} on, by label"]
 
     def tuned_on(self, labelled: EncodedDataset, logits: np.ndarray) -> Multilabel:
-        """The task with the thresholds that are best on these."""
+        """Choose the thresholds that are best on these examples."""
         if not np.isfinite(logits).all():
             return self
         scores = self.decode(tf.constant(self.pooled(labelled, logits)))["scores"].numpy()
@@ -167,12 +176,12 @@ class Multilabel(SequenceTask):
         return dataclasses.replace(self, thresholds=keep_clear(best, scores).tolist())
 
     def decode(self, logits: tf.Tensor) -> dict[str, tf.Tensor]:
-        """scores float32 [B, K] and active bool [B, K] of logits [B, K]."""
+        """Decode logits [B, K] to scores float32 [B, K] and active bool [B, K]."""
         scores = tf.sigmoid(tf.cast(logits, tf.float32))
         return {"scores": scores, "active": scores >= tf.constant(self._thresholds)}
 
     def evaluate(self, labelled: EncodedDataset, logits: np.ndarray) -> MultilabelEvaluation:
-        """What logits float32 say about labelled examples."""
+        """Evaluate the logits, float32 [N, K], of labelled examples."""
         targets, pooled = self.example_targets(labelled), tf.constant(self.pooled(labelled, logits))
         found = self.decode(pooled)
         loss = tf.reduce_mean(self.loss(pooled, targets))
@@ -186,7 +195,7 @@ class Multilabel(SequenceTask):
         )
 
     def judge(self, examples: Examples, outputs: Outputs) -> MultilabelEvaluation:
-        """What served answers say about labelled examples."""
+        """Evaluate served answers to labelled examples."""
         gold, scores = self.gold(examples) > 0.5, outputs["scores"]
         right = np.where(gold, scores, 1.0 - scores)
         return MultilabelEvaluation(
@@ -199,7 +208,7 @@ class Multilabel(SequenceTask):
         )
 
     def costs(self, examples: Examples, outputs: Outputs) -> np.ndarray:
-        """float [N]: how many labels of each text are wrongly there or not there."""
+        """Return float [N]: how many labels of each text are wrongly active or inactive."""
         gold, active = self.gold(examples) > 0.5, outputs.get("active")
         if active is None or active.shape != gold.shape:
             raise ValueError(f"it does not answer which of {gold.shape[1]} labels apply")

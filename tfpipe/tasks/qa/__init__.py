@@ -1,1 +1,1 @@
-"""Answers to questions from a context."""
+"""The task `qa`: answers to questions from a context."""

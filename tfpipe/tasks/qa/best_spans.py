@@ -1,4 +1,4 @@
-"""The best answers that a span head's logits hold, over all windows of a context, in the graph."""
+"""The best answers in a span head's logits, over all windows of a context, in the graph."""
 
 from __future__ import annotations
 
@@ -17,9 +17,11 @@ AS_GOOD = 1e-5
 class BestSpans(NamedTuple):
     """The n best answers of B questions, the best first.
 
-    starts, ends: int32 [B, n], code points into the context; scores: float32 [B, n], logarithms
-    of probabilities, NEVER where a context has fewer stretches; no_answer: float32 [B], the same
-    for saying nothing.
+    Attributes:
+        starts: int32 [B, n], code points into the context.
+        ends: int32 [B, n], code points into the context.
+        scores: float32 [B, n], logarithms of probabilities, NEVER where a context has fewer spans.
+        no_answer: float32 [B], the same for no answer.
     """
 
     starts: tf.Tensor
@@ -29,19 +31,21 @@ class BestSpans(NamedTuple):
 
 
 def _level(scores: tf.Tensor) -> tf.Tensor:
-    """Scores [N, any], where those as good as a row's best are equal to it.
+    """Make scores [N, any] that nearly equal a row's best equal to it.
 
-    Of equal ones the first is taken. A text that repeats itself has many, which no rounding is to
-    choose among: another batch rounds otherwise.
+    Of equal ones the first is taken. A text that repeats itself has many, and rounding, which
+    differs between batches, must not choose among them.
     """
     best = tf.reduce_max(scores, axis=1, keepdims=True)
     return tf.where(scores >= best - AS_GOOD, best, scores)
 
 
 def mask_logits(logits: tf.Tensor, context: tf.Tensor) -> tf.Tensor:
-    """float32 [W, L, 2]: the logits, NEVER where no answer may start or end.
+    """Return the logits, float32 [W, L, 2], NEVER where no answer may start or end.
 
-    context: bool [W, L], the context's tokens; beside them there is [CLS], for no answer.
+    Args:
+        logits: [W, L, 2].
+        context: bool [W, L], the context's tokens; [CLS] is added, for no answer.
     """
     places = context | (tf.range(tf.shape(context)[1]) == 0)
     return tf.where(places[:, :, tf.newaxis], tf.cast(logits, tf.float32), NEVER)
@@ -50,12 +54,18 @@ def mask_logits(logits: tf.Tensor, context: tf.Tensor) -> tf.Tensor:
 def find_best_spans(
     logits: tf.Tensor, tokens: ContextTokens, count: int, longest: int
 ) -> BestSpans:
-    """The `count` best spans of at most `longest` tokens, among all there are.
+    """Find the `count` best spans of at most `longest` tokens among all.
 
-    logits: [W, L, 2], for start and end. A span is scored by the softmax of its window over the
-    context and [CLS], so that a window that holds no answer, and says so, adds no weighty ones;
-    no answer by the window that is least sure of it. The same span of two windows counts once.
+    A span is scored by the softmax of its window over the context and [CLS], so that a window
+    without an answer, which gives [CLS] a high score, adds no high-scoring ones; no answer is
+    scored by the window that gives it the lowest score. The same span of two windows counts once.
     Source: Devlin et al. 2019, sections 4.2 and 4.3 (https://arxiv.org/abs/1810.04805).
+
+    Args:
+        logits: [W, L, 2], for start and end.
+        tokens: Of the contexts.
+        count: Spans of each question.
+        longest: Tokens of a span.
     """
     in_context = tokens.starts >= 0
     scores = tf.nn.log_softmax(mask_logits(logits, in_context), axis=1)
@@ -77,7 +87,7 @@ def find_best_spans(
     questions = tf.size(no_answer, tf.int64)
 
     def join_windows(values: tf.Tensor, filling: float) -> tf.Tensor:
-        """[B, values of all windows, and `count` for those that have fewer]."""
+        """Join the values of all windows to [B, any], and `count` for questions with fewer."""
         rows = tf.RaggedTensor.from_value_rowids(
             values, tf.cast(tokens.owner, tf.int64), questions, validate=False
         ).to_tensor(filling)

@@ -10,7 +10,7 @@ from tfpipe.tasks.qa.evaluation import QAEvaluation
 
 
 def compare(a: QAEvaluation, b: QAEvaluation) -> Pair:
-    """f1 and exact_match of what `QAEvaluation` holds."""
+    """Compare f1 and exact_match."""
     groups, sizes = group_rows(np.stack([a.exact, a.f1, b.exact, b.f1], axis=1))
 
     def side(of: QAEvaluation, exact: np.ndarray, f1: np.ndarray) -> Side:

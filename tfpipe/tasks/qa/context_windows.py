@@ -1,8 +1,8 @@
 """Questions with their contexts as overlapping windows, inside the graph.
 
-    [CLS] question [SEP] a stretch of the context [SEP]
+    [CLS] question [SEP] a window of the context [SEP]
 
-The same function prepares training data and stands in the served graph.
+The same function prepares training data and is part of the served graph.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ from tfpipe.data.tokenizer import Tokenizer
 
 
 class ContextTokens(NamedTuple):
-    """Where the context's tokens stand, in W windows of B questions.
+    """Places of the context's tokens, in W windows of B questions.
 
-    owner: int32 [W], the question of each window, in order; each has a window or more. starts,
-    ends: int32 [W, L], code points into the context, end exclusive; -1 at every other token.
+    Attributes:
+        owner: int32 [W], the question of each window, in order; each has a window or more.
+        starts: int32 [W, L], code points into the context; -1 at every other token.
+        ends: int32 [W, L], the same, exclusive.
     """
 
     owner: Any
@@ -29,9 +31,11 @@ class ContextTokens(NamedTuple):
 class ContextWindows(NamedTuple):
     """W windows over the contexts of B questions.
 
-    inputs: input_ids, token_type_ids, attention_mask int32 [W, L]; tokens: those of the contexts;
-    numbers: int32 [W, L], a context token's number in its whole context, -1 at every other token;
-    full_lengths: int32 [B], tokens of question and context with specials before they were cut.
+    Attributes:
+        inputs: input_ids, token_type_ids, attention_mask int32 [W, L].
+        tokens: Those of the contexts.
+        numbers: int32 [W, L], a context token's number in its whole context, -1 at other tokens.
+        full_lengths: int32 [B], tokens of question and context with specials before they were cut.
     """
 
     inputs: dict[str, Any]
@@ -47,26 +51,33 @@ def window_contexts(
     max_length: int,
     stride: int | None = None,
 ) -> ContextWindows:
-    """The windows of questions and contexts, string [B], at most `max_length` tokens each.
+    """Cut questions and contexts into windows of at most `max_length` tokens each.
 
-    stride: tokens from the start of one window to that of the next, by default half of
-    `max_length`; fewer where the question leaves so little room that neighbours would share less
-    than a quarter of it. A question loses its end only where both do not fit, and keeps half of
-    the room. Every token of a context is in a window.
+    A question is truncated only where both do not fit, and keeps half of the tokens. Every token of
+    a context is in a window.
+
+    Args:
+        tokenizer: The model's.
+        questions: string [B].
+        contexts: string [B].
+        max_length: Tokens of a window, specials included.
+        stride: Tokens from the start of one window to that of the next, by default half of
+            `max_length`; fewer where the question leaves so few that neighbours would share less
+            than a quarter of them.
     """
     with tf.device("CPU:0"):
         question = tokenizer.tokenize(questions)
         context, starts, ends = tokenizer.tokenize_with_offsets(contexts)
-        asked, told = question.row_lengths(), context.row_lengths()
+        question_lengths, context_lengths = question.row_lengths(), context.row_lengths()
         total = tf.constant(max_length - 3, tf.int64)
-        kept = tf.minimum(asked, tf.maximum(total // 2, total - told))
+        kept = tf.minimum(question_lengths, tf.maximum(total // 2, total - context_lengths))
         room = total - kept
         step = tf.minimum(tf.cast(stride or max_length // 2, tf.int64), room - room // 4)
         step = tf.maximum(step, 1)
 
-        owner, number = number_windows(told, room, step)
+        owner, number = number_windows(context_lengths, room, step)
         begin = number * tf.gather(step, owner)
-        length = tf.minimum(tf.gather(room, owner), tf.gather(told, owner) - begin)
+        length = tf.minimum(tf.gather(room, owner), tf.gather(context_lengths, owner) - begin)
         kept = tf.gather(kept, owner)
 
         # Every cell is drawn from one pool: the special tokens, all questions, all contexts.
@@ -101,18 +112,22 @@ def window_contexts(
             inputs,
             ContextTokens(owner, spread(starts.values), spread(ends.values)),
             tf.where(in_context, tf.cast(token, tf.int32), -1),
-            tf.cast(asked + told + 3, tf.int32),
+            tf.cast(question_lengths + context_lengths + 3, tf.int32),
         )
 
 
 def number_windows(
     lengths: tf.Tensor, room: tf.Tensor, step: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """The row of each window, int32 [W], in order, and its number in that row, int64 [W], from 0.
+    """Return the row of each window, int32 [W], and its number in that row, int64 [W].
 
-    lengths: int64 [B], tokens of each row, which gets the fewest windows of `room` tokens, each
-    `step` behind the one before, that hold all of them, and one even of none. room, step: int64,
-    [B] or of all rows.
+    Windows are in the order of rows, numbered from 0. A row gets the fewest windows that hold all
+    of its tokens, and one even without any.
+
+    Args:
+        lengths: int64 [B], tokens of each row.
+        room: int64, [B] or of all rows: tokens of a window.
+        step: int64, [B] or of all rows: tokens from one window to the next.
     """
     count = 1 + (tf.maximum(lengths - room, 0) + step - 1) // step
     owner = tf.repeat(tf.range(tf.size(count)), count)

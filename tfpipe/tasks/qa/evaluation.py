@@ -1,4 +1,4 @@
-"""What a model answered to questions, and what follows from it."""
+"""Evaluation of extractive question answering."""
 
 from __future__ import annotations
 
@@ -23,8 +23,11 @@ from tfpipe.tasks.task import Outputs
 class QAEvaluation(TaskEvaluation):
     """Answers to N questions.
 
-    texts: questions with their contexts; gold: the right answers, none where there is none;
-    outputs: what is served; loss: mean over windows in nats, None where only answers are known.
+    Attributes:
+        texts: Questions with their contexts.
+        gold: The right answers, none where there is none.
+        outputs: Of serving_default.
+        loss: Mean over windows in nats, None where only answers are known.
     """
 
     by_characters: ClassVar[bool] = True
@@ -36,13 +39,13 @@ class QAEvaluation(TaskEvaluation):
 
     @cached_property
     def predicted(self) -> list[str]:
-        """The answers; an empty one says that there is none."""
+        """The answers; an empty one is no answer."""
         answers = self.outputs["answer"].tolist()
         return [a.decode("utf-8", "replace") if isinstance(a, bytes) else a for a in answers]
 
     @cached_property
     def chinese(self) -> bool:
-        """Whether the figures are those of CMRC 2018, by the right answers' characters."""
+        """Whether the metrics are those of CMRC 2018, by the right answers' characters."""
         return written_in_chinese(answer for several in self.gold for answer in several)
 
     @cached_property
@@ -51,34 +54,34 @@ class QAEvaluation(TaskEvaluation):
 
     @property
     def exact(self) -> np.ndarray:
-        """float [N]: 1 for an exact match, else 0."""
+        """1 for an exact match, else 0: float [N]."""
         return self._scores[0]
 
     @property
     def f1(self) -> np.ndarray:
-        """float [N]: each answer's overlap with the right one."""
+        """Overlap of each answer with the right one, float [N]."""
         return self._scores[1]
 
     @cached_property
     def metrics(self) -> dict[str, float]:
-        """The figures of metrics.json; those of questions with and without answer apart."""
-        figures: dict[str, float] = {
+        """The metrics of metrics.json; also those of questions with and without answer alone."""
+        metrics: dict[str, float] = {
             "exact_match": float(self.exact.mean()),
             "f1": float(self.f1.mean()),
             "examples": len(self.gold),
         }
         answerable = np.array([any(several) for several in self.gold])
         if not answerable.all():
-            figures["no_answer_accuracy"] = float(self.exact[~answerable].mean())
+            metrics["no_answer_accuracy"] = float(self.exact[~answerable].mean())
             if answerable.any():
-                figures["answerable_exact_match"] = float(self.exact[answerable].mean())
-                figures["answerable_f1"] = float(self.f1[answerable].mean())
+                metrics["answerable_exact_match"] = float(self.exact[answerable].mean())
+                metrics["answerable_f1"] = float(self.f1[answerable].mean())
         if self.loss is not None:
-            figures["loss"] = self.loss
-        return figures
+            metrics["loss"] = self.loss
+        return metrics
 
     def mistakes(self, most: int) -> list[Mistake]:
-        """The answers with no word right, those with the highest scores first."""
+        """List the answers without a right word, those with the highest scores first."""
         score = self.outputs["score"]
         wrong = np.flatnonzero(self.f1 == 0.0)
         wrong = wrong[np.argsort(-score[wrong], kind="stable")][:most]
@@ -86,7 +89,7 @@ class QAEvaluation(TaskEvaluation):
         return [Mistake(*rows[i]) for i in wrong.tolist()]
 
     def rows(self) -> Iterator[tuple[str, str, str, float]]:
-        """text, gold answers, predicted answer and score of each question."""
+        """Yield text, gold answers, predicted answer and score of each question."""
         for text, gold, predicted, score in zip(
             self.texts, self.gold, self.predicted, self.outputs["score"].tolist(), strict=True
         ):
@@ -98,7 +101,7 @@ class QAEvaluation(TaskEvaluation):
         return ExampleMetric("f1", np.asarray(self.f1, float))
 
     def intervals(self) -> dict[str, Interval]:
-        """Intervals of the metrics, those of questions with and without answer apart."""
+        """Return the intervals of the metrics."""
         answerable = np.array([any(several) for several in self.gold])
         means = {
             "exact_match": self.exact,
@@ -111,10 +114,10 @@ class QAEvaluation(TaskEvaluation):
         return {name: interval_of_mean(values) for name, values in means.items() if name in known}
 
     def calibration(self, settings: Mapping[str, Any] | None = None) -> Calibration:
-        """How far the scores of the answers are probabilities."""
+        """Compare the scores of the answers with the share of right ones."""
         return Calibration(reliability(self.outputs["score"], self.exact == 1))
 
     def mistakes_section(self) -> Mistakes:
-        """The answers with no word right, in their contexts."""
+        """Return the answers without a right word, in their contexts."""
         rows = show_mistakes(self.mistakes(MOST_MISTAKES), self.texts, self.gold, self.outputs)
         return Mistakes(rows, int((self.f1 == 0).sum()), "answers")

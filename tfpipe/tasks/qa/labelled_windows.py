@@ -1,4 +1,4 @@
-"""Labelled questions as the windows that a model reads, each with the answer's place in it."""
+"""Encoded data set for question answering: windows, each with the answer's place in it."""
 
 from __future__ import annotations
 
@@ -21,11 +21,15 @@ CHUNK = 256
 class EncodedQADataset(EncodedDataset):
     """N questions as W windows, T tokens end to end.
 
-    encoded: of the W windows; targets: `answer` int32 [W, 2], the answer's first and last token,
-    both 0 where it is not wholly in the window, and `context` int32 [W, 2], the first and last
-    token of the context, 1 and 0 where there is none; owner: int32 [W], the question of each
-    window, in order; starts, ends: int32 [T], the code points of context tokens, -1 at others;
-    question_lengths: int32 [N], tokens of each question with its whole context and specials.
+    Attributes:
+        encoded: Of the W windows.
+        targets: `answer` int32 [W, 2], the answer's first and last token, both 0 where it is not
+            wholly in the window, and `context` int32 [W, 2], the first and last token of the
+            context, 1 and 0 where there is none.
+        owner: int32 [W], the question of each window, in order.
+        starts: int32 [T], the code points of context tokens, -1 at others.
+        ends: int32 [T], the same, exclusive.
+        question_lengths: int32 [N], tokens of each question with its whole context and specials.
     """
 
     owner: np.ndarray
@@ -35,21 +39,21 @@ class EncodedQADataset(EncodedDataset):
 
     @property
     def example_of(self) -> np.ndarray:
-        """int32 [W]: the question of each window, in order."""
+        """The question of each window, in order: int32 [W]."""
         return self.owner
 
     @property
     def full_lengths(self) -> np.ndarray:
-        """int32 [N]: tokens of each question with its whole context and specials."""
+        """Tokens of each question with its whole context and specials: int32 [N]."""
         return self.question_lengths
 
     def rows(self, first: int, limit: int) -> slice:
-        """The windows of the questions from `first` up to `limit`."""
+        """Return the windows of the questions from `first` up to `limit`."""
         begin, end = np.searchsorted(self.owner, [first, limit])
         return slice(int(begin), int(end))
 
     def tokens(self, first: int, limit: int) -> ContextTokens:
-        """The context tokens of those windows, in rows as long as the longest of them."""
+        """Return the context tokens of those windows, in rows as long as the longest of them."""
         rows = self.rows(first, limit)
         splits = self.encoded.splits[rows.start : rows.stop + 1]
         of_rows = slice(splits[0], splits[-1])
@@ -69,7 +73,7 @@ def label_windows(
     max_length: int,
     stride: int | None,
 ) -> EncodedQADataset:
-    """The windows of the examples; a question with several answers is taught the first."""
+    """Build the windows of the examples; the target of several answers is the first."""
     assert examples.text_pairs is not None
     parts: dict[str, list[np.ndarray]] = {}
     for start in range(0, len(examples), CHUNK):
@@ -110,10 +114,17 @@ def _find_targets(
     begins: np.ndarray,
     limits: np.ndarray,
 ) -> dict[str, np.ndarray]:
-    """The targets of EncodedQADataset.
+    """Return the targets of EncodedQADataset.
 
-    begins, limits: int [W], the code points of each window's answer, -1 for none.
     An answer that begins or ends inside a token takes the whole token.
+
+    Args:
+        splits: int64 [W + 1], the tokens of each window.
+        starts: int32 [T].
+        ends: int32 [T].
+        numbers: int32 [T], a context token's number in its whole context.
+        begins: int [W], the first code point of each window's answer, -1 for none.
+        limits: int [W], the code point after it.
     """
     window = np.repeat(np.arange(len(begins)), np.diff(splits))
     column = np.arange(len(starts)) - splits[window]
@@ -141,6 +152,6 @@ def _find_targets(
 
 
 def _ends_of_runs(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The different values of a sorted array, and where each is found first and last."""
+    """Return the different values of a sorted array, and the first and last index of each."""
     different, first, count = np.unique(values, return_index=True, return_counts=True)
     return different, first, first + count - 1

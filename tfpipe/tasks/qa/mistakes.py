@@ -1,4 +1,4 @@
-"""Wrong answers with their surroundings in the context."""
+"""Wrong answers in excerpts of their contexts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def show_mistakes(
     gold: Sequence[Sequence[str]],
     outputs: Mapping[str, np.ndarray],
 ) -> list[MistakeRow]:
-    """Mistakes with the question, and the gold and the predicted answer marked in the context."""
+    """Show mistakes with the question, and both answers marked in the context."""
     # Equal questions to equal contexts are answered alike.
     row_of = {text: row for row, text in enumerate(texts)}
     rows = []

@@ -1,4 +1,4 @@
-"""Answers to questions as columns of a file."""
+"""Columns of a file of answers: answers to questions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from tfpipe.tasks.output_schema import Answers, Names, Outputs, OutputSchema, de
 
 
 def write_answers(found: Outputs, _: Names) -> Answers:
-    """The answer, its place in the context and its score."""
+    """Return the answer, its place in the context and its score."""
     return {**found, "answer": decode_texts(found["answer"].tolist())}
 
 

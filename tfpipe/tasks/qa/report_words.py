@@ -1,4 +1,4 @@
-"""Texts of the report for the task `qa`, by language."""
+"""Report sentences about the task `qa`, in each language."""
 
 from __future__ import annotations
 

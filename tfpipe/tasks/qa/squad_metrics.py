@@ -21,7 +21,7 @@ CMRC_WORD = re.compile(r"\w+(?:[.,]\d+)*|[^\w\s]")
 
 
 def written_in_chinese(answers: Iterable[str]) -> bool:
-    """Whether at least half of the letters of all answers are Chinese characters."""
+    """Return whether at least half of the letters of all answers are Chinese characters."""
     letters = "".join(filter(str.isalpha, "".join(answers)))
     return 2 * len(CHINESE.findall(letters)) >= max(len(letters), 1)
 
@@ -29,10 +29,12 @@ def written_in_chinese(answers: Iterable[str]) -> bool:
 def score_answers(
     predicted: Sequence[str], gold: Sequence[Sequence[str]], chinese: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Exact match and F1, both float [N] from 0 to 1, the best over each question's gold answers.
+    """Compute exact match and F1, float [N] from 0 to 1, the best over a question's answers.
 
-    predicted: an empty string says that there is no answer; gold: none for a question without.
-    chinese: by CMRC 2018's definition, else by SQuAD's.
+    Args:
+        predicted: N answers; an empty string is no answer.
+        gold: The right answers; none for a question without.
+        chinese: Whether to use CMRC 2018's definition instead of SQuAD's.
     """
     exact, overlap = (match_chinese, overlap_chinese) if chinese else (match_english, overlap_words)
     golds = [_comparable(answers, chinese) for answers in gold]
@@ -57,12 +59,12 @@ def normalize_english(text: str) -> str:
 
 
 def match_english(predicted: str, gold: str) -> float:
-    """1 if both are equal when normalised, else 0."""
+    """Return 1 if both are equal when normalised, else 0."""
     return float(normalize_english(predicted) == normalize_english(gold))
 
 
 def overlap_words(predicted: str, gold: str) -> float:
-    """F1 of the bags of words; of a side without words, whether both have none.
+    """Compute F1 of the bags of words; of a side without words, whether both have none.
 
     Source: SQuAD's evaluate-v2.0.py (Rajpurkar et al. 2018).
     """
@@ -73,13 +75,13 @@ def overlap_words(predicted: str, gold: str) -> float:
 
 
 def match_chinese(predicted: str, gold: str) -> float:
-    """1 if both are equal in lower case without the script's punctuation, else 0."""
+    """Return 1 if both are equal in lower case without the script's punctuation, else 0."""
     ours, theirs = (text.lower().strip().translate(CMRC_DROPPED) for text in (predicted, gold))
     return float(ours == theirs)
 
 
 def overlap_chinese(predicted: str, gold: str) -> float:
-    """F1 of the longest stretch of Chinese characters and other words that both share.
+    """Compute F1 of the longest shared run of Chinese characters and other words.
 
     Without any gold answer, whether there is none predicted. Source: cmrc2018_evaluate.py, version
     4 (Cui et al. 2019), whose "longest common subsequence" is one without gaps.
@@ -92,7 +94,7 @@ def overlap_chinese(predicted: str, gold: str) -> float:
 
 
 def split_mixed(text: str) -> list[str]:
-    """Chinese characters one by one, the words between them, without the script's punctuation."""
+    """Split into Chinese characters and the words between them, without punctuation."""
     spaced = CMRC_CHARACTER.sub(r" \g<0> ", text.lower().strip().translate(CMRC_DROPPED))
     return CMRC_WORD.findall(spaced)
 
@@ -102,15 +104,19 @@ def _f1(shared: int, ours: int, theirs: int) -> float:
 
 
 def find_threshold(margins: np.ndarray, f1: np.ndarray, answerable: np.ndarray) -> float:
-    """The margin above which saying nothing gives the best F1.
+    """Find the margin above which no answer gives the best F1.
 
-    margins: float [N], how much more no answer is worth than the best one; f1: float [N], of the
-    best answers; answerable: bool [N]. The threshold lies midway between two margins. Source:
-    find_best_thresh of SQuAD's evaluate-v2.0.py.
+    The threshold lies midway between two margins. Source: find_best_thresh of SQuAD's
+    evaluate-v2.0.py.
+
+    Args:
+        margins: float [N], by how much the score of no answer exceeds that of the best one.
+        f1: float [N], of the best answers.
+        answerable: bool [N].
     """
     order = np.argsort(margins, kind="stable")
     margins = margins[order]
-    # Answering a question more: its F1 is won, or the point for having said nothing is lost.
+    # Answering one more question adds its F1, or loses the point for no answer.
     gains = np.concatenate([[0.0], np.cumsum(np.where(answerable[order], f1[order], -1.0))])
     edges = np.concatenate([[margins[0] - 2.0], margins, [margins[-1] + 2.0]])
     # No threshold parts equal margins.

@@ -1,4 +1,4 @@
-"""A question and a context: the answer is a stretch of the context, or that there is none."""
+"""The task `qa`: the answer to a question is a span of its context, or there is none."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ import tensorflow as tf
 
 from tfpipe.config import TrainConfig
 from tfpipe.data.encoded import EncodedDataset
-from tfpipe.data.read_examples import Examples
-from tfpipe.data.squad import NO_ANSWER, Answer, find_misplaced, load_answers
+from tfpipe.data.examples import Examples
+from tfpipe.data.labels import parsed_labels
+from tfpipe.data.squad import Answer, find_misplaced, load_answers
 from tfpipe.data.tabular import strip_blanks
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.errors import UserError, raise_all
@@ -35,10 +36,12 @@ CHUNK = 128
 class QA:
     """Extractive question answering over overlapping windows.
 
-    may_be_silent: whether there are questions without an answer; threshold: how much more, in
-    nats, no answer must be worth than the best one to be given; longest_answer: in tokens; stride:
-    tokens from one window to the next, None for half of the maximum length; candidates: the best
-    answers that share out an answer's score.
+    Attributes:
+        may_be_silent: Whether there are questions without an answer.
+        threshold: By how many nats the score of no answer must exceed the best answer's.
+        longest_answer: In tokens.
+        stride: Tokens from one window to the next, None for half of the maximum length.
+        candidates: The number of best answers over which an answer's score is normalised.
     """
 
     name: ClassVar[str] = "qa"
@@ -62,16 +65,30 @@ class QA:
 
     # ---- before there is a model
     @classmethod
+    def parse_labels(cls, examples: Examples) -> Sequence[tuple[Answer, ...]]:
+        """Parse the answers to each question.
+
+        Raises:
+            UserError: A label is not a list of answers; the message has its row.
+        """
+        labels = enumerate(examples.labels or (), start=1)
+        return [_parse_answers(label, f"{examples.path}, row {row}") for row, label in labels]
+
+    @classmethod
     def check(cls, examples: Examples, to_learn: bool) -> None:
-        """Raise UserError for labels that are no answers, answers that are not in their context,
-        empty questions and contexts, and, to learn, for questions none of which has an answer."""
+        """Check answers, questions and contexts.
+
+        Raises:
+            UserError: A label is not a list of answers, an answer is not in its context, a question
+                or context is empty, or, to learn, no question has an answer.
+        """
         if examples.text_pairs is None:
             raise UserError(
                 "the data file has questions and no contexts",
                 f"{examples.path}: the only text column is {examples.columns.text!r}",
                 "give SQuAD's JSON, or name the contexts' column with --text-pair",
             )
-        answers = read_answers(examples)
+        answers = parsed_labels(examples, cls)
         rows = [f"row {row}" for row in range(1, len(examples) + 1)]
         errors = find_misplaced(examples.path, rows, examples.text_pairs, answers)
         for what, texts in (("question", examples.texts), ("context", examples.text_pairs)):
@@ -96,61 +113,65 @@ class QA:
 
     @classmethod
     def strip_label(cls, label: str) -> str:
-        """The answers in JSON without blanks around them; those in it are of the context."""
+        """Remove blanks around the JSON; those within answers belong to the context."""
         return strip_blanks(label)
 
     @classmethod
-    def names_in(cls, label: str) -> Sequence[str]:
-        """Whether there is an answer."""
-        return ["no answer" if label == NO_ANSWER else "answer"]
+    def names_in(cls, label: tuple[Answer, ...]) -> Sequence[str]:
+        """Return `answer` or `no answer`."""
+        return ["answer" if label else "no answer"]
 
     @classmethod
-    def show_label(cls, text: str, label: str) -> str:
-        """The answers, each once."""
-        return " | ".join(dict.fromkeys(answer.text for answer in load_answers(label)))
+    def show_label(cls, examples: Examples, row: int) -> str:
+        """Join the answers, each once."""
+        answers = parsed_labels(examples, cls)[row]
+        return " | ".join(dict.fromkeys(answer.text for answer in answers))
 
     @classmethod
     def describe_labels(cls, parts: Sequence[Examples]) -> LabelSummary:
-        """How many questions there are with and without an answer."""
-        labels = [label for part in parts for label in part.labels or ()]
+        """Count the questions with and without an answer."""
+        labels = [label for part in parts for label in parsed_labels(part, cls)]
         contexts = len({context for part in parts for context in part.text_pairs or ()})
-        without = sum(label == NO_ANSWER for label in labels)
+        without = sum(not label for label in labels)
         held = f"It holds {len(labels):,} questions on {contexts:,} contexts"
         held += f": {len(labels) - without:,} with an answer, {without:,} without one."
         value = {"questions": len(labels), "contexts": contexts, "without_answer": without}
         return LabelSummary("questions", held, value)
 
     @classmethod
-    def from_labels(cls, labels: Sequence[str], config: TrainConfig | None = None) -> QA:
-        """The task; where every training question has an answer, no answer is never given."""
-        return cls(may_be_silent=NO_ANSWER in labels)
+    def from_labels(
+        cls, labels: Sequence[tuple[Answer, ...]], config: TrainConfig | None = None
+    ) -> QA:
+        """Build the task; with an answer to every training question, it always gives one."""
+        return cls(may_be_silent=() in labels)
 
     @classmethod
     def inputs(cls, pairs: bool) -> Sequence[str]:
-        """`question` and `context`."""
+        """Return `question` and `context`."""
         return ("question", "context")
 
     # ---- into a model's folder and back
     @property
     def head(self) -> Head:
-        """A first and a last token, and all settings."""
+        """The head for a first and a last token, with all settings."""
         return Head("span", None, {"task": self.name, **dataclasses.asdict(self)})
 
     @classmethod
     def restore(cls, label_names: Sequence[str], settings: Mapping[str, Any]) -> QA:
-        """The task of a model's folder."""
+        """Restore the task of a model's folder."""
         return cls(**{name: value for name, value in settings.items() if name != "task"})
 
     # ---- training
     def refuse_unknown(self, examples: Examples) -> None:
-        """Nothing: a model can be asked for any answer."""
+        """Accept all: any answer is possible."""
 
     def label(self, examples: Examples, tokenizer: Tokenizer, max_length: int) -> EncodedQADataset:
-        """The examples' windows; raises UserError for labels that are no answers."""
-        return label_windows(examples, read_answers(examples), tokenizer, max_length, self.stride)
+        """Build the examples' windows; raises UserError for labels that cannot be parsed."""
+        answers = parsed_labels(examples, type(self))
+        return label_windows(examples, answers, tokenizer, max_length, self.stride)
 
     def notes(self, labelled: EncodedDataset) -> Sequence[str]:
-        """Answers that no window holds, which cannot be learnt."""
+        """Report answers that are whole in no window, which cannot be learnt."""
         assert isinstance(labelled, EncodedQADataset)
         held = (
             np.bincount(
@@ -158,21 +179,26 @@ class QA:
             )
             > 0
         )
-        lost = sum(label != NO_ANSWER for label in labelled.examples.labels or ()) - int(held.sum())
+        answers = parsed_labels(labelled.examples, type(self))
+        lost = sum(map(bool, answers)) - int(held.sum())
         if not lost:
             return ()
         return [f"{lost:,} answers are longer than what windows of --max-length share"]
 
     def loss(self, logits: tf.Tensor, batch: Batch) -> tf.Tensor:
-        """float32 [W]: the mean of the cross-entropies of the answer's first and last token.
+        """Return the mean of the cross-entropies of the answer's first and last token, float32 [W].
 
-        logits: [W, L, 2]; batch: the targets of EncodedQADataset. [CLS] is right where the answer
-        is not in the window; the question's tokens and padding cannot be an answer.
+        [CLS] is right where the answer is not in the window; the question's tokens and padding
+        cannot be an answer.
+
+        Args:
+            logits: [W, L, 2].
+            batch: The targets of EncodedQADataset.
         """
         return tf.reduce_mean(cross_entropy(*_columns(logits, batch)), axis=1)
 
     def training_loss(self, logits: tf.Tensor, batch: Batch, settings: LossSettings) -> tf.Tensor:
-        """What training minimises, float32 [W]; smoothing spreads over possible places."""
+        """Return the loss of training, float32 [W]; smoothing covers possible places only."""
         columns, right = _columns(logits, batch)
         if settings.focal_gamma is not None:
             return tf.reduce_mean(focal(columns, right, settings.focal_gamma), axis=1)
@@ -186,37 +212,38 @@ class QA:
         return tf.reduce_mean(cost, axis=1)
 
     def divergence(self, logits: tf.Tensor, other: tf.Tensor, batch: Batch) -> tf.Tensor:
-        """How far two answers lie apart, float32 [W], over the possible places of both columns."""
+        """Return the divergence of two outputs, float32 [W], over possible places."""
         one, two = (_columns(values, batch)[0] for values in (logits, other))
         return tf.reduce_mean(symmetric_divergence(one, two), axis=1)
 
     def balanced_weights(self, targets: Mapping[str, np.ndarray]) -> np.ndarray:
-        """float32 [W]: windows with and without their answer count as much in all."""
+        """Return float32 [W]: windows with and without their answer have equal total weight."""
         answered = (targets["answer"][:, 0] > 0).astype(int)
         counts = np.bincount(answered, minlength=2)
         return (len(answered) / (2 * counts[answered])).astype(np.float32)
 
     @property
     def choices(self) -> Sequence[str]:
-        """From when on no answer is given."""
+        """The threshold of no answer, as a sentence."""
         if not self.may_be_silent:
             return ()
-        told = f"no answer is given where it is worth {self.threshold:.3f} nats more than the best"
-        return [told]
+        return [
+            f"no answer is given where it is worth {self.threshold:.3f} nats more than the best"
+        ]
 
     def tuned_on(self, labelled: EncodedDataset, logits: np.ndarray) -> QA:
-        """With the threshold that gives the best F1; as it is where every question is answered."""
+        """Choose the threshold with the best F1; nothing where every question has an answer."""
         if not self.may_be_silent:
             return self
-        outspoken = dataclasses.replace(self, may_be_silent=False)
-        outputs, margins = outspoken._answer_all(labelled, logits)
-        evaluation = outspoken.judge(labelled.examples, outputs)
+        always = dataclasses.replace(self, may_be_silent=False)
+        outputs, margins = always._answer_all(labelled, logits)
+        evaluation = always.judge(labelled.examples, outputs)
         answerable = np.array([any(several) for several in evaluation.gold])
         threshold = find_threshold(margins, evaluation.f1, answerable)
         return dataclasses.replace(self, threshold=threshold)
 
     def evaluate(self, labelled: EncodedDataset, logits: np.ndarray) -> QAEvaluation:
-        """What logits float32 [W, L, 2] say; the loss is the mean over windows."""
+        """Evaluate the logits, float32 [W, L, 2]; the loss is the mean over windows."""
         outputs, _ = self._answer_all(labelled, logits)
         losses = [
             self.loss(
@@ -231,7 +258,7 @@ class QA:
     def _answer_all(
         self, labelled: EncodedDataset, logits: np.ndarray
     ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        """What is served to all questions, and float [N]: no answer's worth beyond the best's."""
+        """Return the served answers, and float [N]: the margin of no answer over the best one."""
         assert isinstance(labelled, EncodedQADataset)
         contexts = labelled.examples.text_pairs or []
         parts: list[Tensors] = []
@@ -245,7 +272,7 @@ class QA:
             parts.append({**answered, "margin": margin})
         outputs = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         texts = [answer.decode() for answer in outputs["answer"].tolist()]
-        # Objects: an array of fixed width would need the longest answer's room for each.
+        # Objects: an array of fixed width would need the longest answer's length for each.
         outputs["answer"] = np.array(texts, object)
         return outputs, outputs.pop("margin").astype(float)
 
@@ -257,11 +284,13 @@ class QA:
         max_length: int,
         forward: Forward,
     ) -> Tensors:
-        """answer string [B], start, end int32 [B], score float32 [B] to questions and contexts.
+        """Answer questions from contexts, string [B].
 
-        `context[start:end]` is the answer, in code points of the context as sent; without one it
-        is empty and both are -1. The score is the answer's share of the probability of the best
-        `candidates` and of no answer.
+        Returns:
+            answer string [B], start, end int32 [B], score float32 [B]. `context[start:end]` is the
+            answer, in code points of the context as sent; without one it is empty and both are -1.
+            The score is the answer's share of the probability of the best `candidates` and of no
+            answer.
         """
         questions, contexts = columns
         windows = window_contexts(tokenizer, questions, contexts, max_length, self.stride)
@@ -274,55 +303,52 @@ class QA:
     def _quote(self, spans: BestSpans, contexts: tf.Tensor) -> Tensors:
         shares = tf.nn.softmax(tf.concat([spans.scores, spans.no_answer[:, tf.newaxis]], 1))
         best = spans.scores[:, 0]
-        silent = best <= NEVER / 2
+        unanswered = best <= NEVER / 2
         if self.may_be_silent:
-            silent |= spans.no_answer - best > self.threshold
-        start = tf.where(silent, 0, spans.starts[:, 0])
-        length = tf.where(silent, 0, spans.ends[:, 0] - start)
+            unanswered |= spans.no_answer - best > self.threshold
+        start = tf.where(unanswered, 0, spans.starts[:, 0])
+        length = tf.where(unanswered, 0, spans.ends[:, 0] - start)
         # The tokenizer counts invalid bytes as U+FFFD; raw strings would be counted otherwise.
         with tf.device("CPU:0"):
             readable = tf.strings.unicode_transcode(contexts, "UTF-8", "UTF-8", errors="replace")
             answer = tf.strings.substr(readable, start, length, unit="UTF8_CHAR")
         return {
             "answer": answer,
-            "start": tf.where(silent, -1, start),
-            "end": tf.where(silent, -1, start + length),
-            "score": tf.where(silent, shares[:, -1], shares[:, 0]),
+            "start": tf.where(unanswered, -1, start),
+            "end": tf.where(unanswered, -1, start + length),
+            "score": tf.where(unanswered, shares[:, -1], shares[:, 0]),
         }
 
     def decode(self, logits: tf.Tensor) -> Tensors:
-        """start_logits, end_logits float32 [B, L]; any value at padding.
+        """Return start_logits, end_logits float32 [B, L]; any value at padding.
 
-        Token ids alone do not tell where in its context a token stands.
+        Token ids alone do not give a token's place in its context.
         """
         logits = tf.cast(logits, tf.float32)
         return {"start_logits": logits[:, :, 0], "end_logits": logits[:, :, 1]}
 
     def judge(self, examples: Examples, outputs: Outputs) -> QAEvaluation:
-        """What answers say about labelled examples."""
-        answers = [[answer.text for answer in several] for several in read_answers(examples)]
+        """Evaluate served answers to labelled examples."""
+        parsed = parsed_labels(examples, type(self))
+        answers = [[answer.text for answer in several] for several in parsed]
         return QAEvaluation(examples.joined(), answers, outputs)
 
     def costs(self, examples: Examples, outputs: Outputs) -> np.ndarray:
-        """float [N]: 1 - F1; raises ValueError for the answers of another kind of model."""
+        """Return float [N]: 1 - F1; raises ValueError for the answers of another kind of model."""
         if "answer" not in outputs:
             raise ValueError(f"it answers {', '.join(sorted(outputs))}, not `answer`")
         return 1.0 - self.judge(examples, outputs).f1
 
 
-def read_answers(examples: Examples) -> list[list[Answer]]:
-    """The answers of each example; raises UserError for a label that is none, with its row."""
-    answers = []
-    for row, label in enumerate(examples.labels or [], start=1):
-        try:
-            answers.append(load_answers(label))
-        except (ValueError, RecursionError) as error:
-            raise UserError(
-                "a label is not a list of answers",
-                f"{examples.path}, row {row}: {label[:60]!r}: {error}",
-                'write [[start, "answer"]], or [] for none, or give SQuAD\'s JSON',
-            ) from None
-    return answers
+def _parse_answers(label: str, where: str) -> tuple[Answer, ...]:
+    try:
+        return tuple(load_answers(label))
+    except (ValueError, RecursionError) as error:
+        raise UserError(
+            "a label is not a list of answers",
+            f"{where}: {label[:60]!r}: {error}",
+            'write [[start, "answer"]], or [] for none, or give SQuAD\'s JSON',
+        ) from None
 
 
 def _columns(logits: tf.Tensor, batch: Batch) -> tuple[tf.Tensor, tf.Tensor]:

@@ -13,7 +13,7 @@ SAME_NUMBER = 1e-4
 
 
 def compare(a: RegressEvaluation, b: RegressEvaluation) -> Pair:
-    """pearson, spearman, mae and rmse of what `RegressEvaluation` holds."""
+    """Compare pearson, spearman, mae and rmse."""
     gold = np.asarray(a.gold, np.float64)
     values = [np.asarray(one.value, np.float64) for one in (a, b)]
     same = np.abs(values[1] - values[0]) <= SAME_NUMBER * gold.std()
@@ -21,9 +21,9 @@ def compare(a: RegressEvaluation, b: RegressEvaluation) -> Pair:
 
     def side(which: int) -> Side:
         error = np.abs(values[which] - gold)
-        said = [f"{value:.6g}" for value in values[which].tolist()]
+        answers = [f"{value:.6g}" for value in values[which].tolist()]
         return Side(
-            regression_metrics(gold, values[which]), said, error.tolist(), -error, error == 0
+            regression_metrics(gold, values[which]), answers, error.tolist(), -error, error == 0
         )
 
     quality = "distance from the gold number, below zero"

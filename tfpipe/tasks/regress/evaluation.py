@@ -1,4 +1,4 @@
-"""What a regression model said about texts whose number is known."""
+"""Evaluation of regression."""
 
 from __future__ import annotations
 
@@ -23,10 +23,13 @@ from tfpipe.tasks.sections import Mistakes, Scatter
 
 @dataclass(frozen=True)
 class RegressEvaluation(TaskEvaluation):
-    """Values of N texts.
+    """Predicted values of N texts.
 
-    texts: the N texts; gold, value: float32 [N] in the data file's unit; loss: mean squared error
-    in squared deviations of the training labels.
+    Attributes:
+        texts: The N texts.
+        gold: float32 [N], in the data file's unit.
+        value: float32 [N], in the data file's unit.
+        loss: Mean squared error in squared deviations of the training labels.
     """
 
     texts: Sequence[str]
@@ -41,12 +44,12 @@ class RegressEvaluation(TaskEvaluation):
 
     @cached_property
     def error(self) -> np.ndarray:
-        """float64 [N]: how far each value is off."""
+        """Absolute error of each value, float64 [N]."""
         return np.abs(self.value.astype(float) - self.gold.astype(float))
 
     @cached_property
     def metrics(self) -> dict[str, float]:
-        """The figures of metrics.json; correlations of values that do not differ are NaN."""
+        """The metrics of metrics.json; correlations of constant values are NaN."""
         return {
             "pearson": correlate(self.gold, self.value),
             # Spearman's is Pearson's of the ranks, equal values sharing their mean rank.
@@ -58,13 +61,13 @@ class RegressEvaluation(TaskEvaluation):
         }
 
     def mistakes(self, most: int) -> list[Mistake]:
-        """The answers that are furthest off, the furthest first; score: by how much."""
+        """List the answers with the largest errors, largest first; score: the error."""
         furthest = np.argsort(-self.error, kind="stable")[:most]
         rows = [*self.rows()]
         return [Mistake(*rows[i]) for i in furthest.tolist()]
 
     def rows(self) -> Iterator[tuple[str, str, str, float]]:
-        """Text, gold number, predicted number, and how far that is off."""
+        """Yield text, gold number, predicted number, and the absolute error."""
         columns = (self.texts, self.gold, self.value, self.error)
         for text, gold, value, error in zip(*columns, strict=True):
             yield text, f"{gold:.6g}", f"{value:.6g}", float(error)
@@ -83,12 +86,12 @@ class RegressEvaluation(TaskEvaluation):
         return Scatter(self.gold, self.value)
 
     def mistakes_section(self) -> Mistakes:
-        """The values that are furthest off."""
+        """Return the values with the largest errors."""
         return Mistakes(plain_rows(self.mistakes(MOST_MISTAKES)), None, "furthest")
 
 
 def correlate(one: np.ndarray, other: np.ndarray) -> float:
-    """Pearson's correlation of two arrays [N]; NaN where one does not vary."""
+    """Compute Pearson's correlation of two arrays [N]; NaN where one is constant."""
     a, b = (values.astype(float) - values.astype(float).mean() for values in (one, other))
     spread = float(np.sqrt((a @ a) * (b @ b)))
     return float(np.clip(a @ b / spread, -1.0, 1.0)) if spread > 0 else float("nan")

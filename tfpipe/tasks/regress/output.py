@@ -1,4 +1,4 @@
-"""Predicted numbers as a column of a file."""
+"""Columns of a file of answers: numbers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from tfpipe.tasks.output_schema import TEXTS, Answers, Names, Outputs, OutputSch
 
 
 def write_values(found: Outputs, _: Names) -> Answers:
-    """The value in the unit of the training labels."""
+    """Return the value in the unit of the training labels."""
     return {"value": found["value"]}
 
 

@@ -1,4 +1,4 @@
-"""Texts of the report for the task `regress`, by language."""
+"""Report sentences about the task `regress`, in each language."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A number for each text, or pair of texts."""
+"""The task `regress`: a number for each text, or pair of texts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ import tensorflow as tf
 
 from tfpipe.config import TrainConfig
 from tfpipe.data.encoded import EncodedDataset
-from tfpipe.data.read_examples import Examples, show_few
+from tfpipe.data.examples import Examples
+from tfpipe.data.labels import parsed_labels
+from tfpipe.data.read_examples import show_few
 from tfpipe.data.tabular import strip_blanks
 from tfpipe.errors import UserError
 from tfpipe.model.head import Head
@@ -25,10 +27,12 @@ from tfpipe.tasks.task import Batch, LabelSummary, Outputs
 
 @dataclass(frozen=True)
 class Regress(SequenceTask):
-    """Least squares on standardised labels; what is served is in the data file's own unit.
+    """Least squares on standardised labels; served values are in the data file's own unit.
 
-    mean, deviation: of the training labels; long_text: what is read of a text that is longer than
-    the room.
+    Attributes:
+        mean: Of the training labels.
+        deviation: Standard deviation of the training labels.
+        long_text: How texts over the maximum length are read, see tasks.long_text.
     """
 
     mean: float = 0.0
@@ -42,13 +46,15 @@ class Regress(SequenceTask):
 
     @property
     def unit(self) -> float:
+        """The standard deviation of the training labels."""
         return self.deviation
 
     @classmethod
-    def check(cls, examples: Examples, to_learn: bool) -> None:
-        """Labels are finite numbers; those of train differ."""
+    def parse_labels(cls, examples: Examples) -> Sequence[float]:
+        """Parse the labels as finite numbers; raise UserError for others."""
         labels = examples.labels or []
-        wrong = [row for row, label in enumerate(labels, 1) if _as_number(label) is None]
+        numbers = [_as_number(label) for label in labels]
+        wrong = [row for row, number in enumerate(numbers, 1) if number is None]
         if wrong:
             raise UserError(
                 f"{len(wrong)} of {len(labels)} labels are not numbers",
@@ -56,7 +62,13 @@ class Regress(SequenceTask):
                 "write them as 3.5 or 1e3, without unit or thousands separator, or use another"
                 " --task",
             )
-        if to_learn and len({*map(float, labels)}) == 1:
+        return [number for number in numbers if number is not None]
+
+    @classmethod
+    def check(cls, examples: Examples, to_learn: bool) -> None:
+        """Refuse labels that are not numbers, and of train, labels that do not differ."""
+        numbers, labels = parsed_labels(examples, cls), examples.labels or ()
+        if to_learn and len(set(numbers)) == 1:
             raise UserError(
                 "all labels are the same number, so there is nothing to learn",
                 f"{labels[0]!r} in all {len(labels)} rows of {examples.path}",
@@ -65,8 +77,8 @@ class Regress(SequenceTask):
 
     @classmethod
     def describe_labels(cls, parts: Sequence[Examples]) -> LabelSummary:
-        """The range and the mean of the numbers."""
-        numbers = [float(label) for part in parts for label in part.labels or ()]
+        """Return the range and the mean of the numbers."""
+        numbers = [number for part in parts for number in parsed_labels(part, cls)]
         value = {"least": min(numbers), "most": max(numbers), "mean": sum(numbers) / len(numbers)}
         ends = f"from {value['least']:g} to {value['most']:g}"
         return LabelSummary(
@@ -75,25 +87,25 @@ class Regress(SequenceTask):
 
     @classmethod
     def strip_label(cls, label: str) -> str:
-        """The number without blanks around it."""
+        """Remove blanks around the number."""
         return strip_blanks(label)
 
     @classmethod
-    def names_in(cls, label: str) -> Sequence[str]:
-        """None: a number names nothing."""
+    def names_in(cls, label: float) -> Sequence[str]:
+        """Return none: a number is not a name."""
         return ()
 
     @classmethod
-    def from_labels(cls, labels: Sequence[str], config: TrainConfig | None = None) -> Regress:
-        """The task with mean and standard deviation of these numbers."""
-        values = np.array([*map(float, labels)])
+    def from_labels(cls, labels: Sequence[float], config: TrainConfig | None = None) -> Regress:
+        """Build the task with mean and standard deviation of these numbers."""
+        values = np.array(labels, float)
         # All equal happens to a cut of few rows only; any unit will do then.
         long_text = config.long_text if config else "head"
         return cls(float(values.mean()), float(values.std()) or 1.0, long_text)
 
     @classmethod
     def restore(cls, label_names: Sequence[str], settings: Mapping[str, Any]) -> Regress:
-        """The task of a model's folder, with mean and deviation of what it was trained on."""
+        """Restore the task of a model's folder, with mean and deviation of its training labels."""
         return cls(**{name: value for name, value in settings.items() if name != "task"})
 
     @property
@@ -102,9 +114,8 @@ class Regress(SequenceTask):
         return Head("sequence", "regression", {"task": self.name, **dataclasses.asdict(self)})
 
     def gold(self, examples: Examples) -> np.ndarray:
-        """float32 [N]: the numbers as they stand in the file."""
-        self.check(examples, to_learn=False)
-        return np.array([*map(float, examples.labels or [])], np.float32)
+        """Return the numbers in the file's unit, float32 [N]."""
+        return np.array(parsed_labels(examples, type(self)), np.float32)
 
     def loss(self, logits: tf.Tensor, batch: Batch) -> tf.Tensor:
         """Squared error in squared deviations of the training labels, float32 [B]."""
@@ -112,27 +123,27 @@ class Regress(SequenceTask):
         return tf.square(tf.cast(logits, tf.float32)[:, 0] - target)
 
     def training_loss(self, logits: tf.Tensor, batch: Batch, settings: LossSettings) -> tf.Tensor:
-        """The same; the configuration refuses other losses."""
+        """Return `loss`; the configuration refuses other losses."""
         return self.loss(logits, batch)
 
     def divergence(self, logits: tf.Tensor, other: tf.Tensor, batch: Batch) -> tf.Tensor:
-        """Refused by the configuration: one number is no distribution."""
+        """Raise ValueError: a number is not a distribution; the configuration refuses it."""
         raise ValueError("numbers have no divergence")
 
     def balanced_weights(self, targets: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Refused by the configuration: numbers are no classes."""
+        """Raise ValueError: numbers are not classes; the configuration refuses it."""
         raise ValueError("numbers have no balanced weights")
 
     def tuned_on(self, labelled: EncodedDataset, logits: np.ndarray) -> Regress:
-        """The task itself: nothing is chosen on dev."""
+        """Return the task itself: nothing is chosen on dev."""
         return self
 
     def decode(self, logits: tf.Tensor) -> dict[str, tf.Tensor]:
-        """value float32 [B], in the file's unit, of logits [B, 1]."""
+        """Decode logits [B, 1] to value float32 [B], in the file's unit."""
         return {"value": tf.cast(logits, tf.float32)[:, 0] * self.deviation + self.mean}
 
     def evaluate(self, labelled: EncodedDataset, logits: np.ndarray) -> RegressEvaluation:
-        """What logits float32 say about labelled examples."""
+        """Evaluate the logits, float32 [N, 1], of labelled examples."""
         targets, pooled = self.example_targets(labelled), tf.constant(self.pooled(labelled, logits))
         value = self.decode(pooled)["value"].numpy()
         loss = tf.reduce_mean(self.loss(pooled, targets))
@@ -140,13 +151,13 @@ class Regress(SequenceTask):
         return RegressEvaluation(labelled.examples.joined(), gold, value, float(loss))
 
     def judge(self, examples: Examples, outputs: Outputs) -> RegressEvaluation:
-        """What served answers say about labelled examples."""
+        """Evaluate served answers to labelled examples."""
         gold, value = self.gold(examples), outputs["value"]
         loss = float((((value - gold) / self.deviation) ** 2).mean())
         return RegressEvaluation(examples.joined(), gold, value, loss)
 
     def costs(self, examples: Examples, outputs: Outputs) -> np.ndarray:
-        """float [N]: how far each value lies from the label."""
+        """Return float [N]: the distance of each value from the label."""
         if "value" not in outputs:
             raise ValueError(f"it gives {', '.join(outputs)} and no value")
         return np.abs(outputs["value"].astype(float) - self.gold(examples))

@@ -1,1 +1,1 @@
-"""Entities in a text."""
+"""The task `tag`: entities in a text."""

@@ -10,7 +10,7 @@ from tfpipe.tasks.tag.evaluation import TagEvaluation
 
 
 def compare(a: TagEvaluation, b: TagEvaluation) -> Pair:
-    """f1, precision and recall, over the entities of all texts, of what `TagEvaluation` holds."""
+    """Compare f1, precision and recall over the entities of all texts."""
     groups, sizes = group_rows(np.concatenate([a.counts, b.counts], axis=1))
 
     def side(of: TagEvaluation, columns: np.ndarray) -> Side:

@@ -1,4 +1,4 @@
-"""Scores of words' tags to entities, inside the graph."""
+"""Decoding of words' tag scores to entities, inside the graph."""
 
 from __future__ import annotations
 
@@ -11,14 +11,20 @@ from tfpipe.tasks.tag.words import Words
 
 
 def decode_entities(logits: tf.Tensor, words: Words, types: Sequence[str]) -> dict[str, tf.Tensor]:
-    """The entities of the best legal tags.
+    """Decode the entities of the best legal tags.
 
-    logits: float32 [B, W, 1 + 2T] of O, B of the T types, I of the T types. Returns entity string,
-    start and end int32 (code points, end exclusive), score float32, all [B, E] with E the most
-    entities of a text; places not used hold "" and -1.
+    The score is the probability that exactly these words are the entity, with every word's softmax
+    independent: the product of the probabilities of its tags and of the next word not continuing
+    it.
 
-    score: the probability that just these words are the entity, every word's softmax by itself:
-    the product of those of its tags and of that the word behind does not go on with it.
+    Args:
+        logits: float32 [B, W, 1 + 2T] of O, B of the T types, I of the T types.
+        words: Of the texts.
+        types: The T names.
+
+    Returns:
+        entity string, start and end int32 (code points, end exclusive), score float32, all [B, E]
+        with E the most entities of a text; unused places hold "" and -1.
     """
     # Strings live on the CPU, and on another device so many small steps would only wait.
     with tf.device("CPU:0"):
@@ -29,7 +35,7 @@ def decode_entities(logits: tf.Tensor, words: Words, types: Sequence[str]) -> di
         kind = tf.where(goes_on, tags - len(types), tags)
         score = tf.gather(likely, tags, batch_dims=2) + _log_of_end(likely, words, kind, goes_on)
 
-        # The words of all entities, end to end: each stands between one B and the next.
+        # The words of all entities, end to end: each is between one B and the next.
         member = tf.reshape(in_entity, [-1])
         entity = tf.cumsum(tf.cast(tf.reshape(begins, [-1]), tf.int32)) - 1
         entity = tf.boolean_mask(entity, member)
@@ -53,7 +59,7 @@ def decode_entities(logits: tf.Tensor, words: Words, types: Sequence[str]) -> di
 
 
 def _log_of_end(likely: tf.Tensor, words: Words, kind: tf.Tensor, goes_on: tf.Tensor) -> tf.Tensor:
-    """float32 [B, W]: at an entity's last word, log(1 - p) of that the next goes on with it."""
+    """Return float32 [B, W]: at an entity's last word, log(1 - p) of the next continuing it."""
     types = (likely.shape[-1] - 1) // 2
     last = (kind > 0) & ~_next(goes_on) & _next(words.used)
     following = tf.concat([likely[:, 1:], likely[:, :1]], 1)
@@ -63,5 +69,5 @@ def _log_of_end(likely: tf.Tensor, words: Words, kind: tf.Tensor, goes_on: tf.Te
 
 
 def _next(values: tf.Tensor) -> tf.Tensor:
-    """bool [B, W]: what holds of the next place."""
+    """Return the values of the next place, bool [B, W]."""
     return tf.concat([values[:, 1:], tf.zeros_like(values[:, :1])], 1)

@@ -1,4 +1,4 @@
-"""What a tagger said about texts whose entities are known: strict figures, entity by entity."""
+"""Evaluation of tagging: strict metrics, entity by entity."""
 
 from __future__ import annotations
 
@@ -24,14 +24,16 @@ from tfpipe.tasks.tag.words import trim_span
 class TagEvaluation(TaskEvaluation):
     """Entities of N texts.
 
-    texts: the N texts; types: the entity types known to the model; gold: the entities of each
-    text, also those behind its truncation; outputs: what serving_default answers, `entity` str,
-    `start` and `end` int32, `score` float32 [N, E]; loss: mean cross-entropy in nats, NaN where
-    only the answers are known.
-
     An entity is right when start, end and type are (Tjong Kim Sang and De Meulder 2003), marks and
     invisible characters at its ends not counted: over the words of the tokenizer that is what
     seqeval calls strict.
+
+    Attributes:
+        texts: The N texts.
+        types: The model's entity types.
+        gold: The entities of each text, also those behind its truncation.
+        outputs: Of serving_default: `entity` str, `start` and `end` int32, `score` float32 [N, E].
+        loss: Mean cross-entropy in nats, NaN where only the answers are known.
     """
 
     class_noun: ClassVar[str] = "type"
@@ -44,7 +46,7 @@ class TagEvaluation(TaskEvaluation):
 
     @cached_property
     def predicted(self) -> list[list[tuple[Span, float]]]:
-        """The entities that each text was given, with their scores."""
+        """The predicted entities of each text, with their scores."""
         names = ("start", "end", "entity", "score")
         columns = [self.outputs[name].tolist() for name in names]
         return [
@@ -62,13 +64,13 @@ class TagEvaluation(TaskEvaluation):
 
     @cached_property
     def counts(self) -> np.ndarray:
-        """int [N, 3]: entities of each text that are right, predicted, and gold."""
+        """Right, predicted and gold entities of each text, int [N, 3]."""
         counts = [(len(gold & found), len(found), len(gold)) for gold, found in self._sets]
         return np.array(counts, np.int64).reshape(-1, 3)
 
     @cached_property
     def metrics(self) -> dict[str, float]:
-        """The figures of metrics.json, over the entities of all texts (micro)."""
+        """The metrics of metrics.json, over the entities of all texts (micro)."""
         precision, recall, f1 = rate(*self.counts.sum(axis=0).tolist())
         return {
             "precision": precision,
@@ -94,10 +96,10 @@ class TagEvaluation(TaskEvaluation):
         return table
 
     def mistakes(self, most: int) -> list[Mistake]:
-        """Entities that are wrong, the surest first, and behind them those that were missed.
+        """List wrong entities, the most confident first, then the missed ones.
 
-        gold, predicted: an entity as `person: Ann Lee`, empty for none; gold is what the wrong
-        entity overlaps. The score of a missed one is 0.
+        Gold and predicted are an entity as `person: Ann Lee`, empty for none; gold is what the
+        wrong entity overlaps. The score of a missed one is 0.
         """
         wrong: list[Mistake] = []
         missed: list[Mistake] = []
@@ -115,9 +117,9 @@ class TagEvaluation(TaskEvaluation):
         return (wrong + missed)[:most]
 
     def rows(self) -> Iterator[tuple[str, str, str, float]]:
-        """Text, gold and predicted entities as labels write them, and the least sure one's score.
+        """Yield text, gold and predicted entities as labels, and the lowest score of the predicted.
 
-        The score of a text without predicted entities is 1: nothing in it is doubtful.
+        The score of a text without predicted entities is 1.
         """
         for text, gold, found in zip(self.texts, self.gold, self.predicted, strict=True):
             score = min((score for _, score in found), default=1.0)
@@ -125,7 +127,7 @@ class TagEvaluation(TaskEvaluation):
 
     # ---- what a report shows
     def example_metric(self) -> ExampleMetric:
-        """The share of texts whose entities are all right."""
+        """Return the share of texts whose entities are all right."""
         right, given, wanted = self.counts.T
         return ExampleMetric("exact_match", ((right == given) & (right == wanted)).astype(float))
 
@@ -146,7 +148,7 @@ class TagEvaluation(TaskEvaluation):
         return replace(self, gold=gold, outputs={**self.outputs, "entity": kept})
 
     def calibration(self, settings: Mapping[str, Any] | None = None) -> Calibration:
-        """How far the scores of the entities found are probabilities."""
+        """Compare the scores of the predicted entities with the share of right ones."""
         scores, right = [], []
         for text, gold, found in zip(self.texts, self.gold, self.predicted, strict=True):
             cores = {trim_span(span, text) for span in gold}
@@ -155,13 +157,13 @@ class TagEvaluation(TaskEvaluation):
         return Calibration(reliability(np.array(scores), np.array(right, bool)))
 
     def mistakes_section(self) -> Mistakes:
-        """Wrong and missed entities in their surroundings."""
+        """Return wrong and missed entities in excerpts of their texts."""
         rows = zip(self.texts, self.gold, self.predicted, strict=True)
         return show_mistakes(self.mistakes(most=10**9), rows)
 
 
 def rate(right: int, found: int, gold: int) -> tuple[float, float, float]:
-    """Precision, recall and F1; 0 where nothing was found, or was to be found, as in seqeval."""
+    """Compute precision, recall and F1; 0 without predicted or gold entities, as in seqeval."""
     precision = right / found if found else 0.0
     recall = right / gold if gold else 0.0
     return precision, recall, 2 * right / (found + gold) if found + gold else 0.0

@@ -1,4 +1,4 @@
-"""Labelled texts as a tagger reads them: tokens, the words that begin at them, and their tags."""
+"""Encoded data set for tagging: tokens, the words that begin at them, and their tags."""
 
 from __future__ import annotations
 
@@ -23,10 +23,14 @@ NO_WORD = -100
 class EncodedTagDataset(EncodedDataset):
     """N texts of T tokens end to end.
 
-    targets: `tags` int32 [N, L] of the longest text's L tokens, the column of each word's tag at
-    its first token, NO_WORD elsewhere; starts, ends: int32 [T], the code points of the word that
-    begins at a token, -1 elsewhere; cut: entities that truncation left without all their words;
-    torn: other entities that are not just whole words, such as half a compound.
+    Attributes:
+        targets: `tags` int32 [N, L] of the longest text's L tokens, the column of each word's tag
+            at its first token, NO_WORD elsewhere.
+        starts: int32 [T], the code point at which the word that begins at a token starts, -1
+            elsewhere.
+        ends: int32 [T], the code point after that word, -1 elsewhere.
+        cut: Entities that truncation left without all their words.
+        torn: Other entities that are not just whole words, such as half a compound.
     """
 
     starts: np.ndarray
@@ -35,7 +39,7 @@ class EncodedTagDataset(EncodedDataset):
     torn: int
 
     def words(self, first: int, limit: int) -> Words:
-        """The words of the texts from `first` up to `limit`."""
+        """Return the words of the texts from `first` up to `limit`."""
         splits = self.encoded.splits[first : limit + 1]
         starts, ends = (x[splits[0] : splits[-1]] for x in (self.starts, self.ends))
         (places,) = np.nonzero(starts >= 0)
@@ -55,9 +59,14 @@ def label_words(
     tokenizer: Tokenizer,
     max_length: int,
 ) -> EncodedTagDataset:
-    """The words of the examples and their tags.
+    """Encode the words of the examples and their tags.
 
-    spans: the entities of each text; column: of O and of each type's B- and I-.
+    Args:
+        examples: N texts.
+        spans: The entities of each text.
+        column: Of O and of each type's B- and I-.
+        tokenizer: The model's.
+        max_length: Tokens of an input, specials included.
     """
     encoded = encode(examples, tokenizer, max_length)
     lengths, splits = encoded.lengths, encoded.splits

@@ -1,4 +1,4 @@
-"""Wrong and missed entities with their surroundings in the text."""
+"""Wrong and missed entities in excerpts of their texts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Row = tuple[str, Sequence[Span], Sequence[tuple[Span, float]]]
 
 
 def show_mistakes(every: Sequence[Mistake], rows_of: Iterable[Row]) -> Mistakes:
-    """Wrong entities, the surest first, and behind them some that were missed.
+    """Show wrong entities, the most confident first, then some that were missed.
 
     Args:
         every: All mistakes.

@@ -1,4 +1,4 @@
-"""Entities as columns of a file."""
+"""Columns of a file of answers: entities."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tfpipe.tasks.output_schema import TEXTS, Answers, Names, Outputs, OutputSch
 
 
 def write_entities(found: Outputs, _: Names) -> Answers:
-    """As in predictions.tsv: entities as a data file's label, and the least sure one's score."""
+    """Return entities as the label of a data file, and the lowest score, as in predictions.tsv."""
     columns = [found[name].tolist() for name in ("start", "end", "entity", "score")]
     labels: list[str] = []
     scores: list[list[float]] = []

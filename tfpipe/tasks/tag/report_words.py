@@ -1,4 +1,4 @@
-"""Texts of the report for the task `tag`, by language."""
+"""Report sentences about the task `tag`, in each language."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Entities in a text: the words of which each is a part, as BIO tags."""
+"""The task `tag`: entities in a text, as BIO tags of its words."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import tensorflow as tf
 
 from tfpipe.config import TrainConfig
 from tfpipe.data.encoded import EncodedDataset
-from tfpipe.data.read_examples import Examples
+from tfpipe.data.examples import Examples
+from tfpipe.data.labels import parsed_labels
 from tfpipe.data.schemes import split_tag
 from tfpipe.data.spans import Span, parse_spans, strip_types
 from tfpipe.data.tabular import strip_blanks
@@ -31,9 +32,10 @@ ROWS = 256
 
 
 class Tag:
-    """Tagging with softmax and cross-entropy of each word's first token; legal BIO alone.
+    """Tagging with softmax and cross-entropy of each word's first token; decodes legal BIO only.
 
-    label_names: O, and B- and I- of every entity type, in any order.
+    Args:
+        label_names: O, and B- and I- of every entity type, in any order.
     """
 
     name: ClassVar[str] = "tag"
@@ -49,7 +51,7 @@ class Tag:
         self._decoded = ["O", *(f"B-{t}" for t in self.types), *(f"I-{t}" for t in self.types)]
         if sorted(self._decoded) != sorted(self.label_names) or not self.types:
             raise UserError(
-                "the model's labels are no BIO tags",
+                "the model's labels are not BIO tags",
                 ", ".join(map(repr, self.label_names[:8])),
                 "give a model whose labels are O, and B- and I- of every type",
             )
@@ -57,8 +59,12 @@ class Tag:
     # ---- before there is a model
 
     @classmethod
-    def check(cls, examples: Examples, to_learn: bool) -> None:
-        """Labels are entities, sorted and apart, within their texts; train must have some."""
+    def parse_labels(cls, examples: Examples) -> Sequence[tuple[Span, ...]]:
+        """Parse the entities of each text, which are sorted and do not overlap.
+
+        Raises:
+            UserError: Texts are pairs, or a label is not a list of entities in its text.
+        """
         if examples.text_pairs is not None:
             raise UserError(
                 "a tagger reads single texts",
@@ -66,7 +72,16 @@ class Tag:
                 f" {examples.columns.text_pair!r}",
                 "leave out --text-pair, or rename the second column",
             )
-        spans = _parse_all(examples)
+        rows = zip(examples.labels or (), examples.texts, strict=True)
+        return [
+            tuple(parse_spans(label, text, f"{examples.path}, row {number}"))
+            for number, (label, text) in enumerate(rows, start=1)
+        ]
+
+    @classmethod
+    def check(cls, examples: Examples, to_learn: bool) -> None:
+        """Refuse labels that cannot be parsed, and a train file without entities."""
+        spans = parsed_labels(examples, cls)
         if to_learn and not any(spans):
             raise UserError(
                 "there are no entities, so there is nothing to learn",
@@ -76,25 +91,25 @@ class Tag:
 
     @classmethod
     def strip_label(cls, label: str) -> str:
-        """The entities in JSON, without blanks around the types."""
+        """Remove blanks around the label and around the types in it."""
         return strip_types(strip_blanks(label))
 
     @classmethod
-    def names_in(cls, label: str) -> Sequence[str]:
-        """The types of the entities."""
-        return sorted({span.type for span in parse_spans(label)})
+    def names_in(cls, label: tuple[Span, ...]) -> Sequence[str]:
+        """List the types of the entities."""
+        return sorted({span.type for span in label})
 
     @classmethod
-    def show_label(cls, text: str, label: str) -> str:
-        """The entities: `person: Ann Lee, place: Rome`."""
-        spans = parse_spans(label, text)
+    def show_label(cls, examples: Examples, row: int) -> str:
+        """Format the entities as `person: Ann Lee, place: Rome`."""
+        text, spans = examples.texts[row], parsed_labels(examples, cls)[row]
         return ", ".join(f"{span.type}: {text[span.start : span.end]}" for span in spans)
 
     @classmethod
     def describe_labels(cls, parts: Sequence[Examples]) -> LabelSummary:
-        """How many entities there are of each type."""
-        labels = [label for part in parts for label in part.labels or ()]
-        counts = Counter(span.type for label in labels for span in parse_spans(label))
+        """Count the entities of each type."""
+        labels = [label for part in parts for label in parsed_labels(part, cls)]
+        counts = Counter(span.type for label in labels for span in label)
         shown = ", ".join(f"{kind} {count:,}" for kind, count in counts.most_common(20))
         more = f" and {len(counts) - 20} more types" if len(counts) > 20 else ""
         held = f"It holds {len(labels):,} sentences with {counts.total():,} entities"
@@ -102,41 +117,35 @@ class Tag:
         return LabelSummary("entities", f"{held}: {shown}{more}.", value)
 
     @classmethod
-    def from_labels(cls, labels: Sequence[str], config: TrainConfig | None = None) -> Tag:
-        """The task over the types that occur: O, then B- and I- of each, types in sorted order."""
-        types = sorted({kind for label in set(labels) for kind in cls.names_in(label)})
+    def from_labels(
+        cls, labels: Sequence[tuple[Span, ...]], config: TrainConfig | None = None
+    ) -> Tag:
+        """Build the task over the types that occur: O, then B- and I- of each type, sorted."""
+        types = sorted({span.type for label in set(labels) for span in label})
         return cls(["O", *(f"{letter}-{kind}" for kind in types for letter in "BI")])
 
     @classmethod
     def inputs(cls, pairs: bool) -> Sequence[str]:
-        """`text`."""
+        """Return `text`."""
         return ("text",)
 
     # ---- into a model's folder and back
 
     @classmethod
     def restore(cls, label_names: Sequence[str], settings: Mapping[str, Any]) -> Tag:
-        """The task of a model's folder."""
+        """Restore the task of a model's folder."""
         return cls(label_names)
 
     @property
     def head(self) -> Head:
-        """A column of logits a tag, for every token."""
+        """A column of logits for each tag, for every token."""
         return Head("token", None, {"task": self.name})
 
     # ---- training
 
     def refuse_unknown(self, examples: Examples) -> None:
         """Raise UserError for entity types that the model has no tags for."""
-        self._parse_known(examples)
-
-    def label(self, examples: Examples, tokenizer: Tokenizer, max_length: int) -> EncodedTagDataset:
-        """The examples as the model reads them, with their words and tags."""
-        spans = self._parse_known(examples)
-        return label_words(examples, spans, self._column, tokenizer, max_length)
-
-    def _parse_known(self, examples: Examples) -> list[list[Span]]:
-        spans = _parse_all(examples)
+        spans = parsed_labels(examples, type(self))
         unknown = sorted({s.type for row in spans for s in row} - set(self.types))
         if unknown:
             raise UserError(
@@ -144,13 +153,18 @@ class Tag:
                 ", ".join(map(repr, unknown[:5])) + (" and more" if len(unknown) > 5 else ""),
                 "remove them, mend their types, or add such examples to train",
             )
-        return spans
+
+    def label(self, examples: Examples, tokenizer: Tokenizer, max_length: int) -> EncodedTagDataset:
+        """Build the model's inputs, with the words and tags of the texts."""
+        self.refuse_unknown(examples)
+        spans = parsed_labels(examples, type(self))
+        return label_words(examples, spans, self._column, tokenizer, max_length)
 
     def notes(self, labelled: EncodedDataset) -> list[str]:
-        """Entities that cannot be learnt as they stand."""
+        """Report entities that cannot be learnt: truncated ones, and parts of words."""
         assert isinstance(labelled, EncodedTagDataset)
         notes = []
-        total = sum(map(len, _parse_all(labelled.examples)))
+        total = sum(map(len, parsed_labels(labelled.examples, type(self))))
         if labelled.cut:
             notes.append(
                 f"{labelled.cut:,} of {total:,} entities lie behind --max-length, wholly or in"
@@ -164,27 +178,29 @@ class Tag:
         return notes
 
     def loss(self, logits: tf.Tensor, batch: Batch) -> tf.Tensor:
-        """The mean over its words of cross-entropy in nats, float32 [B]; 0 for a text of none.
+        """Return mean cross-entropy over a text's words in nats, float32 [B]; 0 for a text of none.
 
-        logits: [B, L, K]; `tags`: int32 [B, any], cut or filled up to the batch's L.
+        Args:
+            logits: [B, L, K].
+            batch: With `tags`: int32 [B, any], cut or padded to the batch's L.
         """
         gold, is_word = _fit(batch["tags"], logits)
         return _mean_of_words(cross_entropy(logits, gold), is_word)
 
     def training_loss(self, logits: tf.Tensor, batch: Batch, settings: LossSettings) -> tf.Tensor:
-        """What training minimises, float32 [B]; dev is looked at with the plain loss."""
+        """Return the loss that training minimises, float32 [B]; dev is evaluated with `loss`."""
         gold, is_word = _fit(batch["tags"], logits)
         if settings.focal_gamma is not None:
             return _mean_of_words(focal(logits, gold, settings.focal_gamma), is_word)
         return _mean_of_words(cross_entropy(logits, gold, settings.label_smoothing), is_word)
 
     def divergence(self, logits: tf.Tensor, other: tf.Tensor, batch: Batch) -> tf.Tensor:
-        """How far two answers to the same texts lie apart, float32 [B]: the mean over words."""
+        """Return the divergence of two outputs, float32 [B]: the mean over words."""
         _, is_word = _fit(batch["tags"], logits)
         return _mean_of_words(symmetric_divergence(logits, other), is_word)
 
     def balanced_weights(self, targets: Mapping[str, np.ndarray]) -> np.ndarray:
-        """float32 [N]: the mean over a text's words of words / (K * count of the word's tag)."""
+        """Return float32 [N]: the mean of words / (K * count of the word's tag) over words."""
         gold = targets["tags"]
         is_word = gold != NO_WORD
         counts = np.bincount(gold[is_word], minlength=len(self.label_names))
@@ -198,13 +214,13 @@ class Tag:
         return ()
 
     def tuned_on(self, labelled: EncodedDataset, logits: np.ndarray) -> Tag:
-        """The task itself: nothing is chosen on dev."""
+        """Return the task itself: nothing is chosen on dev."""
         return self
 
     def evaluate(self, labelled: EncodedDataset, logits: np.ndarray) -> TagEvaluation:
-        """What logits float32 [N, L, K] say about labelled examples.
+        """Evaluate the logits, float32 [N, L, K], of labelled examples.
 
-        L: that of the longest text or more; values behind a text's tokens are not looked at.
+        L is that of the longest text or more; values behind a text's tokens are ignored.
         """
         assert isinstance(labelled, EncodedTagDataset)
         losses, parts = [np.zeros(0)], []
@@ -229,10 +245,14 @@ class Tag:
         max_length: int,
         forward: Forward,
     ) -> Tensors:
-        """entity string, start and end int32, score float32, [B, E] of texts, string [B].
+        """Find the entities of texts, string [B].
 
-        E: the most entities of a text. start, end: code points of the text as sent, end exclusive.
-        PackedTokens not used hold "" and -1. Entities behind `max_length` tokens are not found.
+        Entities behind `max_length` tokens are not found.
+
+        Returns:
+            entity string, start and end int32, score float32, [B, E] with E the most entities of a
+            text. start and end are code points of the text as sent, end exclusive; unused entries
+            hold "" and -1.
         """
         (text,) = columns
         batch = tokenizer(text, None, max_length)
@@ -240,16 +260,16 @@ class Tag:
         return self.find_entities(forward(batch), find_words(tokenizer, text, kept))
 
     def decode(self, logits: tf.Tensor) -> Tensors:
-        """label string [B, L], the likeliest tag of each token, and scores float32 [B, L, K].
+        """Return label string [B, L], the likeliest tags, and scores float32 [B, L, K].
 
-        Which tokens begin words is not known here, so these tags may break BIO.
+        Which tokens begin words is unknown here, so these tags may break BIO.
         """
         scores = tf.nn.softmax(tf.cast(logits, tf.float32))
         label = tf.gather(tf.constant(self.label_names), tf.argmax(scores, axis=-1))
         return {"label": label, "scores": scores}
 
     def find_entities(self, logits: tf.Tensor, words: Words) -> Tensors:
-        """The entities of the best legal tags, as in `answer`; logits: float32 [B, L, K]."""
+        """Decode the entities of the best legal tags, as in `answer`; logits: float32 [B, L, K]."""
         order = [self._column[name] for name in self._decoded]
         logits = tf.gather(tf.cast(logits, tf.float32), words.token, batch_dims=1)
         return decode_entities(tf.gather(logits, order, axis=-1), words, self.types)
@@ -262,31 +282,23 @@ class Tag:
         return tf.function(self.find_entities, [logits, Words(*places)], autograph=False)
 
     def judge(self, examples: Examples, outputs: Outputs) -> TagEvaluation:
-        """What served answers say about labelled examples; their loss is not known."""
+        """Evaluate served answers to labelled examples; their loss is unknown."""
         return self._evaluation(examples, outputs, float("nan"))
 
     def costs(self, examples: Examples, outputs: Outputs) -> np.ndarray:
-        """float [N]: entities that are missed or wrong."""
+        """Return float [N]: entities that are missed or wrong."""
         if not {"entity", "start", "end", "score"} <= set(outputs):
             raise ValueError(f"it gives {', '.join(outputs)} and no entities")
         right, found, gold = self.judge(examples, outputs).counts.T
         return (found + gold - 2 * right).astype(float)
 
     def _evaluation(self, examples: Examples, outputs: Outputs, loss: float) -> TagEvaluation:
-        return TagEvaluation(examples.texts, self.types, _parse_all(examples), outputs, loss)
-
-
-def _parse_all(examples: Examples) -> list[list[Span]]:
-    """The entities of each example; raises UserError with the row of the first bad label."""
-    rows = zip(examples.labels or (), examples.texts, strict=True)
-    return [
-        parse_spans(label, text, f"{examples.path}, row {number}")
-        for number, (label, text) in enumerate(rows, start=1)
-    ]
+        gold = parsed_labels(examples, type(self))
+        return TagEvaluation(examples.texts, self.types, gold, outputs, loss)
 
 
 def _fit(gold: tf.Tensor, logits: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Gold as wide as the batch, int32 [B, L], 0 where no word is; bool [B, L], where one is."""
+    """Return gold as wide as the batch, int32 [B, L], 0 without a word; bool [B, L], is a word."""
     width = tf.shape(logits)[1]
     gold = gold[:, :width]
     missing = width - tf.shape(gold)[1]
@@ -301,7 +313,7 @@ def _mean_of_words(costs: tf.Tensor, is_word: tf.Tensor) -> tf.Tensor:
 
 
 def _stack(parts: Sequence[np.ndarray], name: str) -> np.ndarray:
-    """Splits [n, e] of several widths as one array [N, E], filled up; bytes become strings."""
+    """Concatenate arrays [n, e] of several widths to [N, E], padded; bytes become strings."""
     unused: Any = b"" if name == "entity" else -1
     width = max(part.shape[1] for part in parts)
     whole = np.concatenate(

@@ -1,4 +1,4 @@
-"""The best legal BIO sequence, inside the graph: I-X stands behind B-X or I-X alone.
+"""The best legal BIO sequence, inside the graph: I-X follows B-X or I-X only.
 
 Tags are numbered 0 for O, 1 to T for B of the T types and T + 1 to 2T for I. No transition is
 learnt: O and every B may follow anything, so that a step needs the best sequence so far and the
@@ -14,9 +14,11 @@ NEVER = -1e30
 
 
 def find_best_tags(costs: tf.Tensor, used: tf.Tensor) -> tf.Tensor:
-    """int32 [B, W]: the legal tags of the highest sum, O where a place is not used.
+    """Return the legal tags with the highest sum, int32 [B, W], O where a place is not used.
 
-    costs: float32 [B, W, 1 + 2T], log-probabilities of the tags or logits; used: bool [B, W].
+    Args:
+        costs: float32 [B, W, 1 + 2T], log-probabilities of the tags or logits.
+        used: bool [B, W].
     """
     # Strings live on the CPU, and on another device so many small steps would only wait.
     with tf.device("CPU:0"):
@@ -31,7 +33,7 @@ def find_best_tags(costs: tf.Tensor, used: tf.Tensor) -> tf.Tensor:
 
 
 def _is_illegal(tags: tf.Tensor, types: int) -> tf.Tensor:
-    """bool [B, W]: I-X that does not stand behind B-X or I-X."""
+    """Return bool [B, W]: I-X that does not follow B-X or I-X."""
     before = tf.pad(tags[:, :-1], [[0, 0], [1, 0]])[:, : tf.shape(tags)[1]]
     return (tags > types) & (before != tags) & (before != tags - types)
 

@@ -1,4 +1,4 @@
-"""Words as a tagger sees them: where each begins among the tokens, where it stands in the text.
+"""Words of a text for tagging: their first tokens, and their places in the text.
 
 A word is what BERT's basic tokenizer makes: a run of letters, one sign of punctuation, one Chinese
 character. Its first token is tagged.
@@ -27,8 +27,11 @@ NO_LETTERS = {"Zs", "Zl", "Zp", "Cc", "Cf", "Co", "Mn"}
 class Words(NamedTuple):
     """The words of B texts, W at most.
 
-    used: bool [B, W]; the others int32 [B, W]. token: the column of input_ids in which a word
-    begins; start, end: code points of the text, end exclusive, -1 where a place is not used.
+    Attributes:
+        used: bool [B, W].
+        token: int32 [B, W], the column of input_ids in which a word begins.
+        start: int32 [B, W], code point of the text, -1 where a place is not used.
+        end: int32 [B, W], code point after the word, -1 where a place is not used.
     """
 
     used: tf.Tensor
@@ -38,10 +41,15 @@ class Words(NamedTuple):
 
 
 def find_words(tokenizer: Tokenizer, texts: tf.Tensor, kept: tf.Tensor) -> Words:
-    """The words of texts, string [B], that begin among the tokens that were kept.
+    """Find the words of texts, string [B], that begin among the kept tokens.
 
-    kept: int [B], tokens of each text without [CLS] and [SEP]. A word's end takes in what the
-    tokenizer has dropped behind its last character, such as accents and the joiners of emoji.
+    A word's end includes what the tokenizer has dropped behind its last character, such as accents
+    and the joiners of emoji.
+
+    Args:
+        tokenizer: The model's.
+        texts: string [B].
+        kept: int [B], tokens of each text without [CLS] and [SEP].
     """
     ids, start, end = tokenizer.tokenize_with_offsets(texts)
     with tf.device("CPU:0"):
@@ -93,7 +101,7 @@ def _is_space(characters: tf.Tensor) -> tf.Tensor:
 
 
 class Cover(NamedTuple):
-    """The words first <= w < limit that stand for a span; exact: whether they are just the span."""
+    """The words first <= w < limit that a span covers; exact: whether they are just the span."""
 
     first: int
     limit: int
@@ -103,10 +111,15 @@ class Cover(NamedTuple):
 def cover_spans(
     spans: Sequence[Span], text: str, start: np.ndarray, end: np.ndarray
 ) -> list[Cover]:
-    """The words that each span covers, also in part; a word is of the first such span alone.
+    """Find the words that each span covers, also in part; a word belongs to the first such span.
 
-    spans: sorted and apart; start, end: int [W] of the words of the text. A span of no word has
-    first == limit.
+    A span of no word has first == limit.
+
+    Args:
+        spans: Sorted, without overlap.
+        start: int [W], of the words of the text.
+        end: int [W].
+        text: The text.
     """
     covers: list[Cover] = []
     free = 0
@@ -124,7 +137,7 @@ def cover_spans(
 
 
 def trim_span(span: Span, text: str) -> Span:
-    """The span without spaces, marks and invisible characters at its ends.
+    """Trim spaces, marks and invisible characters at the ends of a span.
 
     No word differs by them alone: a file's tokens may end with an accent or joiner of their own.
     """

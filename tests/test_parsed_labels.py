@@ -1,0 +1,97 @@
+"""Labels are parsed once, by reading, and stay with the rows they belong to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.tiny import (
+    tiny_config,
+    write_entities,
+    write_label_sets,
+    write_messages,
+    write_numbers,
+    write_questions,
+)
+from tfpipe.data.examples import Columns, Examples
+from tfpipe.data.labels import parsed_labels
+from tfpipe.data.read_examples import read_examples
+from tfpipe.data.spans import Span
+from tfpipe.data.splits import read_for, read_splits
+from tfpipe.data.squad import Answer
+from tfpipe.run_folder import as_json_lines
+from tfpipe.tasks import TASKS
+from tfpipe.tasks.qa import task as qa_task
+from tfpipe.tasks.tag import task as tag_task
+from tfpipe.train import train
+
+FILES: dict[str, tuple[str, Callable[..., Path]]] = {
+    "classify": ("a.tsv", write_messages),
+    "multilabel": ("a.tsv", write_label_sets),
+    "regress": ("a.tsv", write_numbers),
+    "tag": ("a.conll", write_entities),
+    "qa": ("a.json", write_questions),
+}
+
+
+def as_table(task: str, folder: Path, rows: int) -> Path:
+    """A .jsonl with the rows of the task's sample file, each text different."""
+    ending, write = FILES[task]
+    path = folder / "rows.jsonl"
+    examples = read_examples(write(folder / ending, rows=rows), Columns(), optional_label=True)
+    path.write_text(as_json_lines(examples), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    "task, module, parser",
+    [("tag", tag_task, "parse_spans"), ("qa", qa_task, "load_answers")],
+)
+def test_a_training_parses_each_label_once(
+    task: str, module: Any, parser: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = as_table(task, tmp_path, rows=60)
+    labels = read_examples(path, Columns()).labels
+    parsed = Counter[str]()
+    parse = getattr(module, parser)
+
+    def counting(label: str, *rest: Any) -> Any:
+        parsed[label] += 1
+        return parse(label, *rest)
+
+    monkeypatch.setattr(module, parser, counting)
+    run = train(tiny_config(tmp_path, train=str(path), task=task, epochs=3, test=None))
+    assert (run.folder / "report.html").is_file()
+    assert len(labels or ()) == 60 and parsed == Counter(labels)
+
+
+@pytest.mark.parametrize("task", FILES)
+def test_parsed_labels_stay_with_their_rows(task: str, tmp_path: Path) -> None:
+    rules = TASKS[task].task_class
+    ending, write = FILES[task]
+    path = str(write(tmp_path / ending, rows=80))
+    whole = read_for(path, Columns(), rules)
+    value_of = dict(zip(whole.texts, whole.parsed or (), strict=True)) if task != "qa" else {}
+    parts = read_splits(path, "0.2", None, Columns(), 1, rules)
+    assert len(parts.train) + len(parts.dev) == 80
+    for part in (parts.train, parts.dev):
+        again = rules.parse_labels(part)
+        assert part.parsed == again and len(again) == len(part)
+        assert not value_of or part.parsed == [value_of[text] for text in part.texts]
+        assert part.take([2, 0]).parsed == [again[2], again[0]]
+
+
+def test_values_of_each_task() -> None:
+    def parse(task: str, *labels: str) -> list[Any]:
+        examples = Examples(["ann in rome"] * len(labels), None, labels, "a.tsv", Columns())
+        return list(parsed_labels(examples, TASKS[task].task_class))
+
+    assert parse("classify", "a|b", "c") == ["a|b", "c"]
+    assert parse("multilabel", "a|b", "") == [("a", "b"), ()]
+    assert parse("regress", "3.50", "1e3") == [3.5, 1000.0]
+    assert parse("tag", '[[0, 3, "person"]]', "[]") == [(Span(0, 3, "person"),), ()]
+    assert parse("qa", '[[7, "rome"]]', "[]") == [(Answer(7, "rome"),), ()]

@@ -164,6 +164,10 @@ def describe_labels(info: Mapping[str, Any], found: Mapping[str, Any]) -> Iterat
     elif unknown:
         text = f"It answers {unknown[0]!r}, which the label table does not have."
         yield problem("labels", text, labels)
+    elif noun == "tags":
+        # Two tags, B- and I-, of each type of entity.
+        types = sorted({tag.partition("-")[2] for tag in labels} - {""})
+        yield ok("labels", f"The types of its entities: {list_few(types, 20, str)}.", labels)
     else:
         text = f"The label table fits the answers: {len(labels)} {noun} ({list_few(labels)})."
         yield ok("labels", text, labels)

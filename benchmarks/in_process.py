@@ -1,4 +1,4 @@
-"""The ceiling of benchmarks/serving.py: the export run in this process, no server around it.
+"""The upper bound of benchmarks/serving.py: the export run in this process, without a server.
 
     python in_process.py EXPORT DATA.tsv
 

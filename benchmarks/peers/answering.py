@@ -1,4 +1,4 @@
-"""What the models of benchmarks/inference.py share: lines asked and answered.
+"""The line protocol of the models of benchmarks/inference.py.
 
 Plain Python and numpy, so that every peer's interpreter can import it.
 """
@@ -16,7 +16,7 @@ import numpy as np
 
 # Labels of B texts, and their scores float32 [B, K] in the columns' order.
 Classify = Callable[[list[str]], tuple[list[str], np.ndarray]]
-ANSWERED = 32  # texts of a batch when all are asked for their labels
+ANSWERED = 32  # texts in a batch of `answer`
 
 
 def answer_lines(classify: Classify, texts: list[str]) -> None:
@@ -25,7 +25,7 @@ def answer_lines(classify: Classify, texts: list[str]) -> None:
     `time SIZE FIRST COUNT` is answered with the seconds of each of COUNT batches, which begin at
     text number FIRST and go round; `answer FILE` writes labels and scores of all texts there.
     """
-    # Libraries that print must not break the answers.
+    # Output of libraries must not mix with the answers.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     print("ready", file=answers, flush=True)
@@ -42,7 +42,7 @@ def answer_lines(classify: Classify, texts: list[str]) -> None:
 def time_batches(
     classify: Classify, texts: list[str], size: int, first: int, count: int
 ) -> list[float]:
-    """Seconds of each batch, from texts to labels."""
+    """Measure the seconds of each batch, from texts to labels."""
     taken = []
     for number in range(count):
         start = first + number * size
@@ -64,6 +64,6 @@ def write_answers(classify: Classify, texts: list[str], path: Path) -> int:
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
-    """Scores float32 of logits [B, K]."""
+    """Compute scores, float32 [B, K], from logits [B, K]."""
     shares = np.exp(logits - logits.max(axis=1, keepdims=True))
     return shares / shares.sum(axis=1, keepdims=True)

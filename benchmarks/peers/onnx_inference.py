@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 os.environ |= {"USE_TF": "0", "USE_TORCH": "1"}
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", ".."))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import numpy as np
 import onnxruntime
@@ -57,7 +57,7 @@ def export(model: str, folder: str, max_length: str) -> None:
         num_heads=config.num_attention_heads,
         hidden_size=config.hidden_size,
     ).save_model_to_file(str(fused))
-    # The quantizer does not know what the fused operations give.
+    # The quantizer cannot infer the dtype of the fused operations' outputs.
     quantize_dynamic(
         fused,
         Path(folder, "int8.onnx"),

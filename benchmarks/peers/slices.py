@@ -1,4 +1,4 @@
-"""What the trainers of benchmarks/train.py share: the data, and lines asked and answered.
+"""The data and the line protocol of the trainers of benchmarks/train.py.
 
 Plain Python, so that every peer's interpreter can import it.
 """
@@ -41,17 +41,17 @@ class Rows:
 
 
 class Trainer(Protocol):
-    """A way to train the job's model."""
+    """The interface of a trainer of the job's model."""
 
     def train(self, steps: int) -> tuple[int, int]:
         """Take so many steps; returns examples and tokens, padding not counted."""
 
     def accuracy(self) -> float:
-        """Dev accuracy of a fresh model after the job's epochs."""
+        """Train a new model for the job's epochs; returns its dev accuracy."""
 
 
 def read_rows(path: str, label_names: list[str] | None = None) -> Rows:
-    """A tab-separated file with a header, text first and label second."""
+    """Read a tab-separated file with a header, text first and label second."""
     lines = Path(path).read_text(encoding="utf-8").split("\n")[1:]
     cells = [line.split("\t") for line in lines if line]
     names = label_names or sorted({label for _, label in cells})
@@ -60,7 +60,7 @@ def read_rows(path: str, label_names: list[str] | None = None) -> Rows:
 
 
 def read_job() -> Job:
-    """The job that stands on the command line as JSON."""
+    """Read the job, the JSON argument of the command line."""
     return Job(**json.loads(sys.argv[1]))
 
 
@@ -69,7 +69,7 @@ def answer_lines(trainer: Trainer) -> None:
 
     `train N` is answered with examples, tokens and seconds; `accuracy` with accuracy and seconds.
     """
-    # Libraries that print must not break the answers.
+    # Output of libraries must not mix with the answers.
     answers, sys.stdout = sys.stdout, sys.stderr
     print("ready", file=answers, flush=True)
     for line in sys.stdin:

@@ -27,7 +27,7 @@ from transformers import AutoTokenizer, TFAutoModelForSequenceClassification, Wa
 
 
 class StockTrainer:
-    """Every text padded to the longest that is allowed; everything else is Keras' own."""
+    """Keras fit with every text padded to --max-length."""
 
     def __init__(self, job: Job):
         self.job = job
@@ -38,7 +38,7 @@ class StockTrainer:
         self.begin(SLICED_EPOCHS)
 
     def encode(self, rows: Rows) -> dict[str, np.ndarray]:
-        """Token ids int32 [N, max_length]."""
+        """Tokenise to int32 [N, max_length]."""
         encoded = self.tokenizer(
             rows.texts,
             truncation=True,
@@ -49,7 +49,7 @@ class StockTrainer:
         return {name: value.astype(np.int32) for name, value in encoded.items()}
 
     def begin(self, epochs: int) -> None:
-        """Fresh weights, optimizer and batches."""
+        """Reset weights, optimizer and batches."""
         tf_keras.utils.set_random_seed(1)
         self.model = TFAutoModelForSequenceClassification.from_pretrained(
             self.job.model, num_labels=len(self.rows.label_names)
@@ -72,7 +72,7 @@ class StockTrainer:
     def train(self, steps: int) -> tuple[int, int]:
         """Take steps; returns examples and tokens, padding not counted.
 
-        Which rows fit takes stays its own affair, so their tokens are counted at their mean.
+        Keras does not report the rows of a batch, so tokens are counted by their mean.
         """
         self.model.fit(self.batches, steps_per_epoch=steps, epochs=1, verbose=0)
         examples = steps * self.job.batch_size
@@ -80,7 +80,7 @@ class StockTrainer:
         return examples, round(examples * mean)
 
     def accuracy(self) -> float:
-        """Dev accuracy of a fresh model after the job's epochs."""
+        """Train a new model for the job's epochs; returns its dev accuracy."""
         self.begin(self.job.epochs)
         self.model.fit(
             self.batches, steps_per_epoch=self.per_epoch, epochs=self.job.epochs, verbose=0

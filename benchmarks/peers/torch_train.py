@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-# The parent's environment may say otherwise: ours runs without torch.
+# Overrides the parent's environment, in which transformers does not use torch.
 os.environ |= {"USE_TF": "0", "USE_TORCH": "1"}
 
 import torch
@@ -42,7 +42,7 @@ NO_DECAY = ("bias", "LayerNorm")
 
 
 class TorchTrainer:
-    """The usual loop, as transformers' examples without Trainer write it."""
+    """The training loop of transformers' examples without Trainer."""
 
     def __init__(self, job: Job, grouped: bool):
         self.job, self.grouped = job, grouped
@@ -52,13 +52,13 @@ class TorchTrainer:
         self.begin(SLICED_EPOCHS)
 
     def encode(self, rows: Rows) -> list[dict[str, Any]]:
-        """Token ids and label of each row, unpadded."""
+        """Tokenise each row, unpadded, with its label."""
         encoded = self.tokenizer(rows.texts, truncation=True, max_length=self.job.max_length)
         columns = {**encoded, "labels": rows.gold}
         return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
     def begin(self, epochs: int) -> None:
-        """Fresh weights, optimizer, schedule and batches."""
+        """Reset weights, optimizer, schedule and batches."""
         torch.manual_seed(1)
         self.model = AutoModelForSequenceClassification.from_pretrained(
             self.job.model, num_labels=len(self.rows.label_names)
@@ -80,11 +80,11 @@ class TorchTrainer:
         self.batches = self.read()
 
     def named(self) -> list[tuple[str, Any]]:
-        """The model's parameters by name."""
+        """List the model's parameters by name."""
         return list(self.model.named_parameters())
 
     def read(self) -> Iterator[Any]:
-        """Batches without end, each padded to its longest text."""
+        """Yield batches without end, each padded to its longest text."""
         lengths = [len(feature["input_ids"]) for feature in self.features]
         sampler = None
         if self.grouped:
@@ -119,7 +119,7 @@ class TorchTrainer:
         return examples, tokens
 
     def accuracy(self) -> float:
-        """Dev accuracy of a fresh model after the job's epochs."""
+        """Train a new model for the job's epochs; returns its dev accuracy."""
         self.begin(self.job.epochs)
         self.train(self.per_epoch * self.job.epochs)
         self.model.eval()

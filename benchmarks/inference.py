@@ -7,7 +7,7 @@ what RUN was trained on, and its texts are taken in the order they arrive. Every
 of its own that waits while another works, tokenizes what it is given, and answers the same batches.
 Ours are exports in float32 and bfloat16, loaded as the server loads them; PYTHON is an interpreter
 that has torch, transformers and onnxruntime (default: this one); without them those peers are left
-out, and that is said. Every side has its threads as it comes, and TensorFlow's also one within an
+out with a message. Every model has its default threads, and TensorFlow's also one within an
 operation (--tensorflow_intra_op_parallelism=1), which is what an export's own measurement of a
 server under load recommends on some machines.
 
@@ -44,7 +44,7 @@ Round = dict[tuple[int, str], list[float]]
 
 
 def write_ours(run: str, folder: Path, max_length: int) -> None:
-    """Our exports of a run: FOLDER/float32/1 and FOLDER/bfloat16/1."""
+    """Write our exports of a run: FOLDER/float32/1 and FOLDER/bfloat16/1."""
     from tfpipe.run_folder import open_run  # isort: skip
 
     from tfpipe.exporting.saved_model import ExportedModel
@@ -55,23 +55,23 @@ def write_ours(run: str, folder: Path, max_length: int) -> None:
     model = pretrained.load(finished.model)
     task = task_of(finished.config.task, model)
     for precision in ("float32", "bfloat16"):
-        servable = ExportedModel(model, task, max_length, False, {}, precision)
-        servable.save(str(folder / precision / "1"))
+        export = ExportedModel(model, task, max_length, False, {}, precision)
+        export.save(str(folder / precision / "1"))
 
 
 def find_max_length(run: str) -> int:
-    """The longest input of a run, in tokens."""
+    """Return the longest input of a run, in tokens."""
     from tfpipe.run_folder import open_run
 
     return open_run(run).config.max_length
 
 
 def models(arguments: argparse.Namespace, folder: Path) -> dict[str, list[str]]:
-    """Name and command of every model that can run here, their files written to `folder`."""
+    """Write the files of every model that can run here; returns their commands by name."""
     run, data = str(Path(arguments.run).resolve()), str(Path(arguments.data).resolve())
     trained, longest = str(Path(run, "model")), str(arguments.max_length or find_max_length(run))
     ours = [sys.executable, str(FOLDER / "our_inference.py")]
-    # Each in a process that ends: what it leaves in memory slows no measurement.
+    # Each in its own process, whose memory is free again during the measurements.
     subprocess.run([sys.executable, __file__, "--write", run, str(folder), longest], check=True)
     stock = [sys.executable, str(PEERS / "stock_export.py")]
     subprocess.run([*stock, run, str(folder / "stock" / "1"), longest], check=True)
@@ -107,7 +107,7 @@ def models(arguments: argparse.Namespace, folder: Path) -> dict[str, list[str]]:
 
 @contextlib.contextmanager
 def start(name: str, command: list[str], loud: bool) -> Iterator[subprocess.Popen[str]]:
-    """A model's process, ready to be asked, ended with the block."""
+    """Start a model's process; it is ended with the block."""
     process = subprocess.Popen(
         command,
         env={**os.environ, "HF_HUB_OFFLINE": "1"},
@@ -119,7 +119,7 @@ def start(name: str, command: list[str], loud: bool) -> Iterator[subprocess.Pope
     try:
         assert process.stdout is not None
         if process.stdout.readline().strip() != "ready":
-            raise RuntimeError(f"{name} did not start; --loud shows what it says")
+            raise RuntimeError(f"{name} did not start; --loud shows its output")
         yield process
     finally:
         process.terminate()
@@ -127,25 +127,25 @@ def start(name: str, command: list[str], loud: bool) -> Iterator[subprocess.Pope
 
 
 def time_batches(process: subprocess.Popen[str], size: int, first: int, count: int) -> list[float]:
-    """Seconds that a model takes for each of `count` batches from text number `first` on."""
+    """Measure a model's seconds for each of `count` batches from text number `first` on."""
     return cast("list[float]", ask(process, f"time {size} {first} {count}"))
 
 
 def measure(
     running: dict[str, subprocess.Popen[str]], sizes: Sequence[int], seconds: float, rounds: int
 ) -> list[Round]:
-    """Seconds of every batch; within a round all models answer the same batches."""
+    """Measure the seconds of every batch; in a round all models run the same batches."""
     counts = {}
     for size in sizes:
         for name, process in running.items():
-            # Cold: what is compiled for a shape, is.
+            # Warm-up, so that everything is compiled for this shape.
             taken = time_batches(process, size, 0, max(2, 64 // size))
             if name == OURS:
                 counts[size] = max(2, round(seconds / statistics.median(taken)))
     found, names = [], list(running)
     for number in range(rounds):
         measured: Round = {}
-        # Another one begins each round, so that none always follows the same one.
+        # Each round starts with another model, so that the order varies.
         turn = number % len(names)
         for size, count in counts.items():
             for name in names[turn:] + names[:turn]:
@@ -157,7 +157,7 @@ def measure(
 
 
 def report(rounds: list[Round], names: list[str]) -> None:
-    """The table of each batch size."""
+    """Print the table of each batch size."""
     for size in sorted({size for size, _ in rounds[0]}):
         count = len(rounds[0][size, OURS])
         print(f"\nbatch {size} ({count} batches a round)")
@@ -174,7 +174,7 @@ def report(rounds: list[Round], names: list[str]) -> None:
 
 
 def compare(running: dict[str, subprocess.Popen[str]], folder: Path) -> None:
-    """The table of answers."""
+    """Print how the models' answers differ."""
     answers = {}
     for number, (name, process) in enumerate(running.items()):
         path = folder / f"answers{number}.npz"
@@ -190,7 +190,7 @@ def compare(running: dict[str, subprocess.Popen[str]], folder: Path) -> None:
 
 
 def main() -> None:
-    """Parse and measure."""
+    """Parse the arguments and measure."""
     if sys.argv[1:2] == ["--write"]:
         write_ours(sys.argv[2], Path(sys.argv[3]), int(sys.argv[4]))
         return
@@ -207,7 +207,9 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="texts of a batch")
     parser.add_argument("--max-length", type=int, help="of all, in tokens (default: the run's)")
     parser.add_argument("--without", action="append", default=[], metavar="WORD", help="leave out")
-    parser.add_argument("--loud", action="store_true", help="show what the models' processes say")
+    parser.add_argument(
+        "--loud", action="store_true", help="show the output of the models' processes"
+    )
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
         folder = Path(name)

@@ -1,4 +1,4 @@
-"""Ours in benchmarks/inference.py: an export as our server and TensorFlow Serving run it.
+"""Our model in benchmarks/inference.py: an export run as by the server and TensorFlow Serving.
 
     python our_inference.py EXPORT DATA.tsv [CONFIG]
 
@@ -30,12 +30,12 @@ def main(export: str, data: str, settings: str = "") -> None:
     config = text_format.Parse(settings, tf.compat.v1.ConfigProto())
     model = LoadedModel("ours", int(folder.name), folder, session_config=config)
     signature = model.signatures["serving_default"]
-    asked = signature.inputs["text"].name
+    text_input = signature.inputs["text"].name
     fetches = [signature.outputs[name].name for name in ("label", "scores")]
 
     def classify(texts: list[str]) -> tuple[list[str], np.ndarray]:
         feed = np.array([text.encode() for text in texts], dtype=object)
-        (_, labels), (_, scores) = model.run_unbatched({asked: feed}, fetches, None)
+        (_, labels), (_, scores) = model.run_unbatched({text_input: feed}, fetches, None)
         return [label.decode() for label in labels], scores
 
     answer_lines(classify, read_texts(data))

@@ -1,4 +1,4 @@
-"""Ours in benchmarks/train.py: the trainer of `tfpipe.train`, in slices of steps.
+"""Our trainer in benchmarks/train.py: the trainer of `tfpipe.train`, in slices of steps.
 
 python our_train.py JOB.json
 """
@@ -33,7 +33,7 @@ from tfpipe.training.trainer import Trainer
 
 
 class OurTrainer:
-    """The parts that tfpipe.train puts together, without its report."""
+    """The Trainer of tfpipe.train, without report and checkpoints."""
 
     def __init__(self, job: Job):
         self.job = job
@@ -54,7 +54,7 @@ class OurTrainer:
         self.begin(SLICED_EPOCHS)
 
     def begin(self, epochs: int) -> None:
-        """Fresh weights and a fresh trainer at its first step."""
+        """Reset weights and trainer to the first step."""
         tf_keras.utils.set_random_seed(1)
         train = self.parts[0]
         with self.strategy.scope():
@@ -70,7 +70,7 @@ class OurTrainer:
             )
             for part in self.parts
         )
-        # No state is saved here; the folder only has to have a name.
+        # Nothing is saved; the folder is only a name.
         with tempfile.TemporaryDirectory() as folder:
             config = replace(self.config, epochs=epochs, precision=precision)
             context = RunContext(config, Run(Path(folder)), self.strategy)
@@ -87,7 +87,7 @@ class OurTrainer:
         return examples, tokens
 
     def accuracy(self) -> float:
-        """Dev accuracy of a fresh model after the job's epochs."""
+        """Train a new model for the job's epochs; returns its dev accuracy."""
         self.begin(self.job.epochs)
         self.train(self.trainer.steps.total)
         return float(self.trainer.evaluate(self.dev_set).metrics["accuracy"])

@@ -1,4 +1,4 @@
-"""What the dense products alone take, in float32, bfloat16 and int8, beside our whole answer.
+"""Time of the dense products of a forward pass in float32, bfloat16 and int8.
 
     python benchmarks/products.py RUN DATA.tsv [--sizes 1 32] [--rounds 9]
 
@@ -44,7 +44,7 @@ BOUND = 4.0  # of the activations that are drawn
 
 
 def list_products(config: Any, texts: int, tokens: int) -> list[Product]:
-    """The dense products of one batch; the last layer answers for first tokens alone."""
+    """List the dense products of one batch; the last layer computes only first tokens."""
     hidden, wide = config.hidden_size, config.intermediate_size
     found = []
     for layer in range(config.num_hidden_layers):
@@ -57,7 +57,7 @@ def list_products(config: Any, texts: int, tokens: int) -> list[Product]:
 
 
 def multiply_int8(rows: tf.Tensor, bound: tf.Tensor, kernel: np.ndarray, bias: Any) -> tf.Tensor:
-    """rows qint8 [T, I], which reach from -bound to bound, times kernel plus bias: float32."""
+    """Multiply rows, qint8 [T, I] in the range -bound to bound, by the kernel; float32."""
     reach = np.abs(kernel).max(0)
     narrow = np.round(kernel / reach * 127).astype(tf.qint8.as_numpy_dtype)
     inputs = [rows, tf.constant(narrow), bias, -bound, bound, tf.constant(-reach)]
@@ -73,7 +73,7 @@ def multiply_int8(rows: tf.Tensor, bound: tf.Tensor, kernel: np.ndarray, bias: A
     }
     types |= {name: value(list=several(type=kinds)) for name, kinds in lists.items()}
     graph = tf.compat.v1.get_default_graph()
-    # Python has no name for it: in graphs it is TensorFlow's remapper that writes it.
+    # An operation without a Python function: TensorFlow's remapper inserts it into graphs.
     product = graph.create_op(
         "_QuantizedMatMul",
         [*inputs, tf.constant(reach)],
@@ -91,8 +91,8 @@ def multiply_int8(rows: tf.Tensor, bound: tf.Tensor, kernel: np.ndarray, bias: A
     return product.outputs[0]
 
 
-def build(products: Sequence[Product], kind: str, chance: np.random.Generator) -> Callable[[], Any]:
-    """A call that computes all the products."""
+def build(products: Sequence[Product], kind: str, rng: np.random.Generator) -> Callable[[], Any]:
+    """Make a function that computes all the products."""
     with tf.Graph().as_default():
         session = tf.compat.v1.Session()
         feeds: dict[Any, np.ndarray] = {}
@@ -101,16 +101,16 @@ def build(products: Sequence[Product], kind: str, chance: np.random.Generator) -
         dtype = tf.dtypes.as_dtype({"int8": "qint8", "quantized int8": "float32"}.get(kind, kind))
         for rows, width, outputs in products:
             if (rows, width) not in given:
-                values = chance.normal(size=(rows, width)).clip(-BOUND, BOUND)
+                values = rng.normal(size=(rows, width)).clip(-BOUND, BOUND)
                 values = np.round(values / BOUND * 127) if kind == "int8" else values
                 given[rows, width] = tf.compat.v1.placeholder(dtype, [None, width])
                 feeds[given[rows, width]] = values.astype(dtype.as_numpy_dtype)
             x, bound = given[rows, width], tf.constant(BOUND)
-            kernel = chance.normal(size=(width, outputs)).astype(np.float32)
+            kernel = rng.normal(size=(width, outputs)).astype(np.float32)
             bias = np.zeros(outputs, np.float32)
             if kind.endswith("int8"):
                 if kind != "int8":
-                    # Its own for every product, as in a model.
+                    # Different for every product, as in a model.
                     x = x * tf.constant(1 + len(corners) / 1000)
                     bound = tf.reduce_max(tf.abs(x))
                     x = tf.raw_ops.QuantizeV2(
@@ -119,14 +119,14 @@ def build(products: Sequence[Product], kind: str, chance: np.random.Generator) -
                 y = multiply_int8(x, bound, kernel, tf.constant(bias))
             else:
                 y = tf.nn.bias_add(tf.matmul(x, tf.constant(kernel, dtype)), tf.cast(bias, dtype))
-            # Of what nobody reads nothing is computed.
+            # An output that is not read would not be computed.
             corners.append(tf.cast(y[0, 0], tf.float32))
         call = session.make_callable(tf.add_n(corners), feed_list=list(feeds))
     return lambda: call(*feeds.values())
 
 
 def our_answer(export: Path, texts: list[str]) -> Callable[[], Any]:
-    """A call that answers the texts as the server does."""
+    """Make a function that runs the export on the texts as the server does."""
     model = LoadedModel("ours", int(export.name), export)
     signature = model.signatures["serving_default"]
     feeds = {signature.inputs["text"].name: np.array([t.encode() for t in texts], dtype=object)}
@@ -135,7 +135,7 @@ def our_answer(export: Path, texts: list[str]) -> Callable[[], Any]:
 
 
 def time_calls(call: Callable[[], Any], seconds: float) -> float:
-    """Milliseconds of the median call."""
+    """Measure the median milliseconds of a call."""
     taken: list[float] = []
     while sum(taken) < seconds:
         begun = time.perf_counter()
@@ -145,7 +145,7 @@ def time_calls(call: Callable[[], Any], seconds: float) -> float:
 
 
 def main() -> None:
-    """Parse and measure."""
+    """Parse the arguments and measure."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -174,7 +174,7 @@ def main() -> None:
             rounds = [
                 {kind: time_calls(call, arguments.seconds) for kind, call in calls.items()}
                 for _ in range(arguments.rounds + 1)
-            ][1:]  # the first finds everything cold
+            ][1:]  # without the first, which warms up
             print(f"\nbatch {size}, of median length: {tokens} tokens")
             print(f"{'ms':>8} {'of ours':>8} {'as fast':>8}")
             for kind in calls:

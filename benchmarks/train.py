@@ -6,11 +6,11 @@ TRAIN.tsv and DEV.tsv have a header, a text in the first column and a label in t
 trainers fine-tune one checkpoint, each in a process of its own that waits while another works:
 ours; TFBert with Keras fit and AdamW, padded to --max-length; PyTorch with bfloat16 autocast and
 fused AdamW, with dynamic padding, and with length-grouped batches. PYTHON is an interpreter that
-has torch and transformers (default: this one); without them PyTorch is left out, and that is said.
+has torch and transformers (default: this one); without them PyTorch is left out with a message.
 
 Prints medians over the rounds; of the ratios, too, each taken within one round. Tokens are those
 of the texts: padding is not counted. With --accuracy every trainer then starts afresh, trains
---epochs epochs with the same peak rate, warm-up, decay and clipping, and is asked about dev.
+--epochs epochs with the same peak rate, warm-up, decay and clipping, and is evaluated on dev.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ Answer = dict[str, float]
 
 @contextlib.contextmanager
 def start(command: list[str], job: Job) -> Iterator[subprocess.Popen[str]]:
-    """A trainer's process, ready to be asked, ended with the block."""
+    """Start a trainer's process; it is ended with the block."""
     program, script, *arguments = command
     process = subprocess.Popen(
         [program, script, json.dumps(dataclasses.asdict(job)), *arguments],
@@ -50,7 +50,7 @@ def start(command: list[str], job: Job) -> Iterator[subprocess.Popen[str]]:
     try:
         assert process.stdout is not None
         if process.stdout.readline().strip() != "ready":
-            raise RuntimeError(f"{script} did not start; its reason stands above")
+            raise RuntimeError(f"{script} did not start; its error is above")
         yield process
     finally:
         process.terminate()
@@ -58,24 +58,24 @@ def start(command: list[str], job: Job) -> Iterator[subprocess.Popen[str]]:
 
 
 def ask(process: subprocess.Popen[str], line: str) -> Answer:
-    """One line to a trainer, and its answer."""
+    """Send one line to a process and read its answer."""
     assert process.stdin is not None and process.stdout is not None
     print(line, file=process.stdin, flush=True)
     answer = process.stdout.readline()
     if not answer:
-        raise RuntimeError("a trainer ended; its reason stands above")
+        raise RuntimeError("a trainer ended; its error is above")
     return json.loads(answer)
 
 
 def can_import(python: str, *modules: str) -> bool:
-    """Whether an interpreter has these modules."""
+    """Return whether an interpreter can import these modules."""
     found = [f"importlib.util.find_spec({module!r})" for module in modules]
     script = f"import importlib.util, sys; sys.exit(not all([{', '.join(found)}]))"
     return subprocess.run([python, "-c", script], check=False).returncode == 0
 
 
 def trainers(peers: str, without: list[str]) -> dict[str, list[str]]:
-    """Name and command of every trainer that can run here."""
+    """List the commands of all trainers that can run here, by name."""
     torch = [peers, str(FOLDER / "peers" / "torch_train.py")]
     commands = {
         OURS: [sys.executable, str(FOLDER / "our_train.py")],
@@ -94,7 +94,7 @@ def trainers(peers: str, without: list[str]) -> dict[str, list[str]]:
 
 
 def report(rounds: list[dict[str, Answer]]) -> None:
-    """The table: medians, and ratios within a round."""
+    """Print the table: medians, and ratios within a round."""
 
     def rate(answer: Answer, what: str) -> float:
         return answer[what] / answer["seconds"]
@@ -113,7 +113,7 @@ def report(rounds: list[dict[str, Answer]]) -> None:
 
 
 def measure(arguments: argparse.Namespace, job: Job) -> None:
-    """Start everything, go round and round, print."""
+    """Run the trainers in alternation and print the results."""
     with contextlib.ExitStack() as stack:
         running = {
             name: stack.enter_context(start(command, job))
@@ -124,7 +124,7 @@ def measure(arguments: argparse.Namespace, job: Job) -> None:
             slices = {
                 name: ask(process, f"train {arguments.steps}") for name, process in running.items()
             }
-            # The first round compiles, and finds everything cold.
+            # The first round compiles and warms up.
             if number:
                 rounds.append(slices)
             print(".", end="", file=sys.stderr, flush=True)
@@ -139,7 +139,7 @@ def measure(arguments: argparse.Namespace, job: Job) -> None:
 
 
 def main() -> None:
-    """Parse and measure."""
+    """Parse the arguments and measure."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

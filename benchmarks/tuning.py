@@ -58,23 +58,23 @@ Values = Mapping[str, float]
 
 
 class Problem:
-    """A text classification that some values suit best; another for every seed."""
+    """A simulated text classification task whose best settings depend on the seed."""
 
     def __init__(self, seed: int):
-        chance = random.Random(f"problem {seed}")
+        rng = random.Random(f"problem {seed}")
         self.seed = seed
-        self.rate = math.exp(chance.uniform(math.log(3e-5), math.log(2e-4)))  # at a batch of 32
-        self.batch = chance.choice((16, 32))
-        self.warmup = chance.uniform(0.05, 0.2)
-        self.decay = chance.uniform(0.02, 0.15)
+        self.rate = math.exp(rng.uniform(math.log(3e-5), math.log(2e-4)))  # at a batch of 32
+        self.batch = rng.choice((16, 32))
+        self.warmup = rng.uniform(0.05, 0.2)
+        self.decay = rng.uniform(0.02, 0.15)
 
     def quality(self, values: Values) -> float:
         """Accuracy after all epochs, without noise; at most PEAK."""
         batch, warmup = values["batch_size"], values["warmup"]
-        # A batch of twice the size bears a rate of sqrt(2) times the height.
+        # For a batch of twice the size the best rate is sqrt(2) times as high.
         best = self.rate * math.sqrt(batch / 32)
         decades = math.log10(values["learning_rate"] / best)
-        # Training falls apart beyond some rate, which is higher the longer the warm-up.
+        # Training diverges beyond some rate, which is higher the longer the warm-up.
         beyond = max(0.0, decades - 0.2 - warmup)
         loss = (
             0.2 * decades**2
@@ -88,26 +88,26 @@ class Problem:
 
     def score(self, values: Values, until: int, epochs: int) -> float:
         """The best dev accuracy up to one of all epochs, with noise that the values fix."""
-        chance = random.Random(f"{self.seed} {sorted(values.items())}")
+        rng = random.Random(f"{self.seed} {sorted(values.items())}")
         final = self.quality(values)
         # Low rates, and fewer steps, learn more slowly; how much differs from training to training.
         decades = math.log10(values["learning_rate"] / self.rate * 32 / values["batch_size"])
-        speed = max(1.0, 4.0 + 1.5 * decades + chance.gauss(0.0, 0.5))
+        speed = max(1.0, 4.0 + 1.5 * decades + rng.gauss(0.0, 0.5))
         learned = [-math.expm1(-3 * speed * epoch / epochs) for epoch in range(1, until + 1)]
         width = (final - CHANCE) / -math.expm1(-3 * speed)
-        return max(CHANCE + width * part + chance.gauss(0.0, NOISE) for part in learned)
+        return max(CHANCE + width * part + rng.gauss(0.0, NOISE) for part in learned)
 
 
 @dataclass(frozen=True)
 class Found:
-    """What a search came to: the regret of its choice, and the epochs that it trained."""
+    """The result of a search: the regret of its choice, and the epochs that it trained."""
 
     regret: float
     epochs: int
 
 
 def search(algorithm: str, seed: int, trials: int, epochs: int) -> Found:
-    """Have an oracle propose so many trials, of so many epochs at most, on a seed's problem."""
+    """Run a search of so many trials, of so many epochs at most, on a seed's problem."""
     problem = Problem(seed)
     objective = keras_tuner.Objective(OBJECTIVE, "max")
     oracle = make_oracle(algorithm, SPACE, trials, objective, epochs, seed)
@@ -131,36 +131,36 @@ def search(algorithm: str, seed: int, trials: int, epochs: int) -> Found:
 
 
 def compare(seed: int, algorithm: str, trials: int, epochs: int) -> tuple[Found, Found]:
-    """An algorithm and random search on one problem and the same budget."""
+    """Run an algorithm and random search on one problem with the same budget."""
     found = search(algorithm, seed, trials, epochs)
     return found, search("random", seed, math.ceil(found.epochs / epochs), epochs)
 
 
 def rank_after_one(seed: int, epochs: int) -> float:
-    """Spearman's correlation of the scores after the first epoch with those after the last."""
-    problem, chance = Problem(seed), random.Random(seed)
-    drawn = [SPACE.sample(chance) for _ in range(200)]
+    """Compute Spearman's correlation of the scores after the first and the last epoch."""
+    problem, rng = Problem(seed), random.Random(seed)
+    drawn = [SPACE.sample(rng) for _ in range(200)]
     first, last = (
         [problem.score(values, until, epochs) for values in drawn] for until in (1, epochs)
     )
     return float(stats.spearmanr(first, last).statistic)
 
 
-def tell(pairs: list[tuple[Found, Found]]) -> None:
-    """Print how an algorithm did against random search."""
+def report(pairs: list[tuple[Found, Found]]) -> None:
+    """Print the comparison of an algorithm with random search."""
     ours, others = ([pair[side].regret for pair in pairs] for side in (0, 1))
     mine, randoms = statistics.median(ours), statistics.median(others)
     wins = sum(our < other for our, other in zip(ours, others, strict=True))
     ties = sum(our == other for our, other in zip(ours, others, strict=True))
-    chance = float(stats.wilcoxon(ours, others, alternative="less").pvalue)
+    p_value = float(stats.wilcoxon(ours, others, alternative="less").pvalue)
     budgets = "{:,} epochs, random search {:,}".format(*(found.epochs for found in pairs[0]))
     print(f"  budget: {budgets}")
     print(f"  median regret: {mine:.4f}, random search {randoms:.4f}: {randoms / mine:.2f} x")
-    print(f"  {wins} wins, {ties} ties, {len(pairs) - wins - ties} losses; p = {chance:.2g}")
+    print(f"  {wins} wins, {ties} ties, {len(pairs) - wins - ties} losses; p = {p_value:.2g}")
 
 
 def main() -> None:
-    """Parse, search, print."""
+    """Parse the arguments, search, and print the results."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -169,7 +169,7 @@ def main() -> None:
     parser.add_argument("--only", choices=sorted({name for name, *_ in SEARCHES}))
     arguments = parser.parse_args()
     seeds = range(arguments.seeds)
-    # TensorFlow has threads, which a fork would not copy.
+    # TensorFlow has threads, which are not copied by a fork.
     with ProcessPoolExecutor(arguments.processes, get_context("spawn")) as pool:
         for algorithm, trials, epochs in SEARCHES:
             if arguments.only not in (None, algorithm):
@@ -179,7 +179,7 @@ def main() -> None:
                 rank = statistics.median(rank_after_one(seed, epochs) for seed in seeds)
                 print(f"  rank correlation of the first epoch with the last: {rank:.2f}")
             run = partial(compare, algorithm=algorithm, trials=trials, epochs=epochs)
-            tell(list(pool.map(run, seeds)))
+            report(list(pool.map(run, seeds)))
 
 
 if __name__ == "__main__":

@@ -72,7 +72,7 @@ def test_a_value_may_begin_with_a_dash() -> None:
 
 def test_a_forgotten_value_is_told_with_all_other_errors() -> None:
     assert wrongs("--train", "--epochs", "0", "--epoch", "3", "more", "--model") == [
-        "there is an argument too many",
+        "unexpected argument",
         "--train has no value",
         "--epochs is out of range",
         "--model has no value",

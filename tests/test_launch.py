@@ -45,9 +45,9 @@ def test_wrong_flags_start_nothing(
     refused(["--", "--strategy", "mirrored"], capsys, "--strategy multi_worker")
     refused(["--servers=1", "--", "--strategy=multi_worker"], capsys, "parameter_server")
     refused(["--", "--workers", "a:1,b:2"], capsys, "chooses the addresses")
-    refused(["--workers", "2", "--epochs", "3"], capsys, "come after --")
+    refused(["--workers", "2", "--epochs", "3"], capsys, "must follow --")
     monkeypatch.setenv("TF_CONFIG", "{}")
-    refused(["--"], capsys, "a cluster already")
+    refused(["--"], capsys, "TF_CONFIG is already set")
 
 
 def test_places() -> None:

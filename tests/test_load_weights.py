@@ -206,8 +206,7 @@ CONFIGURATIONS = {
     ),
     "num_hidden_layers fewer": (
         {"num_hidden_layers": 1},
-        "16 without a place in the model: bert.encoder.layer.1.attention.output.LayerNorm.bias"
-        " [64]",
+        "16 not in the model: bert.encoder.layer.1.attention.output.LayerNorm.bias [64]",
     ),
     "hidden_size": (
         {"hidden_size": 32},
@@ -291,13 +290,13 @@ FILES = {
         "do not fit",
         f"16 of 37 tensors missing: {LAYER}.1.attention.self.query.weight [64, 64]",
     ),
-    misname: ("not those of a BERT", "it holds classifier.bias, classifier.weight, roberta."),
+    misname: ("not those of a BERT", "it has classifier.bias, classifier.weight, roberta."),
     distil: ("do not fit", "32 of 37 tensors missing: encoder.layer.0.attention.self.query.weight"),
     double: ("more than one BERT", "37 tensors with prefix model.bert."),
     quantize: ("do not fit", f"{LAYER}.0.output.dense.weight is not floating-point"),
     add_relative_positions: ("do not fit", "self.distance_embedding.weight [1023, 32]"),
-    double_norm: ("two tensors for one place", "bert.embeddings.LayerNorm.gamma and"),
-    add_encoder_norm: ("do not fit", "1 without a place in the model: bert.encoder.ln.weight [64]"),
+    double_norm: ("two tensors of one name", "bert.embeddings.LayerNorm.gamma and"),
+    add_encoder_norm: ("do not fit", "1 not in the model: bert.encoder.ln.weight [64]"),
 }
 
 

@@ -130,7 +130,7 @@ REFUSALS = {
     "no weights": "has no weights",
     "pickle": "pickle",
     "damaged": "damaged",
-    "remote code": "run code",
+    "remote code": "needs its own code",
     "not bert": "not a BERT",
     "no config": "no config.json",
     "broken config": "cannot be read",
@@ -174,5 +174,5 @@ def test_starter_is_found() -> None:
 def test_input_longer_than_the_model(folder: Path) -> None:
     edit = json.loads((folder / "config.json").read_text("utf-8"))
     positions = edit["max_position_embeddings"]
-    with pytest.raises(UserError, match="longer than the model"):
+    with pytest.raises(UserError, match="above the model"):
         presets.open_model(str(folder), LABELS, [], positions + 1)

@@ -189,7 +189,7 @@ def test_a_misspelt_option_has_a_hint(refused: Refused) -> None:
     refused("--lerning-rate=3", told="did you mean 'learning_rate'?")
     refused("--algorithm", "bayes", told="did you mean 'bayesian'?")
     assert refused("--trials") == ["--trials has no value"]
-    assert refused("study") == ["there is an argument too many"]
+    assert refused("study") == ["unexpected argument"]
 
 
 @pytest.mark.parametrize("name", sorted(set(OWN) - {"output", "json", "dry_run"}))

@@ -17,4 +17,4 @@ def test_a_process_whose_starter_is_gone_already_does_not_begin() -> None:
     assert subprocess.run(begin, capture_output=True, text=True).stdout == "here\n"
     begin[begin.index(str(os.getpid()))] = "0"
     orphan = subprocess.run(begin, capture_output=True, text=True)
-    assert orphan.returncode == 1 and orphan.stdout == "" and "is gone" in orphan.stderr
+    assert orphan.returncode == 1 and orphan.stdout == "" and "has ended" in orphan.stderr

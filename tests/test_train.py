@@ -171,7 +171,7 @@ def test_a_start_that_stops_after_an_epoch(tmp_path: Path, capsys: pytest.Captur
     assert stopped.value.status == 0
     again = ["--resume", "--output", config.output or ""]
     assert str(stopped.value) == (
-        "stopped after epoch 1 of 3, state saved; go on with:\n"
+        "stopped after epoch 1 of 3, state saved; resume with:\n"
         f"  python -m tfpipe.train {' '.join(again)}"
     )
     run = Run(tmp_path / "run")
@@ -277,7 +277,7 @@ def test_a_dry_run_keeps_nothing(tmp_path: Path, capsys: pytest.CaptureFixture) 
     told = capsys.readouterr().err
     assert "8 texts predicted as in training" in told and "checkpoint read back" in told
     assert [path.name for path in tmp_path.iterdir()] == ["messages.tsv"]
-    refused([*usual, "--resume", "--output", str(output)], capsys, "a dry run resumes nothing")
+    refused([*usual, "--resume", "--output", str(output)], capsys, "a dry run cannot resume")
 
 
 def test_a_profile_of_some_steps(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

@@ -1,4 +1,4 @@
-"""tfpipe: text classification with TensorFlow, from a text file to a served answer."""
+"""tfpipe: train, evaluate, export and serve text models with TensorFlow."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""The command line: flags made from a configuration class, exit statuses, and `tfpipe VERB`."""
+"""The command line: flags from a configuration class, exit statuses, and `tfpipe VERB`."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ VERBS = {
     "train": ("tfpipe.train", "train a model and write a run folder"),
     "launch": ("tfpipe.launch", "train in several processes on this machine"),
     "tune": ("tuning.search", "search for the settings that train best"),
-    "evaluate": ("tfpipe.evaluate", "figures of a run on a labelled file"),
-    "compare": ("tfpipe.compare", "whether one of two runs is really better"),
-    "predict": ("tfpipe.predict", "answers for every row of a file"),
+    "evaluate": ("tfpipe.evaluate", "evaluate a run on a labelled file"),
+    "compare": ("tfpipe.compare", "test whether one of two runs is better"),
+    "predict": ("tfpipe.predict", "predict every row of a file"),
     "export": ("tfpipe.export", "write a run as a SavedModel that takes raw strings"),
-    "doctor": ("tfpipe.doctor", "look at the environment, a data file, a run or an export"),
+    "doctor": ("tfpipe.doctor", "check the environment, a data file, a run or an export"),
     "serve": ("serving.server.cli", "serve an export over gRPC"),
-    "ask": ("serving.client.cli.main", "ask a served model"),
+    "ask": ("serving.client.cli.main", "send requests to a served model"),
 }
 
 
 class _Parser(argparse.ArgumentParser):
-    """Tells its errors as all others are told."""
+    """An argument parser that raises UserError."""
 
     def error(self, message: str) -> NoReturn:
         raise UserError("the command line cannot be read", message, "see --help")
 
 
 class _Joined(argparse.Action):
-    """A flag that may be given several times: none of its values may be lost."""
+    """The action of a flag that may be given several times: its values are joined by commas."""
 
     def __call__(
         self, parser: Any, namespace: argparse.Namespace, value: Any, flag: str | None = None
@@ -55,9 +55,14 @@ def parser_for(
     example: str,
     more: Sequence[tuple[type, dataclasses.Field]] = (),
 ) -> argparse.ArgumentParser:
-    """A parser with one flag a field; values stay strings, `build` checks them all together.
+    """Make a parser with one flag a field; values stay strings, which `build` checks together.
 
-    more: fields of other classes whose flags are taken, too.
+    Args:
+        config_class: The configuration class.
+        module: The module that is run, for the usage line.
+        about: The description.
+        example: An example command.
+        more: Fields of other classes to add, each with its class.
     """
     parser = _Parser(
         prog=f"python -m {module}",
@@ -94,12 +99,12 @@ def parser_for(
 
 
 def owned_fields(config_class: type) -> list[tuple[type, dataclasses.Field]]:
-    """The fields of a configuration, each with its class, which knows their types."""
+    """List the fields of a configuration, each with its class, which defines their types."""
     return [(config_class, field) for field in dataclasses.fields(config_class)]
 
 
 def parse(parser: argparse.ArgumentParser, config_class: type[Config], arguments: Sequence[str]):
-    """The checked configuration from flags and `--config`; raises UserError."""
+    """Build the configuration from flags and `--config`; raises UserError."""
     values, errors = given_values(parser, owned_fields(config_class), arguments)
     return build(config_class, values, errors)
 
@@ -109,9 +114,15 @@ def given_values(
     fields: Sequence[tuple[type, dataclasses.Field]],
     arguments: Sequence[str],
 ) -> tuple[dict[str, Any], list[UserError]]:
-    """Raw values by field name from flags and `--config`, and what could not be read.
+    """Read raw values from flags and `--config`.
 
-    Unknown names are among the values, for the configuration's check to tell with all else.
+    Args:
+        parser: The parser of `parser_for`.
+        fields: The fields that have a flag, each with its class.
+        arguments: The command line.
+
+    Returns:
+        Values by field name, also those of unknown names, which `build` reports; and errors.
     """
     namespace, unknown = parser.parse_known_args(_join_values(fields, arguments))
     given = vars(namespace)
@@ -126,9 +137,9 @@ def given_values(
     while unknown:
         extra = unknown.pop(0)
         if not extra.startswith("--"):
-            errors.append(UserError("there is an argument too many", extra, "see --help"))
+            errors.append(UserError("unexpected argument", extra, "see --help"))
             continue
-        # An unknown flag becomes an unknown name, so that it is told with all other errors.
+        # An unknown flag becomes an unknown name, which `build` reports with all other errors.
         name, _, value = extra[2:].partition("=")
         takes_next = not value and unknown and not unknown[0].startswith("--")
         values[name] = unknown.pop(0) if takes_next else value
@@ -138,10 +149,10 @@ def given_values(
 def _join_values(
     fields: Sequence[tuple[type, dataclasses.Field]], arguments: Sequence[str]
 ) -> list[str]:
-    """`--flag value` as `--flag=value`, and `--flag=` where the value is forgotten.
+    """Rewrite `--flag value` as `--flag=value`, and as `--flag=` where the value is missing.
 
-    So argparse stops at no forgotten value, which `build` tells with all other errors, and takes
-    -1e-4 for a number.
+    Then argparse does not stop at a missing value, which `build` reports with all other errors,
+    and accepts -1e-4 as a number.
     """
     flags = {
         "--" + field.name.replace("_", "-"): field.metadata.get("alone", "")
@@ -159,22 +170,22 @@ def _join_values(
 
 
 def say(line: str) -> None:
-    """Progress and advice, on standard error: results alone go to standard output."""
+    """Print progress or advice to standard error; only results go to standard output."""
     print(line, file=sys.stderr, flush=True)
 
 
-def print_metrics(figures: Mapping[str, Any], prefix: str = "", as_json: bool = False) -> None:
-    """Results on standard output: one JSON object, or one `name<TAB>value` a line."""
+def print_metrics(metrics: Mapping[str, Any], prefix: str = "", as_json: bool = False) -> None:
+    """Print results to standard output: one JSON object, or one `name<TAB>value` a line."""
     if as_json:
-        print(json.dumps(figures))
+        print(json.dumps(metrics))
         return
-    for name, value in figures.items():
+    for name, value in metrics.items():
         shown = f"{value:.4f}" if isinstance(value, float) else str(value)
         print(f"{prefix}{name}\t{shown}")
 
 
 class _StandardError(logging.StreamHandler):
-    """Writes to whatever sys.stderr is at the time."""
+    """A handler that writes to the current sys.stderr."""
 
     def __init__(self) -> None:
         logging.Handler.__init__(self)
@@ -185,7 +196,7 @@ class _StandardError(logging.StreamHandler):
 
 
 def log_to_stderr() -> None:
-    """Print what tfpipe logs, from INFO on, as plain lines on standard error."""
+    """Print log records of tfpipe, from INFO on, as plain lines to standard error."""
     logger = logging.getLogger("tfpipe")
     if not any(isinstance(handler, _StandardError) for handler in logger.handlers):
         logger.addHandler(_StandardError())
@@ -208,7 +219,7 @@ def stderr_format(formatter: logging.Formatter) -> Iterator[None]:
 
 
 def run(command: Callable[[], Any]) -> int:
-    """Run a command and turn what it raises into sentences and an exit status."""
+    """Run a command, print the errors that it raises, and return its exit status."""
     log_to_stderr()
     try:
         command()
@@ -223,27 +234,29 @@ def run(command: Callable[[], Any]) -> int:
         say("\ninterrupted")
         return 130
     except BrokenPipeError:
-        # The reader of our output went away; a second write at exit must not fail again.
+        # The reader of standard output has closed it; the flush at exit must not fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except Exception as error:
-        # Python, TensorFlow and safetensors each have an error of their own for it.
+        # Python, TensorFlow and safetensors raise different errors for it.
         if os.strerror(errno.ENOSPC) not in str(error):
             raise
-        full = UserError("the disk is full", str(error).splitlines()[0], "make room and try again")
+        full = UserError(
+            "the disk is full", str(error).splitlines()[0], "free disk space and try again"
+        )
         say(f"error: {full}")
         return 2
     return 0
 
 
 def refuse_verb(verb: str) -> None:
-    """Raise the UserError for a verb that does not exist."""
+    """Raise the UserError for an unknown verb."""
     hint = did_you_mean(verb, VERBS)
-    raise UserError("there is no such verb", verb, f"{hint}see tfpipe --help")
+    raise UserError("unknown verb", verb, f"{hint}see tfpipe --help")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """`tfpipe VERB ...`: the console script."""
+    """Run the console script `tfpipe VERB ...`; returns the exit status."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if not arguments or arguments[0] in ("-h", "--help"):
         print("usage: tfpipe VERB ...\n\nverbs (each with --help):")

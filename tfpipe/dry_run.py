@@ -1,4 +1,4 @@
-"""A dry run: one batch, the longest, through every stage of training and export."""
+"""A dry run: the longest batch in every stage of training and export."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from tfpipe.training_run import take_longest, train
 
 
 def dry_run(config: TrainConfig) -> None:
-    """Take one batch through every stage, in a folder that is deleted afterwards.
+    """Run every stage on one batch, in a folder that is deleted afterwards.
 
     Raises:
         UserError: As training.
-        RuntimeError: The export does not answer as training did.
+        RuntimeError: The predictions of the export differ from those of training.
     """
     if config.resume:
-        raise UserError("a dry run resumes nothing", "--dry-run --resume", "leave out one of them")
+        raise UserError("a dry run cannot resume", "--dry-run --resume", "leave out one of them")
     find_run(config, "runs/dry-run")
     began = time.perf_counter()
 
@@ -56,13 +56,15 @@ def dry_run(config: TrainConfig) -> None:
         report("exported")
         parity = compare(export, task, longest, expected)
         if not parity.holds:
-            raise RuntimeError(f"the export does not answer as training did: {parity}")
-        report(f"reloaded in a fresh process, {parity.texts} texts predicted as in training")
+            raise RuntimeError(
+                f"the predictions of the export differ from those of training: {parity}"
+            )
+        report(f"reloaded in a new process, {parity.texts} texts predicted as in training")
     say("dry run: every stage works; nothing was kept")
 
 
 def read_back(checkpoint: Path) -> int:
-    """Bytes of all tensors of a checkpoint, each of them read; raises RuntimeError for a NaN."""
+    """Read all tensors of a checkpoint; returns their bytes, raises RuntimeError for a NaN."""
     reader, total = tf.train.load_checkpoint(str(checkpoint / "tensors")), 0
     for name, dtype in reader.get_variable_to_dtype_map().items():
         value = reader.get_tensor(name)

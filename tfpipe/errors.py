@@ -1,4 +1,4 @@
-"""The errors that are the user's to mend: what is wrong, what was found, what to do."""
+"""Errors that the user can correct, and the interruption of a command."""
 
 from __future__ import annotations
 
@@ -7,19 +7,30 @@ from collections.abc import Iterable
 
 
 class UserError(Exception):
-    """A mistake the user can mend, in three parts; a command prints it and exits with status 2."""
+    """A mistake that the user can correct; a command prints it and exits with status 2.
+
+    Attributes:
+        wrong: What is wrong.
+        found: What was found.
+        fix: What to do.
+    """
 
     def __init__(self, wrong: str, found: str, fix: str):
+        """Create the error from its three parts."""
         super().__init__(f"{wrong}\n  found: {found}\n  to do: {fix}")
         self.wrong, self.found, self.fix = wrong, found, fix
 
 
 class UserErrors(UserError):
-    """Several mistakes told together."""
+    """Several errors that are reported together.
+
+    Attributes:
+        errors: The errors, each a single one.
+    """
 
     def __init__(self, errors: list[UserError]):
+        """Collect the errors; those that are several themselves are flattened."""
         Exception.__init__(self, "\n".join(str(error) for error in errors))
-        # An error in `errors` may itself be several.
         self.errors = [one for error in errors for one in getattr(error, "errors", [error])]
 
 
@@ -31,12 +42,13 @@ class Interrupted(Exception):
     """
 
     def __init__(self, status: int, advice: str):
+        """Create the exception; `advice` is the command that resumes the work."""
         super().__init__(advice)
         self.status = status
 
 
 def raise_all(errors: list[UserError]) -> None:
-    """Raise what has been collected: nothing, the one error, or all of them together."""
+    """Raise the collected errors: none, the single one, or all of them together."""
     if len(errors) == 1:
         raise errors[0]
     if errors:
@@ -44,7 +56,7 @@ def raise_all(errors: list[UserError]) -> None:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """`did you mean 'text'? ` when a known name is close to `name`, else an empty string."""
+    """Return `did you mean 'text'? ` when a known name is close to `name`, else an empty string."""
     close = difflib.get_close_matches(name.lower(), {k.lower(): k for k in known}, n=1, cutoff=0.6)
     original = {k.lower(): k for k in known}
     return f"did you mean {original[close[0]]!r}? " if close else ""

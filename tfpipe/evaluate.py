@@ -1,4 +1,4 @@
-"""`python -m tfpipe.evaluate RUN`: the figures of a run on any labelled file."""
+"""`python -m tfpipe.evaluate RUN`: evaluate a run on a labelled file."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from tfpipe.run_folder import Run
     from tfpipe.tasks.task import TaskEvaluation
 
-ABOUT = "Figures of a finished run on a labelled file, by default on the run's own dev examples."
+ABOUT = "Evaluate a finished run on a labelled file, by default on the run's own dev examples."
 EXAMPLE = "python -m tfpipe.evaluate runs/support --data test.tsv --json"
 
 
 def evaluate(config: EvaluateConfig) -> TaskEvaluation:
-    """What the run's model says about the labelled file; raises UserError."""
+    """Evaluate a run's model on a labelled file; raises UserError."""
     from tfpipe.data.near_labels import describe_stripped
     from tfpipe.data.read_examples import Columns
     from tfpipe.data.splits import read_for
@@ -38,7 +38,7 @@ def evaluate(config: EvaluateConfig) -> TaskEvaluation:
 
 
 def evaluate_on(finished: Run, examples: Examples, batch_size: int) -> TaskEvaluation:
-    """What a finished run's model says about checked examples; raises UserError."""
+    """Evaluate a finished run's model on checked examples; raises UserError."""
     from tfpipe.data.splits import refuse_other_inputs
     from tfpipe.model import pretrained
     from tfpipe.tasks.task import task_of
@@ -55,6 +55,7 @@ def evaluate_on(finished: Run, examples: Examples, batch_size: int) -> TaskEvalu
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
     parser = parser_for(EvaluateConfig, "tfpipe.evaluate", ABOUT, EXAMPLE)
 

@@ -1,4 +1,4 @@
-"""`python -m tfpipe.launch`: one training in several processes on this machine."""
+"""`python -m tfpipe.launch`: train in several processes on this machine."""
 
 from __future__ import annotations
 
@@ -23,58 +23,64 @@ from tfpipe.subprocesses import bound
 from tfpipe.training.local_cluster import count_gpus, plan_processes, share_gpus
 
 ABOUT = """Train in several processes on this machine, with free ports and prefixed logs.
-Workers share each step; with --servers a chief coordinates workers that step on their own.
-One process that fails ends all, with its reason; Ctrl-C and SIGTERM reach all."""
+Workers share each step; with --servers a chief coordinates workers that run asynchronously.
+If one process fails, all are ended; Ctrl-C and SIGTERM are sent to all."""
 EXAMPLE = "python -m tfpipe.launch --workers 2 -- --train train.tsv --output runs/support"
-LAST_WORDS = 8
+LAST_LINES = 8  # of a failed process that are repeated
 TRAINING = {field.name for field in fields(TrainConfig)} - {f.name for f in fields(LaunchConfig)}
 
 
 class Member:
-    """One process of the training, whose standard error is passed on line by line.
+    """One process of the training, whose standard error is printed line by line.
 
-    It does not outlive the thread that started it, on Linux even where that is killed.
+    It ends with the thread that started it, on Linux even where that is killed.
+
+    Attributes:
+        name: Name of the process, the prefix of its lines.
+        is_chief: Whether its standard output is printed.
+        last_lines: The last lines of its standard error.
     """
 
     def __init__(self, name: str, is_chief: bool, command: list[str], environment: dict):
+        """Start the process; `environment` is added to that of this process."""
         self.name, self.is_chief = name, is_chief
-        self.last_words: deque[str] = deque(maxlen=LAST_WORDS)
+        self.last_lines: deque[str] = deque(maxlen=LAST_LINES)
         self._process = subprocess.Popen(
             bound(command),
             env=os.environ | environment,
             stdin=subprocess.DEVNULL,
-            # Results are the chief's alone.
+            # Only the chief prints results.
             stdout=None if is_chief else subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
             errors="replace",
-            # A terminal's Ctrl-C comes to this process, which passes it on.
+            # Ctrl-C on a terminal reaches this process, which forwards it.
             start_new_session=True,
         )
         assert self._process.stderr is not None
-        self._reader = threading.Thread(target=self._pass_on, args=(self._process.stderr,))
+        self._reader = threading.Thread(target=self._forward, args=(self._process.stderr,))
         self._reader.start()
 
-    def _pass_on(self, stream: IO[str]) -> None:
+    def _forward(self, stream: IO[str]) -> None:
         for line in stream:
-            self.last_words.append(line.rstrip("\n"))
-            # Where our own reader went away, the process must not wait for us to read.
+            self.last_lines.append(line.rstrip("\n"))
+            # Where standard error is closed, the pipe is still read: else the process blocks.
             with suppress(OSError):
                 say(f"[{self.name}] {line.rstrip()}")
 
     @property
     def status(self) -> int | None:
-        """The exit status as a shell tells it, None while the process runs."""
+        """The exit status as in a shell, None while the process runs."""
         code = self._process.poll()
         return 128 - code if code is not None and code < 0 else code
 
     def send(self, number: int) -> None:
-        """Send a signal, if there is somebody to get it."""
+        """Send a signal, unless the process has ended."""
         if self._process.poll() is None:
             self._process.send_signal(number)
 
     def end(self, seconds: float) -> None:
-        """Ask the process to end, and kill it when it has not after so many seconds."""
+        """Send SIGTERM, and SIGKILL when the process has not ended after so many seconds."""
         self.send(signal.SIGTERM)
         try:
             self._process.wait(seconds)
@@ -83,23 +89,26 @@ class Member:
             self._process.wait()
 
     def close(self) -> None:
-        """Wait for the last of its lines."""
+        """Wait until its last lines are printed."""
         self._reader.join(timeout=5)
 
 
-class Signals:
-    """Passes SIGINT and SIGTERM on to members; the third one kills them.
+class SignalForwarder:
+    """Forwards SIGINT and SIGTERM to the processes; the third signal kills them."""
 
-    members: a list that may grow; chief_alone: whether only the first of them is told.
-    """
+    def __init__(self, members: Sequence[Member], chief_only: bool):
+        """Create the handler; it is installed within a `with` block.
 
-    def __init__(self, members: Sequence[Member], chief_alone: bool):
-        self._members, self._chief_alone, self._count = members, chief_alone, 0
+        Args:
+            members: The processes, a list that may grow.
+            chief_only: Whether only the first of them gets the signals.
+        """
+        self._members, self._chief_only, self._count = members, chief_only, 0
         self._before: dict[int, Any] = {}
 
-    def __enter__(self) -> Signals:
+    def __enter__(self) -> SignalForwarder:
         for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.signal(number, self._pass_on)
+            self._before[number] = signal.signal(number, self._forward)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -107,39 +116,46 @@ class Signals:
             signal.signal(number, handler)
 
     @property
-    def came(self) -> bool:
-        """Whether the user asked for an end."""
+    def received(self) -> bool:
+        """Whether a signal was received."""
         return self._count > 0
 
-    def _pass_on(self, number: int, _: FrameType | None) -> None:
+    def _forward(self, number: int, _: FrameType | None) -> None:
         self._count += 1
-        for member in self._members[:1] if self._chief_alone else self._members:
+        for member in self._members[:1] if self._chief_only else self._members:
             member.send(number if self._count < 3 else signal.SIGKILL)
 
 
 def launch(config: LaunchConfig, arguments: Sequence[str]) -> int:
-    """Train in several processes; returns the exit status: the first failure's, else the chief's.
+    """Train in several processes.
 
-    arguments: of `tfpipe.train`, the same for all. Raises UserError for what they cannot be, and
-    for fewer GPUs than processes where there are GPUs at all.
+    Args:
+        config: The number of processes.
+        arguments: Of `tfpipe.train`, the same for all.
+
+    Returns:
+        The exit status of the first process that failed, else that of the chief.
+
+    Raises:
+        UserError: The arguments are invalid, or there are fewer GPUs than workers.
     """
     check_arguments(config, arguments)
     return run_members(config, [sys.executable, "-m", "tfpipe.train", *arguments])
 
 
 def run_members(config: LaunchConfig, command: list[str]) -> int:
-    """Run the command as every process of the cluster; returns the exit status as `launch` does."""
-    places = plan_processes(config.workers, config.servers)
-    shares = share_gpus([name for name, _ in places], count_gpus())
+    """Run the command in every process of the cluster; returns the exit status like `launch`."""
+    processes = plan_processes(config.workers, config.servers)
+    shares = share_gpus([name for name, _ in processes], count_gpus())
     members: list[Member] = []
     try:
-        # Before the first one starts: a signal that comes meanwhile is theirs, too. Servers and
-        # their workers take no steps: the chief ends its step, and they end with it.
-        with Signals(members, chief_alone=config.servers > 0) as signals:
-            for (name, place), share in zip(places, shares, strict=True):
-                environment = {"TF_CONFIG": json.dumps(place)} | share
+        # Installed before the first process starts, so that it also gets an early signal. Servers
+        # and their workers get none: the chief ends its step, and they end with it.
+        with SignalForwarder(members, chief_only=config.servers > 0) as signals:
+            for (name, tf_config), share in zip(processes, shares, strict=True):
+                environment = {"TF_CONFIG": json.dumps(tf_config)} | share
                 members.append(Member(name, not members, command, environment))
-                if signals.came:
+                if signals.received:
                     members[-1].send(signal.SIGTERM)
             return _watch(members, signals, config)
     finally:
@@ -149,28 +165,28 @@ def run_members(config: LaunchConfig, command: list[str]) -> int:
             member.close()
 
 
-def _watch(members: list[Member], signals: Signals, config: LaunchConfig) -> int:
+def _watch(members: list[Member], signals: SignalForwarder, config: LaunchConfig) -> int:
     chief = members[0]
     while True:
         ended = [member for member in members if member.status is not None]
         failed = [member for member in ended if member.status]
-        if failed and not signals.came:
-            # A user's mistake is the cause of what befell the others in the same moment.
+        if failed and not signals.received:
+            # Status 2, a user's mistake, is the cause of the other failures at the same time.
             first = min(failed, key=lambda member: member.status != 2)
             for member in members:
                 if member is not first:
-                    # They wait for somebody who is gone, and could not end a step any more.
+                    # The others wait for the failed process and cannot end a step.
                     member.send(signal.SIGTERM)
             first.close()
             status = first.status or 0
-            words = "\n".join(f"  {line}" for line in first.last_words)
-            say(f"launch: {first.name} ended with status {status}, so all were ended:\n{words}")
+            lines = "\n".join(f"  {line}" for line in first.last_lines)
+            say(f"launch: {first.name} ended with status {status}, so all were ended:\n{lines}")
             _end_all(members, min(3, config.grace))
             return status
         if chief.status is not None and (config.servers or len(ended) == len(members)):
             return chief.status
-        if chief.status is not None or (signals.came and ended):
-            # Whoever is done waits for nobody; whoever is not gets its time to save.
+        if chief.status is not None or (signals.received and ended):
+            # The others get time to save their state.
             _await_all(members, config.grace)
             _end_all(members, 1)
             return chief.status or 0
@@ -190,7 +206,7 @@ def _end_all(members: list[Member], seconds: float) -> None:
 
 
 def check_arguments(config: LaunchConfig, arguments: Sequence[str]) -> None:
-    """Raise the UserError that every process would raise, before there are any."""
+    """Check the arguments of `tfpipe.train` before any process starts; raises UserError."""
     parser = parser_for(TrainConfig, "tfpipe.train", "", "")
     training: TrainConfig = parse(parser, TrainConfig, arguments)
     wanted = "parameter_server" if config.servers else "multi_worker"
@@ -206,7 +222,7 @@ def check_arguments(config: LaunchConfig, arguments: Sequence[str]) -> None:
     if training.workers is not None or training.worker_index is not None:
         errors.append(
             UserError(
-                "the launcher chooses the addresses",
+                "tfpipe.launch sets the addresses",
                 "--workers or --worker-index after --",
                 "give the number of workers before --",
             )
@@ -214,15 +230,16 @@ def check_arguments(config: LaunchConfig, arguments: Sequence[str]) -> None:
     if "TF_CONFIG" in os.environ:
         errors.append(
             UserError(
-                "there is a cluster already",
+                "TF_CONFIG is already set",
                 "TF_CONFIG in the environment",
-                "start tfpipe.train itself in every process of it, or unset TF_CONFIG",
+                "start tfpipe.train in every process of that cluster, or unset TF_CONFIG",
             )
         )
     raise_all(errors)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     parser = parser_for(LaunchConfig, "tfpipe.launch", ABOUT, EXAMPLE)
     split = arguments.index("--") if "--" in arguments else len(arguments)
@@ -234,7 +251,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         early = [flag for flag in given if flag[2:].replace("-", "_") in TRAINING]
         if early:
             raise UserError(
-                "options of tfpipe.train come after --",
+                "options of tfpipe.train must follow --",
                 ", ".join(early),
                 f"type: {EXAMPLE}",
             )

@@ -1,4 +1,4 @@
-"""The run folder: where training leaves what evaluate and export take up."""
+"""The run folder: the files that training writes and other commands read."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from tfpipe.locations import locate
 if TYPE_CHECKING:
     from tfpipe.model.text_model import TextModel
 
-# Settings that change nothing about the result: a resumed run may have others.
-FREE = (
+# Settings that do not change the result: a resumed run may have other values.
+RESUMABLE = (
     *("resume", "output", "json", "profile_steps", "stop_after"),
     *("checkpoint_steps", "checkpoint_minutes", "keep_checkpoints"),
     *("worker_timeout", "workers", "worker_index", "tpu", "language"),
 )
-# What a run that was killed before it had begun may leave.
-UNBEGUN = {"dev.jsonl", "data.json", "logs"}
+# Files that a run may leave that was killed before its first step.
+INITIAL_FILES = {"dev.jsonl", "data.json", "logs"}
 SHAPES = (
     *("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size"),
     *("vocab_size", "max_position_embeddings", "type_vocab_size", "hidden_act"),
@@ -38,39 +38,44 @@ SHAPES = (
 
 @dataclass(frozen=True)
 class Run:
-    """A run's folder and what its files hold; `written_here` is off in workers but the chief."""
+    """A run's folder and the content of its files.
+
+    Attributes:
+        folder: The folder.
+        written_here: Whether this process writes it; only the chief of several workers does.
+    """
 
     folder: Path
     written_here: bool = True
 
     @property
     def model(self) -> Path:
-        """What transformers' from_pretrained reads: the best epoch's weights."""
+        """The folder of the best epoch's model, which transformers' from_pretrained reads."""
         return self.folder / "model"
 
     @property
     def logs(self) -> Path:
-        """TensorBoard's files."""
+        """The folder of TensorBoard's files."""
         return self.folder / "logs"
 
     @cached_property
     def config(self) -> TrainConfig:
-        """The resolved configuration that the run was made with."""
+        """The resolved configuration of the run."""
         return build(TrainConfig, read_values(self.folder / "config.yaml"))
 
     @cached_property
     def data(self) -> dict[str, Any]:
-        """data.json: the data's rows and SHA-256, whether they are pairs, and the model's shape."""
+        """The content of data.json: rows and SHA-256 of the data, and the shape of the model."""
         return self._read_json("data.json")
 
     @cached_property
     def metrics(self) -> dict[str, Any]:
-        """metrics.json: the final figures."""
+        """The content of metrics.json: the final metrics."""
         return self._read_json("metrics.json")
 
     @property
     def finished(self) -> bool:
-        """Whether training came to its end; metrics.json is its last file."""
+        """Whether training is finished; metrics.json is its last file."""
         return (self.folder / "metrics.json").is_file()
 
     @property
@@ -84,7 +89,7 @@ class Run:
         ]
 
     def read_dev(self) -> Examples:
-        """The run's dev examples, which lie with it: a dev file may move, a cut has no file."""
+        """Read the run's copy of its dev examples."""
         return read_examples(self.folder / "dev.jsonl", Columns(), optional_label=True)
 
     def _read_json(self, name: str) -> dict[str, Any]:
@@ -95,7 +100,7 @@ class Run:
             raise UserError(
                 "a file of the run is missing or damaged",
                 f"{path}: {getattr(error, 'strerror', None) or error}",
-                "restore it from where the run was made, or train again",
+                "restore it from a copy, or train again",
             ) from None
 
     def write_json(self, name: str, content: Any) -> None:
@@ -104,20 +109,20 @@ class Run:
 
 
 def open_run(folder: str) -> Run:
-    """A finished run; raises UserError for anything else."""
+    """Open a finished run; raises UserError for any other folder."""
     run = Run(Path(folder))
     found = locate(folder)
     if found.kind == "missing":
         raise UserError(
             "the run's folder is missing",
             folder,
-            f"{found.suggestion}give the folder that tfpipe.train named",
+            f"{found.suggestion}give the folder that tfpipe.train printed",
         )
     if not (run.folder / "config.yaml").is_file():
         raise UserError(
             "the folder is not a run",
             f"no config.yaml in {folder}, which is {found.description}",
-            "give the folder that tfpipe.train named",
+            "give the folder that tfpipe.train printed",
         )
     if not run.finished:
         raise UserError(
@@ -129,9 +134,14 @@ def open_run(folder: str) -> Run:
 
 
 def find_run(config: TrainConfig, default_folder: str) -> Run:
-    """The run that `--output` names, to begin or to resume; nothing is written yet.
+    """Find the folder of a run to start or to resume; nothing is written yet.
 
-    Raises UserError when the folder is taken, or has nothing to resume.
+    Args:
+        config: The configuration, with `output` and `resume`.
+        default_folder: The folder without `output`.
+
+    Raises:
+        UserError: The folder is in use, or has nothing to resume.
     """
     run = Run(Path(config.output or default_folder))
     if config.resume:
@@ -139,46 +149,53 @@ def find_run(config: TrainConfig, default_folder: str) -> Run:
             raise UserError(
                 "there is no run to resume",
                 f"no config.yaml in {run.folder}",
-                "name the run's folder with --output",
+                "give the folder of the run as --output",
             )
         if run.finished:
             raise UserError(
-                "the run is finished", str(run.folder), "start another with a new --output"
+                "the run is finished", str(run.folder), "start a new run with another --output"
             )
-    elif run.folder.exists() and not _is_unbegun(run.folder):
+    elif run.folder.exists() and not _has_not_started(run.folder):
         raise UserError(
             "the output folder exists and is not empty",
             str(run.folder),
-            "give another --output, or go on with that run by adding --resume",
+            "give another --output, or add --resume to resume that run",
         )
     return run
 
 
-def _is_unbegun(folder: Path) -> bool:
+def _has_not_started(folder: Path) -> bool:
     return folder.is_dir() and all(
-        path.name in UNBEGUN or path.suffix == ".tmp" for path in folder.iterdir()
+        path.name in INITIAL_FILES or path.suffix == ".tmp" for path in folder.iterdir()
     )
 
 
 def resumed_config(run: Run, given: TrainConfig) -> TrainConfig:
-    """The stored configuration of the run; raises UserError where `given` asks for another."""
+    """Return the stored configuration of a run; raises UserError where `given` differs."""
     default, stored = TrainConfig(), run.config
     changed = {n: value for n, value in vars(given).items() if value != getattr(default, n)}
-    free = {name: changed.pop(name) for name in FREE if name in changed}
+    free = {name: changed.pop(name) for name in RESUMABLE if name in changed}
     for name, value in changed.items():
         if value != getattr(stored, name):
             raise UserError(
                 f"a resumed run keeps its settings, and {name} differs",
                 f"{value!r}, the run has {getattr(stored, name)!r}",
-                f"leave out --{name.replace('_', '-')}, or start another run",
+                f"leave out --{name.replace('_', '-')}, or start a new run",
             )
     return dataclasses.replace(stored, **{**free, "resume": True})
 
 
 def begin_run(run: Run, config: TrainConfig, parts: Splits, model: TextModel) -> None:
-    """Write the run's first files, or check that a resumed run goes on with the same data.
+    """Write the first files of a run, or check that a resumed run has the same data and model.
 
-    Raises UserError where the folder cannot be written and where data or model are not the same.
+    Args:
+        run: The run.
+        config: The resolved configuration.
+        parts: The data.
+        model: The model.
+
+    Raises:
+        UserError: The folder cannot be written, or data or model differ.
     """
     data: dict[str, Any] = {
         "train_rows": len(parts.train),
@@ -197,29 +214,29 @@ def begin_run(run: Run, config: TrainConfig, parts: Splits, model: TextModel) ->
         run.folder.mkdir(parents=True, exist_ok=True)
         write_text(run.folder / "dev.jsonl", as_json_lines(parts.dev))
         run.write_json("data.json", data)
-        # Where one start of it stops is none of the run's settings: it would stop there again.
+        # `stop_after` is not a setting of the run: a resumed run would stop there again.
         stored = dataclasses.replace(config, stop_after=None)
         write_text(run.folder / "config.yaml", to_yaml(stored))
     except OSError as error:
         raise UserError(
             "the output folder cannot be written",
             f"{run.folder}: {error.strerror}",
-            "give an --output that you may write, on a disk with space",
+            "give a writable --output on a disk with free space",
         ) from None
 
 
 def _refuse_other(
     what: str, stored: dict[str, Any], now: dict[str, Any], but: Sequence[str] = ()
 ) -> None:
-    """Raise UserError where a resumed run would go on with something else, saying what differs."""
-    # A run of an older version has not stored everything.
+    """Raise UserError where data or model of a resumed run differ."""
+    # A run of an older version lacks some of the entries.
     differing = [n for n in now if n not in but and n in stored and stored[n] != now[n]]
     if differing:
-        told = [f"{n} {_short(now[n])}, the run has {_short(stored[n])}" for n in differing]
+        differences = [f"{n} {_short(now[n])}, the run has {_short(stored[n])}" for n in differing]
         raise UserError(
-            f"the {what} is not what the run began with",
-            "; ".join(told),
-            "restore the files, or start another run",
+            f"the {what} is not that of the run",
+            "; ".join(differences),
+            "restore the files, or start a new run",
         )
 
 
@@ -229,7 +246,7 @@ def _short(value: Any) -> str:
 
 
 def as_json_lines(examples: Examples) -> str:
-    """The examples as a data file that read_examples reads back."""
+    """Format examples as a data file that read_examples reads."""
     columns = {"text": examples.texts}
     if examples.text_pairs is not None:
         columns = {"text_a": examples.texts, "text_b": examples.text_pairs}

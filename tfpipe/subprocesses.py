@@ -1,4 +1,4 @@
-"""Processes that do not outlive the one that started them."""
+"""Child processes that end with the thread that started them."""
 
 from __future__ import annotations
 
@@ -6,25 +6,29 @@ import os
 import sys
 from collections.abc import Sequence
 
-# A new process runs this before it becomes what it is for: from then on the kernel kills it when
-# the thread that started it is gone, however that went (SIGKILL lets nobody pass anything on). By
-# SIGKILL, for nobody reads the process's pipe any more: at its next line it would break off.
-# Popen's preexec_fn could do the same, but may lock up where there are threads.
+# A new process runs this before it executes its command: from then on the kernel kills it when the
+# thread that started it ends for any reason, also by SIGKILL, which cannot be handled. It is killed
+# by SIGKILL, because its pipe has no reader any more and its next output would fail.
+# Popen's preexec_fn could do the same, but may deadlock where there are threads.
 BIND = """
 import ctypes, os, signal, sys
 starter, *command = sys.argv[1:]
 PR_SET_PDEATHSIG = 1
 ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL))
 if os.getppid() != int(starter):
-    sys.exit("the process that started this one is gone")
+    sys.exit("the process that started this one has ended")
 os.execv(command[0], command)
 """
 
 
 def bound(command: Sequence[str]) -> list[str]:
-    """The command, run so that it ends with the calling thread where the system can do that.
+    """Wrap a command so that its process ends with the calling thread; on Linux only.
 
-    command: a program's full path and its arguments.
+    Args:
+        command: A program's full path and its arguments.
+
+    Returns:
+        The command to start; `command` itself on other systems.
     """
     if sys.platform != "linux":
         return list(command)

@@ -1,4 +1,4 @@
-"""`python -m tfpipe.train`: from labelled texts to a run folder."""
+"""`python -m tfpipe.train`: train a model on labelled texts."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from tfpipe.training.ending import Ending
 if TYPE_CHECKING:
     from tfpipe.run_folder import Run
 
-ABOUT = """Train a model on labelled texts: data report, training, figures, report page.
-With no flag it trains on the synthetic customer-service sample that ships with the package."""
+ABOUT = """Train a model on labelled texts, evaluate it, and write a report.
+Without options it trains on the synthetic customer-service sample data of the package."""
 EXAMPLE = "python -m tfpipe.train --train train.tsv --dev dev.tsv --output runs/support"
 
 
@@ -28,17 +28,18 @@ def train(config: TrainConfig) -> Run:
         The finished run: its folder, configuration and metrics.
 
     Raises:
-        UserError: Something that the user can correct.
+        UserError: A mistake that the user can correct.
         Interrupted: After SIGINT or SIGTERM and, with the exit status 0, at the end of epoch
             `stop_after`; the state is saved.
     """
-    # TensorFlow is imported there, so that --help answers at once.
+    # Imported here, so that --help does not import TensorFlow.
     from tfpipe import training_run
 
     return training_run.train(config)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
     parser = parser_for(TrainConfig, "tfpipe.train", ABOUT, EXAMPLE)
 

@@ -26,7 +26,7 @@ from tfpipe.model import presets, pretrained
 from tfpipe.model.text_model import TextModel
 from tfpipe.report.run_outputs import Outcome, write_outcome
 from tfpipe.report.tensorboard_events import TensorBoardCallback
-from tfpipe.run_folder import FREE, Run, begin_run
+from tfpipe.run_folder import RESUMABLE, Run, begin_run
 from tfpipe.tasks import TASKS
 from tfpipe.tasks.task import Task
 from tfpipe.training.allocator import keep_freed_memory
@@ -48,11 +48,11 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class EncodedData:
-    """The data as the model reads it.
+    """The tokenised data.
 
     Attributes:
-        sets: Train, dev and perhaps test.
-        report: What the data check found.
+        sets: Train, dev and, where there is one, test.
+        report: The result of the data check.
     """
 
     sets: Sequence[EncodedDataset]
@@ -91,7 +91,7 @@ def read_data(context: RunContext) -> tuple[Splits, Task]:
 
 
 def build_model(context: RunContext, parts: Splits, task: Task) -> tuple[RunContext, TextModel]:
-    """Open the model and resolve the settings that follow from it.
+    """Open the model and resolve the settings that depend on it.
 
     Returns:
         The context with learning rate, epochs and precision resolved, and the model.
@@ -123,10 +123,10 @@ def build_model(context: RunContext, parts: Splits, task: Task) -> tuple[RunCont
 
 
 def configure_layers(model: TextModel, config: TrainConfig) -> None:
-    """Freeze layers and set dropout as configured; raises UserError for missing layers."""
+    """Freeze layers and set dropout as configured; raises UserError for too many layers."""
     if config.freeze_layers > len(model.layers):
         raise UserError(
-            "there are fewer layers than are to be frozen",
+            "the model has fewer layers than --freeze-layers",
             f"--freeze-layers {config.freeze_layers}, the model has {len(model.layers)}",
             f"give a number up to {len(model.layers)}",
         )
@@ -135,7 +135,7 @@ def configure_layers(model: TextModel, config: TrainConfig) -> None:
 
 
 def encode_data(context: RunContext, parts: Splits, model: TextModel, task: Task) -> EncodedData:
-    """Tokenise the data, and log what the data check found; a dry run keeps the longest inputs."""
+    """Tokenise and check the data; a dry run keeps only the longest inputs."""
     config = context.config
     sets = [task.label(part, model.tokenizer, config.max_length) for part in parts]
     report = report_data(
@@ -159,7 +159,7 @@ def encode_data(context: RunContext, parts: Splits, model: TextModel, task: Task
 
 
 def take_longest(labelled: EncodedDataset, count: int) -> Examples:
-    """The `count` longest examples, the longest first."""
+    """Take the `count` longest examples, the longest first."""
     return labelled.examples.take(
         np.argsort(-labelled.full_lengths, kind="stable")[:count].tolist()
     )
@@ -169,8 +169,8 @@ def begin(context: RunContext, parts: Splits, model: TextModel) -> None:
     """Check that all workers agree and write the run's first files; raises UserError."""
     config = context.config
     hashes = [hash_texts(part.joined(), part.labels or ()) for part in parts]
-    settings = {name: value for name, value in vars(config).items() if name not in FREE}
-    # A resumed run may stop elsewhere, but then all of its workers must.
+    settings = {name: value for name, value in vars(config).items() if name not in RESUMABLE}
+    # A resumed run may have another `stop_after`, but all of its workers the same.
     check_agreement(
         context.strategy, data=hashes, configuration=settings, stop_after=config.stop_after
     )
@@ -209,7 +209,7 @@ def run_epochs(
         command = f"{context.restart_command} --resume --output {shlex.quote(str(folder))}"
         raise Interrupted(
             128 + stop.signal if stop.signal else 0,
-            f"stopped {stop}, state saved; go on with:\n  {command}",
+            f"stopped {stop}, state saved; resume with:\n  {command}",
         ) from None
     return history, throughput
 
@@ -221,9 +221,9 @@ def finish(
     history: Sequence[dict[str, Any]],
     speed: dict[str, float],
 ) -> None:
-    """Evaluate the saved files, as others load them, and write metrics, report and model card.
+    """Evaluate the saved model, and write metrics, report and model card.
 
-    The chief alone does so: the others may be gone, and need not see the folder.
+    Only the chief does: the other workers may have ended, and need not see the folder.
     """
     config, run = context.config, context.run
     strategy = tf.distribute.get_strategy() if context.cluster else context.strategy

@@ -20,7 +20,7 @@ from tuning.space import Space, differences
 # Settings of the search that a study keeps; all others may change from start to start.
 KEPT = ("algorithm", "objective", "seeds")
 # Fixed settings that may change as well: files are known by what is in them.
-FREE = (*run_folder.FREE, "train", "dev", "test")
+RESUMABLE = (*run_folder.RESUMABLE, "train", "dev", "test")
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Plan:
         """What study.json holds."""
         kept = {name: getattr(self, name) for name in (*KEPT, "data", "epochs")}
         space = self.space.as_json()
-        space["fixed"] = {n: value for n, value in space["fixed"].items() if n not in FREE}
+        space["fixed"] = {n: value for n, value in space["fixed"].items() if n not in RESUMABLE}
         return kept | {"space": space}
 
 

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 os.environ |= {"USE_TF": "0", "USE_TORCH": "1"}
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", ".."))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import numpy as np
 import onnxruntime

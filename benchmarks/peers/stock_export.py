@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", ".."))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 # Before TensorFlow: it sets up the environment of TensorFlow and transformers.
 from tfpipe.run_folder import open_run  # isort: skip

@@ -72,7 +72,7 @@ class StockTrainer:
     def train(self, steps: int) -> tuple[int, int]:
         """Train for `steps`; return examples and tokens, padding not counted.
 
-        Which rows fit takes stays its own affair, so their tokens are counted at their mean.
+        Keras does not report the rows of a batch, so tokens are counted by their mean.
         """
         self.model.fit(self.batches, steps_per_epoch=steps, epochs=1, verbose=0)
         examples = steps * self.job.batch_size

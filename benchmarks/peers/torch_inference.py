@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 # The parent process may disable torch in the environment: tfpipe runs without it.
 os.environ |= {"USE_TF": "0", "USE_TORCH": "1"}
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", ".."))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import numpy as np
 import torch

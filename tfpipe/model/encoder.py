@@ -111,7 +111,7 @@ class Encoder:
     def token_logits(
         self, batch: dict[str, Any], training: bool = False, seeds: Seeds | None = None
     ) -> tf.Tensor:
-        """Compute the output of a token classification head, float32 [B, L, K]; padding varies."""
+        """Compute a token classification head's output, float32 [B, L, K]; any value at padding."""
         rate = self._config.classifier_dropout
         rate = self._config.hidden_dropout_prob if rate is None else rate
         return self._compute_token_logits(batch, rate, training, seeds)
@@ -119,7 +119,7 @@ class Encoder:
     def span_logits(
         self, batch: dict[str, Any], training: bool = False, seeds: Seeds | None = None
     ) -> tf.Tensor:
-        """Compute the output of a question answering head, float32 [B, L, 2] (start, end)."""
+        """Compute a question answering head's output, float32 [B, L, 2]: first and last token."""
         return self._compute_token_logits(batch, 0.0, training, seeds)
 
     def _compute_token_logits(

@@ -61,12 +61,12 @@ class Problem:
     """A text classification that some values suit best; another for every seed."""
 
     def __init__(self, seed: int):
-        chance = random.Random(f"problem {seed}")
+        rng = random.Random(f"problem {seed}")
         self.seed = seed
-        self.rate = math.exp(chance.uniform(math.log(3e-5), math.log(2e-4)))  # at a batch of 32
-        self.batch = chance.choice((16, 32))
-        self.warmup = chance.uniform(0.05, 0.2)
-        self.decay = chance.uniform(0.02, 0.15)
+        self.rate = math.exp(rng.uniform(math.log(3e-5), math.log(2e-4)))  # at a batch of 32
+        self.batch = rng.choice((16, 32))
+        self.warmup = rng.uniform(0.05, 0.2)
+        self.decay = rng.uniform(0.02, 0.15)
 
     def quality(self, values: Values) -> float:
         """Accuracy after all epochs, without noise; at most PEAK."""
@@ -88,14 +88,14 @@ class Problem:
 
     def score(self, values: Values, until: int, epochs: int) -> float:
         """The best dev accuracy up to one of all epochs, with noise that the values fix."""
-        chance = random.Random(f"{self.seed} {sorted(values.items())}")
+        rng = random.Random(f"{self.seed} {sorted(values.items())}")
         final = self.quality(values)
         # Low rates, and fewer steps, learn more slowly; how much differs from training to training.
         decades = math.log10(values["learning_rate"] / self.rate * 32 / values["batch_size"])
-        speed = max(1.0, 4.0 + 1.5 * decades + chance.gauss(0.0, 0.5))
+        speed = max(1.0, 4.0 + 1.5 * decades + rng.gauss(0.0, 0.5))
         learned = [-math.expm1(-3 * speed * epoch / epochs) for epoch in range(1, until + 1)]
         width = (final - CHANCE) / -math.expm1(-3 * speed)
-        return max(CHANCE + width * part + chance.gauss(0.0, NOISE) for part in learned)
+        return max(CHANCE + width * part + rng.gauss(0.0, NOISE) for part in learned)
 
 
 @dataclass(frozen=True)
@@ -138,8 +138,8 @@ def compare(seed: int, algorithm: str, trials: int, epochs: int) -> tuple[Found,
 
 def rank_after_one(seed: int, epochs: int) -> float:
     """Spearman's correlation of the scores after the first epoch with those after the last."""
-    problem, chance = Problem(seed), random.Random(seed)
-    drawn = [SPACE.sample(chance) for _ in range(200)]
+    problem, rng = Problem(seed), random.Random(seed)
+    drawn = [SPACE.sample(rng) for _ in range(200)]
     first, last = (
         [problem.score(values, until, epochs) for values in drawn] for until in (1, epochs)
     )
@@ -152,11 +152,11 @@ def tell(pairs: list[tuple[Found, Found]]) -> None:
     mine, randoms = statistics.median(ours), statistics.median(others)
     wins = sum(our < other for our, other in zip(ours, others, strict=True))
     ties = sum(our == other for our, other in zip(ours, others, strict=True))
-    chance = float(stats.wilcoxon(ours, others, alternative="less").pvalue)
+    p_value = float(stats.wilcoxon(ours, others, alternative="less").pvalue)
     budgets = "{:,} epochs, random search {:,}".format(*(found.epochs for found in pairs[0]))
     print(f"  budget: {budgets}")
     print(f"  median regret: {mine:.4f}, random search {randoms:.4f}: {randoms / mine:.2f} x")
-    print(f"  {wins} wins, {ties} ties, {len(pairs) - wins - ties} losses; p = {chance:.2g}")
+    print(f"  {wins} wins, {ties} ties, {len(pairs) - wins - ties} losses; p = {p_value:.2g}")
 
 
 def main() -> None:

@@ -26,8 +26,8 @@ from tests.driven_oracles import (
     own,
     score_of,
 )
-from tuning.lasting import EPOCH, EPOCHS
 from tuning.oracles import ORACLES
+from tuning.persistent_oracle import EPOCH_METRIC, TOTAL_EPOCHS
 from tuning.space import Parameter, Space
 
 make = driven_oracles.make  # the fixture
@@ -125,16 +125,19 @@ def test_a_study_that_began_by_chance_goes_on_as_it_was(make: Make) -> None:
 
 def test_the_first_trial_is_never_stopped_as_a_poor_one(make: Make) -> None:
     oracle = make("random", 9, with_defaults(MIXED))
-    oracle.stops_poor = True
+    oracle.stop_poor_trials = True
     first = oracle.create_trial("a")
     for _ in range(4):
         trial = oracle.create_trial("b")
-        oracle.update_trial(trial.trial_id, {EPOCH: 0.5, EPOCHS: 2.0}, 1)
+        oracle.update_trial(trial.trial_id, {EPOCH_METRIC: 0.5, TOTAL_EPOCHS: 2.0}, 1)
         finish(oracle, trial, 0.5)
-    told = oracle.update_trial(first.trial_id, {EPOCH: 0.1, EPOCHS: 2.0}, 1)
+    told = oracle.update_trial(first.trial_id, {EPOCH_METRIC: 0.1, TOTAL_EPOCHS: 2.0}, 1)
     assert told.status == "RUNNING"
     other = oracle.create_trial("b")
-    assert oracle.update_trial(other.trial_id, {EPOCH: 0.1, EPOCHS: 2.0}, 1).status == "STOPPED"
+    assert (
+        oracle.update_trial(other.trial_id, {EPOCH_METRIC: 0.1, TOTAL_EPOCHS: 2.0}, 1).status
+        == "STOPPED"
+    )
 
 
 # ---- grid

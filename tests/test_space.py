@@ -18,10 +18,10 @@ from tests import space_files
 from tests.space_files import CONDITIONED, FOCAL, RATE, only
 from tfpipe.config import TrainConfig, field_type
 from tfpipe.training.defaults import default_rate
-from tuning.config import OWN
+from tuning.config import RESERVED_SETTINGS
 from tuning.space import Parameter, Space, differences, training_defaults
+from tuning.space.checks import FIELDS
 from tuning.space.file import FIXED_ONLY, read_space
-from tuning.space.value import FIELDS
 
 write, read, refused = space_files.write, space_files.read, space_files.refused  # fixtures
 
@@ -64,8 +64,8 @@ def test_drawn_values_stay_inside_and_reach_the_ends(read: Any) -> None:
         RATE + "epochs: {int: [1, 4]}\naccumulate: {int: [1, 4], log: true}\n"
         "warmup: {float: [0, 0.5]}\n"
     )
-    chance = random.Random(1)
-    samples = [space.sample(chance) for _ in range(600)]
+    rng = random.Random(1)
+    samples = [space.sample(rng) for _ in range(600)]
     assert {one["epochs"] for one in samples} == {1, 2, 3, 4}
     assert {one["accumulate"] for one in samples} == {1, 2, 3, 4}
     assert all(1e-5 <= one["learning_rate"] <= 3e-4 for one in samples)
@@ -255,7 +255,7 @@ def test_the_start_has_the_settings_that_its_others_allow(write: Any) -> None:
 def test_every_setting_that_is_a_number_has_a_default() -> None:
     defaults = training_defaults({}, {"hidden_size": 64}, 300)
     numbers = [n for n in FIELDS if field_type(TrainConfig, n)[0] in (int, float)]
-    searched = set(numbers) - set(OWN) - set(FIXED_ONLY)
+    searched = set(numbers) - set(RESERVED_SETTINGS) - set(FIXED_ONLY)
     assert [name for name in searched if defaults[name] is None] == []
 
 
@@ -328,7 +328,7 @@ def trials(oracle: Any, folder: Path, count: int) -> list[dict[str, Any]]:
     return found
 
 
-def oracle_of(kind: str, space: Space, **more: Any) -> Any:
+def make_study_oracle(kind: str, space: Space, **more: Any) -> Any:
     import keras_tuner
 
     return getattr(keras_tuner.oracles, kind)(
@@ -347,7 +347,7 @@ def test_conditions_hold_in_keras_tuner_s_trials(
     read: Any, tmp_path: Path, kind: str, more: dict[str, Any]
 ) -> None:
     space = read(CONDITIONED + RATE + "warmup: {float: [0, 0.2]}\n")
-    found = trials(oracle_of(kind, space, max_trials=10, **more), tmp_path, 10)
+    found = trials(make_study_oracle(kind, space, max_trials=10, **more), tmp_path, 10)
     assert len(found) == 10
     for values in found:
         # What Keras Tuner calls active is what we do; numbers are rounded for people.
@@ -363,7 +363,7 @@ def test_conditions_hold_in_keras_tuner_s_trials(
 
 def test_the_grid_of_keras_tuner_is_as_large_as_we_say(read: Any, tmp_path: Path) -> None:
     space = read(CONDITIONED)
-    found = trials(oracle_of("GridSearchOracle", space), tmp_path, 100)
+    found = trials(make_study_oracle("GridSearchOracle", space), tmp_path, 100)
     assert all(space.active_values(values) == values for values in found)
     different = Counter(json.dumps(values, sort_keys=True) for values in found)
     assert len(found) == len(different) == space.grid_size()

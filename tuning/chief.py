@@ -61,7 +61,7 @@ def check_port() -> None:
         ) from None
 
 
-def await_chief(seconds: float) -> None:
+def wait_for_chief(seconds: float) -> None:
     """Wait until the chief answers; raises UserError when it does not in time."""
     import grpc
 

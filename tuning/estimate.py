@@ -21,22 +21,22 @@ from tfpipe.io.atomic import write_text
 from tfpipe.subprocesses import bound
 from tfpipe.training.defaults import default_epochs
 from tuning.config import SearchConfig
-from tuning.oracles import oracle_of
-from tuning.reason import tell_reason
-from tuning.report.verdict import describe_defaults
-from tuning.report.wording import format_time, format_value
-from tuning.slots import share_threads, silence
-from tuning.study import Plan
-from tuning.texts import on_files, write_examples
+from tuning.failure_reason import describe_failure
+from tuning.oracles import make_study_oracle
+from tuning.report.baseline_comparison import describe_defaults
+from tuning.report.formatting import format_time, format_value
+from tuning.study import StudyPlan
+from tuning.trial_data import with_data_files, write_examples
+from tuning.trial_slots import share_threads, silence
 from tuning.tuner import PREFIX
 
-SHOWN = 5
-BATCHES = 12  # that the speed is measured on
+SHOWN_CONFIGURATIONS = 5
+MEASURED_BATCHES = 12  # that the speed is measured on
 DEV_COST = 1 / 3  # of looking at a dev text, beside training on it
 
 
 @dataclass(frozen=True)
-class Speed:
+class TrainingSpeed:
     """What a training of `examples` took: seconds an example, and seconds beside the steps."""
 
     examples: int
@@ -44,8 +44,8 @@ class Speed:
     beside: float
 
 
-def tell_estimate(
-    config: SearchConfig, plan: Plan, parts: Splits, tell: Callable[[str], None]
+def print_estimate(
+    config: SearchConfig, plan: StudyPlan, parts: Splits, tell: Callable[[str], None]
 ) -> None:
     """Tell five configurations that the search might try, and the time that it might take.
 
@@ -55,7 +55,7 @@ def tell_estimate(
     Raises UserError where that fails.
     """
     sampled = sample_trials(config, plan)
-    shown = [values for values, _, _ in sampled[:SHOWN]]
+    shown = [values for values, _, _ in sampled[:SHOWN_CONFIGURATIONS]]
     for number, values in enumerate(shown if not config.json else [], start=1):
         line = ", ".join(f"{name} {format_value(value)}" for name, value in values.items())
         which = ""
@@ -82,19 +82,19 @@ def tell_estimate(
     )
 
 
-def sample_trials(config: SearchConfig, plan: Plan) -> list[tuple[dict, int, int]]:
-    """Values, first and last epoch of every trial of a search whose scores come by chance."""
-    # What the Gaussian process would propose depends on scores; it begins by chance, too.
+def sample_trials(config: SearchConfig, plan: StudyPlan) -> list[tuple[dict, int, int]]:
+    """Values, first and last epoch of every trial of a search whose scores come at random."""
+    # What the Gaussian process would propose depends on scores; it begins at random, too.
     algorithm = "random" if plan.algorithm == "bayesian" else plan.algorithm
-    oracle = oracle_of(replace(plan, algorithm=algorithm), config.trials)
-    chance, found = random.Random(0), []
+    oracle = make_study_oracle(replace(plan, algorithm=algorithm), config.trials)
+    rng, found = random.Random(0), []
     with tempfile.TemporaryDirectory() as folder, silence():
         oracle._set_project_dir(folder, "dry-run")
         while (trial := oracle.create_trial("dry-run")).status == "RUNNING":
             values = trial.hyperparameters.values
             first, last = (values.get(f"{PREFIX}{n}", 0) for n in ("initial_epoch", "epochs"))
             found.append((plan.space.active_values(values), int(first), int(last)))
-            oracle.update_trial(trial.trial_id, {plan.objective: chance.random()})
+            oracle.update_trial(trial.trial_id, {plan.objective: rng.random()})
             trial.status = "COMPLETED"
             oracle.end_trial(trial)
     if oracle.trouble:
@@ -102,14 +102,14 @@ def sample_trials(config: SearchConfig, plan: Plan) -> list[tuple[dict, int, int
     return found
 
 
-def measure(config: TrainConfig, parts: Splits, environment: dict[str, str]) -> Speed:
+def measure(config: TrainConfig, parts: Splits, environment: dict[str, str]) -> TrainingSpeed:
     """Train for an epoch on a few batches of the data, in a process as a trial's."""
-    chance = random.Random(config.seed)
-    rows = min(len(parts.train), BATCHES * config.batch_size)
+    rng = random.Random(config.seed)
+    rows = min(len(parts.train), MEASURED_BATCHES * config.batch_size)
     with tempfile.TemporaryDirectory(prefix="tfpipe-dry-run-") as folder:
         here, run = Path(folder), Path(folder, "run")
         for name, part, most in (("train", parts.train, rows), ("dev", parts.dev, 64)):
-            chosen = sorted(chance.sample(range(len(part)), min(most, len(part))))
+            chosen = sorted(rng.sample(range(len(part)), min(most, len(part))))
             if name == "dev":
                 # A label that the few rows of train lack would be refused.
                 known = set(parts.train.labels or [])
@@ -118,7 +118,7 @@ def measure(config: TrainConfig, parts: Splits, environment: dict[str, str]) -> 
                 chosen = _with_every_label(parts, chosen)
             write_examples(here / f"{name}.jsonl", part.take(chosen))
         short = replace(config, test=None, epochs=1, output=str(run))
-        short = on_files(short, here / "train.jsonl", here / "dev.jsonl")
+        short = with_data_files(short, here / "train.jsonl", here / "dev.jsonl")
         write_text(here / "config.yaml", to_yaml(short))
         command = [sys.executable, "-m", "tfpipe.train", "--config", str(here / "config.yaml")]
         # Of the whole process: what it says of itself begins when its imports are done.
@@ -133,13 +133,13 @@ def measure(config: TrainConfig, parts: Splits, environment: dict[str, str]) -> 
             )
         taken = time.monotonic() - began
         if done.returncode:
-            told = tell_reason(done.returncode, here / "log.txt")
+            told = describe_failure(done.returncode, here / "log.txt")
             raise UserError("a first training failed", told, "mend it before the search begins")
         training = json.loads((run / "metrics.json").read_text(encoding="utf-8"))["train"]
     # The first step compiles and is not timed: where it is the only one, all is beside the steps.
     an_example = 1 / (training["examples_per_second"] or float("inf"))
     trained = training["steps"] * config.batch_size
-    return Speed(trained, an_example, max(0.0, taken - trained * an_example))
+    return TrainingSpeed(trained, an_example, max(0.0, taken - trained * an_example))
 
 
 def _with_every_label(parts: Splits, chosen: list[int]) -> list[int]:

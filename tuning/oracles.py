@@ -15,16 +15,16 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import Matern, WhiteKernel
 
-from tuning.lasting import Lasting
+from tuning.persistent_oracle import PersistentOracle
 from tuning.space import Space
-from tuning.study import Plan
+from tuning.study import StudyPlan
 
 
-class RandomOracle(Lasting, keras_tuner.oracles.RandomSearchOracle):
-    """Values by chance."""
+class RandomOracle(PersistentOracle, keras_tuner.oracles.RandomSearchOracle):
+    """Values at random."""
 
 
-class BayesianOracle(Lasting, keras_tuner.oracles.BayesianOptimizationOracle):
+class BayesianOracle(PersistentOracle, keras_tuner.oracles.BayesianOptimizationOracle):
     """Values by a Gaussian process over what was seen, none twice."""
 
     def _make_gpr(self) -> GaussianProcessRegressor:
@@ -54,7 +54,7 @@ class BayesianOracle(Lasting, keras_tuner.oracles.BayesianOptimizationOracle):
         return bounds * (1 - 1e-9)
 
 
-class GridOracle(Lasting, keras_tuner.oracles.GridSearchOracle):
+class GridOracle(PersistentOracle, keras_tuner.oracles.GridSearchOracle):
     """All combinations; Keras Tuner's own forgets where it stood when its process ends."""
 
     def set_state(self, state: dict[str, Any]) -> None:
@@ -71,8 +71,8 @@ class GridOracle(Lasting, keras_tuner.oracles.GridSearchOracle):
         self._populate_next = ordered
 
 
-class HyperbandOracle(Lasting, keras_tuner.oracles.HyperbandOracle):
-    """Values by chance, trained for few epochs; the best of each round train on."""
+class HyperbandOracle(PersistentOracle, keras_tuner.oracles.HyperbandOracle):
+    """Values at random, trained for few epochs; the best of each round train on."""
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         # Keras Tuner waits for ever for a round with a failed trial to be complete: the failed
@@ -117,7 +117,7 @@ def make_oracle(
     objective: keras_tuner.Objective,
     epochs: int,
     seed: int,
-) -> Lasting:
+) -> PersistentOracle:
     """The oracle of a study. epochs: that hyperband gives at most; seed: from 0."""
     settings: dict[str, Any] = {
         "objective": objective,
@@ -131,7 +131,7 @@ def make_oracle(
     else:
         settings |= {"max_trials": trials}
     if algorithm == "bayesian":
-        # Its own three points a parameter would leave a small study all to chance, and its own
+        # Its own three points a parameter would leave a small study all to rng, and its own
         # beta, 2.6, to the corners of the space (benchmarks/tuning.py).
         few = min(3 * len(space.parameters), trials * 2 // 5)
         settings |= {"num_initial_points": max(3, few), "beta": 1.5}
@@ -148,7 +148,7 @@ def make_oracle(
     return oracle
 
 
-def oracle_of(plan: Plan, trials: int) -> Lasting:
+def make_study_oracle(plan: StudyPlan, trials: int) -> PersistentOracle:
     """The oracle of a study's plan."""
     objective = keras_tuner.Objective(plan.objective, plan.direction)
     seed = int(plan.space.fixed.get("seed", 1))

@@ -16,7 +16,7 @@ from tfpipe.run_folder import Run
 from tfpipe.subprocesses import bound
 from tfpipe.training.preemption import StopRequest
 from tuning.study import Study
-from tuning.texts import with_all_texts
+from tuning.trial_data import with_train_and_dev
 
 
 def retrain(study: Study, on: str, restart: str) -> Run:
@@ -32,7 +32,7 @@ def retrain(study: Study, on: str, restart: str) -> Run:
         # Early stopping would wait for a dev figure that says nothing any more.
         epochs = [record["epoch"] for record in best.history if record["best"]][-1]
         config = replace(config, epochs=epochs, early_stopping=0)
-        config = with_all_texts(config, study.folder / "data")
+        config = with_train_and_dev(config, study.folder / "data")
         say("retraining: on train and dev; its dev figures are of texts that it was trained on")
     say(f"retraining: trial {best.number}, {study.plan.objective} {best.score:.4f}")
     if run.finished:

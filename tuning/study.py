@@ -14,17 +14,17 @@ from tfpipe.config import TrainConfig, to_yaml
 from tfpipe.errors import UserError
 from tfpipe.io.atomic import ASIDE, remove_files, write_text
 from tfpipe.tasks.sections import Baseline
-from tuning.outcome import FAILED, Outcome, best_of
 from tuning.space import Space, differences
+from tuning.trial_result import FAILED, TrialResult, best_of
 
 # Settings of the search that a study keeps; all others may change from start to start.
-KEPT = ("algorithm", "objective", "seeds")
+IDENTITY_SETTINGS = ("algorithm", "objective", "seeds")
 # Fixed settings that may change as well: files are known by what is in them.
 FREE = (*run_folder.FREE, "train", "dev", "test")
 
 
 @dataclass(frozen=True)
-class Plan:
+class StudyPlan:
     """What makes a study this one and no other.
 
     objective: a figure of dev, direction: `max` or `min`; epochs: hyperband's most; data: SHA-256
@@ -47,7 +47,7 @@ class Plan:
 
     def as_json(self) -> dict[str, Any]:
         """What study.json holds."""
-        kept = {name: getattr(self, name) for name in (*KEPT, "data", "epochs")}
+        kept = {name: getattr(self, name) for name in (*IDENTITY_SETTINGS, "data", "epochs")}
         space = self.space.as_json()
         space["fixed"] = {n: value for n, value in space["fixed"].items() if n not in FREE}
         return kept | {"space": space}
@@ -60,9 +60,9 @@ class Study:
     config.yaml, log.txt and run; trials.json, best.yaml, report.html: for people.
     """
 
-    def __init__(self, folder: Path, plan: Plan):
+    def __init__(self, folder: Path, plan: StudyPlan):
         self.folder, self.plan = folder, plan
-        self._read: dict[Path, tuple[tuple[int, int], Outcome]] = {}
+        self._read: dict[Path, tuple[tuple[int, int], TrialResult]] = {}
 
     @property
     def file(self) -> Path:
@@ -104,14 +104,14 @@ class Study:
         folder, seeds = self.trial_folder(number), self.plan.seeds
         return [folder / ("run" if seeds == 1 else f"run-{i}") for i in range(1, seeds + 1)]
 
-    def write_outcome(self, outcome: Outcome) -> None:
+    def write_result(self, result: TrialResult) -> None:
         """Write what has become of a trial so far."""
-        folder = self.trial_folder(outcome.number)
+        folder = self.trial_folder(result.number)
         folder.mkdir(parents=True, exist_ok=True)
-        row = json.dumps(asdict(outcome), ensure_ascii=False)
+        row = json.dumps(asdict(result), ensure_ascii=False)
         write_text(folder / "outcome.json", row + "\n")
 
-    def read_outcome(self, number: int) -> Outcome | None:
+    def read_result(self, number: int) -> TrialResult | None:
         """What has become of a trial so far; None for one that has not begun."""
         file = self.trial_folder(number) / "outcome.json"
         try:
@@ -120,30 +120,30 @@ class Study:
             written = found.st_mtime_ns, found.st_ino
             if file not in self._read or self._read[file][0] != written:
                 row = json.loads(file.read_text(encoding="utf-8"))
-                self._read[file] = written, Outcome(**row)
+                self._read[file] = written, TrialResult(**row)
         except FileNotFoundError:
             return None
         return self._read[file][1]
 
-    def outcomes(self) -> list[Outcome]:
+    def results(self) -> list[TrialResult]:
         """All trials, in the order of their numbers."""
         names = [path.name for path in _inside(self.folder / "trials")]
         numbers = sorted(int(name) for name in names if name.isdecimal())
-        found = [self.read_outcome(number) for number in numbers]
-        return [outcome for outcome in found if outcome]
+        found = [self.read_result(number) for number in numbers]
+        return [result for result in found if result]
 
     @property
-    def best(self) -> Outcome | None:
+    def best(self) -> TrialResult | None:
         """The ended trial with the best score."""
-        return best_of(self.outcomes(), self.plan.direction)
+        return best_of(self.results(), self.plan.direction)
 
-    def write_trials(self, outcomes: Sequence[Outcome]) -> None:
+    def write_trials(self, results: Sequence[TrialResult]) -> None:
         """Write trials.json."""
-        rows = [outcome.as_row() for outcome in outcomes]
+        rows = [result.as_row() for result in results]
         text = json.dumps(rows, indent=2, ensure_ascii=False)
         write_text(self.folder / "trials.json", text + "\n")
 
-    def best_configuration(self, best: Outcome) -> str:
+    def best_configuration(self, best: TrialResult) -> str:
         """The YAML that `tfpipe.train --config` takes, of the trial's values."""
         return to_yaml(self.configuration(best.values))
 
@@ -153,34 +153,34 @@ class Study:
         epochs = self.plan.epochs or config.epochs
         return replace(config, epochs=epochs, best_by=self.plan.figure)
 
-    def drop_weights(self, number: int, checkpoints: bool, model: bool) -> None:
+    def remove_weights(self, number: int, checkpoints: bool, model: bool) -> None:
         """Remove an ended trial's checkpoints and model, which are nearly all that it weighs."""
         for folder in self.run_folders(number):
             for name in ["checkpoints"] * checkpoints + ["model"] * model:
                 shutil.rmtree(folder / name, ignore_errors=True)
 
-    def tidy(self, resumable: set[int]) -> None:
+    def remove_unneeded_files(self, resumable: set[int]) -> None:
         """Keep the checkpoints that a trial may go on from, and the best trial's model.
 
         What killed processes left of files written aside goes too.
         """
-        best, outcomes = self.best, self.outcomes()
+        best, results = self.best, self.results()
         # Nobody writes where a trial has ended; at the top only the caller does.
         remove_files(self.folder.glob(ASIDE))
-        for outcome in outcomes:
-            if outcome.ended:
-                left = self.trial_folder(outcome.number).rglob(ASIDE)
+        for result in results:
+            if result.ended:
+                left = self.trial_folder(result.number).rglob(ASIDE)
                 # What is written for TensorBoard alone may stay half done.
                 remove_files(path for path in left if path.parent.name != "logs")
         # A trial that runs takes its parent's checkpoints over, for its last seed late.
-        needed = resumable | {one.continues for one in outcomes if not one.ended}
-        for outcome in outcomes:
-            if outcome.ended and outcome.number not in needed:
-                keeps = best is not None and outcome.number == best.number
-                self.drop_weights(outcome.number, checkpoints=True, model=not keeps)
+        needed = resumable | {one.continues for one in results if not one.ended}
+        for result in results:
+            if result.ended and result.number not in needed:
+                keeps = best is not None and result.number == best.number
+                self.remove_weights(result.number, checkpoints=True, model=not keeps)
 
 
-def refuse_other(file: Path, plan: Plan) -> None:
+def refuse_other(file: Path, plan: StudyPlan) -> None:
     """Raise UserError where the folder's study searches something else, saying what."""
     try:
         stored = json.loads(file.read_text(encoding="utf-8"))
@@ -194,7 +194,7 @@ def refuse_other(file: Path, plan: Plan) -> None:
     now = json.loads(json.dumps(plan.as_json()))
     changed = [
         f"{name} is {now[name]!r}, the study has {stored.get(name)!r}"
-        for name in (*KEPT, "epochs")
+        for name in (*IDENTITY_SETTINGS, "epochs")
         if now[name] != stored.get(name)
     ]
     changed += [
@@ -211,7 +211,7 @@ def refuse_other(file: Path, plan: Plan) -> None:
         )
 
 
-def repeated_error(ended: Sequence[Outcome], times: int) -> Outcome | None:
+def repeated_error(ended: Sequence[TrialResult], times: int) -> TrialResult | None:
     """The last of so many trials that failed in a row with the same error, else None.
 
     ended: in the order in which they ended. Numbers in the reasons may differ.

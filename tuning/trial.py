@@ -21,21 +21,21 @@ from tfpipe.io.atomic import write_text
 from tfpipe.run_folder import Run
 from tfpipe.subprocesses import bound
 from tfpipe.training.checkpointing import read_progress
-from tuning.outcome import COMPLETED, FAILED, STOPPED, Outcome
-from tuning.reason import last_lines, tell_reason
-from tuning.report.board import SUFFIX, write_trial
+from tuning.failure_reason import describe_failure, last_lines
+from tuning.report.tensorboard_hparams import SUFFIX, write_trial
 from tuning.study import Study
+from tuning.trial_result import COMPLETED, FAILED, STOPPED, TrialResult
 
-LOOK = 0.5  # seconds between two looks at a trial
-GRACE = 60.0  # seconds that a trial has to save its state
+POLL_SECONDS = 0.5  # seconds between two looks at a trial
+SHUTDOWN_SECONDS = 60.0  # seconds that a trial has to save its state
 
 
-class Halt(Exception):
+class TrialInterrupted(Exception):
     """The search ends; the trial goes on where it stopped when the search does."""
 
 
 @dataclass(frozen=True)
-class Setting:
+class TrialSettings:
     """How trials run: the slot's share of the machine, and what ends a trial.
 
     processes, servers: of tfpipe.launch; timeout: seconds, 0 for none.
@@ -47,8 +47,8 @@ class Setting:
     timeout: int = 0
 
 
-class TrialRun:
-    """A trial from its first process to its outcome.
+class TrialRunner:
+    """A trial from its first process to its result.
 
     inherited: epochs of the trial that it goes on from; until: the epoch after which it stops with
     its state saved, None for its end. report: told of every epoch of the first seed (epoch, best
@@ -59,34 +59,34 @@ class TrialRun:
     def __init__(
         self,
         study: Study,
-        outcome: Outcome,
+        result: TrialResult,
         config: TrainConfig,
         inherited: int,
         until: int | None,
-        setting: Setting,
-        halting: threading.Event,
+        settings: TrialSettings,
+        stop_requested: threading.Event,
         report: Callable[[int, float, int], str | None],
         alive: Callable[[], None],
     ):
-        self.study, self.outcome, self.config = study, outcome, config
+        self.study, self.result, self.config = study, result, config
         self.inherited, self.until = inherited, until
-        self.setting, self.halting = setting, halting
+        self.settings, self.stop_requested = settings, stop_requested
         self.report, self.alive = report, alive
-        self.folder = study.trial_folder(outcome.number)
+        self.folder = study.trial_folder(result.number)
         self._figure = study.plan.figure
-        self._spent, self._began = outcome.seconds, time.monotonic()
+        self._spent, self._began = result.seconds, time.monotonic()
         self._reported = 0
 
-    def run(self) -> Outcome:
-        """Train with every seed; returns the outcome, which is written, too. Raises Halt."""
+    def run(self) -> TrialResult:
+        """Train with every seed and write the result."""
         scores: list[float] = []
-        for index, folder in enumerate(self.study.run_folders(self.outcome.number)):
+        for index, folder in enumerate(self.study.run_folders(self.result.number)):
             seeded = replace(self.config, seed=self.config.seed + index, output=str(folder))
             ended = self._train(seeded, Run(folder), first=index == 0)
             if ended is not None:
                 return self._end(**ended)
             scores.append(self._score(Run(folder)))
-            self._note(scores=scores, score=statistics.fmean(scores))
+            self._update_result(scores=scores, score=statistics.fmean(scores))
         if not all(map(_is_finite, scores)):
             return self._end(status=FAILED, score=None, reason=f"the score is {scores}")
         spread = statistics.stdev(scores) if len(scores) > 1 else None
@@ -94,30 +94,30 @@ class TrialRun:
 
     def _train(self, config: TrainConfig, run: Run, first: bool) -> dict[str, Any] | None:
         """One training to its end; what ended the whole trial, or None where all went well."""
-        if not run.folder.exists() and self.outcome.continues is not None:
-            parent = self.study.run_folders(self.outcome.continues)
-            here = self.study.run_folders(self.outcome.number).index(run.folder)
-            take_over(parent[here], run.folder)
+        if not run.folder.exists() and self.result.continues is not None:
+            parent = self.study.run_folders(self.result.continues)
+            here = self.study.run_folders(self.result.number).index(run.folder)
+            link_parent_run(parent[here], run.folder)
         if run.finished or (self.until is not None and _epochs_of(run) >= self.until):
-            self._look(run, first)
+            self._poll(run, first)
             return None
         process, log = self._start(config, run), self.folder / "log.txt"
         try:
             while process.poll() is None:
-                time.sleep(LOOK)
+                time.sleep(POLL_SECONDS)
                 self.alive()
-                if self.halting.is_set():
-                    raise Halt
-                reason = self._look(run, first)
+                if self.stop_requested.is_set():
+                    raise TrialInterrupted
+                reason = self._poll(run, first)
                 if reason is not None:
                     _end_process(process)
                     if not run.finished:
                         saved = self._epochs_in_all(run) - _epochs_of(run)
                         return {"status": STOPPED, "reason": reason, "epochs_saved": saved}
                 taken = time.monotonic() - self._began
-                if self.setting.timeout and taken > self.setting.timeout and not run.finished:
+                if self.settings.timeout and taken > self.settings.timeout and not run.finished:
                     _end_process(process)
-                    limit = f"took longer than --trial-timeout {self.setting.timeout} s"
+                    limit = f"took longer than --trial-timeout {self.settings.timeout} s"
                     return {
                         "status": FAILED,
                         "reason": limit,
@@ -126,12 +126,12 @@ class TrialRun:
                     }
         finally:
             _end_process(process)
-        self._look(run, first)
+        self._poll(run, first)
         if process.returncode != 0 and not run.finished:
-            if self.halting.is_set():
+            if self.stop_requested.is_set():
                 # A terminal's Ctrl-C reaches the trial, too.
-                raise Halt
-            told = tell_reason(process.returncode, log)
+                raise TrialInterrupted
+            told = describe_failure(process.returncode, log)
             return {"status": FAILED, "reason": told, "score": None, "log": last_lines(log)}
         return None
 
@@ -148,16 +148,16 @@ class TrialRun:
         write_text(file, to_yaml(config))
         training = ["--config", str(file), *free]
         command = [sys.executable, "-m", "tfpipe.train", *training]
-        if self.setting.processes > 1 or self.setting.servers:
-            counts = ["--workers", str(self.setting.processes), "--servers"]
-            counts.append(str(self.setting.servers))
+        if self.settings.processes > 1 or self.settings.servers:
+            counts = ["--workers", str(self.settings.processes), "--servers"]
+            counts.append(str(self.settings.servers))
             command = [sys.executable, "-m", "tfpipe.launch", *counts, "--", *training]
         with (self.folder / "log.txt").open("a", encoding="utf-8") as log:
             log.write(f"$ {' '.join(command[1:])}\n")
             log.flush()
             process = subprocess.Popen(
                 bound(command),
-                env=os.environ | dict(self.setting.environment),
+                env=os.environ | dict(self.settings.environment),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=log,
@@ -169,14 +169,14 @@ class TrialRun:
             Path(f"/proc/{process.pid}/oom_score_adj").write_text("1000")
         return process
 
-    def _look(self, run: Run, first: bool) -> str | None:
+    def _poll(self, run: Run, first: bool) -> str | None:
         """Take note of the first seed's new epochs; the reason to stop, if there is one."""
         progress = read_progress(run.folder / "checkpoints") if first else None
         if progress is None or len(progress.history) == self._reported:
             return None
         history, total = progress.history, self._epochs_in_all(run)
-        self._note(history=history, score=self._best_figure(history))
-        write_trial(run.logs, self.outcome, self.study.plan.objective)
+        self._update_result(history=history, score=self._best_figure(history))
+        write_trial(run.logs, self.result, self.study.plan.objective)
         reason = None
         # A resumed trial tells all of its epochs again: the last report before a kill may be lost.
         for epoch in range(self._reported + 1, len(history) + 1):
@@ -203,20 +203,20 @@ class TrialRun:
     def _seconds(self) -> float:
         return self._spent + time.monotonic() - self._began
 
-    def _note(self, **news: Any) -> None:
-        runs = map(Run, self.study.run_folders(self.outcome.number))
+    def _update_result(self, **news: Any) -> None:
+        runs = map(Run, self.study.run_folders(self.result.number))
         epochs = sum(max(0, _epochs_of(run) - self.inherited) for run in runs)
-        self.outcome = replace(self.outcome, **news, epochs=epochs, seconds=self._seconds)
-        self.study.write_outcome(self.outcome)
+        self.result = replace(self.result, **news, epochs=epochs, seconds=self._seconds)
+        self.study.write_result(self.result)
 
-    def _end(self, **news: Any) -> Outcome:
-        self._note(**news)
-        for run in map(Run, self.study.run_folders(self.outcome.number)):
-            write_trial(run.logs, self.outcome, self.study.plan.objective)
-        return self.outcome
+    def _end(self, **news: Any) -> TrialResult:
+        self._update_result(**news)
+        for run in map(Run, self.study.run_folders(self.result.number)):
+            write_trial(run.logs, self.result, self.study.plan.objective)
+        return self.result
 
 
-def take_over(parent: Path, folder: Path) -> None:
+def link_parent_run(parent: Path, folder: Path) -> None:
     """Have `folder` go on from the parent's run: the same files, at no cost where links can be.
 
     Nothing in a run's folder is ever changed in place.
@@ -246,7 +246,7 @@ def _end_process(process: subprocess.Popen) -> None:
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)
         try:
-            process.wait(GRACE)
+            process.wait(SHUTDOWN_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

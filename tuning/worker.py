@@ -11,16 +11,16 @@ from tfpipe.errors import Interrupted, UserError
 from tfpipe.training.preemption import StopRequest
 from tuning import chief
 from tuning.config import SearchConfig
-from tuning.oracles import oracle_of
-from tuning.report.table import Table
-from tuning.running import show
-from tuning.slots import LOOK, in_threads, make_tuners, silence
+from tuning.oracles import make_study_oracle
+from tuning.report.live_table import TrialTable
 from tuning.study import Study
+from tuning.study_runner import update_table
+from tuning.trial_slots import POLL_SECONDS, make_tuners, run_in_threads, silence
 
 
 def work(config: SearchConfig, study: Study) -> None:
     """Run trials that a chief elsewhere gives, until it has no more."""
-    chief.await_chief(config.patience)
+    chief.wait_for_chief(config.patience)
     if not study.file.is_file():
         raise UserError(
             "the chief's study is not in this folder",
@@ -28,18 +28,20 @@ def work(config: SearchConfig, study: Study) -> None:
             "give the --output of the chief: a folder that all machines see",
         )
     study.open()
-    oracle = oracle_of(study.plan, config.trials)
-    halting, began = threading.Event(), time.monotonic()
+    oracle = make_study_oracle(study.plan, config.trials)
+    stop_requested, began = threading.Event(), time.monotonic()
     try:
         with (
             silence(),
-            Table() as table,
+            TrialTable() as table,
             StopRequest() as stop,
-            in_threads(make_tuners(config, oracle, study, halting), halting) as working,
+            run_in_threads(
+                make_tuners(config, oracle, study, stop_requested), stop_requested
+            ) as working,
         ):
             while working() and not stop.signal:
-                show(table, config, study, time.monotonic() - began)
-                time.sleep(LOOK)
+                update_table(table, config, study, time.monotonic() - began)
+                time.sleep(POLL_SECONDS)
     except grpc.RpcError as error:
         raise UserError(
             "the chief has gone", str(error.code()), "start it again, then this worker"

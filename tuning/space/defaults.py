@@ -8,7 +8,7 @@ from typing import Any
 
 from tfpipe.config import TrainConfig
 from tfpipe.training.defaults import default_epochs, default_rate
-from tuning.space.value import Complaints
+from tuning.space.checks import ErrorCollector
 
 # Where a space is read before its model and its data are: as for `starter` and many rows.
 USUAL_WIDTH, MANY_ROWS = 384, 10**6
@@ -39,16 +39,16 @@ def training_defaults(
 
 
 def scale_default(
-    name: str, entry: Mapping[Any, Any], default: Any, complaints: Complaints
+    name: str, entry: Mapping[Any, Any], default: Any, collector: ErrorCollector
 ) -> dict[Any, Any] | None:
     """An entry with a `factor` as one with the range of so many times the default.
 
     Ends are whole numbers from 1 where the setting is one. None after a complaint.
     """
-    factors, before = entry["factor"], len(complaints.errors)
+    factors, before = entry["factor"], len(collector.errors)
     number = isinstance(default, int | float) and not isinstance(default, bool)
     if not number or not default:
-        complaints.tell(
+        collector.add(
             name,
             "`factor` multiplies what training takes by itself",
             f"for {name} that is {default}",
@@ -56,14 +56,14 @@ def scale_default(
         )
     numbers = isinstance(factors, list) and len(factors) == 2
     if not numbers or not all(_is_factor(one) for one in factors):
-        complaints.tell(
+        collector.add(
             name, "`factor` takes two numbers above 0", entry, "write such as `factor: [0.5, 2]`"
         )
     for key in [key for key in ENDS if key in entry]:
-        complaints.tell(
+        collector.add(
             name, f"`factor` is a range, beside which there is no `{key}`", entry, "leave one out"
         )
-    if len(complaints.errors) > before:
+    if len(collector.errors) > before:
         return None
     whole = isinstance(default, int)
     ends = [

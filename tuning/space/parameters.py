@@ -90,19 +90,19 @@ class Parameter:
                 return value
         raise ValueError(f"{self.name} cannot be {raw!r}")
 
-    def draw(self, chance: random.Random) -> Any:
-        """A value by chance."""
+    def draw(self, rng: random.Random) -> Any:
+        """A value at random."""
         if self.values:
-            return chance.choice(self.values)
+            return rng.choice(self.values)
         if not self.log:
             return self.plain(
-                chance.randint(int(self._low), int(self._high))
+                rng.randint(int(self._low), int(self._high))
                 if self.kind == "int"
-                else chance.uniform(self._low, self._high)
+                else rng.uniform(self._low, self._high)
             )
         # The last whole number gets as wide a share as the others.
         end = self._high + (self.kind == "int")
-        return self.plain(math.exp(chance.uniform(math.log(self._low), math.log(end))))
+        return self.plain(math.exp(rng.uniform(math.log(self._low), math.log(end))))
 
     def as_json(self) -> dict[str, Any]:
         """The parameter for study.json: lists for tuples, in an order of their own."""
@@ -157,12 +157,12 @@ class Space:
         """The training of these values; raises UserError for settings that do not go together."""
         return build(TrainConfig, {**self.fixed, **self.active_values(values)})
 
-    def sample(self, chance: random.Random) -> dict[str, Any]:
-        """Active values by chance."""
+    def sample(self, rng: random.Random) -> dict[str, Any]:
+        """Active values at random."""
         values: dict[str, Any] = {}
         for one in self.parameters:
             if one.is_active(values):
-                values[one.name] = one.draw(chance)
+                values[one.name] = one.draw(rng)
         return values
 
     def grid_size(self) -> int | None:

@@ -10,7 +10,7 @@ RUNNING, COMPLETED, STOPPED, FAILED = "running", "completed", "stopped", "failed
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TrialResult:
     """A trial as far as it has come.
 
     number: from 1; status: running, completed, stopped (early, as a poor one) or failed; values:
@@ -58,7 +58,7 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def best_of(outcomes: list[Outcome], direction: str) -> Outcome | None:
+def best_of(results: list[TrialResult], direction: str) -> TrialResult | None:
     """The ended trial with the best score, the first of equals; None where none has a score.
 
     direction: `max` or `min`, which scores are better.
@@ -66,7 +66,7 @@ def best_of(outcomes: list[Outcome], direction: str) -> Outcome | None:
     sign = 1 if direction == "max" else -1
     scored = [
         (sign * one.score, -one.number, one)
-        for one in outcomes
+        for one in results
         if one.status in (COMPLETED, STOPPED) and one.score is not None and math.isfinite(one.score)
     ]
     return max(scored)[2] if scored else None

@@ -11,24 +11,26 @@ from contextlib import contextmanager, redirect_stdout
 from tfpipe.training.local_cluster import share_gpus_evenly
 from tuning import chief
 from tuning.config import SearchConfig
-from tuning.lasting import Lasting
+from tuning.persistent_oracle import PersistentOracle
 from tuning.study import Study
-from tuning.trial import GRACE, Halt, Setting
-from tuning.tuner import Fatal, StudyTuner
+from tuning.trial import SHUTDOWN_SECONDS, TrialInterrupted, TrialSettings
+from tuning.tuner import FatalSearchError, StudyTuner
 
-LOOK = 0.5  # seconds between two looks at the trials
+POLL_SECONDS = 0.5  # seconds between two looks at the trials
 
 
 def make_tuners(
-    config: SearchConfig, oracle: Lasting, study: Study, halting: threading.Event
+    config: SearchConfig, oracle: PersistentOracle, study: Study, stop_requested: threading.Event
 ) -> list[StudyTuner]:
     """One tuner a job, each with its share of the machine; raises UserError for too few GPUs."""
     name = os.environ.get("KERASTUNER_TUNER_ID", "tuner")
     tuners = []
     for slot, gpus in enumerate(share_gpus_evenly(config.jobs)):
         environment = gpus | share_threads(config.jobs)
-        setting = Setting(environment, config.processes, config.servers, config.trial_timeout)
-        tuners.append(StudyTuner(oracle, study, f"{name}-{slot}", setting, halting))
+        settings = TrialSettings(
+            environment, config.processes, config.servers, config.trial_timeout
+        )
+        tuners.append(StudyTuner(oracle, study, f"{name}-{slot}", settings, stop_requested))
     return tuners
 
 
@@ -42,8 +44,8 @@ def share_threads(jobs: int) -> dict[str, str]:
 
 
 @contextmanager
-def in_threads(
-    tuners: Sequence[StudyTuner], halting: threading.Event
+def run_in_threads(
+    tuners: Sequence[StudyTuner], stop_requested: threading.Event
 ) -> Iterator[Callable[[], bool]]:
     """Have every tuner search in a thread; gives whether one still does.
 
@@ -55,12 +57,12 @@ def in_threads(
         try:
             tuner.search()
         except BaseException as error:
-            cause = error.__cause__ if isinstance(error, Fatal) else error
-            if not isinstance(cause, Halt):
+            cause = error.__cause__ if isinstance(error, FatalSearchError) else error
+            if not isinstance(cause, TrialInterrupted):
                 errors.append(cause or error)
         finally:
             if errors:
-                halting.set()
+                stop_requested.set()
 
     threads = [
         # Keras Tuner knows threads by their names.
@@ -72,12 +74,12 @@ def in_threads(
     try:
         yield lambda: any(thread.is_alive() for thread in threads)
     finally:
-        halting.set()
+        stop_requested.set()
         # A thread that waits for a chief, or serves as one, does not end.
-        until = time.monotonic() + GRACE + 10
+        until = time.monotonic() + SHUTDOWN_SECONDS + 10
         for thread in threads:
             while thread.is_alive() and time.monotonic() < until and not chief.is_chief():
-                thread.join(LOOK)
+                thread.join(POLL_SECONDS)
     if errors:
         raise errors[0]
 

@@ -18,14 +18,16 @@ from keras_tuner.engine.trial import Trial
 
 from tfpipe.errors import UserError
 from tfpipe.io.atomic import write_text
-from tuning.stopping import Curve, median_to_beat
+from tuning.median_stopping import LearningCurve, median_if_worse
 
-EPOCH = "epoch_figure"  # the metric of an epoch's report; `epochs` beside it counts all of them
-EPOCHS = "epochs"
-UNTOLD = 10.0  # seconds without a question after which nobody waits for an answer
+EPOCH_METRIC = (
+    "epoch_figure"  # the metric of an epoch's report; `epochs` beside it counts all of them
+)
+TOTAL_EPOCHS = "epochs"
+ANSWER_SECONDS = 10.0  # seconds without a question after which nobody waits for an answer
 
 
-class Lasting(Oracle):
+class PersistentOracle(Oracle):
     """What every oracle of a study does beside proposing values; put before one of Keras Tuner's.
 
     Its whole state, trials included, is one file, written aside and renamed: Keras Tuner writes a
@@ -35,10 +37,10 @@ class Lasting(Oracle):
     """
 
     lease: float | None = None  # seconds without a sign of life; None: trials end with this process
-    stops_poor = False
+    stop_poor_trials = False
     first: Mapping[str, Any] | None = None  # values of the first trial; None: the oracle's own
-    on_new: Callable[[Trial], None] = staticmethod(lambda trial: None)
-    halted: Callable[[], bool] = staticmethod(lambda: False)
+    on_trial_created: Callable[[Trial], None] = staticmethod(lambda trial: None)
+    should_stop: Callable[[], bool] = staticmethod(lambda: False)
 
     def __init__(self, *arguments: Any, **settings: Any):
         super().__init__(
@@ -54,7 +56,7 @@ class Lasting(Oracle):
         self._max_collisions = 300
         self.trouble: Exception | None = None
         self.exhausted = False
-        self.curves: dict[str, Curve] = {}
+        self.curves: dict[str, LearningCurve] = {}
         self._seen: dict[str, float] = {}
         self._asked: dict[str, float] = {}
         self._spent, self._began = 0.0, time.monotonic()
@@ -74,7 +76,7 @@ class Lasting(Oracle):
     def set_state(self, state: dict[str, Any]) -> None:
         self.trials = {name: Trial.from_state(one) for name, one in state["trials"].items()}
         self.curves = {
-            name: Curve(epochs, {int(epoch): value for epoch, value in best.items()})
+            name: LearningCurve(epochs, {int(epoch): value for epoch, value in best.items()})
             for name, (epochs, best) in state["curves"].items()
         }
         self._spent = state["seconds"]
@@ -118,14 +120,14 @@ class Lasting(Oracle):
     @keras_tuner.synchronized
     def create_trial(self, tuner_id: str) -> Trial:
         self._asked[tuner_id] = time.monotonic()
-        self.give_back_lost()
+        self.requeue_lost_trials()
         try:
-            if self.trouble or self.halted():
+            if self.trouble or self.should_stop():
                 return self._no_trial(tuner_id, "STOPPED")
             trial = super().create_trial(tuner_id)
             if trial.status == "RUNNING":
                 self._seen[trial.trial_id] = time.monotonic()
-                self.on_new(trial)
+                self.on_trial_created(trial)
                 # Keras Tuner's tuner sets its trial's status before it ends it: on the oracle's
                 # own, another thread would find, and save, a completed trial without a score.
                 trial = Trial.from_state(trial.get_state())
@@ -165,17 +167,17 @@ class Lasting(Oracle):
         self._seen[trial_id] = time.monotonic()
         if math.isnan(metrics.get(self.objective.name, 0.0)):
             return self.trials[trial_id]
-        if EPOCH not in metrics:
+        if EPOCH_METRIC not in metrics:
             return super().update_trial(trial_id, metrics, step)
-        curve = self.curves.setdefault(trial_id, Curve(int(metrics[EPOCHS])))
-        curve.best[step] = metrics[EPOCH]
+        curve = self.curves.setdefault(trial_id, LearningCurve(int(metrics[TOTAL_EPOCHS])))
+        curve.best[step] = metrics[EPOCH_METRIC]
         self.save()
         answer = Trial.from_state(self.trials[trial_id].get_state())
         # The first one trains to its end: it is what the others are compared with.
-        if self.stops_poor and trial_id != self.start_order[0]:
+        if self.stop_poor_trials and trial_id != self.start_order[0]:
             ended = [self.curves[name] for name in self.end_order if name in self.curves]
             others = [other for other in ended if other is not curve]
-            middle = median_to_beat(curve, step, others, self.objective.direction)
+            middle = median_if_worse(curve, step, others, self.objective.direction)
             if middle is not None:
                 answer.status, answer.score = "STOPPED", middle
         return answer
@@ -202,7 +204,7 @@ class Lasting(Oracle):
         self.save()
 
     @keras_tuner.synchronized
-    def give_back_lost(self) -> list[str]:
+    def requeue_lost_trials(self) -> list[str]:
         """Queue again what runs where nobody gave a sign of life for `lease` seconds."""
         now = time.monotonic()
         lost = [
@@ -216,7 +218,7 @@ class Lasting(Oracle):
             self._retry_queue.append(trial_id)
         return [trial_id for _, trial_id in lost]
 
-    def queue_again(self, trial_ids: list[str]) -> None:
+    def requeue_trials(self, trial_ids: list[str]) -> None:
         """Have failed trials tried again."""
         # A start that was killed may have queued some of them already.
         for trial_id in [name for name in trial_ids if name in self.end_order]:
@@ -235,7 +237,9 @@ class Lasting(Oracle):
         """Whether there is nothing left to run, nor anybody who has yet to be told."""
         now = time.monotonic()
         # A copy: threads that ask for trials change it.
-        here = [one for one in self.tuner_ids.copy() if now - self._asked.get(one, now) < UNTOLD]
+        here = [
+            one for one in self.tuner_ids.copy() if now - self._asked.get(one, now) < ANSWER_SECONDS
+        ]
         told = self.exhausted or (self.max_trials and len(self.trials) >= self.max_trials)
         return bool(told) and not (self.ongoing_trials or self._retry_queue or here)
 

@@ -20,20 +20,20 @@ from tfpipe.training.environment import describe_environment
 from tfpipe.training.preemption import StopRequest
 from tuning import chief
 from tuning.config import SearchConfig
-from tuning.oracles import oracle_of
-from tuning.outcome import FAILED, RUNNING, Outcome
-from tuning.report.board import write_study
+from tuning.oracles import make_study_oracle
+from tuning.report.baseline_comparison import baseline_warning, defaults_note, describe_defaults
+from tuning.report.live_table import TrialTable
 from tuning.report.page import StudyReport, write_report
-from tuning.report.progress import Progress
-from tuning.report.table import Table
-from tuning.report.verdict import describe_defaults, note_on_defaults, warn_of_baseline
+from tuning.report.study_progress import StudyProgress
+from tuning.report.tensorboard_hparams import write_study
 from tuning.retrain import retrain
-from tuning.slots import LOOK, in_threads, make_tuners, silence
 from tuning.study import Study, repeated_error
-from tuning.trial import Setting
-from tuning.tuner import StudyTuner, begin_outcome, number_of
+from tuning.trial import TrialSettings
+from tuning.trial_result import FAILED, RUNNING, TrialResult
+from tuning.trial_slots import POLL_SECONDS, make_tuners, run_in_threads, silence
+from tuning.tuner import StudyTuner, begin_result, trial_number
 
-PAGE = 30.0  # seconds between two reports while trials run
+REPORT_SECONDS = 30.0  # seconds between two reports while trials run
 
 
 def run_study(config: SearchConfig, study: Study, command: Sequence[str]) -> None:
@@ -47,7 +47,7 @@ def run_study(config: SearchConfig, study: Study, command: Sequence[str]) -> Non
     # This process computes nothing: a GPU's memory is the trials'.
     tf.config.set_visible_devices([], "GPU")
     with held_alone(study.folder):
-        search = Search(config, study, command)
+        search = StudyRunner(config, study, command)
         if goes_on:
             say(search.recall())
         else:
@@ -59,25 +59,27 @@ def run_study(config: SearchConfig, study: Study, command: Sequence[str]) -> Non
             retrain(study, config.retrain_on, search.restart)
 
 
-class Search:
+class StudyRunner:
     """A search whose oracle is in this process."""
 
     def __init__(self, config: SearchConfig, study: Study, command: Sequence[str]):
         self.config, self.study, self.command = config, study, command
         plan = study.plan
-        self.oracle = oracle_of(plan, config.trials)
-        self.oracle.stops_poor = plan.algorithm != "hyperband" and config.stop_poor != "none"
-        self.oracle.on_new = lambda trial: study.write_outcome(begin_outcome(study, trial))
-        self.oracle.halted = lambda: self.repeated is not None
-        self.halting = threading.Event()
+        self.oracle = make_study_oracle(plan, config.trials)
+        self.oracle.stop_poor_trials = plan.algorithm != "hyperband" and config.stop_poor != "none"
+        self.oracle.on_trial_created = lambda trial: study.write_result(begin_result(study, trial))
+        self.oracle.should_stop = lambda: self.repeated is not None
+        self.stop_requested = threading.Event()
         if chief.is_chief():
             self.oracle.lease = config.lease
-            self.tuners = [StudyTuner(self.oracle, study, "chief", Setting({}), self.halting)]
+            self.tuners = [
+                StudyTuner(self.oracle, study, "chief", TrialSettings({}), self.stop_requested)
+            ]
         else:
-            self.tuners = make_tuners(config, self.oracle, study, self.halting)
+            self.tuners = make_tuners(config, self.oracle, study, self.stop_requested)
         self._ended_before = 0
-        self._seen: list[Outcome] | None = None
-        self._page_due = time.monotonic() + PAGE
+        self._seen: list[TrialResult] | None = None
+        self._page_due = time.monotonic() + REPORT_SECONDS
 
     @property
     def restart(self) -> str:
@@ -85,11 +87,11 @@ class Search:
         return shlex.join(self.command)
 
     @property
-    def repeated(self) -> Outcome | None:
+    def repeated(self) -> TrialResult | None:
         """The error that trials of this start failed with too often in a row."""
         ended = self.oracle.end_order[self._ended_before :]
-        outcomes = [self.study.read_outcome(number_of(trial_id)) for trial_id in ended]
-        return repeated_error([one for one in outcomes if one], self.config.same_errors)
+        results = [self.study.read_result(trial_number(trial_id)) for trial_id in ended]
+        return repeated_error([one for one in results if one], self.config.same_errors)
 
     def recall(self) -> str:
         """Take up the state that the study was left in; says where it stands."""
@@ -108,11 +110,11 @@ class Search:
             ) from None
         if self.config.retry_failed:
             failed = [name for name, one in oracle.trials.items() if one.status == "FAILED"]
-            for outcome in map(self.study.read_outcome, map(number_of, failed)):
-                if outcome is not None:
-                    again = replace(outcome, status=RUNNING, reason=None, scores=[], log=[])
-                    self.study.write_outcome(again)
-            oracle.queue_again(failed)
+            for result in map(self.study.read_result, map(trial_number, failed)):
+                if result is not None:
+                    again = replace(result, status=RUNNING, reason=None, scores=[], log=[])
+                    self.study.write_result(again)
+            oracle.requeue_trials(failed)
         self._ended_before = len(oracle.end_order)
         words = f"study: going on: {len(oracle.end_order)} of {self.config.trials} trials ended"
         return f"{words}, {len(oracle.waiting) + len(oracle.ongoing_trials)} to go on"
@@ -121,18 +123,18 @@ class Search:
         """Run trials until there are no more; raises what stopped the search before."""
         write_study(self.study.folder, self.study.plan.space.parameters, self.study.plan.objective)
         with ExitStack() as stack:
-            table = stack.enter_context(Table())
+            table = stack.enter_context(TrialTable())
             stack.enter_context(silence())
             stop = stack.enter_context(StopRequest())
-            working = stack.enter_context(in_threads(self.tuners, self.halting))
+            working = stack.enter_context(run_in_threads(self.tuners, self.stop_requested))
             while working() and not (chief.is_chief() and self.oracle.over):
                 if stop.signal:
-                    self.halting.set()
+                    self.stop_requested.set()
                 if chief.is_chief() and (stop.signal or self._is_deserted()):
                     break
-                self._look(table)
-                time.sleep(LOOK)
-            self._look(table)
+                self._poll(table)
+                time.sleep(POLL_SECONDS)
+            self._poll(table)
         if stop.signal:
             self.write_page()
             raise Interrupted(
@@ -150,15 +152,17 @@ class Search:
     def _is_deserted(self) -> bool:
         return self.oracle.silence > self.config.patience
 
-    def _look(self, table: Table) -> None:
-        outcomes = show(table, self.config, self.study, self.oracle.seconds)
+    def _poll(self, table: TrialTable) -> None:
+        results = update_table(table, self.config, self.study, self.oracle.seconds)
         # Not their number: a failed trial that is tried again may end between two looks.
-        ended = [outcome for outcome in outcomes if outcome.ended]
+        ended = [result for result in results if result.ended]
         if ended != self._seen:
             self._seen = ended
-            self.study.write_trials(outcomes)
+            self.study.write_trials(results)
             self._write_best()
-            self.study.tidy({number_of(name) for name in self.oracle.resumable()})
+            self.study.remove_unneeded_files(
+                {trial_number(name) for name in self.oracle.resumable()}
+            )
         if time.monotonic() > self._page_due:
             self.write_page()
 
@@ -170,7 +174,7 @@ class Search:
     def conclude(self) -> None:
         """Leave the report; raises UserError where there is no best trial, or errors came again."""
         self.write_page()
-        repeated, outcomes = self.repeated, self.study.outcomes()
+        repeated, results = self.repeated, self.study.results()
         if repeated is not None:
             lines = "".join(f"\n    {line}" for line in repeated.log)
             raise UserError(
@@ -179,27 +183,27 @@ class Search:
                 "mend it, and start the same command with --retry-failed",
             )
         if self.study.best is None:
-            reasons = Counter(one.reason for one in outcomes if one.status == FAILED)
+            reasons = Counter(one.reason for one in results if one.status == FAILED)
             told = "; ".join(f"{count} x {reason}" for reason, count in reasons.most_common(3))
             raise UserError(
                 "no trial has a score",
                 told or "no trial has run",
                 "mend the cause, and start the same command with --retry-failed",
             )
-        if self.oracle.exhausted and len(outcomes) < self.config.trials:
-            say(f"study: the space has no more than these {len(outcomes)} configurations")
+        if self.oracle.exhausted and len(results) < self.config.trials:
+            say(f"study: the space has no more than these {len(results)} configurations")
         plan = self.study.plan
-        note = note_on_defaults(outcomes, plan.direction, plan.objective, plan.space.parameters)
+        note = defaults_note(results, plan.direction, plan.objective, plan.space.parameters)
         if note:
             say(f"study: note: {note}")
-        warning = warn_of_baseline(outcomes, plan.direction, plan.objective, plan.baseline)
+        warning = baseline_warning(results, plan.direction, plan.objective, plan.baseline)
         if warning:
             say(f"study: warning: {warning}")
 
     def write_page(self) -> None:
         """Write report.html as things stand."""
         study, plan = self.study, self.study.plan
-        best, outcomes = study.best, study.outcomes()
+        best, results = study.best, study.results()
         folder = shlex.quote(str(study.folder))
         environment = describe_environment(tf.distribute.get_strategy())
         del environment["strategy"]  # this process's; a trial has its own
@@ -210,8 +214,8 @@ class Search:
                 objective=plan.objective,
                 direction=plan.direction,
                 algorithm=plan.algorithm,
-                outcomes=outcomes,
-                planned=len(outcomes) if self.oracle.exhausted else self.config.trials,
+                results=results,
+                planned=len(results) if self.oracle.exhausted else self.config.trials,
                 parameters=plan.space.parameters,
                 command=self.command,
                 seconds=self.oracle.seconds,
@@ -226,12 +230,14 @@ class Search:
                 baseline=plan.baseline,
             ),
         )
-        self._page_due = time.monotonic() + PAGE
+        self._page_due = time.monotonic() + REPORT_SECONDS
 
 
-def show(table: Table, config: SearchConfig, study: Study, seconds: float) -> list[Outcome]:
+def update_table(
+    table: TrialTable, config: SearchConfig, study: Study, seconds: float
+) -> list[TrialResult]:
     """Show how the study stands after so many seconds; returns its trials."""
-    outcomes, plan = study.outcomes(), study.plan
+    results, plan = study.results(), study.plan
     known = (plan.direction, plan.objective, seconds, config.jobs, plan.baseline)
-    table.show(Progress(outcomes, config.trials, *known))
-    return outcomes
+    table.show(StudyProgress(results, config.trials, *known))
+    return results

@@ -7,7 +7,7 @@ from collections import deque
 from pathlib import Path
 
 LAST_LINES = 20
-MOST_CHARACTERS = 500
+MAX_CHARACTERS = 500
 CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS)
 
 
@@ -15,10 +15,10 @@ def last_lines(log: Path) -> list[str]:
     """The log's last lines, each as a terminal would leave it."""
     with log.open(encoding="utf-8", errors="replace", newline="\n") as file:
         lines = (line.rstrip("\r\n").rsplit("\r", 1)[-1].rstrip() for line in file)
-        return list(deque((line[:MOST_CHARACTERS] for line in lines if line), LAST_LINES))
+        return list(deque((line[:MAX_CHARACTERS] for line in lines if line), LAST_LINES))
 
 
-def tell_reason(status: int, log: Path) -> str:
+def describe_failure(status: int, log: Path) -> str:
     """One line for people: the error that was told, or the signal that ended the process.
 
     status: the process's, negative for a signal.
@@ -44,4 +44,4 @@ def tell_reason(status: int, log: Path) -> str:
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= MOST_CHARACTERS else f"{text[: MOST_CHARACTERS - 1]}…"
+    return text if len(text) <= MAX_CHARACTERS else f"{text[: MAX_CHARACTERS - 1]}…"

@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from statistics import median
 
-# So many trials must have come as far: a median of fewer is chance.
-LEAST_TRIALS = 4
+# So many trials must have come as far: a median of fewer is rng.
+MIN_TRIALS = 4
 
 
 @dataclass
-class Curve:
+class LearningCurve:
     """The best dev figure of a trial after each epoch (from 1), of `epochs` in all."""
 
     epochs: int
@@ -24,8 +24,8 @@ class Curve:
         return self.best[max(reached)] if reached else None
 
 
-def median_to_beat(
-    curve: Curve, epoch: int, others: Iterable[Curve], direction: str
+def median_if_worse(
+    curve: LearningCurve, epoch: int, others: Iterable[LearningCurve], direction: str
 ) -> float | None:
     """The others' median when `curve` is worse than it after `epoch`, else None.
 
@@ -36,7 +36,7 @@ def median_to_beat(
     """
     share = epoch / curve.epochs
     reached = [value for other in others if (value := other.at(share)) is not None]
-    if share >= 1 or len(reached) < LEAST_TRIALS:
+    if share >= 1 or len(reached) < MIN_TRIALS:
         return None
     middle, mine = median(reached), curve.best[epoch]
     worse = mine < middle if direction == "max" else mine > middle

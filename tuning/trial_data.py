@@ -13,7 +13,7 @@ from tfpipe.run_folder import as_json_lines
 from tfpipe.tasks import TASKS
 
 
-def with_one_cut(config: TrainConfig, folder: Path) -> TrainConfig:
+def with_shared_dev_split(config: TrainConfig, folder: Path) -> TrainConfig:
     """The configuration with dev as a file where it is a share, which every seed cuts anew."""
     if not is_share(config.dev):
         return config
@@ -22,16 +22,16 @@ def with_one_cut(config: TrainConfig, folder: Path) -> TrainConfig:
         parts = _read(config)
         write_examples(train, parts.train)
         write_examples(dev, parts.dev)
-    return on_files(config, train, dev)
+    return with_data_files(config, train, dev)
 
 
-def with_all_texts(config: TrainConfig, folder: Path) -> TrainConfig:
+def with_train_and_dev(config: TrainConfig, folder: Path) -> TrainConfig:
     """The configuration on train and dev together."""
     parts = _read(config)
     train, dev = folder / "train+dev.jsonl", folder / "dev.jsonl"
     write_examples(train, join(parts))
     write_examples(dev, parts.dev)
-    return on_files(config, train, dev)
+    return with_data_files(config, train, dev)
 
 
 def join(parts: Splits) -> Examples:
@@ -52,7 +52,7 @@ def write_examples(path: Path, examples: Examples) -> None:
     write_text(path, as_json_lines(examples))
 
 
-def on_files(config: TrainConfig, train: Path, dev: Path) -> TrainConfig:
+def with_data_files(config: TrainConfig, train: Path, dev: Path) -> TrainConfig:
     """The configuration with these files, whose columns have the names that are found."""
     config = replace(config, train=str(train), dev=str(dev))
     return replace(config, text=None, text_pair=None, label=None)

@@ -147,5 +147,5 @@ def check_whole(oracle: PersistentOracle, trials: int) -> None:
         if "tuner/trial_id" in everything(one)
     ]
     assert len(promoted) == len(set(promoted))
-    assert not oracle.waiting
+    assert not oracle.queued_trials
     assert not oracle.ongoing_trials

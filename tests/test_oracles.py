@@ -72,13 +72,13 @@ def test_the_first_trial_is_the_defaults_exactly_once(
     # Two workers ask before any trial has ended; then the process is killed and started again.
     first, second = oracle.create_trial("a"), oracle.create_trial("b")
     again = make(algorithm, 40, space, seed=seed)
-    assert sorted(again.waiting) == [first.trial_id, second.trial_id]
+    assert sorted(again.queued_trials) == [first.trial_id, second.trial_id]
     if algorithm == "bayesian":
         again.max_trials = 6
     drive(again)
     found = [space.active_values(everything(one)) for one in again.trials.values()]
     expected = FIRST["grid" if algorithm == "grid" else "mixed"]
-    assert found[0] == space.start() == expected
+    assert found[0] == space.default_values() == expected
     assert (
         sum(
             "tuner/trial_id" not in everything(trial) and values == expected

@@ -334,7 +334,7 @@ def test_a_damaged_state_is_told(folder: Path, content: str) -> None:
     state.parent.mkdir()
     state.write_text(content)
     with pytest.raises(UserError) as caught:
-        StudyRunner(config, study, ["python"]).recall()
+        StudyRunner(config, study, ["python"]).resume()
     assert caught.value.wrong == "the study's state cannot be read"
     assert "oracle.json" in caught.value.found
     assert state.read_text() == content

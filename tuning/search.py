@@ -46,12 +46,12 @@ def search(config: SearchConfig, given: Mapping[str, Any], command: Sequence[str
     # Keras Tuner is imported there, and TensorFlow with it.
     from tuning.study import Study
     from tuning.study_runner import run_study
-    from tuning.worker import work
+    from tuning.worker import run_worker
 
     task = plan.space.fixed.get("task", "classify")
     study = Study(Path(config.output or f"studies/{task}-{config.algorithm}"), plan)
     if chief.is_worker():
-        work(config, study)
+        run_worker(config, study)
     else:
         run_study(config, study, command)
     return study
@@ -123,7 +123,7 @@ def training_defaults_of(space: Space, rows: int) -> dict[str, Any]:
     model = space.fixed.get("model", "starter")
     for one in space.parameters:
         if one.name == "model":
-            model = replace(one, default=model).start
+            model = replace(one, default=model).nearest_default
     return training_defaults(space.fixed, read_settings(model), rows)
 
 

@@ -1,4 +1,4 @@
-"""The search at work, here alone or as the chief of other machines."""
+"""Execution of a search, on a single machine or as the chief of a distributed search."""
 
 from __future__ import annotations
 
@@ -30,37 +30,50 @@ from tuning.retrain import retrain
 from tuning.study import Study, repeated_error
 from tuning.trial import TrialSettings
 from tuning.trial_result import FAILED, RUNNING, TrialResult
-from tuning.trial_slots import POLL_SECONDS, make_tuners, run_in_threads, silence
+from tuning.trial_slots import POLL_SECONDS, discard_stdout, make_tuners, run_in_threads
 from tuning.tuner import StudyTuner, begin_result, trial_number
 
-REPORT_SECONDS = 30.0  # seconds between two reports while trials run
+REPORT_SECONDS = 30.0  # between two updates of report.html while trials run
 
 
 def run_study(config: SearchConfig, study: Study, command: Sequence[str]) -> None:
-    """Run all trials, and what follows them.
+    """Run all trials, write the report, and train the best configuration again if asked to.
 
-    Raises UserError where no trial could be finished, and Interrupted after SIGINT or SIGTERM.
+    Args:
+        config: Configuration of the search.
+        study: The study, new or to be resumed.
+        command: The command line of the search, for messages and the report.
+
+    Raises:
+        UserError: If no trial has a score, or trials failed repeatedly with the same error.
+        Interrupted: After SIGINT or SIGTERM, with the state saved.
     """
     if chief.is_chief():
         chief.check_port()
-    goes_on = study.open()
-    # This process computes nothing: a GPU's memory is the trials'.
+    resumed = study.open()
+    # Only the trials use the GPUs: TensorFlow in this process must not allocate their memory.
     tf.config.set_visible_devices([], "GPU")
     with held_alone(study.folder):
-        search = StudyRunner(config, study, command)
-        if goes_on:
-            say(search.recall())
+        runner = StudyRunner(config, study, command)
+        if resumed:
+            say(runner.resume())
         else:
             space = study.plan.space
-            say(f"study: trial 1 has {describe_defaults(space.parameters, space.start())}")
-        search.run()
-        search.conclude()
+            say(f"study: trial 1 has {describe_defaults(space.parameters, space.default_values())}")
+        runner.run()
+        runner.finish()
         if config.retrain:
-            retrain(study, config.retrain_on, search.restart)
+            retrain(study, config.retrain_on, runner.restart)
 
 
 class StudyRunner:
-    """A search whose oracle is in this process."""
+    """Runs a search whose oracle is in this process.
+
+    Args:
+        config: Configuration of the search.
+        study: The study, whose folder exists.
+        command: The command line of the search.
+    """
 
     def __init__(self, config: SearchConfig, study: Study, command: Sequence[str]):
         self.config, self.study, self.command = config, study, command
@@ -78,25 +91,32 @@ class StudyRunner:
         else:
             self.tuners = make_tuners(config, self.oracle, study, self.stop_requested)
         self._ended_before = 0
-        self._seen: list[TrialResult] | None = None
-        self._page_due = time.monotonic() + REPORT_SECONDS
+        self._last_ended: list[TrialResult] | None = None
+        self._report_due = time.monotonic() + REPORT_SECONDS
 
     @property
     def restart(self) -> str:
-        """The command that goes on."""
+        """The command line that resumes the study."""
         return shlex.join(self.command)
 
     @property
     def repeated(self) -> TrialResult | None:
-        """The error that trials of this start failed with too often in a row."""
+        """The last trial of repeated failures with one error since this start, else None."""
         ended = self.oracle.end_order[self._ended_before :]
         results = [self.study.read_result(trial_number(trial_id)) for trial_id in ended]
         return repeated_error([one for one in results if one], self.config.same_errors)
 
-    def recall(self) -> str:
-        """Take up the state that the study was left in; says where it stands."""
+    def resume(self) -> str:
+        """Load the state of an earlier start.
+
+        Returns:
+            A message with the number of ended trials.
+
+        Raises:
+            UserError: If the state cannot be read.
+        """
         oracle = self.oracle
-        # A killed search may have left one; nobody else writes here.
+        # Temporary files of a killed search; no other process writes into this folder.
         remove_files(oracle.path.parent.glob(ASIDE))
         if not oracle.path.is_file():
             return "study: no trial had begun"
@@ -117,63 +137,73 @@ class StudyRunner:
             oracle.requeue_trials(failed)
         self._ended_before = len(oracle.end_order)
         words = f"study: going on: {len(oracle.end_order)} of {self.config.trials} trials ended"
-        return f"{words}, {len(oracle.waiting) + len(oracle.ongoing_trials)} to go on"
+        return f"{words}, {len(oracle.queued_trials) + len(oracle.ongoing_trials)} to go on"
 
     def run(self) -> None:
-        """Run trials until there are no more; raises what stopped the search before."""
+        """Run trials until there are no more, showing the progress.
+
+        Raises:
+            UserError: If a distributed search has no workers.
+            Interrupted: After SIGINT or SIGTERM, with the state saved.
+            Exception: The failure of the oracle, if it ended the search.
+        """
         write_study(self.study.folder, self.study.plan.space.parameters, self.study.plan.objective)
         with ExitStack() as stack:
             table = stack.enter_context(TrialTable())
-            stack.enter_context(silence())
+            stack.enter_context(discard_stdout())
             stop = stack.enter_context(StopRequest())
             working = stack.enter_context(run_in_threads(self.tuners, self.stop_requested))
-            while working() and not (chief.is_chief() and self.oracle.over):
+            while working() and not (chief.is_chief() and self.oracle.finished):
                 if stop.signal:
                     self.stop_requested.set()
-                if chief.is_chief() and (stop.signal or self._is_deserted()):
+                if chief.is_chief() and (stop.signal or self._has_no_workers()):
                     break
                 self._poll(table)
                 time.sleep(POLL_SECONDS)
             self._poll(table)
         if stop.signal:
-            self.write_page()
+            self.update_report()
             raise Interrupted(
                 128 + stop.signal, f"stopped, everything saved; go on with:\n  {self.restart}"
             )
-        if self.oracle.trouble:
-            raise self.oracle.trouble
-        if chief.is_chief() and self._is_deserted() and not self.oracle.over:
+        if self.oracle.failure:
+            raise self.oracle.failure
+        if chief.is_chief() and self._has_no_workers() and not self.oracle.finished:
             raise UserError(
                 "no worker has come",
                 f"none for {self.config.patience} s (--patience)",
                 "start workers with the same command, another KERASTUNER_TUNER_ID; all is saved",
             )
 
-    def _is_deserted(self) -> bool:
-        return self.oracle.silence > self.config.patience
+    def _has_no_workers(self) -> bool:
+        return self.oracle.idle_seconds > self.config.patience
 
     def _poll(self, table: TrialTable) -> None:
         results = update_table(table, self.config, self.study, self.oracle.seconds)
-        # Not their number: a failed trial that is tried again may end between two looks.
+        # Compared by value: a failed trial that is run again may end between two checks.
         ended = [result for result in results if result.ended]
-        if ended != self._seen:
-            self._seen = ended
+        if ended != self._last_ended:
+            self._last_ended = ended
             self.study.write_trials(results)
             self._write_best()
             self.study.remove_unneeded_files(
                 {trial_number(name) for name in self.oracle.resumable()}
             )
-        if time.monotonic() > self._page_due:
-            self.write_page()
+        if time.monotonic() > self._report_due:
+            self.update_report()
 
     def _write_best(self) -> None:
         if self.study.best:
             text = self.study.best_configuration(self.study.best)
             write_text(self.study.folder / "best.yaml", text)
 
-    def conclude(self) -> None:
-        """Leave the report; raises UserError where there is no best trial, or errors came again."""
-        self.write_page()
+    def finish(self) -> None:
+        """Write the final report and notes on the best score.
+
+        Raises:
+            UserError: If no trial has a score, or trials failed repeatedly with the same error.
+        """
+        self.update_report()
         repeated, results = self.repeated, self.study.results()
         if repeated is not None:
             lines = "".join(f"\n    {line}" for line in repeated.log)
@@ -184,10 +214,10 @@ class StudyRunner:
             )
         if self.study.best is None:
             reasons = Counter(one.reason for one in results if one.status == FAILED)
-            told = "; ".join(f"{count} x {reason}" for reason, count in reasons.most_common(3))
+            failures = "; ".join(f"{count} x {reason}" for reason, count in reasons.most_common(3))
             raise UserError(
                 "no trial has a score",
-                told or "no trial has run",
+                failures or "no trial has run",
                 "mend the cause, and start the same command with --retry-failed",
             )
         if self.oracle.exhausted and len(results) < self.config.trials:
@@ -200,13 +230,13 @@ class StudyRunner:
         if warning:
             say(f"study: warning: {warning}")
 
-    def write_page(self) -> None:
-        """Write report.html as things stand."""
+    def update_report(self) -> None:
+        """Write report.html with the current results."""
         study, plan = self.study, self.study.plan
         best, results = study.best, study.results()
         folder = shlex.quote(str(study.folder))
         environment = describe_environment(tf.distribute.get_strategy())
-        del environment["strategy"]  # this process's; a trial has its own
+        del environment["strategy"]  # of this process, not of the trials
         write_report(
             study.folder / "report.html",
             StudyReport(
@@ -230,14 +260,24 @@ class StudyRunner:
                 baseline=plan.baseline,
             ),
         )
-        self._page_due = time.monotonic() + REPORT_SECONDS
+        self._report_due = time.monotonic() + REPORT_SECONDS
 
 
 def update_table(
     table: TrialTable, config: SearchConfig, study: Study, seconds: float
 ) -> list[TrialResult]:
-    """Show how the study stands after so many seconds; returns its trials."""
+    """Show the current results of a study.
+
+    Args:
+        table: The table to update.
+        config: Configuration of the search.
+        study: The study.
+        seconds: Elapsed time of the search.
+
+    Returns:
+        The results of all trials.
+    """
     results, plan = study.results(), study.plan
-    known = (plan.direction, plan.objective, seconds, config.jobs, plan.baseline)
-    table.show(StudyProgress(results, config.trials, *known))
+    settings = (plan.direction, plan.objective, seconds, config.jobs, plan.baseline)
+    table.show(StudyProgress(results, config.trials, *settings))
     return results

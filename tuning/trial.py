@@ -1,4 +1,4 @@
-"""One trial: `tfpipe.train` in a process of its own, watched until it ends or is ended."""
+"""A trial: tfpipe.train in subprocesses, one per seed, monitored until it ends or is stopped."""
 
 from __future__ import annotations
 
@@ -26,19 +26,23 @@ from tuning.report.tensorboard_hparams import SUFFIX, write_trial
 from tuning.study import Study
 from tuning.trial_result import COMPLETED, FAILED, STOPPED, TrialResult
 
-POLL_SECONDS = 0.5  # seconds between two looks at a trial
-SHUTDOWN_SECONDS = 60.0  # seconds that a trial has to save its state
+POLL_SECONDS = 0.5  # between two checks of a running trial
+SHUTDOWN_SECONDS = 60.0  # for a trial to save its state after SIGTERM
 
 
 class TrialInterrupted(Exception):
-    """The search ends; the trial goes on where it stopped when the search does."""
+    """Raised when the search stops during a trial, which is resumed when the search is."""
 
 
 @dataclass(frozen=True)
 class TrialSettings:
-    """How trials run: the slot's share of the machine, and what ends a trial.
+    """How the processes of trials are started, and their time limit.
 
-    processes, servers: of tfpipe.launch; timeout: seconds, 0 for none.
+    Attributes:
+        environment: Additional environment variables, such as a slot's share of the GPUs.
+        processes: Worker processes of a trial, started by tfpipe.launch if more than one.
+        servers: Parameter servers of a trial, started by tfpipe.launch.
+        timeout: Seconds that a trial may take; 0 for no limit.
     """
 
     environment: Mapping[str, str]
@@ -48,12 +52,19 @@ class TrialSettings:
 
 
 class TrialRunner:
-    """A trial from its first process to its result.
+    """Runs a trial: trains once per seed, reports each epoch and writes the result.
 
-    inherited: epochs of the trial that it goes on from; until: the epoch after which it stops with
-    its state saved, None for its end. report: told of every epoch of the first seed (epoch, best
-    figure so far, epochs in all); its answer, when not None, is the reason to stop. alive: called
-    at every look.
+    Args:
+        study: The study, in whose folder the trial is kept.
+        result: The result so far, of a trial that is running.
+        config: Training configuration of the first seed.
+        inherited: Epochs trained by the trial that this one continues, else 0.
+        until: Epoch after which training stops with its state saved; None to train to the end.
+        settings: How the processes are started.
+        stop_requested: Set to interrupt the trial.
+        report: Called after each epoch of the first seed with the epoch, the best objective so
+            far and the total number of epochs; returns the reason to stop the trial, or None.
+        heartbeat: Called regularly while a process runs.
     """
 
     def __init__(
@@ -66,19 +77,26 @@ class TrialRunner:
         settings: TrialSettings,
         stop_requested: threading.Event,
         report: Callable[[int, float, int], str | None],
-        alive: Callable[[], None],
+        heartbeat: Callable[[], None],
     ):
         self.study, self.result, self.config = study, result, config
         self.inherited, self.until = inherited, until
         self.settings, self.stop_requested = settings, stop_requested
-        self.report, self.alive = report, alive
+        self.report, self.heartbeat = report, heartbeat
         self.folder = study.trial_folder(result.number)
-        self._figure = study.plan.figure
-        self._spent, self._began = result.seconds, time.monotonic()
+        self._metric = study.plan.metric
+        self._seconds_before, self._started_at = result.seconds, time.monotonic()
         self._reported = 0
 
     def run(self) -> TrialResult:
-        """Train with every seed and write the result."""
+        """Train with every seed and write the result.
+
+        Returns:
+            The result, which is also written to the study's folder.
+
+        Raises:
+            TrialInterrupted: If the search stopped during the trial, whose state is saved.
+        """
         scores: list[float] = []
         for index, folder in enumerate(self.study.run_folders(self.result.number)):
             seeded = replace(self.config, seed=self.config.seed + index, output=str(folder))
@@ -93,7 +111,7 @@ class TrialRunner:
         return self._end(status=COMPLETED, spread=spread)
 
     def _train(self, config: TrainConfig, run: Run, first: bool) -> dict[str, Any] | None:
-        """One training to its end; what ended the whole trial, or None where all went well."""
+        """Train with one seed; return the changes of the result if that ends the trial."""
         if not run.folder.exists() and self.result.continues is not None:
             parent = self.study.run_folders(self.result.continues)
             here = self.study.run_folders(self.result.number).index(run.folder)
@@ -105,7 +123,7 @@ class TrialRunner:
         try:
             while process.poll() is None:
                 time.sleep(POLL_SECONDS)
-                self.alive()
+                self.heartbeat()
                 if self.stop_requested.is_set():
                     raise TrialInterrupted
                 reason = self._poll(run, first)
@@ -114,7 +132,7 @@ class TrialRunner:
                     if not run.finished:
                         saved = self._epochs_in_all(run) - _epochs_of(run)
                         return {"status": STOPPED, "reason": reason, "epochs_saved": saved}
-                taken = time.monotonic() - self._began
+                taken = time.monotonic() - self._started_at
                 if self.settings.timeout and taken > self.settings.timeout and not run.finished:
                     _end_process(process)
                     limit = f"took longer than --trial-timeout {self.settings.timeout} s"
@@ -129,15 +147,15 @@ class TrialRunner:
         self._poll(run, first)
         if process.returncode != 0 and not run.finished:
             if self.stop_requested.is_set():
-                # A terminal's Ctrl-C reaches the trial, too.
+                # Ctrl-C in a terminal is also delivered to the trial.
                 raise TrialInterrupted
-            told = describe_failure(process.returncode, log)
-            return {"status": FAILED, "reason": told, "score": None, "log": last_lines(log)}
+            reason = describe_failure(process.returncode, log)
+            return {"status": FAILED, "reason": reason, "score": None, "log": last_lines(log)}
         return None
 
     def _start(self, config: TrainConfig, run: Run) -> subprocess.Popen:
         self.folder.mkdir(parents=True, exist_ok=True)
-        # Flags, not fields of the file: a resumed run may have others than it began with.
+        # Flags, not fields of the file, because they may change when a run is resumed.
         kept = self.study.plan.space.fixed.get("keep_checkpoints", 1)
         free = ["--keep-checkpoints", str(kept)]
         if self.until is not None:
@@ -161,65 +179,69 @@ class TrialRunner:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=log,
-                # Ctrl-C comes to the search, which passes it on.
+                # Only the search receives Ctrl-C, and ends the trial.
                 start_new_session=True,
             )
         with suppress(OSError):
-            # Where memory runs out the kernel is to end a trial, not the search.
+            # When memory runs out, the kernel kills a trial rather than the search.
             Path(f"/proc/{process.pid}/oom_score_adj").write_text("1000")
         return process
 
     def _poll(self, run: Run, first: bool) -> str | None:
-        """Take note of the first seed's new epochs; the reason to stop, if there is one."""
+        """Record and report new epochs of the first seed; return the reason to stop, or None."""
         progress = read_progress(run.folder / "checkpoints") if first else None
         if progress is None or len(progress.history) == self._reported:
             return None
         history, total = progress.history, self._epochs_in_all(run)
-        self._update_result(history=history, score=self._best_figure(history))
+        self._update_result(history=history, score=self._best_score(history))
         write_trial(run.logs, self.result, self.study.plan.objective)
         reason = None
-        # A resumed trial tells all of its epochs again: the last report before a kill may be lost.
+        # A resumed trial reports all epochs again: the last report before a kill may be lost.
         for epoch in range(self._reported + 1, len(history) + 1):
-            reason = self.report(epoch, self._best_figure(history[:epoch]), total)
+            reason = self.report(epoch, self._best_score(history[:epoch]), total)
         self._reported = len(history)
         return reason
 
-    def _best_figure(self, history: Sequence[Mapping[str, Any]]) -> float:
+    def _best_score(self, history: Sequence[Mapping[str, Any]]) -> float:
         best = [record for record in history if record["best"]][-1]
-        return float(best[f"dev_{self._figure}"])
+        return float(best[f"dev_{self._metric}"])
 
     def _score(self, run: Run) -> float:
         if run.finished:
-            return float(Run(run.folder).metrics["dev"][self._figure])
+            return float(Run(run.folder).metrics["dev"][self._metric])
         progress = read_progress(run.folder / "checkpoints")
         assert progress is not None
-        return self._best_figure(progress.history)
+        return self._best_score(progress.history)
 
     def _epochs_in_all(self, run: Run) -> int:
-        # The run's own, because a default follows from the data.
+        # Read from the run, because the default depends on the size of the data.
         return self.config.epochs or Run(run.folder).config.epochs or 1
 
     @property
     def _seconds(self) -> float:
-        return self._spent + time.monotonic() - self._began
+        return self._seconds_before + time.monotonic() - self._started_at
 
-    def _update_result(self, **news: Any) -> None:
+    def _update_result(self, **changes: Any) -> None:
         runs = map(Run, self.study.run_folders(self.result.number))
         epochs = sum(max(0, _epochs_of(run) - self.inherited) for run in runs)
-        self.result = replace(self.result, **news, epochs=epochs, seconds=self._seconds)
+        self.result = replace(self.result, **changes, epochs=epochs, seconds=self._seconds)
         self.study.write_result(self.result)
 
-    def _end(self, **news: Any) -> TrialResult:
-        self._update_result(**news)
+    def _end(self, **changes: Any) -> TrialResult:
+        self._update_result(**changes)
         for run in map(Run, self.study.run_folders(self.result.number)):
             write_trial(run.logs, self.result, self.study.plan.objective)
         return self.result
 
 
 def link_parent_run(parent: Path, folder: Path) -> None:
-    """Have `folder` go on from the parent's run: the same files, at no cost where links can be.
+    """Copy the run of a parent trial, by hard links where possible.
 
-    Nothing in a run's folder is ever changed in place.
+    Links are safe because files of a run are replaced, never modified in place.
+
+    Args:
+        parent: Folder of the parent's run.
+        folder: Folder of the new run, which does not exist yet.
     """
 
     def link(source: str, target: str) -> None:
@@ -230,7 +252,7 @@ def link_parent_run(parent: Path, folder: Path) -> None:
 
     aside = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(aside, ignore_errors=True)
-    # A file being appended to, and what tells TensorBoard of the parent, are not its child's.
+    # Partial files, locks and the parent's HParams events do not belong to the new run.
     ignored = shutil.ignore_patterns("*.tmp", ".lock", f"*{SUFFIX}")
     shutil.copytree(parent, aside, copy_function=link, ignore=ignored)
     aside.rename(folder)
@@ -242,7 +264,7 @@ def _epochs_of(run: Run) -> int:
 
 
 def _end_process(process: subprocess.Popen) -> None:
-    """Have the training save its state and end; kill it when it does not in time."""
+    """End the training with SIGTERM, on which it saves its state; kill it after a time limit."""
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)
         try:

@@ -1,4 +1,4 @@
-"""Texts that a study writes for its trainings: a cut that all seeds share, train and dev in one."""
+"""Data files of a study: one dev split shared by all seeds, and train and dev concatenated."""
 
 from __future__ import annotations
 
@@ -14,29 +14,45 @@ from tfpipe.tasks import TASKS
 
 
 def with_shared_dev_split(config: TrainConfig, folder: Path) -> TrainConfig:
-    """The configuration with dev as a file where it is a share, which every seed cuts anew."""
+    """Split the data once for all seeds, because a fractional dev split depends on the seed.
+
+    Args:
+        config: Training configuration.
+        folder: Where train.jsonl and dev.jsonl are written, unless they exist.
+
+    Returns:
+        The configuration with the two files; unchanged if dev is a file already.
+    """
     if not is_share(config.dev):
         return config
     train, dev = folder / "train.jsonl", folder / "dev.jsonl"
     if not dev.is_file():
-        parts = _read(config)
-        write_examples(train, parts.train)
-        write_examples(dev, parts.dev)
+        splits = _read(config)
+        write_examples(train, splits.train)
+        write_examples(dev, splits.dev)
     return with_data_files(config, train, dev)
 
 
 def with_train_and_dev(config: TrainConfig, folder: Path) -> TrainConfig:
-    """The configuration on train and dev together."""
-    parts = _read(config)
+    """Write train and dev as one training file, for a final training on all labelled data.
+
+    Args:
+        config: Training configuration.
+        folder: Where train+dev.jsonl and dev.jsonl are written.
+
+    Returns:
+        The configuration with the two files.
+    """
+    splits = _read(config)
     train, dev = folder / "train+dev.jsonl", folder / "dev.jsonl"
-    write_examples(train, join(parts))
-    write_examples(dev, parts.dev)
+    write_examples(train, concatenate(splits))
+    write_examples(dev, splits.dev)
     return with_data_files(config, train, dev)
 
 
-def join(parts: Splits) -> Examples:
-    """The examples of train, then those of dev."""
-    train, dev = parts.train, parts.dev
+def concatenate(splits: Splits) -> Examples:
+    """Return the examples of train followed by those of dev."""
+    train, dev = splits.train, splits.dev
     both = zip(
         (train.texts, train.text_pairs, train.labels),
         (dev.texts, dev.text_pairs, dev.labels),
@@ -47,13 +63,13 @@ def join(parts: Splits) -> Examples:
 
 
 def write_examples(path: Path, examples: Examples) -> None:
-    """Write examples as a data file; raises OSError."""
+    """Write examples as a JSON Lines file, atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, as_json_lines(examples))
 
 
 def with_data_files(config: TrainConfig, train: Path, dev: Path) -> TrainConfig:
-    """The configuration with these files, whose columns have the names that are found."""
+    """Return the configuration with these data files and the default column names."""
     config = replace(config, train=str(train), dev=str(dev))
     return replace(config, text=None, text_pair=None, label=None)
 

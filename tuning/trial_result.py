@@ -1,4 +1,4 @@
-"""What became of a trial: a row of trials.json."""
+"""Result of a trial: its status, values and score, a row of trials.json."""
 
 from __future__ import annotations
 
@@ -11,17 +11,26 @@ RUNNING, COMPLETED, STOPPED, FAILED = "running", "completed", "stopped", "failed
 
 @dataclass(frozen=True)
 class TrialResult:
-    """A trial as far as it has come.
+    """The state and the results of a trial, while it runs and after it has ended.
 
-    number: from 1; status: running, completed, stopped (early, as a poor one) or failed; values:
-    of the space's parameters; score: the objective of the best epoch, the mean over seeds; None
-    for a trial that failed or has not yet looked at dev. seconds: of its processes, over all
-    starts of the study; reason: of a failure or a stop; scores: one a seed; spread: their standard
-    deviation, None for one seed; epochs: that it trained itself, over all seeds; epochs_saved: that
-    a stop saved; continues: the trial whose checkpoint it went on from; log: the last lines of a
-    failed trial; history: one record an epoch of the first seed, as in a run's report; defaults:
-    whether its values are those that training takes by itself, as near as the space holds them;
-    baseline: the objective of always answering the most frequent label, None where there is none.
+    Attributes:
+        number: Number of the trial, from 1.
+        status: `running`, `completed`, `stopped` (early, by the median rule) or `failed`.
+        values: Active values of the searched parameters.
+        score: Objective of the best epoch, averaged over the seeds; None if the trial failed or
+            has not been evaluated yet.
+        seconds: Wall time of its processes over all starts of the study.
+        reason: Why it failed or was stopped.
+        scores: Score of each seed.
+        spread: Standard deviation of `scores`; None for one seed.
+        epochs: Epochs that the trial trained itself, over all seeds.
+        epochs_saved: Epochs left out because the trial was stopped early.
+        continues: Number of the trial whose checkpoint it was initialized from (hyperband).
+        log: Last lines of the log of a failed trial.
+        history: One record per epoch of the first seed, as in the run's report.
+        defaults: Whether its values are the defaults of tfpipe.train, or the values of the search
+            space nearest to them.
+        baseline: Objective of always predicting the most frequent label; None without a baseline.
     """
 
     number: int
@@ -42,11 +51,11 @@ class TrialResult:
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more will become of it."""
+        """Whether the trial has completed, failed or was stopped."""
         return self.status != RUNNING
 
     def as_row(self) -> dict[str, Any]:
-        """The row of trials.json, where null stands for what JSON has no word for, such as NaN."""
+        """Return the row of trials.json, with None for NaN and infinities."""
         return _plain(asdict(self))
 
 
@@ -59,9 +68,14 @@ def _plain(value: Any) -> Any:
 
 
 def best_of(results: list[TrialResult], direction: str) -> TrialResult | None:
-    """The ended trial with the best score, the first of equals; None where none has a score.
+    """Return the ended trial with the best score, the first one among equal scores.
 
-    direction: `max` or `min`, which scores are better.
+    Args:
+        results: The trials.
+        direction: Which scores are better, `max` or `min`.
+
+    Returns:
+        The best trial, or None if no ended trial has a finite score.
     """
     sign = 1 if direction == "max" else -1
     scored = [

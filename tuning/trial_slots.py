@@ -1,4 +1,4 @@
-"""Trials at a time: threads that each wait for their trial, with a share of the machine each."""
+"""Concurrent trials: one thread per slot, each with its share of the CPU threads or GPUs."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
 
 from tfpipe.training.local_cluster import share_gpus_evenly
 from tuning import chief
@@ -16,13 +17,26 @@ from tuning.study import Study
 from tuning.trial import SHUTDOWN_SECONDS, TrialInterrupted, TrialSettings
 from tuning.tuner import FatalSearchError, StudyTuner
 
-POLL_SECONDS = 0.5  # seconds between two looks at the trials
+POLL_SECONDS = 0.5  # between two checks of the running trials
 
 
 def make_tuners(
     config: SearchConfig, oracle: PersistentOracle, study: Study, stop_requested: threading.Event
 ) -> list[StudyTuner]:
-    """One tuner a job, each with its share of the machine; raises UserError for too few GPUs."""
+    """Create one tuner per concurrent trial.
+
+    Args:
+        config: Configuration of the search; `jobs` is the number of tuners.
+        oracle: The oracle that all tuners share.
+        study: The study.
+        stop_requested: Set to interrupt the running trials.
+
+    Returns:
+        The tuners, each with its share of the CPU threads or GPUs.
+
+    Raises:
+        UserError: If the machine has fewer GPUs than concurrent trials.
+    """
     name = os.environ.get("KERASTUNER_TUNER_ID", "tuner")
     tuners = []
     for slot, gpus in enumerate(share_gpus_evenly(config.jobs)):
@@ -35,7 +49,7 @@ def make_tuners(
 
 
 def share_threads(jobs: int) -> dict[str, str]:
-    """What a trial's environment says of CPU threads; nothing for one job, which has them all."""
+    """Return environment variables that limit a trial's CPU threads; none for a single job."""
     if jobs == 1:
         return {}
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
@@ -47,9 +61,19 @@ def share_threads(jobs: int) -> dict[str, str]:
 def run_in_threads(
     tuners: Sequence[StudyTuner], stop_requested: threading.Event
 ) -> Iterator[Callable[[], bool]]:
-    """Have every tuner search in a thread; gives whether one still does.
+    """Run the search of every tuner in a thread of its own.
 
-    Ending the block halts their trials, which save their state. Raises what one raised.
+    When the block ends, running trials are interrupted and save their state.
+
+    Args:
+        tuners: The tuners.
+        stop_requested: Set when the block ends or a tuner fails.
+
+    Yields:
+        A function that returns whether a thread is still running.
+
+    Raises:
+        BaseException: The first exception of a tuner.
     """
     errors: list[BaseException] = []
 
@@ -65,7 +89,7 @@ def run_in_threads(
                 stop_requested.set()
 
     threads = [
-        # Keras Tuner knows threads by their names.
+        # Keras Tuner distinguishes its clients by thread name.
         threading.Thread(target=search, args=[tuner], name=tuner.tuner_id, daemon=True)
         for tuner in tuners
     ]
@@ -75,7 +99,7 @@ def run_in_threads(
         yield lambda: any(thread.is_alive() for thread in threads)
     finally:
         stop_requested.set()
-        # A thread that waits for a chief, or serves as one, does not end.
+        # A thread that serves as the chief does not end, and one that waits for it may not.
         until = time.monotonic() + SHUTDOWN_SECONDS + 10
         for thread in threads:
             while thread.is_alive() and time.monotonic() < until and not chief.is_chief():
@@ -85,7 +109,7 @@ def run_in_threads(
 
 
 @contextmanager
-def silence() -> Iterator[None]:
-    """Standard output is for results: what Keras Tuner prints there is of no use to anybody."""
-    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
+def discard_stdout() -> Iterator[None]:
+    """Discard standard output, where Keras Tuner prints beside the results of the command."""
+    with Path(os.devnull).open("w") as sink, redirect_stdout(sink):
         yield

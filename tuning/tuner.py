@@ -1,6 +1,6 @@
-"""Keras Tuner's loop over trials, each of which is a training in a process of its own.
+"""Keras Tuner's search loop, with each trial trained in a subprocess.
 
-This file imports keras_tuner, and with it TensorFlow.
+This module imports keras_tuner, and with it TensorFlow.
 """
 
 from __future__ import annotations
@@ -22,19 +22,20 @@ from tuning.trial import TrialInterrupted, TrialRunner, TrialSettings
 from tuning.trial_data import with_shared_dev_split
 from tuning.trial_result import FAILED, TrialResult
 
-HEARTBEAT = 5.0  # seconds between two signs of life of a trial
-IDLE_SECONDS = 1.0  # seconds until an oracle that had nothing is asked again
-PREFIX = "tuner/"  # of Keras Tuner's own values
+HEARTBEAT = 5.0  # seconds between two heartbeats of a trial
+IDLE_SECONDS = 1.0  # seconds between two requests for a trial while the oracle has none
+PREFIX = "tuner/"  # of the values that Keras Tuner's hyperband adds to a trial's
 
 
 class FatalSearchError(keras_tuner.errors.FatalError):
-    """Ends the search by its cause, where Keras Tuner would count another failed trial."""
+    """Ends the search with its cause, which Keras Tuner would otherwise count as a failed trial."""
 
 
 class StudyTuner(BaseTuner):
-    """Asks the oracle for trials and runs them, one at a time, in one slot of the machine.
+    """Requests trials from the oracle and runs them one at a time.
 
-    Where Keras Tuner's variables name a chief elsewhere, that one is asked.
+    The oracle is that of the chief if Keras Tuner's environment variables make this process a
+    worker.
     """
 
     def __init__(
@@ -49,25 +50,34 @@ class StudyTuner(BaseTuner):
         self.tuner_id = tuner_id
         self._study, self._settings = study, settings
         self._halting: threading.Event = stop_requested
-        self._asked = self._heard = 0.0
+        self._last_request = self._last_heartbeat = 0.0
 
     def save(self) -> None:
-        """Nothing: the oracle saves itself."""
+        """Do nothing: the oracle saves its own state."""
 
     def pre_create_trial(self) -> None:
-        """Wait before asking an oracle again that had nothing a moment ago."""
+        """Wait if the oracle had no trial at the last request.
+
+        Raises:
+            FatalSearchError: If the search is to stop.
+        """
         if self._halting.is_set():
             raise FatalSearchError from TrialInterrupted()
-        if self._asked:
+        if self._last_request:
             self._halting.wait(IDLE_SECONDS)
-        self._asked = time.monotonic()
+        self._last_request = time.monotonic()
 
     def run_trial(self, trial: Trial, *_: Any, **__: Any) -> dict[str, float]:
-        """Train with the trial's values; returns its score under the objective's name.
+        """Train with the values of a trial.
 
-        NaN is Keras Tuner's score of a trial that failed; an exception it would print.
+        Returns:
+            The objective's name and the score; NaN, which Keras Tuner counts as a failure, for a
+            trial that failed.
+
+        Raises:
+            FatalSearchError: If the trial could not be run.
         """
-        self._asked = 0.0
+        self._last_request = 0.0
         try:
             result = self._run(trial)
         except Exception as error:
@@ -86,7 +96,7 @@ class StudyTuner(BaseTuner):
             result = replace(result, status=FAILED, reason=" ".join(str(error).split()))
             self._study.write_result(result)
             return result
-        # A test file is for the winner: nobody is to choose by it, not even by looking.
+        # Trials are not evaluated on a test file, so that no choice can depend on it.
         config = replace(config, test=None)
         if plan.seeds > 1:
             config = with_shared_dev_split(config, self._study.folder / "data")
@@ -114,15 +124,21 @@ class StudyTuner(BaseTuner):
         ).run()
 
     def _send_heartbeat(self, trial_id: str) -> None:
-        if time.monotonic() - self._heard >= HEARTBEAT:
+        if time.monotonic() - self._last_heartbeat >= HEARTBEAT:
             self.oracle.get_trial(trial_id)
-            self._heard = time.monotonic()
+            self._last_heartbeat = time.monotonic()
 
 
 def begin_result(study: Study, trial: Trial) -> TrialResult:
-    """The result of a trial that begins or goes on, or that had ended when the oracle was killed.
+    """Return the result with which a trial starts or is resumed.
 
-    The oracle hears of an end last.
+    Args:
+        study: The study.
+        trial: The trial of the oracle.
+
+    Returns:
+        A running trial; the stored result if the trial ended just before the process was killed,
+        because the result is written before the oracle's state.
     """
     number = trial_number(trial.trial_id)
     before = study.read_result(number)
@@ -131,7 +147,7 @@ def begin_result(study: Study, trial: Trial) -> TrialResult:
     values = dict(trial.hyperparameters.values)
     parent = values.get(f"{PREFIX}trial_id")
     plan = study.plan
-    active, start = plan.space.active_values(values), plan.space.start()
+    active, start = plan.space.active_values(values), plan.space.default_values()
     whole = parent is None and int(values.get(f"{PREFIX}epochs", plan.epochs)) == plan.epochs
     return TrialResult(
         number=number,
@@ -145,5 +161,5 @@ def begin_result(study: Study, trial: Trial) -> TrialResult:
 
 
 def trial_number(trial_id: str) -> int:
-    """The number that people read of a trial of Keras Tuner, which counts from 0."""
+    """Return the number of a trial, from 1, by its id of Keras Tuner, which counts from 0."""
     return int(trial_id) + 1

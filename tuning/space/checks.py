@@ -1,4 +1,4 @@
-"""A single value of a space file, and the errors that are told of it."""
+"""Validation of single values of a space file, and collection of its errors."""
 
 from __future__ import annotations
 
@@ -10,32 +10,54 @@ from tfpipe.config import TrainConfig, checked_value
 from tfpipe.errors import UserError
 
 FIELDS = {field.name: field for field in dataclasses.fields(TrainConfig)}
-# A float, which is what an oracle computes in, holds every whole number up to here.
+# Oracles compute with floats, which represent every integer exactly up to this one.
 MAX_INTEGER = 2**53
 
 
 class ErrorCollector:
-    """The errors of a space file, each with the file and the setting it is about."""
+    """Collects the errors of a space file, each with the file and the setting.
+
+    Attributes:
+        path: The space file, for messages.
+        errors: The errors found so far.
+    """
 
     def __init__(self, path: str):
         self.path = path
         self.errors: list[UserError] = []
 
     def add(self, name: str, wrong: str, found: Any, fix: str) -> None:
-        """Note an error; `found` is shown as YAML's value, or as it is where it is a text."""
+        """Add an error.
+
+        Args:
+            name: Setting that it is about.
+            wrong: What is wrong.
+            found: What was found: a value of the file, or a text that is shown as it is.
+            fix: What to do.
+        """
         shown = found if isinstance(found, str) else brief(found)
         self.errors.append(UserError(wrong, f"{self.path}: {name}: {shown}", fix))
 
 
 def brief(value: Any) -> str:
-    """A value of a YAML file in few words, whatever its size."""
+    """Return a value of a YAML file as text of limited length."""
     short = reprlib.Repr()
     short.maxlevel, short.maxdict, short.maxother = 3, 8, 60
     return short.repr(value)
 
 
 def check_value(name: str, raw: Any, collector: ErrorCollector, may_be_none: bool = False) -> Any:
-    """A value within the training field's own rules, None after a complaint."""
+    """Check a value by the rules of its training setting.
+
+    Args:
+        name: Name of the setting, a field of TrainConfig.
+        raw: The value of the YAML file.
+        collector: Collects the errors.
+        may_be_none: Whether null is valid.
+
+    Returns:
+        The value with the setting's type, or None after an error.
+    """
     if raw is None and not may_be_none:
         collector.add(
             name, "null is no value to search", "null", "name the value that it stands for"

@@ -1,4 +1,4 @@
-"""One entry of a space file: what a user may write for a setting, as a Parameter."""
+"""Entries of a space file: every way to write a setting, read as a Parameter."""
 
 from __future__ import annotations
 
@@ -21,10 +21,17 @@ KEYS = (*KINDS, "factor", "type", "values", *RANGE_KEYS, "when")
 def read_entry(
     name: str, written: Any, defaults: Mapping[str, Any], collector: ErrorCollector
 ) -> Parameter | None:
-    """The parameter of a training field, None after a complaint.
+    """Read the entry of a training setting.
 
-    A single value, also of a range from it to itself, stands as the only one of `values`. `when`
-    is as written: its parents may come later in the file. defaults: what `factor` multiplies.
+    Args:
+        name: Name of the setting.
+        written: The entry: a value, a list of choices or a table.
+        defaults: Defaults of the training settings, which a `factor` multiplies.
+        collector: Collects the errors.
+
+    Returns:
+        The parameter, or None after an error. A fixed value is the only one of `values`; `when`
+        is not checked yet, because its parents may follow in the file.
     """
     before = len(collector.errors)
     if isinstance(written, dict) and "factor" in written:
@@ -33,10 +40,10 @@ def read_entry(
             return None
     if not isinstance(written, dict):
         several = isinstance(written, list)
-        # A fixed value may be the null of a setting that training chooses.
+        # A fixed value may be null, for a setting whose default training derives.
         found = _values(name, written if several else [written], collector, not several)
         return None if len(collector.errors) > before else Parameter(name, "choice", found)
-    entry = _spread(name, written, collector)
+    entry = _normalize(name, written, collector)
     kind, when = entry.pop("kind", None), entry.pop("when", {})
     if not isinstance(when, dict):
         collector.add(
@@ -55,8 +62,8 @@ def read_entry(
     return dataclasses.replace(parameter, when=when)
 
 
-def _spread(name: str, written: dict[Any, Any], collector: ErrorCollector) -> dict[str, Any]:
-    """The entry with one spelling: kind, values or min and max, step, sampling, log, when."""
+def _normalize(name: str, written: dict[Any, Any], collector: ErrorCollector) -> dict[str, Any]:
+    """Return the entry in its long form: kind, values or min and max, step, sampling, log, when."""
     entry = {str(key): value for key, value in written.items()}
     named = [kind for kind in KINDS if kind in entry]
     body = entry.pop(named[0]) if len(named) == 1 else None
@@ -79,7 +86,7 @@ def _spread(name: str, written: dict[Any, Any], collector: ErrorCollector) -> di
         kinds = ["choice" if "values" in entry else by_field if {"min", "max"} & {*entry} else ""]
     if len(kinds) > 1 or kinds[0] not in KINDS:
         hint = did_you_mean(kinds[0], KINDS) if len(kinds) == 1 else ""
-        if kinds[0] or not unknown:  # else the unknown key is what was meant
+        if kinds[0] or not unknown:  # else the error of the unknown key is enough
             collector.add(
                 name,
                 "this is not one of choice, int and float",
@@ -117,7 +124,7 @@ def _read_choice(name: str, entry: dict[str, Any], collector: ErrorCollector) ->
 def _values(
     name: str, raw: list[Any], collector: ErrorCollector, may_be_none: bool
 ) -> tuple[Any, ...]:
-    """The checked values of a choice, numbers ascending as a Gaussian process needs them."""
+    """Return the checked values of a choice; numbers ascending, for the Gaussian process."""
     if not raw:
         collector.add(name, "a choice is empty", raw, "write such as `choice: [16, 32]`")
     values = []

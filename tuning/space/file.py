@@ -1,4 +1,4 @@
-"""A space from its YAML file: every error of the file told together."""
+"""Reading of a search space from a YAML file, with all of its errors in one message."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from tuning.space.parameters import Parameter, Space
 
 DEFAULT = Path(__file__).with_name("default.yaml")
 SAMPLES = 100
-# What may be fixed but not searched, and why.
+# Settings that can be fixed but not searched, and the reason for the error message.
 FIXED_ONLY = {
-    **dict.fromkeys(("task", "test"), "figures of different tasks and texts do not compare"),
+    **dict.fromkeys(("task", "test"), "metrics of different tasks or texts cannot be compared"),
     "dev": "trials are compared on the same dev examples",
     **dict.fromkeys(("text", "text_pair", "label"), "a file has its columns"),
     "tpu": "it says where to train, not how",
@@ -32,19 +32,27 @@ FIXED_ONLY = {
 def read_space(
     path: str, given: Mapping[str, Any], defaults: Mapping[str, Any] | None = None
 ) -> Space:
-    """The space of a file, `default` for the shipped one.
+    """Read a search space.
 
-    given: training flags from the command line as raw values; they win over the file and are
-    fixed. defaults: `training_defaults` of the model and the data, which parameters begin with;
-    None before these are at hand: then ranges by `factor` are those of usual ones. Raises
-    UserError, for all errors of file and flags together.
+    Args:
+        path: The YAML file; `default` for the one of the package.
+        given: Training flags of the command line as raw values, which are fixed and override the
+            file.
+        defaults: `training_defaults` of the model and the data, from which trial 1 and ranges by
+            `factor` follow; None while these are not known.
+
+    Returns:
+        The space.
+
+    Raises:
+        UserError: For all errors of the file and the flags, or if nothing varies.
     """
     written = _read(path)
     collector = ErrorCollector(path)
     flags = _check_flags(given, collector.errors)
     entries: dict[str, Parameter] = {}
     named: set[str] = set()
-    multiplied = defaults or training_defaults({})
+    factor_defaults = defaults or training_defaults({})
     for key, value in written.items():
         name = key.replace("-", "_")
         if name in named:
@@ -57,12 +65,12 @@ def read_space(
             collector.add(
                 name, f"{name} is set by the study itself", value, RESERVED_SETTINGS[name]
             )
-        elif (entry := read_entry(name, value, multiplied, collector)) is not None:
+        elif (entry := read_entry(name, value, factor_defaults, collector)) is not None:
             if name in FIXED_ONLY and (entry.count != 1 or entry.when):
                 why = FIXED_ONLY[name]
                 collector.add(name, f"{name} cannot be searched: {why}", value, "fix one value")
             if defaults:
-                # Training has no value of its own for `abstain`: the first one stands for it.
+                # `abstain` has no default in training: the first value replaces it.
                 own = defaults[name] if defaults[name] is not None else entry.values[0]
                 entry = dataclasses.replace(entry, default=own)
             entries[name] = entry
@@ -81,7 +89,7 @@ def read_space(
 
 
 def _read(path: str) -> dict[str, Any]:
-    """The file's raw values; its errors speak of a space, not of a configuration."""
+    """Read the raw values of the file; error messages name it a space file."""
     try:
         return read_values(DEFAULT if path == "default" else path)
     except UserError as error:
@@ -93,7 +101,7 @@ def _read(path: str) -> dict[str, Any]:
 
 
 def _check_flags(given: Mapping[str, Any], errors: list[UserError]) -> dict[str, Any]:
-    """The checked values of training flags."""
+    """Return the checked values of the training flags."""
     flags = {}
     for key, raw in given.items():
         name = key.replace("-", "_")
@@ -128,13 +136,17 @@ def _resolve_conditions(
     flags: Mapping[str, Any],
     collector: ErrorCollector,
 ) -> Space:
-    """The space with every `when` checked, and decided where its parent is fixed.
+    """Check all conditions, and resolve those whose parent is fixed.
 
-    named: all settings of file and flags, also those whose own error is told already.
+    Args:
+        entries: The valid entries of the file.
+        named: Names of all settings of file and flags, including invalid entries.
+        flags: Fixed values of the command line.
+        collector: Collects the errors.
     """
     fixed = dict(flags)
     varied: dict[str, Parameter] = {}
-    dropped: set[str] = set()  # a flag switches them off
+    dropped: set[str] = set()  # inactive because of a flag
     waiting = {name: entry for name, entry in entries.items() if name not in flags}
     while waiting:
         parents = {
@@ -187,16 +199,16 @@ def _resolve_conditions(
 def _read_wanted_values(
     name: str, parent: str, raw: Any, collector: ErrorCollector
 ) -> tuple[Any, ...]:
-    """The checked values of a parent in a `when`."""
+    """Return the checked values of a parent in a `when`."""
     values = raw if isinstance(raw, list) else [raw]
     if not values:
         collector.add(
             name, "`when` names no value", f"when: {{{parent}: []}}", "name one, or leave it out"
         )
-    # Errors speak of the parent's own rules, and stand at the setting that asks.
-    note = ErrorCollector(f"{collector.path}: {name}: when")
-    checked = [check_value(parent, value, note) for value in values]
-    collector.errors += note.errors
+    # The values are checked by the parent's rules; the errors name the setting with the `when`.
+    nested = ErrorCollector(f"{collector.path}: {name}: when")
+    checked = [check_value(parent, value, nested) for value in values]
+    collector.errors += nested.errors
     return tuple(dict.fromkeys(value for value in checked if value is not None))
 
 
@@ -221,21 +233,21 @@ def _report_impossible_values(
 
 
 def _report_cycle(parents: Mapping[str, list[str]], collector: ErrorCollector) -> None:
-    """Tell one circle among settings that each wait for another."""
-    way = [next(iter(parents))]
-    while way.count(way[-1]) == 1:
-        way.append(next(parent for parent in parents[way[-1]] if parent in parents))
-    circle = way[way.index(way[-1]) :]
+    """Report one cycle of conditions among settings whose parents are all unresolved."""
+    path = [next(iter(parents))]
+    while path.count(path[-1]) == 1:
+        path.append(next(parent for parent in parents[path[-1]] if parent in parents))
+    cycle = path[path.index(path[-1]) :]
     collector.add(
-        circle[0],
+        cycle[0],
         "the conditions go round in a circle",
-        " needs ".join(circle),
+        " needs ".join(cycle),
         "leave out one `when` of these",
     )
 
 
 def _check_samples(space: Space, path: str) -> None:
-    """Refuse a space that holds configurations which training would refuse."""
+    """Sample the space and raise UserError if training would refuse some configurations."""
     rng = random.Random(0)
     refused: list[tuple[dict[str, Any], UserError]] = []
     for _ in range(SAMPLES):

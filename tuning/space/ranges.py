@@ -1,4 +1,4 @@
-"""A range of a space file: its ends, its scale and its steps."""
+"""Ranges of a space file: bounds, sampling scale and steps."""
 
 from __future__ import annotations
 
@@ -19,9 +19,17 @@ MAX_VALUES = 10_000
 def read_range(
     name: str, kind: str, entry: dict[str, Any], collector: ErrorCollector
 ) -> Parameter | None:
-    """The parameter between `min` and `max`, with all values where it has a `step`.
+    """Read a range with `min`, `max` and, optionally, `step`, `sampling` or `log`.
 
-    A range from a value to itself has this one; None after a complaint.
+    Args:
+        name: Name of the setting.
+        kind: `int` or `float`.
+        entry: The keys of the range and their values.
+        collector: Collects the errors.
+
+    Returns:
+        The parameter, with all its values if the range has a step or its bounds are equal, or
+        None after an error.
     """
     plain = field_type(TrainConfig, name)[0]
     if plain.__name__ != kind:
@@ -117,9 +125,9 @@ def _read_step(
 def _steps(
     name: str, low: float, high: float, step: float, log: bool, collector: ErrorCollector
 ) -> tuple[Any, ...]:
-    """All values of a range with a step, its end among them where it fits.
+    """Return all values of a range with a step, including the upper bound if a step ends there.
 
-    Computed in decimals, as people write them: in floats 0.1 + 2 * 0.1 is not 0.3.
+    Computed in decimals, because in floats 0.1 + 2 * 0.1 is not 0.3.
     """
     steps = (math.log(high) - math.log(low)) / math.log(step) if log else (high - low) / step
     if steps < 1 - 1e-6:
@@ -136,7 +144,7 @@ def _steps(
         values: list[float] = []
         for index in range(int(min(steps + 1e-6, MAX_VALUES)) + 1):
             exact = first * by**index if log else first + by * index
-            # A step such as 3.16227766 for half a power of ten hardly misses the end.
+            # A rounded factor such as 3.16227766, the square root of 10, is to reach the bound.
             values.append(type(low)(exact) if last - exact > last * Decimal("1e-8") else high)
     if len(values) > MAX_VALUES:
         collector.add(

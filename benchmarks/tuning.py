@@ -124,8 +124,8 @@ def search(algorithm: str, seed: int, trials: int, epochs: int) -> Found:
             oracle.update_trial(trial.trial_id, {OBJECTIVE: score})
             trial.status = "COMPLETED"
             oracle.end_trial(trial)
-    if oracle.trouble:
-        raise oracle.trouble
+    if oracle.failure:
+        raise oracle.failure
     chosen = oracle.get_best_trials(1)[0].hyperparameters.values
     return Found(PEAK - problem.quality(chosen), trained)
 

@@ -17,8 +17,8 @@ import keras_tuner
 import pytest
 from keras_tuner.engine.trial import Trial
 
-from tuning.lasting import Lasting
 from tuning.oracles import make_oracle
+from tuning.persistent_oracle import PersistentOracle
 from tuning.space import Parameter, Space
 
 OBJECTIVE = "dev.accuracy"
@@ -51,7 +51,7 @@ MIXED = Space(
 )
 SPACES = {"grid": GRID, "bayesian": MIXED, "random": MIXED, "hyperband": MIXED}
 Given = TypeVar("Given")
-Make = Callable[..., Lasting]
+Make = Callable[..., PersistentOracle]
 
 
 class Killed(BaseException):
@@ -74,7 +74,7 @@ def score_of(trial: Trial) -> float:
     return random.Random(f"{own(trial)} {everything(trial).get('tuner/epochs')}").random()
 
 
-def finish(oracle: Lasting, trial: Trial, score: float | None) -> str:
+def finish(oracle: PersistentOracle, trial: Trial, score: float | None) -> str:
     """End a trial as a tuner does, None for one that failed; gives its number."""
     oracle.update_trial(trial.trial_id, {OBJECTIVE: math.nan if score is None else score})
     trial.status = "COMPLETED"
@@ -83,7 +83,7 @@ def finish(oracle: Lasting, trial: Trial, score: float | None) -> str:
 
 
 def drive(
-    oracle: Lasting, tuners: Sequence[str] = ("a", "b"), fails: Collection[int] = ()
+    oracle: PersistentOracle, tuners: Sequence[str] = ("a", "b"), fails: Collection[int] = ()
 ) -> list[str]:
     """Run all trials, several at a time; gives those that ended, in that order."""
     running: dict[str, Trial] = {}
@@ -121,7 +121,7 @@ def make(tmp_path: Path) -> Make:
 
     def made(
         algorithm: str, trials: int, space: Space | None = None, folder: str = "study", **other: Any
-    ) -> Lasting:
+    ) -> PersistentOracle:
         objective = keras_tuner.Objective(OBJECTIVE, other.pop("direction", "max"))
         settings = {"epochs": 3, "seed": 0} | other
         oracle = make_oracle(algorithm, space or SPACES[algorithm], trials, objective, **settings)
@@ -134,7 +134,7 @@ def make(tmp_path: Path) -> Make:
     return made
 
 
-def check_whole(oracle: Lasting, trials: int) -> None:
+def check_whole(oracle: PersistentOracle, trials: int) -> None:
     """Every trial is there, once, and its values are no other's."""
     assert sorted(map(int, oracle.trials)) == list(range(trials))
     assert Counter(oracle.end_order) == Counter(oracle.trials.keys())
@@ -147,5 +147,5 @@ def check_whole(oracle: Lasting, trials: int) -> None:
         if "tuner/trial_id" in everything(one)
     ]
     assert len(promoted) == len(set(promoted))
-    assert not oracle.waiting
+    assert not oracle.queued_trials
     assert not oracle.ongoing_trials

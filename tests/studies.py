@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from tests.tiny import write_messages
-from tuning.outcome import Outcome
 from tuning.space import Parameter, Space
-from tuning.study import Plan, Study
+from tuning.study import Study, StudyPlan
+from tuning.trial_result import TrialResult
 
 ROOT = Path(__file__).parents[1]
 # What a trial needs to be a matter of seconds; the fixed part of every study here.
 FIXED = {"model": "tiny", "max_length": "16", "dev": "0.2", "precision": "float32"}
 
 
-def make_plan(**changes: Any) -> Plan:
+def make_plan(**changes: Any) -> StudyPlan:
     """A plan over learning rate and batch size, which trains nothing by itself."""
     space = Space(
         (
@@ -38,15 +38,15 @@ def make_plan(**changes: Any) -> Plan:
         "seeds": 1,
         "data": {"train": "aa", "dev": "bb"},
     }
-    return Plan(**(settings | changes))
+    return StudyPlan(**(settings | changes))
 
 
-def make_study(folder: Path, *outcomes: Outcome, **changes: Any) -> Study:
+def make_study(folder: Path, *results: TrialResult, **changes: Any) -> Study:
     """A study that has begun, with these trials."""
     study = Study(folder, make_plan(**changes))
     study.open()
-    for outcome in outcomes:
-        study.write_outcome(outcome)
+    for result in results:
+        study.write_result(result)
     return study
 
 
@@ -116,7 +116,7 @@ class Search:
         return found
 
     # ---- what it left
-    def outcome(self, number: int) -> dict[str, Any]:
+    def result(self, number: int) -> dict[str, Any]:
         """A trial's outcome.json, empty before it is there."""
         text = read_or_empty(self.study / f"trials/{number:04d}/outcome.json")
         return json.loads(text) if text else {}

@@ -114,7 +114,7 @@ def test_a_port_that_is_none_is_told(monkeypatch: pytest.MonkeyPatch, port: str)
     monkeypatch.setenv("KERASTUNER_TUNER_ID", "chief")
     monkeypatch.setenv("KERASTUNER_ORACLE_IP", "127.0.0.1")
     monkeypatch.setenv("KERASTUNER_ORACLE_PORT", port)
-    with pytest.raises(UserError, match="the chief's port is no port"):
+    with pytest.raises(UserError, match="the chief's port is not valid"):
         check_variables()
 
 

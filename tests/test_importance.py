@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from tuning.outcome import COMPLETED, FAILED, RUNNING, STOPPED, Outcome
 from tuning.report.importance import (
-    FEWEST,
+    MIN_CONFIGURATIONS,
     active_values,
     measure_importance,
     scored_configurations,
 )
 from tuning.space import Parameter
+from tuning.trial_result import COMPLETED, FAILED, RUNNING, STOPPED, TrialResult
 
 RATE = Parameter("learning_rate", "float", low=1e-6, high=1e-2, log=True)
 BATCH = Parameter("batch_size", "choice", (8, 16, 32))
@@ -25,18 +25,18 @@ LOSS = Parameter("loss", "choice", ("plain", "focal", None))
 FOCUS = Parameter("focal_gamma", "float", low=0.5, high=5.0, when={"loss": ("focal",)})
 
 
-def make_trials(count: int, score: Callable[[dict[str, Any]], float]) -> list[Outcome]:
-    chance = random.Random(5)
+def make_trials(count: int, score: Callable[[dict[str, Any]], float]) -> list[TrialResult]:
+    rng = random.Random(5)
     trials = []
     for number in range(1, count + 1):
         values = {
-            "learning_rate": 10 ** chance.uniform(-6, -2),
-            "batch_size": chance.choice(BATCH.values),
-            "loss": chance.choice(LOSS.values),
+            "learning_rate": 10 ** rng.uniform(-6, -2),
+            "batch_size": rng.choice(BATCH.values),
+            "loss": rng.choice(LOSS.values),
         }
         if values["loss"] == "focal":
-            values["focal_gamma"] = chance.uniform(0.5, 5.0)
-        trials.append(Outcome(number, COMPLETED, values, score(values), epochs=2))
+            values["focal_gamma"] = rng.uniform(0.5, 5.0)
+        trials.append(TrialResult(number, COMPLETED, values, score(values), epochs=2))
     return trials
 
 
@@ -70,8 +70,8 @@ def test_a_child_does_not_take_its_parents_importance():
 
 def test_chance_is_called_too_little():
     for seed in (2, 3):
-        chance = random.Random(seed)
-        trials = make_trials(40, lambda _, chance=chance: chance.random())
+        rng = random.Random(seed)
+        trials = make_trials(40, lambda _, rng=rng: rng.random())
         found = measure_importance(trials, [RATE, BATCH])
         assert found.fit is not None and found.fit <= 0
         assert not found.influences and "no better" in (found.problem or "")
@@ -79,9 +79,9 @@ def test_chance_is_called_too_little():
 
 def test_what_the_forest_learnt_by_heart_is_no_importance():
     """A number of its own for each trial lets a forest fit noise that no unseen trial has."""
-    chance = random.Random(1)
+    rng = random.Random(1)
     trials = make_trials(
-        40, lambda values: 0.1 * BATCH.values.index(values["batch_size"]) + 0.05 * chance.random()
+        40, lambda values: 0.1 * BATCH.values.index(values["batch_size"]) + 0.05 * rng.random()
     )
     found = measure_importance(trials, [RATE, BATCH])
     drops = {one.name: one.drop for one in found.influences}
@@ -89,7 +89,7 @@ def test_what_the_forest_learnt_by_heart_is_no_importance():
 
 
 def test_few_trials_equal_scores_and_no_parameters_are_problems():
-    few = make_trials(FEWEST - 1, lambda values: values["learning_rate"])
+    few = make_trials(MIN_CONFIGURATIONS - 1, lambda values: values["learning_rate"])
     found = measure_importance(few, [RATE])
     assert found.problem == "It takes 8 configurations with a score; the study has 7."
     assert found.fit is None and not found.influences
@@ -120,7 +120,7 @@ def test_conditions_hold_through_generations():
 
 def test_of_trials_that_continue_each_other_the_longest_counts():
     def trial(number: int, status: str, score: float | None, epochs: int, parent: int | None):
-        return Outcome(number, status, {}, score, epochs=epochs, continues=parent)
+        return TrialResult(number, status, {}, score, epochs=epochs, continues=parent)
 
     trials = [
         trial(1, STOPPED, 0.5, 3, None),

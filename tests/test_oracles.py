@@ -26,8 +26,8 @@ from tests.driven_oracles import (
     own,
     score_of,
 )
-from tuning.lasting import EPOCH, EPOCHS
 from tuning.oracles import ORACLES
+from tuning.persistent_oracle import EPOCH_METRIC, TOTAL_EPOCHS
 from tuning.space import Parameter, Space
 
 make = driven_oracles.make  # the fixture
@@ -72,13 +72,13 @@ def test_the_first_trial_is_the_defaults_exactly_once(
     # Two workers ask before any trial has ended; then the process is killed and started again.
     first, second = oracle.create_trial("a"), oracle.create_trial("b")
     again = make(algorithm, 40, space, seed=seed)
-    assert sorted(again.waiting) == [first.trial_id, second.trial_id]
+    assert sorted(again.queued_trials) == [first.trial_id, second.trial_id]
     if algorithm == "bayesian":
         again.max_trials = 6
     drive(again)
     found = [space.active_values(everything(one)) for one in again.trials.values()]
     expected = FIRST["grid" if algorithm == "grid" else "mixed"]
-    assert found[0] == space.start() == expected
+    assert found[0] == space.default_values() == expected
     assert (
         sum(
             "tuner/trial_id" not in everything(trial) and values == expected
@@ -125,16 +125,19 @@ def test_a_study_that_began_by_chance_goes_on_as_it_was(make: Make) -> None:
 
 def test_the_first_trial_is_never_stopped_as_a_poor_one(make: Make) -> None:
     oracle = make("random", 9, with_defaults(MIXED))
-    oracle.stops_poor = True
+    oracle.stop_poor_trials = True
     first = oracle.create_trial("a")
     for _ in range(4):
         trial = oracle.create_trial("b")
-        oracle.update_trial(trial.trial_id, {EPOCH: 0.5, EPOCHS: 2.0}, 1)
+        oracle.update_trial(trial.trial_id, {EPOCH_METRIC: 0.5, TOTAL_EPOCHS: 2.0}, 1)
         finish(oracle, trial, 0.5)
-    told = oracle.update_trial(first.trial_id, {EPOCH: 0.1, EPOCHS: 2.0}, 1)
+    told = oracle.update_trial(first.trial_id, {EPOCH_METRIC: 0.1, TOTAL_EPOCHS: 2.0}, 1)
     assert told.status == "RUNNING"
     other = oracle.create_trial("b")
-    assert oracle.update_trial(other.trial_id, {EPOCH: 0.1, EPOCHS: 2.0}, 1).status == "STOPPED"
+    assert (
+        oracle.update_trial(other.trial_id, {EPOCH_METRIC: 0.1, TOTAL_EPOCHS: 2.0}, 1).status
+        == "STOPPED"
+    )
 
 
 # ---- grid

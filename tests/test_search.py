@@ -20,7 +20,7 @@ from tfpipe.cli import parser_for
 from tfpipe.config import TrainConfig
 from tfpipe.errors import UserError
 from tuning import search
-from tuning.config import OWN, SearchConfig, training_fields
+from tuning.config import RESERVED_SETTINGS, SearchConfig, training_fields
 from tuning.search import main, parse_search, plan_study
 
 SPACE = "learning_rate: {float: [1e-4, 1e-2], sampling: log}\nbatch_size: [8, 16]\n"
@@ -192,11 +192,13 @@ def test_a_misspelt_option_has_a_hint(refused: Refused) -> None:
     assert refused("study") == ["unexpected argument"]
 
 
-@pytest.mark.parametrize("name", sorted(set(OWN) - {"output", "json", "dry_run"}))
+@pytest.mark.parametrize("name", sorted(set(RESERVED_SETTINGS) - {"output", "json", "dry_run"}))
 def test_what_the_study_sets_itself(refused: Refused, name: str) -> None:
     flag = f"--{name.replace('_', '-')}"
     value = ["3"] if name != "resume" else []
-    assert refused(flag, *value, told=OWN[name]) == [f"{flag} is set by the study itself"]
+    assert refused(flag, *value, told=RESERVED_SETTINGS[name]) == [
+        f"{flag} is set by the study itself"
+    ]
 
 
 def test_retrain_on_says_nothing_alone(refused: Refused) -> None:
@@ -240,8 +242,8 @@ def test_a_configuration_file_has_settings_of_both_kinds(folder: Path, refused: 
 def test_every_training_setting_is_an_option_or_has_a_reason() -> None:
     taken = {field.name for _, field in training_fields()}
     own = {field.name for field in fields(SearchConfig)}
-    assert taken | set(OWN) == set(TrainConfig.__dataclass_fields__)
-    assert not taken & own and not taken & set(OWN)
+    assert taken | set(RESERVED_SETTINGS) == set(TrainConfig.__dataclass_fields__)
+    assert not taken & own and not taken & set(RESERVED_SETTINGS)
 
 
 # ---- the surroundings -----------------------------------------------------------------------
@@ -322,8 +324,8 @@ def test_a_folder_of_another_study(
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"trials": [], "seed": 1}', "\0"])
 def test_a_damaged_state_is_told(folder: Path, content: str) -> None:
-    from tuning.running import Search
     from tuning.study import Study
+    from tuning.study_runner import StudyRunner
 
     config, given = parsed("--space=space.yaml", "--train=messages.tsv")
     study = Study(folder / "study", plan_study(config, given)[0])
@@ -332,7 +334,7 @@ def test_a_damaged_state_is_told(folder: Path, content: str) -> None:
     state.parent.mkdir()
     state.write_text(content)
     with pytest.raises(UserError) as caught:
-        Search(config, study, ["python"]).recall()
+        StudyRunner(config, study, ["python"]).resume()
     assert caught.value.wrong == "the study's state cannot be read"
     assert "oracle.json" in caught.value.found
     assert state.read_text() == content

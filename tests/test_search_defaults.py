@@ -33,8 +33,8 @@ def test_the_plan_begins_with_training_s_defaults(folder: Path, algorithm: str) 
         del start["epochs"]
         most = {"epochs": 20}
         assert plan.epochs == 20
-    assert plan.space.start() == start
-    trained = plan.space.configuration(plan.space.start())
+    assert plan.space.default_values() == start
+    trained = plan.space.configuration(plan.space.default_values())
     assert (trained.warmup, trained.model) == (0.2, "tiny")
     # A dry run estimates the time of the search that would be.
     values, first, last = sample_trials(config, plan)[0]
@@ -45,7 +45,7 @@ def test_the_default_space_is_of_the_model_at_hand(folder: Path) -> None:
     def rates(*flags: str) -> tuple[float | None, float | None, float]:
         plan, _ = plan_study(*parsed("--train=messages.tsv", *flags))
         one = next(one for one in plan.space.parameters if one.name == "learning_rate")
-        return one.low, one.high, one.start
+        return one.low, one.high, one.nearest_default
 
     assert rates("--model=tiny") == (0.0006662, 0.01066, 0.002665)
     assert rates() == (3.79e-05, 0.0006064, 0.0001516)

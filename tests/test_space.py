@@ -18,10 +18,10 @@ from tests import space_files
 from tests.space_files import CONDITIONED, FOCAL, RATE, only
 from tfpipe.config import TrainConfig, field_type
 from tfpipe.training.defaults import default_rate
-from tuning.config import OWN
+from tuning.config import RESERVED_SETTINGS
 from tuning.space import Parameter, Space, differences, training_defaults
+from tuning.space.checks import FIELDS
 from tuning.space.file import FIXED_ONLY, read_space
-from tuning.space.value import FIELDS
 
 write, read, refused = space_files.write, space_files.read, space_files.refused  # fixtures
 
@@ -64,8 +64,8 @@ def test_drawn_values_stay_inside_and_reach_the_ends(read: Any) -> None:
         RATE + "epochs: {int: [1, 4]}\naccumulate: {int: [1, 4], log: true}\n"
         "warmup: {float: [0, 0.5]}\n"
     )
-    chance = random.Random(1)
-    samples = [space.sample(chance) for _ in range(600)]
+    rng = random.Random(1)
+    samples = [space.sample(rng) for _ in range(600)]
     assert {one["epochs"] for one in samples} == {1, 2, 3, 4}
     assert {one["accumulate"] for one in samples} == {1, 2, 3, 4}
     assert all(1e-5 <= one["learning_rate"] <= 3e-4 for one in samples)
@@ -189,7 +189,7 @@ def test_the_default_space_follows_the_model_and_the_data(
     rates, passes = by_name["learning_rate"], by_name["epochs"]
     assert (rates.low, rates.high, rates.log, rates.default) == (low, high, True, rate)
     assert (passes.default, passes.low, passes.high, passes.kind) == (*epochs, "int")
-    assert space.start() == {
+    assert space.default_values() == {
         "learning_rate": rate,
         "batch_size": 32,
         "epochs": epochs[0],
@@ -200,14 +200,14 @@ def test_the_default_space_follows_the_model_and_the_data(
     }
     # What a trial trains with is what training would take.
     plain = TrainConfig(learning_rate=default_rate(width), epochs=epochs[0])
-    assert space.configuration(space.start()) == plain
+    assert space.configuration(space.default_values()) == plain
 
 
 def test_flags_change_the_defaults() -> None:
     flags = {"batch_size": 4, "label_smoothing": 0.1}
     defaults = training_defaults(flags, {"hidden_size": 64}, 300)
     space = read_space("default", flags, defaults)
-    assert defaults["epochs"] == 6 and space.start()["epochs"] == 6
+    assert defaults["epochs"] == 6 and space.default_values()["epochs"] == 6
     assert space.fixed == {**flags, "loss": "cross_entropy"}
     fixed = training_defaults({"learning_rate": 0.01, "epochs": 3}, {"hidden_size": 64}, 300)
     assert (fixed["learning_rate"], fixed["head_rate"], fixed["epochs"]) == (0.01, 0.01, 3)
@@ -238,24 +238,24 @@ def test_the_start_is_the_nearest_to_the_default(
 ) -> None:
     name = line.partition(":")[0]
     space = read_space(write(line), {}, training_defaults({}) | {name: default})
-    assert space.start() == {name: start}
-    assert type(space.start()[name]) is type(start)
+    assert space.default_values() == {name: start}
+    assert type(space.default_values()[name]) is type(start)
 
 
 def test_the_start_has_the_settings_that_its_others_allow(write: Any) -> None:
     defaults = training_defaults({}, {"hidden_size": 64}, 300)
     space = read_space(write(CONDITIONED), {}, defaults)
-    assert space.start() == {"loss": "cross_entropy", "freeze_embeddings": False}
+    assert space.default_values() == {"loss": "cross_entropy", "freeze_embeddings": False}
     focal = read_space(write(FOCAL + "epochs: [2, 3]\n"), {"loss": "focal"}, defaults)
-    assert focal.start() == {"focal_gamma": 2.0, "epochs": 3}
+    assert focal.default_values() == {"focal_gamma": 2.0, "epochs": 3}
     # Without defaults there is none.
-    assert read_space(write(FOCAL), {}).start() == {}
+    assert read_space(write(FOCAL), {}).default_values() == {}
 
 
 def test_every_setting_that_is_a_number_has_a_default() -> None:
     defaults = training_defaults({}, {"hidden_size": 64}, 300)
     numbers = [n for n in FIELDS if field_type(TrainConfig, n)[0] in (int, float)]
-    searched = set(numbers) - set(OWN) - set(FIXED_ONLY)
+    searched = set(numbers) - set(RESERVED_SETTINGS) - set(FIXED_ONLY)
     assert [name for name in searched if defaults[name] is None] == []
 
 
@@ -328,7 +328,7 @@ def trials(oracle: Any, folder: Path, count: int) -> list[dict[str, Any]]:
     return found
 
 
-def oracle_of(kind: str, space: Space, **more: Any) -> Any:
+def make_study_oracle(kind: str, space: Space, **more: Any) -> Any:
     import keras_tuner
 
     return getattr(keras_tuner.oracles, kind)(
@@ -347,7 +347,7 @@ def test_conditions_hold_in_keras_tuner_s_trials(
     read: Any, tmp_path: Path, kind: str, more: dict[str, Any]
 ) -> None:
     space = read(CONDITIONED + RATE + "warmup: {float: [0, 0.2]}\n")
-    found = trials(oracle_of(kind, space, max_trials=10, **more), tmp_path, 10)
+    found = trials(make_study_oracle(kind, space, max_trials=10, **more), tmp_path, 10)
     assert len(found) == 10
     for values in found:
         # What Keras Tuner calls active is what we do; numbers are rounded for people.
@@ -363,7 +363,7 @@ def test_conditions_hold_in_keras_tuner_s_trials(
 
 def test_the_grid_of_keras_tuner_is_as_large_as_we_say(read: Any, tmp_path: Path) -> None:
     space = read(CONDITIONED)
-    found = trials(oracle_of("GridSearchOracle", space), tmp_path, 100)
+    found = trials(make_study_oracle("GridSearchOracle", space), tmp_path, 100)
     assert all(space.active_values(values) == values for values in found)
     different = Counter(json.dumps(values, sort_keys=True) for values in found)
     assert len(found) == len(different) == space.grid_size()
@@ -394,6 +394,6 @@ def test_a_range_for_keras_tuner_has_its_ends_and_its_scale(read: Any) -> None:
     assert rate.prob_to_value(0.5) == pytest.approx(math.sqrt(1e-5 * 3e-4))
     assert list(epochs.values) == [2, 3, 4, 5, 6]
     # Keras Tuner's Gaussian process may ask for the very end, where its own range ends too late.
-    assert accumulate.prob_to_value(1.0) == 9 and space.parameters[2].plain(9) == 8
+    assert accumulate.prob_to_value(1.0) == 9 and space.parameters[2].convert(9) == 8
     assert batch.values == [8, 16, 32, 64] and batch.ordered
     assert model.values == ["tiny", "starter"] and not model.ordered

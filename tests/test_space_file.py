@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from tests import space_files
 from tests.space_files import FOCAL, RATE, only
 from tfpipe.errors import UserError
-from tuning.config import OWN
+from tuning.config import RESERVED_SETTINGS
 from tuning.space import Parameter
+from tuning.space.checks import ErrorCollector
 from tuning.space.file import FIXED_ONLY, read_space
 from tuning.space.ranges import read_range
-from tuning.space.value import Complaints
 
 write, read, refused = space_files.write, space_files.read, space_files.refused  # fixtures
 
@@ -123,10 +123,10 @@ def test_decimal_steps_are_what_a_person_would_write(
     low: int, step: int, count: int, digits: int
 ) -> None:
     unit = 10**digits
-    complaints = Complaints("space.yaml")
+    collector = ErrorCollector("space.yaml")
     entry = {"min": low / unit, "max": (low + step * count) / unit, "step": step / unit}
-    parameter = read_range("focal_gamma", "float", entry, complaints)
-    assert parameter is not None and not complaints.errors
+    parameter = read_range("focal_gamma", "float", entry, collector)
+    assert parameter is not None and not collector.errors
     assert parameter.values == tuple((low + step * index) / unit for index in range(count + 1))
 
 
@@ -236,7 +236,7 @@ def test_all_mistakes_are_told_together_with_those_of_the_flags(refused: Any) ->
     assert ": warmup: '2'" in errors[7].found or ": warmup: 2" in errors[7].found
 
 
-@pytest.mark.parametrize("name", sorted(OWN))
+@pytest.mark.parametrize("name", sorted(RESERVED_SETTINGS))
 def test_what_the_study_sets_itself_is_refused_even_fixed(refused: Any, name: str) -> None:
     (error,) = refused(RATE + f"{name}: 1\n")
     assert error.wrong == f"{name} is set by the study itself"
@@ -246,7 +246,7 @@ def test_what_the_study_sets_itself_is_refused_even_fixed(refused: Any, name: st
 
 
 def test_a_setting_is_refused_for_one_reason() -> None:
-    assert not set(OWN) & set(FIXED_ONLY)
+    assert not set(RESERVED_SETTINGS) & set(FIXED_ONLY)
 
 
 @pytest.mark.parametrize("name", sorted(FIXED_ONLY))
@@ -319,8 +319,8 @@ def test_a_condition_holds_in_every_sample(read: Any) -> None:
         + "loss: [cross_entropy, focal]\n"
     )
     assert [one.name for one in space.parameters] == ["learning_rate", "loss", "focal_gamma"]
-    chance = random.Random(3)
-    samples = [space.sample(chance) for _ in range(200)]
+    rng = random.Random(3)
+    samples = [space.sample(rng) for _ in range(200)]
     assert {"focal_gamma" in one for one in samples} == {True, False}
     for values in samples:
         assert ("focal_gamma" in values) == (values["loss"] == "focal")

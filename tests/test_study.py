@@ -14,18 +14,20 @@ from tests.studies import make_plan, make_study
 from tfpipe.config import TrainConfig, build, read_values
 from tfpipe.errors import UserError
 from tfpipe.io.atomic import write_text
-from tuning.outcome import COMPLETED, FAILED, RUNNING, STOPPED, Outcome, best_of
 from tuning.space import Parameter, Space
 from tuning.study import Study, repeated_error
+from tuning.trial_result import COMPLETED, FAILED, RUNNING, STOPPED, TrialResult, best_of
 
 VALUES = {"learning_rate": 3e-3, "batch_size": 8}
 
 
-def trial(number: int, score: float | None = None, status: str = COMPLETED, **more: Any) -> Outcome:
-    return Outcome(number, status, VALUES, score=score, **more)
+def trial(
+    number: int, score: float | None = None, status: str = COMPLETED, **more: Any
+) -> TrialResult:
+    return TrialResult(number, status, VALUES, score=score, **more)
 
 
-def failed(number: int, reason: str) -> Outcome:
+def failed(number: int, reason: str) -> TrialResult:
     return trial(number, status=FAILED, reason=reason)
 
 
@@ -43,7 +45,7 @@ def test_a_new_folder_begins_a_study_and_the_same_goes_on(tmp_path: Path) -> Non
     assert study.open() is False
     assert study.open() is True
     assert Study(study.folder, make_plan()).open() is True
-    assert study.outcomes() == [] and study.best is None
+    assert study.results() == [] and study.best is None
     assert [path.name for path in study.folder.iterdir()] == ["study.json"]
     stored = json.loads(study.file.read_text())
     assert set(stored) == {"algorithm", "objective", "seeds", "epochs", "data", "space"}
@@ -215,7 +217,7 @@ def test_the_best_model_and_what_a_trial_may_go_on_from_stay(tmp_path: Path) -> 
         trial(6, 0.1, STOPPED),
     )
     runs = [begun_run(study, number) for number in range(1, 7)]
-    study.tidy({4})
+    study.remove_unneeded_files({4})
     everything = {"checkpoints", "model"}
     assert [kept(run) for run in runs] == [
         set(),
@@ -225,8 +227,8 @@ def test_the_best_model_and_what_a_trial_may_go_on_from_stay(tmp_path: Path) -> 
         everything,
         set(),
     ]
-    study.write_outcome(trial(5, 0.95))
-    study.tidy(set())
+    study.write_result(trial(5, 0.95))
+    study.remove_unneeded_files(set())
     assert [kept(run) for run in runs] == [set(), set(), set(), set(), {"model"}, set()]
 
 
@@ -237,7 +239,7 @@ def test_what_kills_left_of_files_goes(tmp_path: Path) -> None:
     files = [folder / ".outcome.json.99.tmp" for folder in folders]
     for left in files:
         left.write_text("{", encoding="utf-8")
-    study.tidy(set())
+    study.remove_unneeded_files(set())
     # The running trial's process may be about to rename its own.
     assert [left.exists() for left in files] == [False, False, False, True]
 
@@ -246,10 +248,10 @@ def test_the_parent_of_a_running_trial_stays_whole(tmp_path: Path) -> None:
     # Its child has not yet taken its checkpoints over, or will with its second seed.
     study = make_study(tmp_path, trial(1, 0.5), trial(2, status=RUNNING, continues=1), seeds=2)
     runs = [begun_run(study, 1, seed) for seed in (0, 1)]
-    study.tidy(set())
+    study.remove_unneeded_files(set())
     assert [kept(run) for run in runs] == [{"checkpoints", "model"}] * 2
-    study.write_outcome(trial(2, 0.9, continues=1))
-    study.tidy(set())
+    study.write_result(trial(2, 0.9, continues=1))
+    study.remove_unneeded_files(set())
     assert [kept(run) for run in runs] == [set(), set()]
 
 
@@ -279,27 +281,27 @@ def test_outcomes_are_read_back_and_read_again_when_they_change(tmp_path: Path) 
         log=["a", "é"],
         history=[{"epoch": 1, "dev_accuracy": 0.5, "best": True}],
     )
-    study.write_outcome(first)
-    study.write_outcome(trial(1, status=RUNNING))
-    assert study.outcomes() == [trial(1, status=RUNNING), first]
-    assert study.outcomes()[1] is study.outcomes()[1]
+    study.write_result(first)
+    study.write_result(trial(1, status=RUNNING))
+    assert study.results() == [trial(1, status=RUNNING), first]
+    assert study.results()[1] is study.results()[1]
     file = study.trial_folder(1) / "outcome.json"
     before = file.stat()
-    study.write_outcome(trial(1, 0.7))
+    study.write_result(trial(1, 0.7))
     # The clock of a file system may stand still between two writes.
     os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
-    assert study.read_outcome(1) == trial(1, 0.7)
-    assert study.read_outcome(3) is None
+    assert study.read_result(1) == trial(1, 0.7)
+    assert study.read_result(3) is None
     assert study.best == trial(1, 0.7)
 
 
 def test_the_rows_of_trials_json(tmp_path: Path) -> None:
     study = make_study(tmp_path)
-    outcomes = [trial(1, 0.5, seconds=2.0, history=[{"epoch": 1}]), failed(2, "“no” memory")]
-    study.write_trials(outcomes)
+    results = [trial(1, 0.5, seconds=2.0, history=[{"epoch": 1}]), failed(2, "“no” memory")]
+    study.write_trials(results)
     text = (tmp_path / "trials.json").read_text(encoding="utf-8")
     rows = json.loads(text)
-    assert [{**row} for row in rows] == [outcome.as_row() for outcome in outcomes]
+    assert [{**row} for row in rows] == [result.as_row() for result in results]
     assert {"number", "status", "values", "score", "seconds", "reason"} <= rows[0].keys()
     assert rows[0]["values"] == VALUES and rows[1]["score"] is None
     assert "“no” memory" in text

@@ -15,13 +15,13 @@ import pytest
 from tests.test_report import Page
 from tfpipe.report.images import svg
 from tfpipe.tasks.sections import Baseline
-from tuning.outcome import COMPLETED, FAILED, RUNNING, STOPPED, Outcome
+from tuning.report.baseline_comparison import baseline_warning, defaults_note, describe_defaults
+from tuning.report.formatting import format_score, format_time, format_value
 from tuning.report.page import StudyReport, render_report, write_report
-from tuning.report.parallel import NOWHERE, parallel_figure
-from tuning.report.plots import goodness, histories_figure, progress_figure, score_range
-from tuning.report.verdict import describe_defaults, note_on_defaults, warn_of_baseline
-from tuning.report.wording import format_score, format_time, format_value
+from tuning.report.parallel_coordinates import BELOW_AXIS, parallel_coordinates_figure
+from tuning.report.plots import histories_figure, normalized_score, progress_figure, score_range
 from tuning.space import Parameter
+from tuning.trial_result import COMPLETED, FAILED, RUNNING, STOPPED, TrialResult
 
 HOSTILE = (
     '<script>alert(1)</script><img src="http://evil.example/x"> \u202e مرحبا 学习 {{ report }}'
@@ -35,27 +35,29 @@ PARAMETERS = (
 )
 
 
-def make_trial(number: int, score: float | None, status: str = COMPLETED, **more: Any) -> Outcome:
-    chance = random.Random(number)
+def make_trial(
+    number: int, score: float | None, status: str = COMPLETED, **more: Any
+) -> TrialResult:
+    rng = random.Random(number)
     values: dict[str, Any] = {
-        "learning_rate": 10 ** chance.uniform(-5, -3),
-        **{one.name: chance.choice(one.values) for one in PARAMETERS[1:4]},
+        "learning_rate": 10 ** rng.uniform(-5, -3),
+        **{one.name: rng.choice(one.values) for one in PARAMETERS[1:4]},
     }
     if values["loss"] == "focal":
-        values["focal_gamma"] = chance.uniform(0.5, 5.0)
+        values["focal_gamma"] = rng.uniform(0.5, 5.0)
     history = [{"epoch": epoch, "dev_accuracy": score, "dev_loss": score} for epoch in (1, 2)]
-    basis = Outcome(number, status, values, score, seconds=60.0, epochs=2, history=history)
+    basis = TrialResult(number, status, values, score, seconds=60.0, epochs=2, history=history)
     return replace(basis, **more)
 
 
-def make_report(outcomes: list[Outcome], **more: Any) -> StudyReport:
+def make_report(results: list[TrialResult], **more: Any) -> StudyReport:
     report = StudyReport(
         title="<b>study</b>",
         objective="dev.accuracy",
         direction="max",
         algorithm="bayesian",
-        outcomes=outcomes,
-        planned=max(len(outcomes), 1),
+        results=results,
+        planned=max(len(results), 1),
         parameters=PARAMETERS,
         command=["python", "-m", "tuning.search", "--train", "my file.csv"],
         seconds=7300.0,
@@ -119,8 +121,8 @@ def test_the_defaults_and_the_baseline_stand_in_the_table():
     defaults = values | {"focal_gamma": 2.0}
     parameters = [replace(one, default=defaults[one.name]) for one in PARAMETERS]
     first = make_trial(1, 0.75, values=values, defaults=True)
-    outcomes = [first, make_trial(2, 0.8), make_trial(3, 0.5)]
-    report = make_report(outcomes, baseline=OTHER, parameters=tuple(parameters))
+    results = [first, make_trial(2, 0.8), make_trial(3, 0.5)]
+    report = make_report(results, baseline=OTHER, parameters=tuple(parameters))
     words = re.sub(r"\s*\n\s*", "", shown(report))
     assert "training's defaults0.7500trial 1: the defaults of tfpipe.trainbaseline" in words
     assert "baseline0.1900always answering '<i>other</i>'" in words
@@ -136,11 +138,11 @@ def test_the_defaults_and_the_baseline_stand_in_the_table():
 @pytest.mark.parametrize("direction", ["max", "min"])
 def test_trials_that_beat_nothing_are_warned_of(direction: str):
     def verdicts(*scores: float | None, baseline: float = 0.5) -> tuple[str | None, str | None]:
-        outcomes = [make_trial(n, score, defaults=n == 1) for n, score in enumerate(scores, 1)]
+        results = [make_trial(n, score, defaults=n == 1) for n, score in enumerate(scores, 1)]
         found = Baseline("other", "accuracy", baseline)
         return (
-            warn_of_baseline(outcomes, direction, "dev.accuracy", found),
-            note_on_defaults(outcomes, direction, "dev.accuracy", ()),
+            baseline_warning(results, direction, "dev.accuracy", found),
+            defaults_note(results, direction, "dev.accuracy", ()),
         )
 
     better, worse = (0.6, 0.4) if direction == "max" else (0.4, 0.6)
@@ -159,8 +161,8 @@ def test_trials_that_beat_nothing_are_warned_of(direction: str):
     assert verdicts(better)[1] is None
     assert verdicts(None, better) == (None, None) and verdicts(None, worse)[0]
     # Both stand at the top of the page.
-    outcomes = [make_trial(1, 0.5, defaults=True), make_trial(2, worse)]
-    page = shown(make_report(outcomes, direction=direction, baseline=replace(OTHER, value=0.5)))
+    results = [make_trial(1, 0.5, defaults=True), make_trial(2, worse)]
+    page = shown(make_report(results, direction=direction, baseline=replace(OTHER, value=0.5)))
     assert "No trial beats the baseline" in page and "No trial beats trial 1" in page
 
 
@@ -177,7 +179,7 @@ def test_defaults_that_the_space_does_not_hold_are_named():
         " 0.002665, batch_size 16 for 32)"
     )
     assert describe_defaults(parameters, values) == words
-    note = note_on_defaults([first, make_trial(2, 0.4)], "max", "dev.accuracy", parameters)
+    note = defaults_note([first, make_trial(2, 0.4)], "max", "dev.accuracy", parameters)
     assert note and words in note
     assert describe_defaults((), values) == "the defaults of tfpipe.train"
 
@@ -193,7 +195,7 @@ def test_importance_has_its_fit_in_words():
 
 @pytest.mark.parametrize("direction", ["max", "min"])
 @pytest.mark.parametrize(
-    "outcomes",
+    "results",
     [
         [],
         [make_trial(1, None, RUNNING, history=[])],
@@ -208,8 +210,8 @@ def test_importance_has_its_fit_in_words():
     ],
     ids=["none", "running", "one", "failed", "equal", "zero", "nan", "huge", "diverged", "bare"],
 )
-def test_every_state_of_a_study_has_a_page(outcomes, direction):
-    report = make_report(outcomes, direction=direction, planned=12)
+def test_every_state_of_a_study_has_a_page(results, direction):
+    report = make_report(results, direction=direction, planned=12)
     html = render_report(report)
     text = shown(report)
     assert not re.search(r"\b([Nn]a[Nn]|inf|None|undefined)\b", text)
@@ -248,21 +250,19 @@ def test_hostile_texts_stay_texts():
 
 def test_page_of_300_trials_of_12_parameters_stays_small(tmp_path: Path):
     parameters = [Parameter(f"parameter_{n}", "float", low=0.0, high=1.0) for n in range(8)]
-    chance = random.Random(2)
+    rng = random.Random(2)
     trials = []
     for number in range(1, 301):
-        values = {one.name: chance.random() for one in parameters}
+        values = {one.name: rng.random() for one in parameters}
         failed = number % 3 == 0
-        trial = make_trial(
-            number, None if failed else chance.random(), FAILED if failed else STOPPED
-        )
+        trial = make_trial(number, None if failed else rng.random(), FAILED if failed else STOPPED)
         trials.append(
             replace(
                 trial,
                 values={**trial.values, **values},
                 reason="<" * 5_000,
                 log=['"' * 3_000] * 50 if failed else [],
-                history=[{"epoch": n, "dev_accuracy": chance.random()} for n in range(200)],
+                history=[{"epoch": n, "dev_accuracy": rng.random()} for n in range(200)],
             )
         )
     report = make_report(trials, parameters=[*PARAMETERS[:4], *parameters])
@@ -294,7 +294,10 @@ def test_one_diverged_trial_does_not_press_the_others_together():
     scores = [0.3, 0.32, 0.35, 0.4, 500.0]
     assert score_range(scores, "min")[1] < 1 and score_range(scores, "max") == (0.3, 500.0)
     assert score_range([-500.0, 0.8, 0.82, 0.85, 0.9], "max")[0] > 0
-    assert goodness(500.0, (0.3, 0.6), "min") == 0 and goodness(0.3, (0.3, 0.6), "min") == 1
+    assert (
+        normalized_score(500.0, (0.3, 0.6), "min") == 0
+        and normalized_score(0.3, (0.3, 0.6), "min") == 1
+    )
     low, high = score_range([0.5], "max")
     assert low < 0.5 < high
 
@@ -305,16 +308,16 @@ def test_parallel_lines_lie_where_their_values_do():
         make_trial(2, 0.5, values={"learning_rate": 1e-5, "loss": "focal", "focal_gamma": 5.0}),
     ]
     parameters = [PARAMETERS[0], PARAMETERS[3], PARAMETERS[4]]
-    figure = parallel_figure(trials, parameters, "dev.accuracy", "max")
+    figure = parallel_coordinates_figure(trials, parameters, "dev.accuracy", "max")
     lines = [path.vertices[::3, 1].tolist() for path in figure.axes[0].collections[0].get_paths()]
     poor, good = lines
     assert poor[0] == 0 and good[0] == pytest.approx(0.5)
     assert poor[1] == pytest.approx(1 / 3, abs=0.05) and good[1] == pytest.approx(0, abs=0.05)
-    assert poor[2] == 1 and good[2] == pytest.approx(NOWHERE, abs=0.02)
+    assert poor[2] == 1 and good[2] == pytest.approx(BELOW_AXIS, abs=0.02)
     assert (poor[-1], good[-1]) == (0, 1)
     assert ">not used<" in svg(figure) and ">failed<" not in svg(figure)
     failed = [*trials, make_trial(3, None, FAILED)]
-    assert ">failed<" in svg(parallel_figure(failed, parameters, "dev.loss", "min"))
+    assert ">failed<" in svg(parallel_coordinates_figure(failed, parameters, "dev.loss", "min"))
 
 
 @pytest.mark.parametrize("count", [1, 2, 12])
@@ -323,8 +326,8 @@ def test_parallel_pictures_parse_and_repeat(count):
     trials = [
         make_trial(n, n / 10, values={one.name: n for one in parameters}) for n in range(1, 9)
     ]
-    first = svg(parallel_figure(trials, parameters, "dev.accuracy", "max"))
-    assert first == svg(parallel_figure(trials, parameters, "dev.accuracy", "max"))
+    first = svg(parallel_coordinates_figure(trials, parameters, "dev.accuracy", "max"))
+    assert first == svg(parallel_coordinates_figure(trials, parameters, "dev.accuracy", "max"))
     root = ElementTree.fromstring(first)
     words = [node.text for node in root.iter("{http://www.w3.org/2000/svg}text")]
     assert "$p_0$" in words and "dev.accuracy" in words

@@ -16,10 +16,10 @@ from tests.studies import make_study, steps_of, wait_until
 from tests.test_launch import is_alive, on_linux
 from tests.tiny import tiny_config, write_messages
 from tfpipe.run_folder import Run
-from tuning.outcome import COMPLETED, FAILED, RUNNING, STOPPED, Outcome
-from tuning.report.board import SUFFIX
+from tuning.report.tensorboard_hparams import SUFFIX
 from tuning.study import Study
-from tuning.trial import Halt, Setting, TrialRun, take_over
+from tuning.trial import TrialInterrupted, TrialRunner, TrialSettings, link_parent_run
+from tuning.trial_result import COMPLETED, FAILED, RUNNING, STOPPED, TrialResult
 
 
 @pytest.fixture(scope="module")
@@ -30,18 +30,19 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     return make_study(folder / "study")
 
 
-def make_trial(study: Study, number: int, **settings: Any) -> TrialRun:
+def make_trial(study: Study, number: int, **settings: Any) -> TrialRunner:
     """A trial that trains tiny for two epochs; settings of the training, or of the trial."""
     own = {name: settings.pop(name) for name in ("timeout", "until", "report") if name in settings}
     data = study.folder.parent
     config = replace(tiny_config(data, **({"epochs": 2} | settings)), output=None)
-    trial = TrialRun(
+    trial = TrialRunner(
         study,
-        study.read_outcome(number) or Outcome(number, RUNNING, {"batch_size": config.batch_size}),
+        study.read_result(number)
+        or TrialResult(number, RUNNING, {"batch_size": config.batch_size}),
         config,
         0,
         own.get("until"),
-        Setting({"OMP_NUM_THREADS": "1"}, timeout=own.get("timeout", 0)),
+        TrialSettings({"OMP_NUM_THREADS": "1"}, timeout=own.get("timeout", 0)),
         threading.Event(),
         own.get("report", lambda *_: None),
         lambda: None,
@@ -50,7 +51,7 @@ def make_trial(study: Study, number: int, **settings: Any) -> TrialRun:
     return trial
 
 
-def run_and_kill(trial: TrialRun, when: Callable[[], bool], number: int) -> Outcome:
+def run_and_kill(trial: TrialRunner, when: Callable[[], bool], number: int) -> TrialResult:
     """Run it and send its process a signal as soon as that holds."""
     log, before = trial.folder / "log.txt", set(children_of_all())
 
@@ -61,9 +62,9 @@ def run_and_kill(trial: TrialRun, when: Callable[[], bool], number: int) -> Outc
 
     sender = threading.Thread(target=send)
     sender.start()
-    outcome = trial.run()
+    result = trial.run()
     sender.join()
-    return outcome
+    return result
 
 
 def children_of_all() -> list[int]:
@@ -80,27 +81,27 @@ def children_of_all() -> list[int]:
 
 
 @pytest.fixture(scope="module")
-def completed(study: Study) -> tuple[Outcome, list[tuple[int, float, int]], str]:
-    """A trial that completes: its outcome, its reports, its log."""
+def completed(study: Study) -> tuple[TrialResult, list[tuple[int, float, int]], str]:
+    """A trial that completes: its result, its reports, its log."""
     told: list[tuple[int, float, int]] = []
     trial = make_trial(study, 1, report=lambda *news: told.append(news))
     return trial.run(), told, (trial.folder / "log.txt").read_text()
 
 
 def test_a_trial_that_completes(
-    study: Study, completed: tuple[Outcome, list[tuple[int, float, int]], str]
+    study: Study, completed: tuple[TrialResult, list[tuple[int, float, int]], str]
 ) -> None:
-    outcome, told, log = completed
+    result, told, log = completed
     run = Run(study.run_folders(1)[0])
     assert run.finished
-    assert outcome.status == COMPLETED and outcome.reason is None and outcome.log == []
-    assert outcome.score == run.metrics["dev"]["accuracy"]
-    assert outcome.scores == [outcome.score] and outcome.spread is None
-    assert outcome.epochs == 2 and outcome.epochs_saved == 0 and outcome.seconds > 1
-    assert [record["epoch"] for record in outcome.history] == [1, 2]
-    best = [max(record["dev_accuracy"] for record in outcome.history[:n]) for n in (1, 2)]
+    assert result.status == COMPLETED and result.reason is None and result.log == []
+    assert result.score == run.metrics["dev"]["accuracy"]
+    assert result.scores == [result.score] and result.spread is None
+    assert result.epochs == 2 and result.epochs_saved == 0 and result.seconds > 1
+    assert [record["epoch"] for record in result.history] == [1, 2]
+    best = [max(record["dev_accuracy"] for record in result.history[:n]) for n in (1, 2)]
     assert told == [(1, best[0], 2), (2, best[1], 2)]
-    assert study.read_outcome(1) == outcome
+    assert study.read_result(1) == result
     assert log.startswith("$ -m tfpipe.train --config ") and log.count("$ ") == 1
     assert steps_of(log) == list(range(1, 25))
 
@@ -114,23 +115,23 @@ def test_a_trial_that_has_completed_trains_no_more(study: Study, completed: Any)
 
 @pytest.mark.slow
 def test_a_trial_that_is_told_to_stop(study: Study) -> None:
-    outcome = make_trial(
+    result = make_trial(
         study, 2, epochs=12, report=lambda epoch, *_: "poor" if epoch >= 2 else None
     ).run()
-    assert outcome.status == STOPPED and outcome.reason == "poor"
-    assert 2 <= outcome.epochs < 12 and outcome.epochs_saved == 12 - outcome.epochs
-    assert outcome.score is not None
+    assert result.status == STOPPED and result.reason == "poor"
+    assert 2 <= result.epochs < 12 and result.epochs_saved == 12 - result.epochs
+    assert result.score is not None
     assert not Run(study.run_folders(2)[0]).finished
 
 
 @pytest.mark.slow
 def test_two_starts_of_a_trial_are_one_training(study: Study, completed: Any) -> None:
     first = make_trial(study, 3, until=1)
-    outcome = first.run()
-    assert outcome.status == COMPLETED and outcome.epochs == 1
+    result = first.run()
+    assert result.status == COMPLETED and result.epochs == 1
     second = make_trial(study, 3).run()
     assert second.history == completed[0].history and second.score == completed[0].score
-    assert second.seconds > outcome.seconds
+    assert second.seconds > result.seconds
     log = (first.folder / "log.txt").read_text()
     assert log.count("--resume") >= 1 and steps_of(log) == list(range(1, 25))
 
@@ -139,41 +140,41 @@ def test_two_starts_of_a_trial_are_one_training(study: Study, completed: Any) ->
 
 
 def test_what_training_refuses_is_the_reason(study: Study) -> None:
-    outcome = make_trial(study, 4, freeze_layers=99).run()
-    assert outcome.status == FAILED and outcome.score is None and outcome.epochs == 0
-    assert outcome.reason is not None
-    assert "99" in outcome.reason and "; found: " in outcome.reason and "to do" in outcome.reason
-    assert any(line.startswith("error: ") for line in outcome.log)
-    assert study.read_outcome(4) == outcome
+    result = make_trial(study, 4, freeze_layers=99).run()
+    assert result.status == FAILED and result.score is None and result.epochs == 0
+    assert result.reason is not None
+    assert "99" in result.reason and "; found: " in result.reason and "to do" in result.reason
+    assert any(line.startswith("error: ") for line in result.log)
+    assert study.read_result(4) == result
 
 
 @on_linux
 def test_a_killed_training_is_a_row_and_no_end(study: Study) -> None:
     trial = make_trial(study, 5)
     log = trial.folder / "log.txt"
-    outcome = run_and_kill(trial, lambda: log.read_text().endswith("\n"), signal.SIGKILL)
-    assert outcome.status == FAILED and outcome.score is None
-    assert outcome.reason == "killed by SIGKILL, as the system does when memory runs out"
-    assert outcome.log and outcome.log[0].startswith("$ -m tfpipe.train")
-    assert study.read_outcome(5) == outcome
+    result = run_and_kill(trial, lambda: log.read_text().endswith("\n"), signal.SIGKILL)
+    assert result.status == FAILED and result.score is None
+    assert result.reason == "killed by SIGKILL, as the system does when memory runs out"
+    assert result.log and result.log[0].startswith("$ -m tfpipe.train")
+    assert study.read_result(5) == result
 
 
 def test_a_trial_that_takes_too_long(study: Study) -> None:
     trial = make_trial(study, 6, timeout=1)
-    outcome = trial.run()
-    assert outcome.status == FAILED and outcome.score is None
-    assert outcome.reason == "took longer than --trial-timeout 1 s"
-    assert outcome.log and outcome.seconds > 1
+    result = trial.run()
+    assert result.status == FAILED and result.score is None
+    assert result.reason == "took longer than --trial-timeout 1 s"
+    assert result.log and result.seconds > 1
 
 
 def test_a_halted_trial_goes_on_another_time(study: Study) -> None:
     trial = make_trial(study, 7)
-    threading.Timer(1.0, trial.halting.set).start()
-    with pytest.raises(Halt):
+    threading.Timer(1.0, trial.stop_requested.set).start()
+    with pytest.raises(TrialInterrupted):
         trial.run()
     assert (trial.folder / "log.txt").read_text().startswith("$ ")
-    outcome = study.read_outcome(7)
-    assert outcome is None or outcome.status == RUNNING
+    result = study.read_result(7)
+    assert result is None or result.status == RUNNING
 
 
 # ---- going on from another trial's run ------------------------------------------------------
@@ -203,7 +204,7 @@ def files_of(folder: Path) -> set[str]:
 def test_a_run_is_taken_over_without_a_copy(parent: Path, tmp_path: Path) -> None:
     child = tmp_path / "0002" / "run"
     child.parent.mkdir()
-    take_over(parent, child)
+    link_parent_run(parent, child)
     assert files_of(child) == TAKEN
     assert all((child / name).samefile(parent / name) for name in TAKEN)
     assert {path.name for path in child.parent.iterdir()} == {"run"}
@@ -225,7 +226,7 @@ def test_a_run_is_copied_where_there_are_no_links(
     # A start that was killed half way.
     (child.parent / ".run.tmp" / "checkpoints").mkdir(parents=True)
     (child.parent / ".run.tmp" / "checkpoints" / "half").touch()
-    take_over(parent, child)
+    link_parent_run(parent, child)
     assert files_of(child) == TAKEN
     (child / "config.yaml").write_text("mine")
     assert (parent / "config.yaml").read_text() == "config.yaml"

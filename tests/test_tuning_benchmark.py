@@ -12,8 +12,8 @@ from benchmarks.tuning import PEAK, SPACE, Problem, compare, search
 
 def test_the_peak_is_the_best_there_is() -> None:
     for seed in range(5):
-        problem, chance = Problem(seed), random.Random(seed)
-        assert all(problem.quality(SPACE.sample(chance)) < PEAK for _ in range(200))
+        problem, rng = Problem(seed), random.Random(seed)
+        assert all(problem.quality(SPACE.sample(rng)) < PEAK for _ in range(200))
         best = {
             "learning_rate": problem.rate * (problem.batch / 32) ** 0.5,
             "batch_size": problem.batch,

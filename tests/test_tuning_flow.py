@@ -20,12 +20,12 @@ from tfpipe.config import TrainConfig, build, read_values
 from tfpipe.run_folder import Run
 from tfpipe.training.checkpointing import read_progress
 
-EPOCHS = 6
+TOTAL_EPOCHS = 6
 # Half of the trials are refused by training: tiny has two layers.
 SPACE = f"""
 learning_rate: [0.001, 0.003]
 freeze_layers: [0, 99]
-epochs: {EPOCHS}
+epochs: {TOTAL_EPOCHS}
 early_stopping: 0
 batch_size: 8
 """
@@ -64,7 +64,7 @@ class Killed:
             self.told.append(told)
             # As a kill leaves it that comes while the search writes.
             (self.search.study / "oracle" / ".oracle.json.1.tmp").write_text("{", encoding="utf-8")
-            self.kills.append({n: self.search.outcome(n) for n in range(1, 5)})
+            self.kills.append({n: self.search.result(n) for n in range(1, 5)})
             self.restarts.append({n: len(self.search.starts(n)) for n in range(1, 5)})
         self.done = self.search.run("--json")
         self.rows = self.search.rows
@@ -73,7 +73,7 @@ class Killed:
         return any("epoch 1:" in self.search.log(number) for number in range(1, 5))
 
     def count_ended(self) -> int:
-        states = [self.search.outcome(number).get("status") for number in range(1, 5)]
+        states = [self.search.result(number).get("status") for number in range(1, 5)]
         return sum(state in ("completed", "failed") for state in states)
 
     def one_trains_since_this_start(self) -> bool:
@@ -89,12 +89,12 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Killed:
 @on_linux
 def test_finished_trials_are_not_repeated(killed: Killed) -> None:
     ended_before = set()
-    for outcomes, starts in zip(killed.kills, killed.restarts, strict=True):
-        for number, outcome in outcomes.items():
-            if outcome.get("status") in ("completed", "failed"):
+    for results, starts in zip(killed.kills, killed.restarts, strict=True):
+        for number, result in results.items():
+            if result.get("status") in ("completed", "failed"):
                 ended_before.add(number)
                 assert len(killed.search.starts(number)) == starts[number], number
-                assert killed.rows[number - 1] == outcome, number
+                assert killed.rows[number - 1] == result, number
     assert ended_before
 
 
@@ -112,9 +112,9 @@ def test_running_trials_go_on_from_their_checkpoint(killed: Killed) -> None:
         for part, before, after in zip(parts[1:], steps, steps[1:], strict=False):
             if "--resume" in part.splitlines()[0] and after:
                 assert after[0] > 1 or max(before, default=0) <= an_epoch, number
-        assert steps[-1][-1] == row["history"][-1]["step"] == EPOCHS * an_epoch
-        assert [record["epoch"] for record in row["history"]] == list(range(1, EPOCHS + 1))
-        assert row["epochs"] == EPOCHS
+        assert steps[-1][-1] == row["history"][-1]["step"] == TOTAL_EPOCHS * an_epoch
+        assert [record["epoch"] for record in row["history"]] == list(range(1, TOTAL_EPOCHS + 1))
+        assert row["epochs"] == TOTAL_EPOCHS
     assert resumed >= 1
 
 
@@ -190,7 +190,7 @@ def test_best_yaml_is_the_best_configuration(killed: Killed) -> None:
     best = json.loads(killed.done.stdout)["values"]
     config = build(TrainConfig, read_values(killed.search.study / "best.yaml"))
     assert (config.learning_rate, config.freeze_layers) == (best["learning_rate"], 0)
-    assert (config.epochs, config.batch_size, config.model) == (EPOCHS, 8, "tiny")
+    assert (config.epochs, config.batch_size, config.model) == (TOTAL_EPOCHS, 8, "tiny")
 
 
 @on_linux
@@ -280,7 +280,7 @@ def test_the_same_error_three_times_stops_the_study_until_it_is_mended(tmp_path:
     # Killed among those that are tried again; the same command goes on with the others.
     search.command.append("--retry-failed")
     ended: Callable[[], bool] = lambda: any(  # noqa: E731
-        search.outcome(number).get("status") == "completed" for number in range(1, 7)
+        search.result(number).get("status") == "completed" for number in range(1, 7)
     )
     status, told = search.end_at(ended, signal.SIGKILL)
     assert status == -signal.SIGKILL, told

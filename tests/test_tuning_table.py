@@ -17,9 +17,9 @@ import pytest
 from rich.cells import cell_len
 
 from tfpipe.tasks.sections import Baseline
-from tuning.outcome import COMPLETED, FAILED, RUNNING, STOPPED, Outcome
-from tuning.report.progress import Progress, seconds_left
-from tuning.report.table import Table
+from tuning.report.live_table import TrialTable
+from tuning.report.study_progress import StudyProgress, seconds_left
+from tuning.trial_result import COMPLETED, FAILED, RUNNING, STOPPED, TrialResult
 
 HOSTILE = "[red]x[/red] :boom:\x1b[2J\x1b]0;title\x07\n\r第二行\u202e"
 
@@ -28,19 +28,21 @@ def history(*accuracies: float) -> list[dict[str, Any]]:
     return [{"epoch": i, "dev_accuracy": a} for i, a in enumerate(accuracies, start=1)]
 
 
-def outcome(
+def result(
     number: int, status: str = COMPLETED, score: float | None = None, **more: Any
-) -> Outcome:
+) -> TrialResult:
     values = more.pop("values", {"learning_rate": 3e-05, "batch_size": 16})
-    return Outcome(number, status, values, score, **more)
+    return TrialResult(number, status, values, score, **more)
 
 
-def show(table: Table, outcomes: Sequence[Outcome], planned: int = 12, **more: Any) -> None:
+def show(table: TrialTable, results: Sequence[TrialResult], planned: int = 12, **more: Any) -> None:
     known = {"direction": "max", "objective": "dev.accuracy", "seconds": 60.0, "jobs": 1}
-    table.show(Progress(list(outcomes), planned, **(known | more)))
+    table.show(StudyProgress(list(results), planned, **(known | more)))
 
 
-def screen(looks: Sequence[Sequence[Outcome]], rows: int, columns: int, **more: Any) -> list[str]:
+def screen(
+    looks: Sequence[Sequence[TrialResult]], rows: int, columns: int, **more: Any
+) -> list[str]:
     """What a terminal of that size holds after the looks."""
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
@@ -55,9 +57,9 @@ def screen(looks: Sequence[Sequence[Outcome]], rows: int, columns: int, **more: 
 
     reader = threading.Thread(target=read)
     reader.start()
-    with open(slave, "w", encoding="utf-8") as stream, Table(stream) as table:
-        for outcomes in looks:
-            show(table, outcomes, **more)
+    with open(slave, "w", encoding="utf-8") as stream, TrialTable(stream) as table:
+        for results in looks:
+            show(table, results, **more)
     reader.join(timeout=10)
     os.close(master)
     return play(b"".join(received).decode())
@@ -98,16 +100,16 @@ def a_terminal_that_can_renew_lines(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_lines_tell_each_change_once() -> None:
     stream = io.StringIO()
-    with Table(stream) as table:
+    with TrialTable(stream) as table:
         show(table, [])
-        show(table, [outcome(1, RUNNING)])
-        show(table, [outcome(1, RUNNING)])
-        show(table, [outcome(1, RUNNING, history=history(0.5))])
-        both = [outcome(1, score=0.75, seconds=20.0, history=history(0.5, 0.75))]
-        both += [outcome(2, RUNNING, values={"warmup": 0.1})]
+        show(table, [result(1, RUNNING)])
+        show(table, [result(1, RUNNING)])
+        show(table, [result(1, RUNNING, history=history(0.5))])
+        both = [result(1, score=0.75, seconds=20.0, history=history(0.5, 0.75))]
+        both += [result(2, RUNNING, values={"warmup": 0.1})]
         show(table, both)
         show(table, both)
-        show(table, [both[0], outcome(2, FAILED, seconds=3.0, reason="out of memory\nTraceback")])
+        show(table, [both[0], result(2, FAILED, seconds=3.0, reason="out of memory\nTraceback")])
     assert stream.getvalue().splitlines() == [
         "trial 1 started: learning_rate 3e-05, batch_size 16",
         "trial 1 epoch 1: dev.accuracy 0.5000",
@@ -123,22 +125,22 @@ def test_lines_tell_each_change_once() -> None:
 
 def test_best_is_marked_only_where_it_changes() -> None:
     stream = io.StringIO()
-    first, second, third = (outcome(i, score=s) for i, s in ((1, 0.5), (2, 0.9), (3, 0.7)))
-    with Table(stream) as table:
+    first, second, third = (result(i, score=s) for i, s in ((1, 0.5), (2, 0.9), (3, 0.7)))
+    with TrialTable(stream) as table:
         show(table, [])
-        for outcomes in ([first], [first, second], [first, second, third]):
-            show(table, outcomes, objective="dev.loss", direction="min")
+        for results in ([first], [first, second], [first, second, third]):
+            show(table, results, objective="dev.loss", direction="min")
     marked = [line for line in stream.getvalue().splitlines() if "(best so far)" in line]
     assert marked == ["trial 1 completed after 0.0 s: dev.loss 0.5000 (best so far)"]
 
 
 def test_resumed_study_does_not_tell_its_past_again() -> None:
     stream = io.StringIO()
-    before = [outcome(i, score=i / 10, history=history(0.1)) for i in range(1, 8)]
-    going = outcome(8, RUNNING, history=history(0.3, 0.4))
-    with Table(stream) as table:
+    before = [result(i, score=i / 10, history=history(0.1)) for i in range(1, 8)]
+    going = result(8, RUNNING, history=history(0.3, 0.4))
+    with TrialTable(stream) as table:
         show(table, [*before, going])
-        show(table, [*before, outcome(8, RUNNING, history=history(0.3, 0.4, 0.6))])
+        show(table, [*before, result(8, RUNNING, history=history(0.3, 0.4, 0.6))])
     told = stream.getvalue().splitlines()
     assert told[0].startswith("going on: best dev.accuracy 0.7000 (trial 7) | 7 of 12 ended")
     assert told[1:] == [
@@ -149,11 +151,11 @@ def test_resumed_study_does_not_tell_its_past_again() -> None:
 
 def test_trial_that_is_given_back_starts_again_in_silence_about_old_epochs() -> None:
     stream = io.StringIO()
-    with Table(stream) as table:
-        show(table, [outcome(1, RUNNING, history=history(0.5, 0.6))])
-        show(table, [outcome(1, FAILED, reason="the worker died")])
-        show(table, [outcome(1, RUNNING, history=history(0.5))])
-        show(table, [outcome(1, RUNNING, history=history(0.5, 0.6, 0.7))])
+    with TrialTable(stream) as table:
+        show(table, [result(1, RUNNING, history=history(0.5, 0.6))])
+        show(table, [result(1, FAILED, reason="the worker died")])
+        show(table, [result(1, RUNNING, history=history(0.5))])
+        show(table, [result(1, RUNNING, history=history(0.5, 0.6, 0.7))])
     told = stream.getvalue().splitlines()
     assert [line for line in told if "started" in line] == [told[0], told[-2]]
     assert told[-1] == "trial 1 epoch 3: dev.accuracy 0.7000"
@@ -162,9 +164,9 @@ def test_trial_that_is_given_back_starts_again_in_silence_about_old_epochs() -> 
 def test_lines_keep_hostile_texts_on_one_line() -> None:
     stream = io.StringIO()
     values = {"text": HOSTILE, HOSTILE: [1, HOSTILE]}
-    with Table(stream) as table:
-        show(table, [outcome(1, RUNNING, values=values)])
-        show(table, [outcome(1, STOPPED, 0.5, values=values, reason=HOSTILE)])
+    with TrialTable(stream) as table:
+        show(table, [result(1, RUNNING, values=values)])
+        show(table, [result(1, STOPPED, 0.5, values=values, reason=HOSTILE)])
     assert len(stream.getvalue().splitlines()) == 3
     assert all(c.isprintable() or c == "\n" for c in stream.getvalue())
     assert "[red]x[/red] :boom:" in stream.getvalue()
@@ -172,15 +174,15 @@ def test_lines_keep_hostile_texts_on_one_line() -> None:
 
 def test_dumb_terminal_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "dumb")
-    assert screen([[outcome(1, RUNNING)]], 24, 80)[0].startswith("trial 1 started: ")
+    assert screen([[result(1, RUNNING)]], 24, 80)[0].startswith("trial 1 started: ")
 
 
 def test_study_outlives_its_output() -> None:
     reading, writing = os.pipe()
     os.close(reading)
-    with open(writing, "w", buffering=1) as stream, Table(stream) as table:
-        show(table, [outcome(1, RUNNING)])
-        show(table, [outcome(1, score=0.5)])
+    with open(writing, "w", buffering=1) as stream, TrialTable(stream) as table:
+        show(table, [result(1, RUNNING)])
+        show(table, [result(1, score=0.5)])
         # What could not be written stays in the buffer, and closing would try again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), writing)
 
@@ -189,10 +191,10 @@ def test_study_outlives_its_output() -> None:
 
 
 def test_screen_is_a_table_that_renews_itself() -> None:
-    one = outcome(1, RUNNING, history=history(0.5, 0.4), seconds=9.0)
-    done = outcome(1, score=0.75, spread=0.01, seconds=20.0, epochs=3)
-    lost = outcome(2, FAILED, values={"learning_rate": 1.5e-04}, reason="out of memory\nmore")
-    lines = screen([[], [one], [done, lost, outcome(3, RUNNING)]], 24, 120)
+    one = result(1, RUNNING, history=history(0.5, 0.4), seconds=9.0)
+    done = result(1, score=0.75, spread=0.01, seconds=20.0, epochs=3)
+    lost = result(2, FAILED, values={"learning_rate": 1.5e-04}, reason="out of memory\nmore")
+    lines = screen([[], [one], [done, lost, result(3, RUNNING)]], 24, 120)
     assert [" ".join(line.split()) for line in lines] == [
         "trial status dev.accuracy learning_rate batch_size epochs time reason",
         "*1 completed 0.7500 ± 0.0100 3e-05 16 3 20 s",
@@ -205,16 +207,16 @@ def test_screen_is_a_table_that_renews_itself() -> None:
 
 
 def test_running_trial_shows_its_best_epoch_so_far() -> None:
-    one = outcome(1, RUNNING, history=history(0.5, 0.4, float("nan")))
+    one = result(1, RUNNING, history=history(0.5, 0.4, float("nan")))
     assert "0.5000" in screen([[one]], 24, 100)[1]
     assert "0.4000" in screen([[one]], 24, 100, direction="min")[1]
 
 
 @pytest.mark.parametrize("rows", [8, 12, 20])
 def test_full_screen_shows_the_best_and_the_running_trials(rows: int) -> None:
-    outcomes = [outcome(i, score=0.9 if i == 4 else 0.5) for i in range(1, 41)]
-    outcomes[8] = outcome(9, RUNNING)
-    lines = screen([outcomes], rows, 120, planned=60)[:-1]
+    results = [result(i, score=0.9 if i == 4 else 0.5) for i in range(1, 41)]
+    results[8] = result(9, RUNNING)
+    lines = screen([results], rows, 120, planned=60)[:-1]
     assert len(lines) == rows - 1
     shown = [line.split()[0] for line in lines[2:-1]]
     others = rows - 6
@@ -229,8 +231,8 @@ def test_narrow_screen_leaves_out_parameters_not_lines(columns: int) -> None:
         "batch_size": 16,
         "情感分析情感分析情感分析情感分析": "长" * 99,
     }
-    outcomes = [outcome(i, score=0.5, values=values, reason="长" * 300) for i in (1, 2)]
-    lines = screen([outcomes, outcomes], 24, columns)
+    results = [result(i, score=0.5, values=values, reason="长" * 300) for i in (1, 2)]
+    lines = screen([results, results], 24, columns)
     assert all(cell_len(line) <= columns for line in lines)
     assert lines[1].split()[0] == "*1" and lines[2].split()[0] == "2"
     assert "batch_size" in lines[0] and lines[0].split()[-1] in ("time", "reason")
@@ -239,8 +241,8 @@ def test_narrow_screen_leaves_out_parameters_not_lines(columns: int) -> None:
 
 def test_screen_interprets_no_text() -> None:
     values = {"text": HOSTILE, HOSTILE: 1}
-    outcomes = [outcome(1, FAILED, values=values, reason=HOSTILE)]
-    lines = screen([outcomes], 24, 160)  # play fails for controls
+    results = [result(1, FAILED, values=values, reason=HOSTILE)]
+    lines = screen([results], 24, 160)  # play fails for controls
     assert lines[1].count("[red]x[/red] :boom:") == 2
     assert len(lines) == 4
 
@@ -250,7 +252,7 @@ def test_screen_interprets_no_text() -> None:
 
 def test_time_left_is_unknown_before_an_end() -> None:
     assert seconds_left([], 12, 1) is None
-    assert seconds_left([outcome(1, RUNNING, seconds=50.0)], 12, 1) is None
+    assert seconds_left([result(1, RUNNING, seconds=50.0)], 12, 1) is None
 
 
 @pytest.mark.parametrize(
@@ -267,18 +269,18 @@ def test_time_left_is_unknown_before_an_end() -> None:
     ],
 )
 def test_time_left(running: tuple[float, ...], planned: int, jobs: int, left: float) -> None:
-    outcomes = [outcome(1, seconds=50.0), outcome(2, FAILED, seconds=150.0)]
-    outcomes += [outcome(i, RUNNING, seconds=s) for i, s in enumerate(running, start=3)]
-    assert seconds_left(outcomes, planned, jobs) == pytest.approx(left)
+    results = [result(1, seconds=50.0), result(2, FAILED, seconds=150.0)]
+    results += [result(i, RUNNING, seconds=s) for i, s in enumerate(running, start=3)]
+    assert seconds_left(results, planned, jobs) == pytest.approx(left)
 
 
 def test_what_the_best_is_to_beat_stands_beside_it() -> None:
     stream = io.StringIO()
-    first = outcome(1, RUNNING, 0.7, defaults=True)
-    ended = outcome(1, score=0.75, defaults=True)
-    with Table(stream) as table:
+    first = result(1, RUNNING, 0.7, defaults=True)
+    ended = result(1, score=0.75, defaults=True)
+    with TrialTable(stream) as table:
         show(table, [first], baseline=Baseline("other", "accuracy", 0.19))
-        show(table, [ended, outcome(2, score=0.8)], baseline=Baseline("other", "accuracy", 0.19))
+        show(table, [ended, result(2, score=0.8)], baseline=Baseline("other", "accuracy", 0.19))
     lines = stream.getvalue().splitlines()
     values = "learning_rate 3e-05, batch_size 16"
     assert lines[0] == f"trial 1 started (the defaults): {values}"

@@ -1,1 +1,1 @@
-"""The search for good training settings: a trial is tfpipe.train with other values."""
+"""Hyperparameter search over the settings of tfpipe.train with Keras Tuner's oracles."""

@@ -1,4 +1,4 @@
-"""Keras Tuner's protocol between machines: one chief has the oracle, workers run the trials."""
+"""Distributed search by Keras Tuner's protocol: the chief runs the oracle, workers run trials."""
 
 from __future__ import annotations
 
@@ -11,36 +11,44 @@ NAMES = ("KERASTUNER_TUNER_ID", "KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT"
 
 
 def is_chief() -> bool:
-    """Whether Keras Tuner's variables say that this process has the oracle of others."""
+    """Return whether Keras Tuner's environment variables make this process the chief."""
     return "KERASTUNER_ORACLE_IP" in os.environ and "chief" in os.environ["KERASTUNER_TUNER_ID"]
 
 
 def is_worker() -> bool:
-    """Whether they say that the oracle is in another process."""
+    """Return whether Keras Tuner's environment variables make this process a worker."""
     return "KERASTUNER_ORACLE_IP" in os.environ and not is_chief()
 
 
 def check_variables() -> None:
-    """Raise UserError where Keras Tuner's variables are not all there, or no address."""
-    there = [name for name in NAMES if name in os.environ]
-    # An id alone is but a name.
-    if not set(there) - {NAMES[0]}:
+    """Check Keras Tuner's environment variables.
+
+    Raises:
+        UserError: If only some of them are set, or the port is invalid.
+    """
+    present = [name for name in NAMES if name in os.environ]
+    # The tuner id alone does not make a search distributed.
+    if not set(present) - {NAMES[0]}:
         return
-    if len(there) < len(NAMES):
+    if len(present) < len(NAMES):
         raise UserError(
             "a search on several machines needs all three variables of Keras Tuner",
-            f"{', '.join(there)}, not {', '.join(sorted(set(NAMES) - set(there)))}",
+            f"{', '.join(present)}, not {', '.join(sorted(set(NAMES) - set(present)))}",
             "set all of them in every process, or none",
         )
     address()
 
 
 def address() -> tuple[str, int]:
-    """Where the chief listens; raises UserError for a port that is none."""
+    """Return the host and the port of the chief.
+
+    Raises:
+        UserError: If the port is not a number from 1 to 65535.
+    """
     port = os.environ["KERASTUNER_ORACLE_PORT"]
     if not (port.isdecimal() and 0 < int(port) < 65536):
         raise UserError(
-            "the chief's port is no port",
+            "the chief's port is not valid",
             f"KERASTUNER_ORACLE_PORT={port}",
             "give a number from 1 to 65535",
         )
@@ -48,7 +56,11 @@ def address() -> tuple[str, int]:
 
 
 def check_port() -> None:
-    """Raise UserError where the chief cannot listen: Keras Tuner would wait for ever."""
+    """Check that the chief can listen at its address; Keras Tuner would hang if it could not.
+
+    Raises:
+        UserError: If the address cannot be bound.
+    """
     host, port = address()
     try:
         with socket.create_server((host, port)):
@@ -61,8 +73,15 @@ def check_port() -> None:
         ) from None
 
 
-def await_chief(seconds: float) -> None:
-    """Wait until the chief answers; raises UserError when it does not in time."""
+def wait_for_chief(seconds: float) -> None:
+    """Wait until the chief accepts connections.
+
+    Args:
+        seconds: Longest time to wait.
+
+    Raises:
+        UserError: If the chief cannot be reached in that time.
+    """
     import grpc
 
     host, port = address()
@@ -72,6 +91,6 @@ def await_chief(seconds: float) -> None:
         except grpc.FutureTimeoutError:
             raise UserError(
                 "the chief cannot be reached",
-                f"nobody answered at {host}:{port} for {seconds:g} s (--patience)",
-                "start the chief, or mend KERASTUNER_ORACLE_IP and KERASTUNER_ORACLE_PORT",
+                f"no answer from {host}:{port} for {seconds:g} s (--patience)",
+                "start the chief, or correct KERASTUNER_ORACLE_IP and KERASTUNER_ORACLE_PORT",
             ) from None

@@ -14,7 +14,7 @@ ALGORITHMS = ("bayesian", "random", "hyperband", "grid")
 STOPPING = ("auto", "median", "none")
 RETRAIN_ON = ("train", "train+dev")
 # What a study sets itself, and what to do instead.
-OWN = {
+RESERVED_SETTINGS = {
     "output": "give the study's folder as --output",
     "resume": "start the same command again: a study goes on by itself",
     "json": "give --json to the search",
@@ -146,4 +146,6 @@ class SearchConfig:
 
 def training_fields() -> list[tuple[type, dataclasses.Field]]:
     """The training settings that a search takes as fixed values."""
-    return [(TrainConfig, f) for f in dataclasses.fields(TrainConfig) if f.name not in OWN]
+    return [
+        (TrainConfig, f) for f in dataclasses.fields(TrainConfig) if f.name not in RESERVED_SETTINGS
+    ]

@@ -1,6 +1,6 @@
-"""Keras Tuner's oracles, made to last, and mended where a study needs more than they do.
+"""The four search algorithms: Keras Tuner's oracles with persistent state and corrections.
 
-This file imports keras_tuner, and with it TensorFlow.
+This module imports keras_tuner, and with it TensorFlow.
 """
 
 from __future__ import annotations
@@ -15,33 +15,34 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import Matern, WhiteKernel
 
-from tuning.lasting import Lasting
+from tuning.persistent_oracle import PersistentOracle
 from tuning.space import Space
-from tuning.study import Plan
+from tuning.study import StudyPlan
 
 
-class RandomOracle(Lasting, keras_tuner.oracles.RandomSearchOracle):
-    """Values by chance."""
+class RandomOracle(PersistentOracle, keras_tuner.oracles.RandomSearchOracle):
+    """Random search."""
 
 
-class BayesianOracle(Lasting, keras_tuner.oracles.BayesianOptimizationOracle):
-    """Values by a Gaussian process over what was seen, none twice."""
+class BayesianOracle(PersistentOracle, keras_tuner.oracles.BayesianOptimizationOracle):
+    """Bayesian optimization with a Gaussian process, without repeated configurations."""
 
     def _make_gpr(self) -> GaussianProcessRegressor:
-        # Keras Tuner's process has no noise in it, and follows the luck of single trials.
+        # Keras Tuner's Gaussian process models no noise and overfits the scores of single trials.
         noise = WhiteKernel(0.01, noise_level_bounds=(1e-4, 1.0))
         smooth = Matern(nu=2.5, length_scale_bounds=(0.05, 20.0))
         return super()._make_gpr().set_params(kernel=smooth + noise)
 
     def _vectorize_trials(self) -> tuple[np.ndarray, np.ndarray]:
-        # Lower is better here. How bad a trial is that fell apart says nothing of where the best
-        # lies, but would drown the differences between good ones.
+        # Lower is better here. The score of a diverged trial would dominate the differences between
+        # the good ones, so that scores are clipped on the poor side.
         points, scores = super()._vectorize_trials()
         return points, np.minimum(scores, 2 * np.median(scores) - scores.min())
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
+        """Propose the values of a trial; random ones in place of a repeated configuration."""
         with warnings.catch_warnings():
-            # A length scale at its bound says that a parameter does not matter.
+            # A length scale at its upper bound is expected for a parameter without influence.
             warnings.simplefilter("ignore", ConvergenceWarning)
             proposed = super().populate_space(trial_id)
         if proposed["status"] == "RUNNING" and self._duplicate(proposed["values"]):
@@ -49,15 +50,16 @@ class BayesianOracle(Lasting, keras_tuner.oracles.BayesianOptimizationOracle):
         return proposed
 
     def _get_hp_bounds(self) -> np.ndarray:
-        # At 1 a whole number on a log scale would be one more than its highest.
+        # At a position of 1 Keras Tuner maps an integer on a log scale to its maximum plus one.
         bounds: np.ndarray = super()._get_hp_bounds()
         return bounds * (1 - 1e-9)
 
 
-class GridOracle(Lasting, keras_tuner.oracles.GridSearchOracle):
-    """All combinations; Keras Tuner's own forgets where it stood when its process ends."""
+class GridOracle(PersistentOracle, keras_tuner.oracles.GridSearchOracle):
+    """Grid search that resumes: Keras Tuner's oracle does not save its position in the grid."""
 
     def set_state(self, state: dict[str, Any]) -> None:
+        """Restore the state and the order of the combinations from the trials."""
         super().set_state(state)
 
         def compare(one: str, other: str) -> int:
@@ -67,30 +69,32 @@ class GridOracle(Lasting, keras_tuner.oracles.GridSearchOracle):
         ordered = sorted(self.trials, key=functools.cmp_to_key(compare))
         for trial_id in ordered:
             self._ordered_ids.insert(trial_id)
-        # Those whose next combination is there are passed over.
+        # populate_space skips a trial whose next combination exists.
         self._populate_next = ordered
 
 
-class HyperbandOracle(Lasting, keras_tuner.oracles.HyperbandOracle):
-    """Values by chance, trained for few epochs; the best of each round train on."""
+class HyperbandOracle(PersistentOracle, keras_tuner.oracles.HyperbandOracle):
+    """Hyperband: random values trained for few epochs, the best of each round for more."""
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
-        # Keras Tuner waits for ever for a round with a failed trial to be complete: the failed
-        # leave their bracket, with those that they went on from, and others take their places.
-        gone = {name for name, trial in self.trials.items() if trial.status == "FAILED"}
+        """Propose a promoted or a new configuration, without failed trials in the brackets."""
+        # Keras Tuner never completes a round with a failed trial: failed trials and the trials that
+        # they continued are removed from their bracket, and new trials take their places.
+        removed = {name for name, trial in self.trials.items() if trial.status == "FAILED"}
         for bracket in self._brackets:
             for infos in reversed(bracket["rounds"]):
-                gone |= {one["past_id"] for one in infos if one["id"] in gone}
-                infos[:] = [one for one in infos if one["id"] not in gone]
+                removed |= {one["past_id"] for one in infos if one["id"] in removed}
+                infos[:] = [one for one in infos if one["id"] not in removed]
         return super().populate_space(trial_id)
 
     @keras_tuner.synchronized
     def resumable(self) -> set[str]:
+        """Return the ids of ended trials that may still be promoted, or resumed from."""
         parents = {
             name: trial.hyperparameters.values.get("tuner/trial_id")
             for name, trial in self.trials.items()
         }
-        # A promoted trial may not have taken over its parent's checkpoint yet.
+        # A promoted trial may not have copied its parent's checkpoint yet.
         kept = {parent for name, parent in parents.items() if parent and name not in self.end_order}
         for bracket in self._brackets:
             rounds = bracket["rounds"]
@@ -117,39 +121,51 @@ def make_oracle(
     objective: keras_tuner.Objective,
     epochs: int,
     seed: int,
-) -> Lasting:
-    """The oracle of a study. epochs: that hyperband gives at most; seed: from 0."""
+) -> PersistentOracle:
+    """Create the oracle of a study.
+
+    Args:
+        algorithm: A key of `ORACLES`.
+        space: The search space.
+        trials: Maximum number of trials.
+        objective: Name and direction of the metric to optimize.
+        epochs: Most epochs of a hyperband trial; unused by the other algorithms.
+        seed: Random seed, from 0.
+
+    Returns:
+        The oracle, whose first trial has the default values if the space knows them.
+    """
     settings: dict[str, Any] = {
         "objective": objective,
         "hyperparameters": space.hyperparameters(),
-        # Keras Tuner takes 0 for no seed.
+        # Keras Tuner treats the seed 0 as no seed.
         "seed": seed + 1,
     }
     if algorithm == "hyperband":
-        # As many sweeps as the trials allow.
+        # Repeated until the maximum number of trials.
         settings |= {"max_epochs": epochs, "hyperband_iterations": 0}
     else:
         settings |= {"max_trials": trials}
     if algorithm == "bayesian":
-        # Its own three points a parameter would leave a small study all to chance, and its own
-        # beta, 2.6, to the corners of the space (benchmarks/tuning.py).
+        # Keras Tuner's three initial points per parameter would make a small study a random search,
+        # and its beta of 2.6 explores mainly the corners of the space (benchmarks/tuning.py).
         few = min(3 * len(space.parameters), trials * 2 // 5)
         settings |= {"num_initial_points": max(3, few), "beta": 1.5}
     oracle = ORACLES[algorithm](**settings)
     oracle.max_trials = trials
     if algorithm != "grid":
-        # A grid begins with the hyperparameters' defaults by itself.
-        oracle.first = space.start()
+        # Keras Tuner's grid search begins with the hyperparameters' defaults.
+        oracle.first = space.default_values()
     if algorithm == "hyperband" and oracle.first:
-        # In no bracket: the halving would end it after an epoch, and what the others are compared
-        # with is what such a training reaches.
+        # Outside the brackets, whose halving could end it after one epoch: the other trials are
+        # compared with the score of a complete training.
         whole = {"epochs": epochs, "initial_epoch": 0, "bracket": 0, "round": 0}
         oracle.first = dict(oracle.first) | {f"tuner/{name}": n for name, n in whole.items()}
     return oracle
 
 
-def oracle_of(plan: Plan, trials: int) -> Lasting:
-    """The oracle of a study's plan."""
+def make_study_oracle(plan: StudyPlan, trials: int) -> PersistentOracle:
+    """Create the oracle for a study's plan and at most so many trials."""
     objective = keras_tuner.Objective(plan.objective, plan.direction)
     seed = int(plan.space.fixed.get("seed", 1))
     return make_oracle(plan.algorithm, plan.space, trials, objective, plan.epochs, seed)

@@ -1,4 +1,4 @@
-"""The winner, trained once more: a run of its own, to export."""
+"""Final training of the best configuration, as a run that can be exported."""
 
 from __future__ import annotations
 
@@ -16,27 +16,36 @@ from tfpipe.run_folder import Run
 from tfpipe.subprocesses import bound
 from tfpipe.training.preemption import SignalHandler
 from tuning.study import Study
-from tuning.texts import with_all_texts
+from tuning.trial_data import with_train_and_dev
 
 
 def retrain(study: Study, on: str, restart: str) -> Run:
-    """Train the best configuration into OUTPUT/retrained, or go on with that; returns the run.
+    """Train the best configuration into OUTPUT/retrained, or resume that training.
 
-    on: `train`, or `train+dev` for all labelled texts. restart: the command that goes on. Raises
-    UserError where the training fails, Interrupted after a signal with its state saved.
+    Args:
+        study: The study, which has a best trial.
+        on: Data to train on, `train`, or `train+dev` for all labelled texts.
+        restart: The command line that resumes the study.
+
+    Returns:
+        The finished run.
+
+    Raises:
+        UserError: If the training fails, or the folder has a run of another configuration.
+        Interrupted: After SIGINT or SIGTERM, with the state saved.
     """
     best, run = study.best, Run(study.folder / "retrained")
     assert best is not None
     config = replace(study.configuration(best.values), output=str(run.folder))
     if on == "train+dev":
-        # Early stopping would wait for a dev figure that says nothing any more.
+        # Dev is part of the training data, so that early stopping would have no meaning.
         epochs = [record["epoch"] for record in best.history if record["best"]][-1]
         config = replace(config, epochs=epochs, early_stopping=0)
-        config = with_all_texts(config, study.folder / "data")
+        config = with_train_and_dev(config, study.folder / "data")
         say("retraining: on train and dev; its dev figures are of texts that it was trained on")
     say(f"retraining: trial {best.number}, {study.plan.objective} {best.score:.4f}")
     if run.finished:
-        refuse_other(run, config)
+        check_same_configuration(run, config)
         say(f"retraining: {run.folder} is finished")
         return run
     file = study.folder / "retrain.yaml"
@@ -48,11 +57,11 @@ def retrain(study: Study, on: str, restart: str) -> Run:
         process = subprocess.Popen(
             bound(command), stdout=subprocess.DEVNULL, start_new_session=True
         )
-        told = False
+        forwarded = False
         while process.poll() is None:
-            if stop.signal and not told:
+            if stop.signal and not forwarded:
                 process.send_signal(stop.signal)
-                told = True
+                forwarded = True
             time.sleep(0.2)
     if stop.signal and not run.finished:
         raise Interrupted(128 + stop.signal, f"stopped, everything saved; go on with:\n  {restart}")
@@ -67,16 +76,22 @@ def retrain(study: Study, on: str, restart: str) -> Run:
     return run
 
 
-def refuse_other(run: Run, config: TrainConfig) -> None:
-    """Raise UserError where the folder's run was trained with another configuration."""
+def check_same_configuration(run: Run, config: TrainConfig) -> None:
+    """Check that a finished run was trained with this configuration.
+
+    Raises:
+        UserError: If a setting differs.
+    """
     given = {name: value for name, value in vars(config).items() if value is not None}
     stored = vars(run.config)
     ignored = ("output", "precision", "resume")
     changed = [n for n, v in given.items() if n not in ignored and stored[n] != v]
     if changed:
-        told = ", ".join(f"{n} {stored[n]!r}, the best trial has {given[n]!r}" for n in changed)
+        differences = ", ".join(
+            f"{n} {stored[n]!r}, the best trial has {given[n]!r}" for n in changed
+        )
         raise UserError(
             "the retrained run is of another winner",
-            f"{run.folder}: {told}",
+            f"{run.folder}: {differences}",
             "move that folder away and start again",
         )

@@ -14,12 +14,12 @@ from tfpipe.cli import given_values, owned_fields, parser_for, print_metrics, ru
 from tfpipe.config import build
 from tfpipe.errors import UserError, did_you_mean, raise_all
 from tuning import chief
-from tuning.config import OWN, SearchConfig, training_fields
+from tuning.config import RESERVED_SETTINGS, SearchConfig, training_fields
 
 if TYPE_CHECKING:
     from tfpipe.data.splits import Splits
     from tuning.space import Space
-    from tuning.study import Plan, Study
+    from tuning.study import Study, StudyPlan
 
 ABOUT = """Search for the settings that train best: every trial is a tfpipe.train of its own.
 Started again with the same --output it goes on, however it ended.
@@ -38,31 +38,31 @@ def search(config: SearchConfig, given: Mapping[str, Any], command: Sequence[str
     plan, parts = plan_study(config, given)
 
     if config.dry_run:
-        from tuning.estimate import tell_estimate
+        from tuning.estimate import print_estimate
 
-        tell_estimate(config, plan, parts, say)
+        print_estimate(config, plan, parts, say)
         return None
 
     # Keras Tuner is imported there, and TensorFlow with it.
-    from tuning.running import run_study
     from tuning.study import Study
-    from tuning.worker import work
+    from tuning.study_runner import run_study
+    from tuning.worker import run_worker
 
     task = plan.space.fixed.get("task", "classify")
     study = Study(Path(config.output or f"studies/{task}-{config.algorithm}"), plan)
     if chief.is_worker():
-        work(config, study)
+        run_worker(config, study)
     else:
         run_study(config, study, command)
     return study
 
 
-def plan_study(config: SearchConfig, given: Mapping[str, Any]) -> tuple[Plan, Splits]:
+def plan_study(config: SearchConfig, given: Mapping[str, Any]) -> tuple[StudyPlan, Splits]:
     """What is searched and on what data; raises UserError, with the data's mistakes, too."""
     from tfpipe.data.encoded import hash_texts
     from tfpipe.tasks import TASKS
     from tuning.space import read_space
-    from tuning.study import Plan
+    from tuning.study import StudyPlan
 
     # ---- what is searched and compared
     space = read_space(config.space, given)
@@ -87,7 +87,7 @@ def plan_study(config: SearchConfig, given: Mapping[str, Any]) -> tuple[Plan, Sp
         for name, part in (("train", parts.train), ("dev", parts.dev))
     }
     kept = (config.algorithm, objective, figures[figure], config.seeds)
-    return Plan(space, *kept, hashes, epochs, baseline), parts
+    return StudyPlan(space, *kept, hashes, epochs, baseline), parts
 
 
 def objective_errors(objective: str, figures: Mapping[str, str]) -> list[UserError]:
@@ -123,7 +123,7 @@ def training_defaults_of(space: Space, rows: int) -> dict[str, Any]:
     model = space.fixed.get("model", "starter")
     for one in space.parameters:
         if one.name == "model":
-            model = replace(one, default=model).start
+            model = replace(one, default=model).nearest_default
     return training_defaults(space.fixed, read_settings(model), rows)
 
 
@@ -207,8 +207,8 @@ def parse_search(parser: Any, arguments: Sequence[str]) -> tuple[SearchConfig, d
         flag = f"--{name.replace('_', '-')}"
         if name in own | training:
             continue
-        if name in OWN:
-            wrong, fix = f"{flag} is set by the study itself", OWN[name]
+        if name in RESERVED_SETTINGS:
+            wrong, fix = f"{flag} is set by the study itself", RESERVED_SETTINGS[name]
         else:
             hint = did_you_mean(name, own | training)
             wrong, fix = f"there is no option {raw!r}", f"{hint}see --help"
@@ -233,7 +233,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def command() -> None:
         config, given = parse_search(parser, arguments)
-        from tuning.report.wording import format_value
+        from tuning.report.formatting import format_value
 
         study = search(config, given, ["python", "-m", "tuning.search", *arguments])
         if study is None:

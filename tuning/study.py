@@ -1,4 +1,4 @@
-"""The study's folder: what it searches, what became of its trials, what is left for people."""
+"""Folder of a study: its plan, the results of its trials and the files for users."""
 
 from __future__ import annotations
 
@@ -14,21 +14,28 @@ from tfpipe.config import TrainConfig, to_yaml
 from tfpipe.errors import UserError
 from tfpipe.io.atomic import ASIDE, remove_files, write_text
 from tfpipe.tasks.sections import Baseline
-from tuning.outcome import FAILED, Outcome, best_of
 from tuning.space import Space, differences
+from tuning.trial_result import FAILED, TrialResult, best_of
 
-# Settings of the search that a study keeps; all others may change from start to start.
-KEPT = ("algorithm", "objective", "seeds")
-# Fixed settings that may change as well: files are known by what is in them.
-RESUMABLE = (*run_folder.RESUMABLE, "train", "dev", "test")
+# Settings that identify a study; the other ones may change when it is resumed.
+IDENTITY_SETTINGS = ("algorithm", "objective", "seeds")
+# Fixed training settings that may change as well; data files are identified by their contents.
+CHANGEABLE_SETTINGS = (*run_folder.RESUMABLE, "train", "dev", "test")
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What makes a study this one and no other.
+class StudyPlan:
+    """What a study searches; a resumed study must have an equal plan.
 
-    objective: a figure of dev, direction: `max` or `min`; epochs: hyperband's most; data: SHA-256
-    of train and dev; baseline: of the objective, None for one that has none.
+    Attributes:
+        space: The search space.
+        algorithm: Name of the search algorithm.
+        objective: Metric to optimize, such as `dev.accuracy`.
+        direction: Which values of it are better, `max` or `min`.
+        seeds: Trainings of each configuration.
+        data: SHA-256 of the texts and labels of `train` and `dev`.
+        epochs: Most epochs of a hyperband trial; 0 for other algorithms.
+        baseline: Baseline of the objective; None if it has none.
     """
 
     space: Space
@@ -41,40 +48,53 @@ class Plan:
     baseline: Baseline | None = None
 
     @property
-    def figure(self) -> str:
-        """The objective's figure: `accuracy` of `dev.accuracy`."""
+    def metric(self) -> str:
+        """The objective without its data split: `accuracy` of `dev.accuracy`."""
         return self.objective.removeprefix("dev.")
 
     def as_json(self) -> dict[str, Any]:
-        """What study.json holds."""
-        kept = {name: getattr(self, name) for name in (*KEPT, "data", "epochs")}
+        """Return the contents of study.json."""
+        kept = {name: getattr(self, name) for name in (*IDENTITY_SETTINGS, "data", "epochs")}
         space = self.space.as_json()
-        space["fixed"] = {n: value for n, value in space["fixed"].items() if n not in RESUMABLE}
+        space["fixed"] = {
+            n: value for n, value in space["fixed"].items() if n not in CHANGEABLE_SETTINGS
+        }
         return kept | {"space": space}
 
 
 class Study:
-    """The files of a study in `folder`.
+    """The folder of a study.
 
-    study.json: the plan; oracle/: Keras Tuner's state; trials/0001/: a trial's outcome.json,
-    config.yaml, log.txt and run; trials.json, best.yaml, report.html: for people.
+    It has study.json (the plan), oracle/ (Keras Tuner's state), trials/0001/ (a trial's
+    outcome.json, config.yaml, log.txt and run), and trials.json, best.yaml and report.html.
+
+    Attributes:
+        folder: The folder.
+        plan: What the study searches.
     """
 
-    def __init__(self, folder: Path, plan: Plan):
+    def __init__(self, folder: Path, plan: StudyPlan):
         self.folder, self.plan = folder, plan
-        self._read: dict[Path, tuple[tuple[int, int], Outcome]] = {}
+        self._read: dict[Path, tuple[tuple[int, int], TrialResult]] = {}
 
     @property
     def file(self) -> Path:
-        """What says that the folder has a study, and which."""
+        """Path of study.json, whose presence marks the folder of a study."""
         return self.folder / "study.json"
 
     def open(self) -> bool:
-        """Begin the study, or go on with it: then True. Raises UserError for any other folder."""
+        """Create the study's folder, or check an existing one.
+
+        Returns:
+            Whether the study exists already and is resumed.
+
+        Raises:
+            UserError: If the folder has another study or other files, or cannot be written.
+        """
         if self.file.is_file():
-            refuse_other(self.file, self.plan)
+            check_same_plan(self.file, self.plan)
             return True
-        # A killed start may have left the lock and a file written aside.
+        # An earlier start that was killed may have left a lock and temporary files.
         left = [path for path in _inside(self.folder) if not path.name.startswith(".")]
         if left:
             raise UserError(
@@ -96,92 +116,116 @@ class Study:
         return False
 
     def trial_folder(self, number: int) -> Path:
-        """Where everything of a trial lies."""
+        """Return the folder of a trial."""
         return self.folder / "trials" / f"{number:04d}"
 
     def run_folders(self, number: int) -> list[Path]:
-        """The run of each seed of a trial; they may not be there yet."""
+        """Return the folder of each seed's run of a trial; they may not exist yet."""
         folder, seeds = self.trial_folder(number), self.plan.seeds
         return [folder / ("run" if seeds == 1 else f"run-{i}") for i in range(1, seeds + 1)]
 
-    def write_outcome(self, outcome: Outcome) -> None:
-        """Write what has become of a trial so far."""
-        folder = self.trial_folder(outcome.number)
+    def write_result(self, result: TrialResult) -> None:
+        """Write the result of a trial, complete or so far."""
+        folder = self.trial_folder(result.number)
         folder.mkdir(parents=True, exist_ok=True)
-        row = json.dumps(asdict(outcome), ensure_ascii=False)
+        row = json.dumps(asdict(result), ensure_ascii=False)
         write_text(folder / "outcome.json", row + "\n")
 
-    def read_outcome(self, number: int) -> Outcome | None:
-        """What has become of a trial so far; None for one that has not begun."""
+    def read_result(self, number: int) -> TrialResult | None:
+        """Read the result of a trial, complete or so far; None if it has not started."""
         file = self.trial_folder(number) / "outcome.json"
         try:
             found = file.stat()
-            # A file system's clock may stand still between two writes; each is a file of its own.
+            # Two writes may have the same modification time, but each creates a new inode.
             written = found.st_mtime_ns, found.st_ino
             if file not in self._read or self._read[file][0] != written:
                 row = json.loads(file.read_text(encoding="utf-8"))
-                self._read[file] = written, Outcome(**row)
+                self._read[file] = written, TrialResult(**row)
         except FileNotFoundError:
             return None
         return self._read[file][1]
 
-    def outcomes(self) -> list[Outcome]:
-        """All trials, in the order of their numbers."""
+    def results(self) -> list[TrialResult]:
+        """Return the results of all trials, ordered by number."""
         names = [path.name for path in _inside(self.folder / "trials")]
         numbers = sorted(int(name) for name in names if name.isdecimal())
-        found = [self.read_outcome(number) for number in numbers]
-        return [outcome for outcome in found if outcome]
+        found = [self.read_result(number) for number in numbers]
+        return [result for result in found if result]
 
     @property
-    def best(self) -> Outcome | None:
+    def best(self) -> TrialResult | None:
         """The ended trial with the best score."""
-        return best_of(self.outcomes(), self.plan.direction)
+        return best_of(self.results(), self.plan.direction)
 
-    def write_trials(self, outcomes: Sequence[Outcome]) -> None:
-        """Write trials.json."""
-        rows = [outcome.as_row() for outcome in outcomes]
+    def write_trials(self, results: Sequence[TrialResult]) -> None:
+        """Write trials.json, one row per trial."""
+        rows = [result.as_row() for result in results]
         text = json.dumps(rows, indent=2, ensure_ascii=False)
         write_text(self.folder / "trials.json", text + "\n")
 
-    def best_configuration(self, best: Outcome) -> str:
-        """The YAML that `tfpipe.train --config` takes, of the trial's values."""
+    def best_configuration(self, best: TrialResult) -> str:
+        """Return the training configuration of a trial as YAML for `tfpipe.train --config`."""
         return to_yaml(self.configuration(best.values))
 
     def configuration(self, values: dict[str, Any]) -> TrainConfig:
-        """The training of a trial's values; raises UserError for settings at odds."""
+        """Return the training configuration of a trial.
+
+        Args:
+            values: Values of the searched parameters.
+
+        Raises:
+            UserError: If settings contradict each other.
+        """
         config = self.plan.space.configuration(values)
         epochs = self.plan.epochs or config.epochs
-        return replace(config, epochs=epochs, best_by=self.plan.figure)
+        return replace(config, epochs=epochs, best_by=self.plan.metric)
 
-    def drop_weights(self, number: int, checkpoints: bool, model: bool) -> None:
-        """Remove an ended trial's checkpoints and model, which are nearly all that it weighs."""
+    def remove_weights(self, number: int, checkpoints: bool, model: bool) -> None:
+        """Remove the checkpoints and the model of an ended trial, nearly all of its disk space.
+
+        Args:
+            number: Number of the trial.
+            checkpoints: Whether the checkpoints are removed.
+            model: Whether the model is removed.
+        """
         for folder in self.run_folders(number):
             for name in ["checkpoints"] * checkpoints + ["model"] * model:
                 shutil.rmtree(folder / name, ignore_errors=True)
 
-    def tidy(self, resumable: set[int]) -> None:
-        """Keep the checkpoints that a trial may go on from, and the best trial's model.
+    def remove_unneeded_files(self, resumable: set[int]) -> None:
+        """Remove checkpoints and models of ended trials that are no longer needed.
 
-        What killed processes left of files written aside goes too.
+        The model of the best trial is kept. Temporary files of killed processes are removed too.
+
+        Args:
+            resumable: Numbers of ended trials whose checkpoints a later trial may resume from.
         """
-        best, outcomes = self.best, self.outcomes()
-        # Nobody writes where a trial has ended; at the top only the caller does.
+        best, results = self.best, self.results()
+        # No process writes into the folder of an ended trial, nor, apart from this one, at the top.
         remove_files(self.folder.glob(ASIDE))
-        for outcome in outcomes:
-            if outcome.ended:
-                left = self.trial_folder(outcome.number).rglob(ASIDE)
-                # What is written for TensorBoard alone may stay half done.
+        for result in results:
+            if result.ended:
+                left = self.trial_folder(result.number).rglob(ASIDE)
+                # Partial files in a log folder, which only TensorBoard reads, may stay.
                 remove_files(path for path in left if path.parent.name != "logs")
-        # A trial that runs takes its parent's checkpoints over, for its last seed late.
-        needed = resumable | {one.continues for one in outcomes if not one.ended}
-        for outcome in outcomes:
-            if outcome.ended and outcome.number not in needed:
-                keeps = best is not None and outcome.number == best.number
-                self.drop_weights(outcome.number, checkpoints=True, model=not keeps)
+        # A running trial copies its parent's checkpoints seed by seed, the last one late.
+        needed = resumable | {one.continues for one in results if not one.ended}
+        for result in results:
+            if result.ended and result.number not in needed:
+                keeps = best is not None and result.number == best.number
+                self.remove_weights(result.number, checkpoints=True, model=not keeps)
 
 
-def refuse_other(file: Path, plan: Plan) -> None:
-    """Raise UserError where the folder's study searches something else, saying what."""
+def check_same_plan(file: Path, plan: StudyPlan) -> None:
+    """Check that a stored study has this plan.
+
+    Args:
+        file: The study.json of the folder.
+        plan: The plan of the search.
+
+    Raises:
+        UserError: If the file cannot be read, or naming each difference between the plans.
+    """
     try:
         stored = json.loads(file.read_text(encoding="utf-8"))
         if not isinstance(stored, dict):
@@ -190,11 +234,11 @@ def refuse_other(file: Path, plan: Plan) -> None:
         raise UserError(
             "the study's file cannot be read", f"{file}: {error}", "give another --output"
         ) from None
-    # Lists and tuples, whole numbers as keys: as a file holds them.
+    # A round trip through JSON turns tuples into lists and keys into strings, as in the file.
     now = json.loads(json.dumps(plan.as_json()))
     changed = [
         f"{name} is {now[name]!r}, the study has {stored.get(name)!r}"
-        for name in (*KEPT, "epochs")
+        for name in (*IDENTITY_SETTINGS, "epochs")
         if now[name] != stored.get(name)
     ]
     changed += [
@@ -211,16 +255,21 @@ def refuse_other(file: Path, plan: Plan) -> None:
         )
 
 
-def repeated_error(ended: Sequence[Outcome], times: int) -> Outcome | None:
-    """The last of so many trials that failed in a row with the same error, else None.
+def repeated_error(ended: Sequence[TrialResult], times: int) -> TrialResult | None:
+    """Return the last trial if the last `times` trials failed with the same error.
 
-    ended: in the order in which they ended. Numbers in the reasons may differ.
+    Args:
+        ended: The ended trials, in the order in which they ended.
+        times: Number of equal failures in a row; numbers in the error messages may differ.
+
+    Returns:
+        The last of these trials, or None.
     """
     recent = ended[-times:]
     if len(recent) < times or any(one.status != FAILED for one in recent):
         return None
-    kinds = {"".join(c for c in one.reason or "" if not c.isdigit()) for one in recent}
-    return recent[-1] if len(kinds) == 1 else None
+    messages = {"".join(c for c in one.reason or "" if not c.isdigit()) for one in recent}
+    return recent[-1] if len(messages) == 1 else None
 
 
 def _inside(folder: Path) -> list[Path]:

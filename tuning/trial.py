@@ -1,4 +1,4 @@
-"""One trial: `tfpipe.train` in a process of its own, watched until it ends or is ended."""
+"""A trial: tfpipe.train in subprocesses, one per seed, monitored until it ends or is stopped."""
 
 from __future__ import annotations
 
@@ -21,24 +21,28 @@ from tfpipe.io.atomic import write_text
 from tfpipe.run_folder import Run
 from tfpipe.subprocesses import bound
 from tfpipe.training.checkpointing import read_progress
-from tuning.outcome import COMPLETED, FAILED, STOPPED, Outcome
-from tuning.reason import last_lines, tell_reason
-from tuning.report.board import SUFFIX, write_trial
+from tuning.failure_reason import describe_failure, last_lines
+from tuning.report.tensorboard_hparams import SUFFIX, write_trial
 from tuning.study import Study
+from tuning.trial_result import COMPLETED, FAILED, STOPPED, TrialResult
 
-LOOK = 0.5  # seconds between two looks at a trial
-GRACE = 60.0  # seconds that a trial has to save its state
+POLL_SECONDS = 0.5  # between two checks of a running trial
+SHUTDOWN_SECONDS = 60.0  # for a trial to save its state after SIGTERM
 
 
-class Halt(Exception):
-    """The search ends; the trial goes on where it stopped when the search does."""
+class TrialInterrupted(Exception):
+    """Raised when the search stops during a trial, which is resumed when the search is."""
 
 
 @dataclass(frozen=True)
-class Setting:
-    """How trials run: the slot's share of the machine, and what ends a trial.
+class TrialSettings:
+    """How the processes of trials are started, and their time limit.
 
-    processes, servers: of tfpipe.launch; timeout: seconds, 0 for none.
+    Attributes:
+        environment: Additional environment variables, such as a slot's share of the GPUs.
+        processes: Worker processes of a trial, started by tfpipe.launch if more than one.
+        servers: Parameter servers of a trial, started by tfpipe.launch.
+        timeout: Seconds that a trial may take; 0 for no limit.
     """
 
     environment: Mapping[str, str]
@@ -47,77 +51,91 @@ class Setting:
     timeout: int = 0
 
 
-class TrialRun:
-    """A trial from its first process to its outcome.
+class TrialRunner:
+    """Runs a trial: trains once per seed, reports each epoch and writes the result.
 
-    inherited: epochs of the trial that it goes on from; until: the epoch after which it stops with
-    its state saved, None for its end. report: told of every epoch of the first seed (epoch, best
-    figure so far, epochs in all); its answer, when not None, is the reason to stop. alive: called
-    at every look.
+    Args:
+        study: The study, in whose folder the trial is kept.
+        result: The result so far, of a trial that is running.
+        config: Training configuration of the first seed.
+        inherited: Epochs trained by the trial that this one continues, else 0.
+        until: Epoch after which training stops with its state saved; None to train to the end.
+        settings: How the processes are started.
+        stop_requested: Set to interrupt the trial.
+        report: Called after each epoch of the first seed with the epoch, the best objective so
+            far and the total number of epochs; returns the reason to stop the trial, or None.
+        heartbeat: Called regularly while a process runs.
     """
 
     def __init__(
         self,
         study: Study,
-        outcome: Outcome,
+        result: TrialResult,
         config: TrainConfig,
         inherited: int,
         until: int | None,
-        setting: Setting,
-        halting: threading.Event,
+        settings: TrialSettings,
+        stop_requested: threading.Event,
         report: Callable[[int, float, int], str | None],
-        alive: Callable[[], None],
+        heartbeat: Callable[[], None],
     ):
-        self.study, self.outcome, self.config = study, outcome, config
+        self.study, self.result, self.config = study, result, config
         self.inherited, self.until = inherited, until
-        self.setting, self.halting = setting, halting
-        self.report, self.alive = report, alive
-        self.folder = study.trial_folder(outcome.number)
-        self._figure = study.plan.figure
-        self._spent, self._began = outcome.seconds, time.monotonic()
+        self.settings, self.stop_requested = settings, stop_requested
+        self.report, self.heartbeat = report, heartbeat
+        self.folder = study.trial_folder(result.number)
+        self._metric = study.plan.metric
+        self._seconds_before, self._started_at = result.seconds, time.monotonic()
         self._reported = 0
 
-    def run(self) -> Outcome:
-        """Train with every seed; returns the outcome, which is written, too. Raises Halt."""
+    def run(self) -> TrialResult:
+        """Train with every seed and write the result.
+
+        Returns:
+            The result, which is also written to the study's folder.
+
+        Raises:
+            TrialInterrupted: If the search stopped during the trial, whose state is saved.
+        """
         scores: list[float] = []
-        for index, folder in enumerate(self.study.run_folders(self.outcome.number)):
+        for index, folder in enumerate(self.study.run_folders(self.result.number)):
             seeded = replace(self.config, seed=self.config.seed + index, output=str(folder))
             ended = self._train(seeded, Run(folder), first=index == 0)
             if ended is not None:
                 return self._end(**ended)
             scores.append(self._score(Run(folder)))
-            self._note(scores=scores, score=statistics.fmean(scores))
+            self._update_result(scores=scores, score=statistics.fmean(scores))
         if not all(map(_is_finite, scores)):
             return self._end(status=FAILED, score=None, reason=f"the score is {scores}")
         spread = statistics.stdev(scores) if len(scores) > 1 else None
         return self._end(status=COMPLETED, spread=spread)
 
     def _train(self, config: TrainConfig, run: Run, first: bool) -> dict[str, Any] | None:
-        """One training to its end; what ended the whole trial, or None where all went well."""
-        if not run.folder.exists() and self.outcome.continues is not None:
-            parent = self.study.run_folders(self.outcome.continues)
-            here = self.study.run_folders(self.outcome.number).index(run.folder)
-            take_over(parent[here], run.folder)
+        """Train with one seed; return the changes of the result if that ends the trial."""
+        if not run.folder.exists() and self.result.continues is not None:
+            parent = self.study.run_folders(self.result.continues)
+            here = self.study.run_folders(self.result.number).index(run.folder)
+            link_parent_run(parent[here], run.folder)
         if run.finished or (self.until is not None and _epochs_of(run) >= self.until):
-            self._look(run, first)
+            self._poll(run, first)
             return None
         process, log = self._start(config, run), self.folder / "log.txt"
         try:
             while process.poll() is None:
-                time.sleep(LOOK)
-                self.alive()
-                if self.halting.is_set():
-                    raise Halt
-                reason = self._look(run, first)
+                time.sleep(POLL_SECONDS)
+                self.heartbeat()
+                if self.stop_requested.is_set():
+                    raise TrialInterrupted
+                reason = self._poll(run, first)
                 if reason is not None:
                     _end_process(process)
                     if not run.finished:
                         saved = self._epochs_in_all(run) - _epochs_of(run)
                         return {"status": STOPPED, "reason": reason, "epochs_saved": saved}
-                taken = time.monotonic() - self._began
-                if self.setting.timeout and taken > self.setting.timeout and not run.finished:
+                taken = time.monotonic() - self._started_at
+                if self.settings.timeout and taken > self.settings.timeout and not run.finished:
                     _end_process(process)
-                    limit = f"took longer than --trial-timeout {self.setting.timeout} s"
+                    limit = f"took longer than --trial-timeout {self.settings.timeout} s"
                     return {
                         "status": FAILED,
                         "reason": limit,
@@ -126,18 +144,18 @@ class TrialRun:
                     }
         finally:
             _end_process(process)
-        self._look(run, first)
+        self._poll(run, first)
         if process.returncode != 0 and not run.finished:
-            if self.halting.is_set():
-                # A terminal's Ctrl-C reaches the trial, too.
-                raise Halt
-            told = tell_reason(process.returncode, log)
-            return {"status": FAILED, "reason": told, "score": None, "log": last_lines(log)}
+            if self.stop_requested.is_set():
+                # Ctrl-C in a terminal is also delivered to the trial.
+                raise TrialInterrupted
+            reason = describe_failure(process.returncode, log)
+            return {"status": FAILED, "reason": reason, "score": None, "log": last_lines(log)}
         return None
 
     def _start(self, config: TrainConfig, run: Run) -> subprocess.Popen:
         self.folder.mkdir(parents=True, exist_ok=True)
-        # Flags, not fields of the file: a resumed run may have others than it began with.
+        # Flags, not fields of the file, because they may change when a run is resumed.
         kept = self.study.plan.space.fixed.get("keep_checkpoints", 1)
         free = ["--keep-checkpoints", str(kept)]
         if self.until is not None:
@@ -148,78 +166,82 @@ class TrialRun:
         write_text(file, to_yaml(config))
         training = ["--config", str(file), *free]
         command = [sys.executable, "-m", "tfpipe.train", *training]
-        if self.setting.processes > 1 or self.setting.servers:
-            counts = ["--workers", str(self.setting.processes), "--servers"]
-            counts.append(str(self.setting.servers))
+        if self.settings.processes > 1 or self.settings.servers:
+            counts = ["--workers", str(self.settings.processes), "--servers"]
+            counts.append(str(self.settings.servers))
             command = [sys.executable, "-m", "tfpipe.launch", *counts, "--", *training]
         with (self.folder / "log.txt").open("a", encoding="utf-8") as log:
             log.write(f"$ {' '.join(command[1:])}\n")
             log.flush()
             process = subprocess.Popen(
                 bound(command),
-                env=os.environ | dict(self.setting.environment),
+                env=os.environ | dict(self.settings.environment),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=log,
-                # Ctrl-C comes to the search, which passes it on.
+                # Only the search receives Ctrl-C, and ends the trial.
                 start_new_session=True,
             )
         with suppress(OSError):
-            # Where memory runs out the kernel is to end a trial, not the search.
+            # When memory runs out, the kernel kills a trial rather than the search.
             Path(f"/proc/{process.pid}/oom_score_adj").write_text("1000")
         return process
 
-    def _look(self, run: Run, first: bool) -> str | None:
-        """Take note of the first seed's new epochs; the reason to stop, if there is one."""
+    def _poll(self, run: Run, first: bool) -> str | None:
+        """Record and report new epochs of the first seed; return the reason to stop, or None."""
         progress = read_progress(run.folder / "checkpoints") if first else None
         if progress is None or len(progress.history) == self._reported:
             return None
         history, total = progress.history, self._epochs_in_all(run)
-        self._note(history=history, score=self._best_figure(history))
-        write_trial(run.logs, self.outcome, self.study.plan.objective)
+        self._update_result(history=history, score=self._best_score(history))
+        write_trial(run.logs, self.result, self.study.plan.objective)
         reason = None
-        # A resumed trial tells all of its epochs again: the last report before a kill may be lost.
+        # A resumed trial reports all epochs again: the last report before a kill may be lost.
         for epoch in range(self._reported + 1, len(history) + 1):
-            reason = self.report(epoch, self._best_figure(history[:epoch]), total)
+            reason = self.report(epoch, self._best_score(history[:epoch]), total)
         self._reported = len(history)
         return reason
 
-    def _best_figure(self, history: Sequence[Mapping[str, Any]]) -> float:
+    def _best_score(self, history: Sequence[Mapping[str, Any]]) -> float:
         best = [record for record in history if record["best"]][-1]
-        return float(best[f"dev_{self._figure}"])
+        return float(best[f"dev_{self._metric}"])
 
     def _score(self, run: Run) -> float:
         if run.finished:
-            return float(Run(run.folder).metrics["dev"][self._figure])
+            return float(Run(run.folder).metrics["dev"][self._metric])
         progress = read_progress(run.folder / "checkpoints")
         assert progress is not None
-        return self._best_figure(progress.history)
+        return self._best_score(progress.history)
 
     def _epochs_in_all(self, run: Run) -> int:
-        # The run's own, because a default follows from the data.
+        # Read from the run, because the default depends on the size of the data.
         return self.config.epochs or Run(run.folder).config.epochs or 1
 
     @property
     def _seconds(self) -> float:
-        return self._spent + time.monotonic() - self._began
+        return self._seconds_before + time.monotonic() - self._started_at
 
-    def _note(self, **news: Any) -> None:
-        runs = map(Run, self.study.run_folders(self.outcome.number))
+    def _update_result(self, **changes: Any) -> None:
+        runs = map(Run, self.study.run_folders(self.result.number))
         epochs = sum(max(0, _epochs_of(run) - self.inherited) for run in runs)
-        self.outcome = replace(self.outcome, **news, epochs=epochs, seconds=self._seconds)
-        self.study.write_outcome(self.outcome)
+        self.result = replace(self.result, **changes, epochs=epochs, seconds=self._seconds)
+        self.study.write_result(self.result)
 
-    def _end(self, **news: Any) -> Outcome:
-        self._note(**news)
-        for run in map(Run, self.study.run_folders(self.outcome.number)):
-            write_trial(run.logs, self.outcome, self.study.plan.objective)
-        return self.outcome
+    def _end(self, **changes: Any) -> TrialResult:
+        self._update_result(**changes)
+        for run in map(Run, self.study.run_folders(self.result.number)):
+            write_trial(run.logs, self.result, self.study.plan.objective)
+        return self.result
 
 
-def take_over(parent: Path, folder: Path) -> None:
-    """Have `folder` go on from the parent's run: the same files, at no cost where links can be.
+def link_parent_run(parent: Path, folder: Path) -> None:
+    """Copy the run of a parent trial, by hard links where possible.
 
-    Nothing in a run's folder is ever changed in place.
+    Links are safe because files of a run are replaced, never modified in place.
+
+    Args:
+        parent: Folder of the parent's run.
+        folder: Folder of the new run, which does not exist yet.
     """
 
     def link(source: str, target: str) -> None:
@@ -230,7 +252,7 @@ def take_over(parent: Path, folder: Path) -> None:
 
     aside = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(aside, ignore_errors=True)
-    # A file being appended to, and what tells TensorBoard of the parent, are not its child's.
+    # Partial files, locks and the parent's HParams events do not belong to the new run.
     ignored = shutil.ignore_patterns("*.tmp", ".lock", f"*{SUFFIX}")
     shutil.copytree(parent, aside, copy_function=link, ignore=ignored)
     aside.rename(folder)
@@ -242,11 +264,11 @@ def _epochs_of(run: Run) -> int:
 
 
 def _end_process(process: subprocess.Popen) -> None:
-    """Have the training save its state and end; kill it when it does not in time."""
+    """End the training with SIGTERM, on which it saves its state; kill it after a time limit."""
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)
         try:
-            process.wait(GRACE)
+            process.wait(SHUTDOWN_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

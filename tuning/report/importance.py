@@ -14,10 +14,10 @@ from sklearn.inspection import permutation_importance
 from sklearn.metrics import r2_score
 from sklearn.preprocessing import OneHotEncoder
 
-from tuning.outcome import COMPLETED, STOPPED, Outcome
 from tuning.space import Parameter
+from tuning.trial_result import COMPLETED, STOPPED, TrialResult
 
-FEWEST = 8
+MIN_CONFIGURATIONS = 8
 TREES = 200
 REPEATS = 10
 METHOD = (
@@ -28,7 +28,7 @@ METHOD = (
 
 
 @dataclass(frozen=True)
-class Influence:
+class ParameterImportance:
     """What shuffling one parameter costs: R² lost, its mean and standard deviation."""
 
     name: str
@@ -47,7 +47,7 @@ class Importance:
 
     configurations: int
     fit: float | None = None
-    influences: tuple[Influence, ...] = ()
+    influences: tuple[ParameterImportance, ...] = ()
     problem: str | None = None
 
 
@@ -60,7 +60,7 @@ def active_values(parameters: Sequence[Parameter], values: Mapping[str, Any]) ->
     return active
 
 
-def scored_configurations(outcomes: Sequence[Outcome]) -> list[Outcome]:
+def scored_configurations(results: Sequence[TrialResult]) -> list[TrialResult]:
     """Ended trials with a score, one a configuration.
 
     Of trials that continue one another it is the one trained longest, counted from the first of
@@ -68,8 +68,8 @@ def scored_configurations(outcomes: Sequence[Outcome]) -> list[Outcome]:
     """
     first: dict[int, int] = {}
     epochs: dict[int, int] = {}
-    longest: dict[int, Outcome] = {}
-    for one in sorted(outcomes, key=lambda one: one.number):
+    longest: dict[int, TrialResult] = {}
+    for one in sorted(results, key=lambda one: one.number):
         parent = one.number if one.continues is None else one.continues
         root = first[one.number] = first.get(parent, parent)
         epochs[one.number] = one.epochs + epochs.get(parent, 0)
@@ -90,18 +90,20 @@ def is_numeric(parameter: Parameter) -> bool:
 
 
 def measure_importance(
-    outcomes: Sequence[Outcome], parameters: Sequence[Parameter], seed: int = 0
+    results: Sequence[TrialResult], parameters: Sequence[Parameter], seed: int = 0
 ) -> Importance:
     """Permutation importance over the scored configurations, the same for the same seed.
 
     Numbers are encoded by their order or, where sampled so, their logarithm; texts one-hot, but
     shuffled as the one parameter they are. Breiman 2001, section 10, with R² in place of accuracy.
     """
-    trials = scored_configurations(outcomes)
+    trials = scored_configurations(results)
     scores = np.array([one.score for one in trials], dtype=np.float64)
     count = len(trials)
-    if count < FEWEST:
-        problem = f"It takes {FEWEST} configurations with a score; the study has {count}."
+    if count < MIN_CONFIGURATIONS:
+        problem = (
+            f"It takes {MIN_CONFIGURATIONS} configurations with a score; the study has {count}."
+        )
         return Importance(count, problem=problem)
     if not parameters:
         return Importance(count, problem="No setting was searched.")
@@ -135,7 +137,7 @@ def measure_importance(
         forest, codes, scores, scoring=fit_of, n_repeats=REPEATS, random_state=seed
     )
     rows = zip(parameters, lost.importances_mean, lost.importances_std, strict=True)
-    influences = [Influence(one.name, float(mean), float(std)) for one, mean, std in rows]
+    influences = [ParameterImportance(one.name, float(mean), float(std)) for one, mean, std in rows]
     return Importance(count, fit, tuple(sorted(influences, key=lambda one: -one.drop)))
 
 

@@ -15,7 +15,13 @@ from tfpipe.report.images import svg
 from tfpipe.report.templates import make_environment, write_html
 from tfpipe.tasks.sections import Baseline
 from tfpipe.text_display import shorten
-from tuning.outcome import COMPLETED, FAILED, RUNNING, STOPPED, Outcome, best_of
+from tuning.report.baseline_comparison import (
+    baseline_warning,
+    defaults_note,
+    describe_defaults,
+    find_defaults_trial,
+)
+from tuning.report.formatting import DASH, format_score, format_time, format_value
 from tuning.report.importance import (
     METHOD,
     active_values,
@@ -23,19 +29,13 @@ from tuning.report.importance import (
     measure_importance,
     scored_configurations,
 )
-from tuning.report.parallel import parallel_figure
+from tuning.report.parallel_coordinates import parallel_coordinates_figure
 from tuning.report.plots import histories_figure, importance_figure, progress_figure
-from tuning.report.verdict import (
-    describe_defaults,
-    note_on_defaults,
-    trial_of_defaults,
-    warn_of_baseline,
-)
-from tuning.report.wording import DASH, format_score, format_time, format_value
 from tuning.space import Parameter
+from tuning.trial_result import COMPLETED, FAILED, RUNNING, STOPPED, TrialResult, best_of
 
 # Of the escaped last log lines of all failed trials, so that the page stays under 2 MB.
-MOST_LOG_CHARACTERS = 500_000
+MAX_LOG_CHARACTERS = 500_000
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class StudyReport:
     objective: str
     direction: str
     algorithm: str
-    outcomes: Sequence[Outcome]
+    results: Sequence[TrialResult]
     planned: int
     parameters: Sequence[Parameter]
     command: Sequence[str]
@@ -81,12 +81,12 @@ def write_report(path: str | Path, report: StudyReport) -> None:
 
 def render_report(report: StudyReport) -> str:
     """The page's HTML."""
-    ordered = sorted(report.outcomes, key=lambda one: one.number)
-    report = replace(report, outcomes=[_without_infinities(one) for one in ordered])
-    outcomes, objective, direction = list(report.outcomes), report.objective, report.direction
-    best = best_of(outcomes, direction)
-    importance = measure_importance(outcomes, report.parameters)
-    curves = histories_figure(outcomes, objective, direction)
+    ordered = sorted(report.results, key=lambda one: one.number)
+    report = replace(report, results=[_without_infinities(one) for one in ordered])
+    results, objective, direction = list(report.results), report.objective, report.direction
+    best = best_of(results, direction)
+    importance = measure_importance(results, report.parameters)
+    curves = histories_figure(results, objective, direction)
     compared = best is not None and bool(report.parameters)
     environment = make_environment("tuning.report", {"score": format_score, "time": format_time})
     return environment.get_template("page.html").render(
@@ -96,8 +96,10 @@ def render_report(report: StudyReport) -> str:
         tiles=_tiles(report, best),
         notes=_notes(report, best),
         searched=[_searched_row(one, best, report.parameters) for one in report.parameters],
-        progress=_picture(progress_figure(outcomes, objective, direction)) if outcomes else None,
-        parallel=_picture(parallel_figure(outcomes, report.parameters, objective, direction))
+        progress=_picture(progress_figure(results, objective, direction)) if results else None,
+        parallel=_picture(
+            parallel_coordinates_figure(results, report.parameters, objective, direction)
+        )
         if compared
         else None,
         importance=importance,
@@ -105,12 +107,12 @@ def render_report(report: StudyReport) -> str:
         if importance.influences
         else None,
         method=METHOD,
-        defaults=trial_of_defaults(outcomes),
+        defaults=find_defaults_trial(results),
         has_defaults=any(one.default is not None for one in report.parameters),
         rows=_trial_rows(report),
-        has_parents=_has_parents(outcomes),
-        has_reasons=any(one.reason or one.log for one in outcomes),
-        has_spreads=any(one.spread is not None and len(one.scores) > 1 for one in outcomes),
+        has_parents=_has_parents(results),
+        has_reasons=any(one.reason or one.log for one in results),
+        has_spreads=any(one.spread is not None and len(one.scores) > 1 for one in results),
         curves=_picture(curves) if curves else None,
         costs=_costs(report),
     )
@@ -120,8 +122,8 @@ def _picture(figure: Any) -> Markup:
     return Markup(svg(figure))
 
 
-def _without_infinities(one: Outcome) -> Outcome:
-    """The outcome with nothing for every figure that is not a finite number."""
+def _without_infinities(one: TrialResult) -> TrialResult:
+    """The result with nothing for every figure that is not a finite number."""
     scores = [score for score in one.scores if score is not None and math.isfinite(score)]
     return replace(
         one,
@@ -132,21 +134,21 @@ def _without_infinities(one: Outcome) -> Outcome:
     )
 
 
-def _saved(outcomes: Sequence[Outcome]) -> tuple[int, float]:
+def _saved(results: Sequence[TrialResult]) -> tuple[int, float]:
     """Epochs saved by stopping, and their share of what would have been trained without."""
-    saved = sum(one.epochs_saved for one in outcomes)
-    return saved, saved / max(saved + sum(one.epochs for one in outcomes), 1)
+    saved = sum(one.epochs_saved for one in results)
+    return saved, saved / max(saved + sum(one.epochs for one in results), 1)
 
 
-def _tiles(report: StudyReport, best: Outcome | None) -> list[tuple[str, str, str]]:
+def _tiles(report: StudyReport, best: TrialResult | None) -> list[tuple[str, str, str]]:
     """(name, figure, remark) each."""
-    outcomes = report.outcomes
+    results = report.results
     counts = {
-        status: sum(one.status == status for one in outcomes)
+        status: sum(one.status == status for one in results)
         for status in (COMPLETED, STOPPED, FAILED, RUNNING)
     }
-    ended = sum(one.ended for one in outcomes)
-    saved, share = _saved(outcomes)
+    ended = sum(one.ended for one in results)
+    saved, share = _saved(results)
     saving = f"{share:.0%} of the epochs planned, by stopping poor trials"
     at_once = "one at a time" if report.jobs == 1 else f"{report.jobs} at a time"
     return [
@@ -158,7 +160,7 @@ def _tiles(report: StudyReport, best: Outcome | None) -> list[tuple[str, str, st
         *_compared_tiles(report),
         (
             "trials ended",
-            f"{ended} of {max(report.planned, len(outcomes))}",
+            f"{ended} of {max(report.planned, len(results))}",
             ", ".join(f"{count} {status}" for status, count in counts.items() if count),
         ),
         ("time", format_time(report.seconds), f"trials {at_once}"),
@@ -172,7 +174,7 @@ def _tiles(report: StudyReport, best: Outcome | None) -> list[tuple[str, str, st
 
 def _compared_tiles(report: StudyReport) -> list[tuple[str, str, str]]:
     """What the best score is to beat: the trial of the defaults, and the baseline."""
-    tiles, defaults = [], trial_of_defaults(report.outcomes)
+    tiles, defaults = [], find_defaults_trial(report.results)
     if defaults:
         words = describe_defaults(report.parameters, defaults.values)
         remark = f"trial {defaults.number}: {words}"
@@ -184,30 +186,30 @@ def _compared_tiles(report: StudyReport) -> list[tuple[str, str, str]]:
     return tiles
 
 
-def _notes(report: StudyReport, best: Outcome | None) -> list[str]:
+def _notes(report: StudyReport, best: TrialResult | None) -> list[str]:
     """What a reader should know before believing the figures."""
-    outcomes, objective, notes = report.outcomes, report.objective, list[str]()
-    warning = warn_of_baseline(outcomes, report.direction, objective, report.baseline)
-    compared = note_on_defaults(outcomes, report.direction, objective, report.parameters)
+    results, objective, notes = report.results, report.objective, list[str]()
+    warning = baseline_warning(results, report.direction, objective, report.baseline)
+    compared = defaults_note(results, report.direction, objective, report.parameters)
     notes += [sentence for sentence in (warning, compared) if sentence]
-    ended = sum(one.ended for one in outcomes)
+    ended = sum(one.ended for one in results)
     if ended < report.planned:
         notes.append(
             f"The study has not ended: {ended} of {report.planned} trials have. The same command"
             " goes on with it."
         )
-    if outcomes and all(one.status == FAILED for one in outcomes):
+    if results and all(one.status == FAILED for one in results):
         notes.append("Every trial failed; the reasons are in the table of trials.")
     if best is not None and best.spread and best.score is not None:
-        rivals = [
+        close_trials = [
             one
-            for one in scored_configurations(outcomes)
+            for one in scored_configurations(results)
             if one.values != best.values and abs((one.score or 0.0) - best.score) <= best.spread
         ]
-        if rivals:
-            numbers = ", ".join(str(one.number) for one in rivals[:10])
-            more = " and others" if len(rivals) > 10 else ""
-            trials, whose = ("trial", "its") if len(rivals) == 1 else ("trials", "their")
+        if close_trials:
+            numbers = ", ".join(str(one.number) for one in close_trials[:10])
+            more = " and others" if len(close_trials) > 10 else ""
+            trials, whose = ("trial", "its") if len(close_trials) == 1 else ("trials", "their")
             notes.append(
                 f"As good as the best within its spread over seeds (±{format_score(best.spread)}):"
                 f" {trials} {numbers}{more}; {whose} place below it may be luck."
@@ -216,7 +218,7 @@ def _notes(report: StudyReport, best: Outcome | None) -> list[str]:
 
 
 def _searched_row(
-    parameter: Parameter, best: Outcome | None, parameters: Sequence[Parameter]
+    parameter: Parameter, best: TrialResult | None, parameters: Sequence[Parameter]
 ) -> dict[str, str]:
     """What was searched of a parameter, and the best trial's value of it."""
     if parameter.values and (parameter.kind == "choice" or len(parameter.values) <= 12):
@@ -270,10 +272,10 @@ def _edge(parameter: Parameter, value: Any) -> str:
 
 def _trial_rows(report: StudyReport) -> list[dict[str, Any]]:
     """A row a trial: its cells in the table's order, its reason and its last log lines."""
-    failed = sum(bool(one.log) for one in report.outcomes)
-    budget = MOST_LOG_CHARACTERS // max(failed, 1)
+    failed = sum(bool(one.log) for one in report.results)
+    budget = MAX_LOG_CHARACTERS // max(failed, 1)
     rows = []
-    for one in report.outcomes:
+    for one in report.results:
         active = active_values(report.parameters, one.values)
         score = format_score(one.score)
         if one.spread is not None and len(one.scores) > 1:
@@ -288,15 +290,15 @@ def _trial_rows(report: StudyReport) -> list[dict[str, Any]]:
             Cell(f"{one.epochs:,}", one.epochs),
             Cell(format_time(one.seconds), one.seconds),
         ]
-        if _has_parents(report.outcomes):
+        if _has_parents(report.results):
             cells.append(Cell(DASH if one.continues is None else str(one.continues), one.continues))
         log = _last_lines(one.log, budget)
         rows.append({"trial": one, "cells": cells, "reason": one.reason or "", "log": log})
     return rows
 
 
-def _has_parents(outcomes: Sequence[Outcome]) -> bool:
-    return any(one.continues is not None for one in outcomes)
+def _has_parents(results: Sequence[TrialResult]) -> bool:
+    return any(one.continues is not None for one in results)
 
 
 def _last_lines(lines: Sequence[str], budget: int) -> str:
@@ -309,12 +311,12 @@ def _last_lines(lines: Sequence[str], budget: int) -> str:
 
 def _costs(report: StudyReport) -> list[tuple[str, str]]:
     """(name, value) facts of time and money."""
-    outcomes = report.outcomes
-    total = sum(one.seconds for one in outcomes)
-    ended = [one.seconds for one in outcomes if one.ended]
-    lost = sum(one.seconds for one in outcomes if one.status == FAILED)
-    saved, share = _saved(outcomes)
-    trained = sum(one.epochs for one in outcomes)
+    results = report.results
+    total = sum(one.seconds for one in results)
+    ended = [one.seconds for one in results if one.ended]
+    lost = sum(one.seconds for one in results if one.status == FAILED)
+    saved, share = _saved(results)
+    trained = sum(one.epochs for one in results)
     facts = [
         ("wall time", format_time(report.seconds)),
         ("trials at a time", str(report.jobs)),

@@ -13,19 +13,19 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from tfpipe.text_display import shorten
-from tuning.outcome import COMPLETED, FAILED, RUNNING, STOPPED, Outcome, best_of
 from tuning.report.importance import Importance
+from tuning.trial_result import COMPLETED, FAILED, RUNNING, STOPPED, TrialResult, best_of
 
 # Poor to good; every colour is seen on white and on a dark page. Black follows the page's text.
 COLOURS = LinearSegmentedColormap.from_list("scores", ["#b9a58a", "#6aa6a0", "#2f7fd0"])
 FAILURE = "#d9481c"
-LOOKS: dict[str, dict[str, Any]] = {
+MARKER_STYLES: dict[str, dict[str, Any]] = {
     COMPLETED: {"marker": "o", "color": "#2f7fd0", "markersize": 5},
     STOPPED: {"marker": "D", "color": "#b7860b", "markersize": 4.5, "markerfacecolor": "none"},
     RUNNING: {"marker": "o", "color": "#888888", "markersize": 5, "markerfacecolor": "none"},
     FAILED: {"marker": "x", "color": FAILURE, "markersize": 6, "markeredgewidth": 1.6},
 }
-MOST_POINTS = 20_000
+MAX_POINTS = 20_000
 
 
 def score_range(scores: Sequence[float], direction: str) -> tuple[float, float]:
@@ -49,23 +49,23 @@ def score_range(scores: Sequence[float], direction: str) -> tuple[float, float]:
     return low, high
 
 
-def goodness(score: float, limits: tuple[float, float], direction: str) -> float:
+def normalized_score(score: float, limits: tuple[float, float], direction: str) -> float:
     """Where a score lies within the range: 0 for the poorest drawn, 1 for the best."""
     share = (min(max(score, limits[0]), limits[1]) - limits[0]) / (limits[1] - limits[0])
     return share if direction == "max" else 1 - share
 
 
-def progress_figure(outcomes: Sequence[Outcome], objective: str, direction: str) -> Figure:
+def progress_figure(results: Sequence[TrialResult], objective: str, direction: str) -> Figure:
     """Scores over trial numbers, with the best so far as a line and failures on the axis."""
     figure, axes = _new_figure("progress", 9, 3.4)
-    scored = [one for one in outcomes if one.score is not None and one.status != FAILED]
+    scored = [one for one in results if one.score is not None and one.status != FAILED]
     limits = score_range([one.score for one in scored if one.score is not None], direction)
     room = 0.08 * (limits[1] - limits[0])
     bottom, top = limits[0] - room, limits[1] + room
-    last = max((one.number for one in outcomes), default=1)
-    _draw_best_so_far(axes, outcomes, direction, last)
-    for status, look in LOOKS.items():
-        rows = [one for one in (outcomes if status == FAILED else scored) if one.status == status]
+    last = max((one.number for one in results), default=1)
+    _draw_best_so_far(axes, results, direction, last)
+    for status, look in MARKER_STYLES.items():
+        rows = [one for one in (results if status == FAILED else scored) if one.status == status]
         if not rows:
             continue
         # A failed trial has no height of its own: its mark stands on the axis.
@@ -87,7 +87,7 @@ def progress_figure(outcomes: Sequence[Outcome], objective: str, direction: str)
         mean, half = one.score or 0.0, one.spread or 0.0
         ends = [max(mean - half, bottom), min(mean + half, top)]
         axes.plot([one.number] * 2, ends, color="#888888", linewidth=1, zorder=2)
-    best = best_of(list(outcomes), direction)
+    best = best_of(list(results), direction)
     if best is not None and best.score is not None:
         axes.plot(best.number, best.score, "o", markersize=11, mfc="none", mec="black", zorder=4)
     axes.set(xlim=(0.5, max(last, 2) + 0.5), ylim=(bottom, top))
@@ -99,10 +99,12 @@ def progress_figure(outcomes: Sequence[Outcome], objective: str, direction: str)
     return figure
 
 
-def _draw_best_so_far(axes: Axes, outcomes: Sequence[Outcome], direction: str, last: int) -> None:
+def _draw_best_so_far(
+    axes: Axes, results: Sequence[TrialResult], direction: str, last: int
+) -> None:
     numbers: list[int] = []
     scores: list[float] = []
-    for one in sorted(outcomes, key=lambda one: one.number):
+    for one in sorted(results, key=lambda one: one.number):
         if one.status not in (COMPLETED, STOPPED) or one.score is None:
             continue
         better = max if direction == "max" else min
@@ -144,25 +146,27 @@ def importance_figure(importance: Importance) -> Figure:
     return figure
 
 
-def histories_figure(outcomes: Sequence[Outcome], objective: str, direction: str) -> Figure | None:
+def histories_figure(
+    results: Sequence[TrialResult], objective: str, direction: str
+) -> Figure | None:
     """The objective on dev over epochs, a line a trial, the best one black; None without any."""
     key = objective.replace(".", "_", 1)
-    lines = {one.number: _points(one, key) for one in outcomes}
+    lines = {one.number: _points(one, key) for one in results}
     ends = [points[-1][1] for points in lines.values() if points]
     if not ends:
         return None
     figure, axes = _new_figure("curves", 9, 3.6)
     limits = score_range([y for points in lines.values() for _, y in points], direction)
-    every = math.ceil(sum(map(len, lines.values())) / MOST_POINTS)
-    best = best_of(list(outcomes), direction)
-    strength = 0.75 if len(outcomes) <= 30 else 0.4
-    for one in outcomes:
+    every = math.ceil(sum(map(len, lines.values())) / MAX_POINTS)
+    best = best_of(list(results), direction)
+    strength = 0.75 if len(results) <= 30 else 0.4
+    for one in results:
         points = lines[one.number][::-every][::-1]
         if not points:
             continue
         score = one.score if one.score is not None else points[-1][1]
         look: dict[str, Any] = {
-            "color": COLOURS(goodness(score, limits, direction)),
+            "color": COLOURS(normalized_score(score, limits, direction)),
             "alpha": strength,
             "linewidth": 1.2,
             "linestyle": "--" if one.status == FAILED else "-",
@@ -180,7 +184,7 @@ def histories_figure(outcomes: Sequence[Outcome], objective: str, direction: str
     return figure
 
 
-def _points(one: Outcome, key: str) -> list[tuple[float, float]]:
+def _points(one: TrialResult, key: str) -> list[tuple[float, float]]:
     pairs = [(row.get("epoch", place), row.get(key)) for place, row in enumerate(one.history, 1)]
     return [
         (float(x), min(max(float(y), -1e30), 1e30))

@@ -1,4 +1,4 @@
-"""What a study searches: parameters read from a file, given to Keras Tuner, and taken back."""
+"""Search space: parameters read from a YAML file and converted to Keras Tuner's."""
 
 from tuning.space.defaults import training_defaults
 from tuning.space.file import read_space

@@ -1,4 +1,4 @@
-"""What `tfpipe.train` takes for the settings that nobody gives, which trial 1 and `factor` need."""
+"""Defaults of tfpipe.train for a model and its data, used by trial 1 and by `factor`."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 
 from tfpipe.config import TrainConfig
 from tfpipe.training.defaults import default_epochs, default_rate
-from tuning.space.value import Complaints
+from tuning.space.checks import ErrorCollector
 
-# Where a space is read before its model and its data are: as for `starter` and many rows.
+# Used until the model and the data are read: the width of `starter`, and many rows.
 USUAL_WIDTH, MANY_ROWS = 384, 10**6
-# Keys of a range that a `factor` stands for.
+# Keys that contradict a `factor`.
 ENDS = ("choice", "int", "float", "type", "values", "min", "max")
 
 
@@ -21,9 +21,15 @@ def training_defaults(
     settings: Mapping[str, Any] | None = None,
     rows: int = MANY_ROWS,
 ) -> dict[str, Any]:
-    """Every training setting as `tfpipe.train` takes it where only those of `fixed` are given.
+    """Return all training settings as tfpipe.train would complete them.
 
-    settings: the model's config.json, None for a model of the usual width; rows: of train.
+    Args:
+        fixed: The settings that are given.
+        settings: Contents of the model's config.json; None for a model of the usual width.
+        rows: Number of training examples.
+
+    Returns:
+        The value of every setting, by name.
     """
     settings = settings or {"hidden_size": USUAL_WIDTH}
     taken = vars(TrainConfig()) | dict(fixed)
@@ -39,16 +45,24 @@ def training_defaults(
 
 
 def scale_default(
-    name: str, entry: Mapping[Any, Any], default: Any, complaints: Complaints
+    name: str, entry: Mapping[Any, Any], default: Any, collector: ErrorCollector
 ) -> dict[Any, Any] | None:
-    """An entry with a `factor` as one with the range of so many times the default.
+    """Convert an entry with a `factor` to a range around the default.
 
-    Ends are whole numbers from 1 where the setting is one. None after a complaint.
+    Args:
+        name: Name of the setting.
+        entry: The entry, whose `factor` holds the bounds as multiples of the default.
+        default: Default of the setting.
+        collector: Collects the errors.
+
+    Returns:
+        The entry with an `int` or a `float` range, or None after an error. Bounds of an integer
+        setting are rounded, and at least 1.
     """
-    factors, before = entry["factor"], len(complaints.errors)
+    factors, before = entry["factor"], len(collector.errors)
     number = isinstance(default, int | float) and not isinstance(default, bool)
     if not number or not default:
-        complaints.tell(
+        collector.add(
             name,
             "`factor` multiplies what training takes by itself",
             f"for {name} that is {default}",
@@ -56,14 +70,14 @@ def scale_default(
         )
     numbers = isinstance(factors, list) and len(factors) == 2
     if not numbers or not all(_is_factor(one) for one in factors):
-        complaints.tell(
+        collector.add(
             name, "`factor` takes two numbers above 0", entry, "write such as `factor: [0.5, 2]`"
         )
     for key in [key for key in ENDS if key in entry]:
-        complaints.tell(
+        collector.add(
             name, f"`factor` is a range, beside which there is no `{key}`", entry, "leave one out"
         )
-    if len(complaints.errors) > before:
+    if len(collector.errors) > before:
         return None
     whole = isinstance(default, int)
     ends = [

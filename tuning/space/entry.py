@@ -1,4 +1,4 @@
-"""One entry of a space file: what a user may write for a setting, as a Parameter."""
+"""Entries of a space file: every way to write a setting, read as a Parameter."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 
 from tfpipe.config import TrainConfig, field_type
 from tfpipe.errors import did_you_mean
+from tuning.space.checks import ErrorCollector, brief, check_value
 from tuning.space.defaults import scale_default
 from tuning.space.parameters import Parameter
 from tuning.space.ranges import read_range
-from tuning.space.value import Complaints, brief, check_value
 
 KINDS = ("choice", "int", "float")
 RANGE_KEYS = ("min", "max", "step", "sampling", "log")
@@ -19,27 +19,34 @@ KEYS = (*KINDS, "factor", "type", "values", *RANGE_KEYS, "when")
 
 
 def read_entry(
-    name: str, written: Any, defaults: Mapping[str, Any], complaints: Complaints
+    name: str, written: Any, defaults: Mapping[str, Any], collector: ErrorCollector
 ) -> Parameter | None:
-    """The parameter of a training field, None after a complaint.
+    """Read the entry of a training setting.
 
-    A single value, also of a range from it to itself, stands as the only one of `values`. `when`
-    is as written: its parents may come later in the file. defaults: what `factor` multiplies.
+    Args:
+        name: Name of the setting.
+        written: The entry: a value, a list of choices or a table.
+        defaults: Defaults of the training settings, which a `factor` multiplies.
+        collector: Collects the errors.
+
+    Returns:
+        The parameter, or None after an error. A fixed value is the only one of `values`; `when`
+        is not checked yet, because its parents may follow in the file.
     """
-    before = len(complaints.errors)
+    before = len(collector.errors)
     if isinstance(written, dict) and "factor" in written:
-        written = scale_default(name, written, defaults[name], complaints)
+        written = scale_default(name, written, defaults[name], collector)
         if written is None:
             return None
     if not isinstance(written, dict):
         several = isinstance(written, list)
-        # A fixed value may be the null of a setting that training chooses.
-        found = _values(name, written if several else [written], complaints, not several)
-        return None if len(complaints.errors) > before else Parameter(name, "choice", found)
-    entry = _spread(name, written, complaints)
+        # A fixed value may be null, for a setting whose default training derives.
+        found = _values(name, written if several else [written], collector, not several)
+        return None if len(collector.errors) > before else Parameter(name, "choice", found)
+    entry = _normalize(name, written, collector)
     kind, when = entry.pop("kind", None), entry.pop("when", {})
     if not isinstance(when, dict):
-        complaints.tell(
+        collector.add(
             name,
             "`when` is not a table of parents and values",
             when,
@@ -47,28 +54,28 @@ def read_entry(
         )
     parameter = None
     if kind == "choice":
-        parameter = _read_choice(name, entry, complaints)
+        parameter = _read_choice(name, entry, collector)
     elif kind:
-        parameter = read_range(name, kind, entry, complaints)
-    if len(complaints.errors) > before or parameter is None:
+        parameter = read_range(name, kind, entry, collector)
+    if len(collector.errors) > before or parameter is None:
         return None
     return dataclasses.replace(parameter, when=when)
 
 
-def _spread(name: str, written: dict[Any, Any], complaints: Complaints) -> dict[str, Any]:
-    """The entry with one spelling: kind, values or min and max, step, sampling, log, when."""
+def _normalize(name: str, written: dict[Any, Any], collector: ErrorCollector) -> dict[str, Any]:
+    """Return the entry in its long form: kind, values or min and max, step, sampling, log, when."""
     entry = {str(key): value for key, value in written.items()}
     named = [kind for kind in KINDS if kind in entry]
     body = entry.pop(named[0]) if len(named) == 1 else None
     if isinstance(body, dict):
         inner = {str(key): value for key, value in body.items()}
         for key in inner.keys() & entry.keys():
-            complaints.tell(name, f"`{key}` is given twice", written, "leave out one of the two")
+            collector.add(name, f"`{key}` is given twice", written, "leave out one of the two")
         entry |= inner
     unknown = [key for key in entry if key not in KEYS]
     for key in unknown:
         hint = did_you_mean(key, KEYS)
-        complaints.tell(
+        collector.add(
             name, f"there is no key {key!r} here", brief(written), f"{hint}known: {', '.join(KEYS)}"
         )
         del entry[key]
@@ -79,8 +86,8 @@ def _spread(name: str, written: dict[Any, Any], complaints: Complaints) -> dict[
         kinds = ["choice" if "values" in entry else by_field if {"min", "max"} & {*entry} else ""]
     if len(kinds) > 1 or kinds[0] not in KINDS:
         hint = did_you_mean(kinds[0], KINDS) if len(kinds) == 1 else ""
-        if kinds[0] or not unknown:  # else the unknown key is what was meant
-            complaints.tell(
+        if kinds[0] or not unknown:  # else the error of the unknown key is enough
+            collector.add(
                 name,
                 "this is not one of choice, int and float",
                 brief(written),
@@ -93,38 +100,38 @@ def _spread(name: str, written: dict[Any, Any], complaints: Complaints) -> dict[
         elif isinstance(body, list) and len(body) == 2:
             entry["min"], entry["max"] = body
         else:
-            complaints.tell(
+            collector.add(
                 name, "a range has two ends", body, f"write such as `{kinds[0]}: [LOW, HIGH]`"
             )
             return {"when": entry.get("when", {})}
     return entry | {"kind": kinds[0]}
 
 
-def _read_choice(name: str, entry: dict[str, Any], complaints: Complaints) -> Parameter | None:
+def _read_choice(name: str, entry: dict[str, Any], collector: ErrorCollector) -> Parameter | None:
     for key in [key for key in RANGE_KEYS if key in entry]:
-        complaints.tell(
+        collector.add(
             name, f"`{key}` says nothing of a choice", entry, f"leave out `{key}`, or write a range"
         )
     values = entry.get("values")
     if not isinstance(values, list):
-        complaints.tell(
+        collector.add(
             name, "a choice takes a list of values", values, "write such as `choice: [16, 32]`"
         )
         return None
-    return Parameter(name, "choice", _values(name, values, complaints, False))
+    return Parameter(name, "choice", _values(name, values, collector, False))
 
 
 def _values(
-    name: str, raw: list[Any], complaints: Complaints, may_be_none: bool
+    name: str, raw: list[Any], collector: ErrorCollector, may_be_none: bool
 ) -> tuple[Any, ...]:
-    """The checked values of a choice, numbers ascending as a Gaussian process needs them."""
+    """Return the checked values of a choice; numbers ascending, for the Gaussian process."""
     if not raw:
-        complaints.tell(name, "a choice is empty", raw, "write such as `choice: [16, 32]`")
+        collector.add(name, "a choice is empty", raw, "write such as `choice: [16, 32]`")
     values = []
     for one in raw:
-        value = check_value(name, one, complaints, may_be_none)
+        value = check_value(name, one, collector, may_be_none)
         if value in values and value is not None:
-            complaints.tell(name, "a value is there twice", one, "write it once")
+            collector.add(name, "a value is there twice", one, "write it once")
         elif value is not None or may_be_none:
             values.append(value)
     numbers = all(isinstance(value, int | float) for value in values)

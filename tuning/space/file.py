@@ -1,4 +1,4 @@
-"""A space from its YAML file: every error of the file told together."""
+"""Reading of a search space from a YAML file, with all of its errors in one message."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Any
 
 from tfpipe.config import TrainConfig, checked_value, read_values
 from tfpipe.errors import UserError, did_you_mean, raise_all
-from tuning.config import OWN
+from tuning.config import RESERVED_SETTINGS
+from tuning.space.checks import FIELDS, ErrorCollector, brief, check_value
 from tuning.space.defaults import training_defaults
 from tuning.space.entry import read_entry
 from tuning.space.parameters import Parameter, Space
-from tuning.space.value import FIELDS, Complaints, brief, check_value
 
 DEFAULT = Path(__file__).with_name("default.yaml")
 SAMPLES = 100
-# What may be fixed but not searched, and why.
+# Settings that can be fixed but not searched, and the reason for the error message.
 FIXED_ONLY = {
-    **dict.fromkeys(("task", "test"), "figures of different tasks and texts do not compare"),
+    **dict.fromkeys(("task", "test"), "metrics of different tasks or texts cannot be compared"),
     "dev": "trials are compared on the same dev examples",
     **dict.fromkeys(("text", "text_pair", "label"), "a file has its columns"),
     "tpu": "it says where to train, not how",
@@ -32,55 +32,64 @@ FIXED_ONLY = {
 def read_space(
     path: str, given: Mapping[str, Any], defaults: Mapping[str, Any] | None = None
 ) -> Space:
-    """The space of a file, `default` for the shipped one.
+    """Read a search space.
 
-    given: training flags from the command line as raw values; they win over the file and are
-    fixed. defaults: `training_defaults` of the model and the data, which parameters begin with;
-    None before these are at hand: then ranges by `factor` are those of usual ones. Raises
-    UserError, for all errors of file and flags together.
+    Args:
+        path: The YAML file; `default` for the one of the package.
+        given: Training flags of the command line as raw values, which are fixed and override the
+            file.
+        defaults: `training_defaults` of the model and the data, from which trial 1 and ranges by
+            `factor` follow; None while these are not known.
+
+    Returns:
+        The space.
+
+    Raises:
+        UserError: For all errors of the file and the flags, or if nothing varies.
     """
     written = _read(path)
-    complaints = Complaints(path)
-    flags = _check_flags(given, complaints.errors)
+    collector = ErrorCollector(path)
+    flags = _check_flags(given, collector.errors)
     entries: dict[str, Parameter] = {}
     named: set[str] = set()
-    multiplied = defaults or training_defaults({})
+    factor_defaults = defaults or training_defaults({})
     for key, value in written.items():
         name = key.replace("-", "_")
         if name in named:
-            complaints.tell(key, "a setting is there twice", value, "leave out one of the two")
-        elif name not in OWN and name not in FIELDS:
-            fix = (
-                f"{did_you_mean(name, FIELDS)}known: {', '.join(f for f in FIELDS if f not in OWN)}"
+            collector.add(key, "a setting is there twice", value, "leave out one of the two")
+        elif name not in RESERVED_SETTINGS and name not in FIELDS:
+            known = ", ".join(field for field in FIELDS if field not in RESERVED_SETTINGS)
+            fix = f"{did_you_mean(name, FIELDS)}known: {known}"
+            collector.add(key, f"there is no training setting {key!r}", value, fix)
+        elif name in RESERVED_SETTINGS:
+            collector.add(
+                name, f"{name} is set by the study itself", value, RESERVED_SETTINGS[name]
             )
-            complaints.tell(key, f"there is no training setting {key!r}", value, fix)
-        elif name in OWN:
-            complaints.tell(name, f"{name} is set by the study itself", value, OWN[name])
-        elif (entry := read_entry(name, value, multiplied, complaints)) is not None:
+        elif (entry := read_entry(name, value, factor_defaults, collector)) is not None:
             if name in FIXED_ONLY and (entry.count != 1 or entry.when):
                 why = FIXED_ONLY[name]
-                complaints.tell(name, f"{name} cannot be searched: {why}", value, "fix one value")
+                collector.add(name, f"{name} cannot be searched: {why}", value, "fix one value")
             if defaults:
-                # Training has no value of its own for `abstain`: the first one stands for it.
+                # `abstain` has no default in training: the first value replaces it.
                 own = defaults[name] if defaults[name] is not None else entry.values[0]
                 entry = dataclasses.replace(entry, default=own)
             entries[name] = entry
         named.add(name)
     named |= {key.replace("-", "_") for key in given}
-    space = _settle(entries, named, flags, complaints)
-    raise_all(complaints.errors)
+    space = _resolve_conditions(entries, named, flags, collector)
+    raise_all(collector.errors)
     if all(one.count == 1 for one in space.parameters):
         raise UserError(
             "there is nothing to search: no setting varies",
             f"{path} with {', '.join(space.fixed) or 'no setting'} fixed",
             "give a setting a choice or a range, such as `epochs: {int: [2, 6]}`",
         )
-    _try_out(space, path)
+    _check_samples(space, path)
     return space
 
 
 def _read(path: str) -> dict[str, Any]:
-    """The file's raw values; its errors speak of a space, not of a configuration."""
+    """Read the raw values of the file; error messages name it a space file."""
     try:
         return read_values(DEFAULT if path == "default" else path)
     except UserError as error:
@@ -92,14 +101,18 @@ def _read(path: str) -> dict[str, Any]:
 
 
 def _check_flags(given: Mapping[str, Any], errors: list[UserError]) -> dict[str, Any]:
-    """The checked values of training flags."""
+    """Return the checked values of the training flags."""
     flags = {}
     for key, raw in given.items():
         name = key.replace("-", "_")
         flag = f"--{name.replace('_', '-')}"
-        if name in OWN:
+        if name in RESERVED_SETTINGS:
             errors.append(
-                UserError(f"{flag} is set by the study itself", f"{flag} {brief(raw)}", OWN[name])
+                UserError(
+                    f"{flag} is set by the study itself",
+                    f"{flag} {brief(raw)}",
+                    RESERVED_SETTINGS[name],
+                )
             )
         elif name not in FIELDS:
             errors.append(
@@ -117,19 +130,23 @@ def _check_flags(given: Mapping[str, Any], errors: list[UserError]) -> dict[str,
     return flags
 
 
-def _settle(
+def _resolve_conditions(
     entries: Mapping[str, Parameter],
     named: set[str],
     flags: Mapping[str, Any],
-    complaints: Complaints,
+    collector: ErrorCollector,
 ) -> Space:
-    """The space with every `when` checked, and decided where its parent is fixed.
+    """Check all conditions, and resolve those whose parent is fixed.
 
-    named: all settings of file and flags, also those whose own error is told already.
+    Args:
+        entries: The valid entries of the file.
+        named: Names of all settings of file and flags, including invalid entries.
+        flags: Fixed values of the command line.
+        collector: Collects the errors.
     """
     fixed = dict(flags)
     varied: dict[str, Parameter] = {}
-    dropped: set[str] = set()  # a flag switches them off
+    dropped: set[str] = set()  # inactive because of a flag
     waiting = {name: entry for name, entry in entries.items() if name not in flags}
     while waiting:
         parents = {
@@ -138,7 +155,7 @@ def _settle(
         }
         ready = [name for name in waiting if not waiting.keys() & set(parents[name])]
         if not ready:
-            _tell_circle(parents, complaints)
+            _report_cycle(parents, collector)
             break
         name = ready[0]
         entry = waiting.pop(name)
@@ -148,23 +165,23 @@ def _settle(
             if parent in dropped:
                 active = False
             elif parent in fixed:
-                wanted = _wanted(name, parent, raw, complaints)
+                wanted = _read_wanted_values(name, parent, raw, collector)
                 if wanted and fixed[parent] not in wanted:
                     active = False
                     if parent not in flags:
-                        complaints.tell(
+                        collector.add(
                             name,
                             f"this can never be active: {parent} is fixed at {fixed[parent]}",
                             f"when: {brief(entry.when)}",
                             f"vary {parent}, or leave this out",
                         )
             elif parent in varied:
-                wanted = _wanted(name, parent, raw, complaints)
-                _tell_impossible(name, varied[parent], wanted, complaints)
+                wanted = _read_wanted_values(name, parent, raw, collector)
+                _report_impossible_values(name, varied[parent], wanted, collector)
                 conditions[parent] = wanted
             elif parent not in named:
                 hint = did_you_mean(parent, sorted(named - {name}))
-                complaints.tell(
+                collector.add(
                     name,
                     f"{parent!r} of `when` is no setting of this space",
                     f"when: {brief(entry.when)}",
@@ -179,22 +196,24 @@ def _settle(
     return Space(tuple(varied.values()), fixed)
 
 
-def _wanted(name: str, parent: str, raw: Any, complaints: Complaints) -> tuple[Any, ...]:
-    """The checked values of a parent in a `when`."""
+def _read_wanted_values(
+    name: str, parent: str, raw: Any, collector: ErrorCollector
+) -> tuple[Any, ...]:
+    """Return the checked values of a parent in a `when`."""
     values = raw if isinstance(raw, list) else [raw]
     if not values:
-        complaints.tell(
+        collector.add(
             name, "`when` names no value", f"when: {{{parent}: []}}", "name one, or leave it out"
         )
-    # Errors speak of the parent's own rules, and stand at the setting that asks.
-    note = Complaints(f"{complaints.path}: {name}: when")
-    checked = [check_value(parent, value, note) for value in values]
-    complaints.errors += note.errors
+    # The values are checked by the parent's rules; the errors name the setting with the `when`.
+    nested = ErrorCollector(f"{collector.path}: {name}: when")
+    checked = [check_value(parent, value, nested) for value in values]
+    collector.errors += nested.errors
     return tuple(dict.fromkeys(value for value in checked if value is not None))
 
 
-def _tell_impossible(
-    name: str, parent: Parameter, wanted: tuple[Any, ...], complaints: Complaints
+def _report_impossible_values(
+    name: str, parent: Parameter, wanted: tuple[Any, ...], collector: ErrorCollector
 ) -> None:
     for value in wanted:
         if parent.can_take(value):
@@ -205,7 +224,7 @@ def _tell_impossible(
         fix = f"{parent.name} takes {takes}"
         if parent.kind == "float" and not parent.values:
             fix += ", and never exactly one of these; give it a step or a choice"
-        complaints.tell(
+        collector.add(
             name,
             f"{parent.name} of `when` never has this value",
             f"when: {{{parent.name}: {value}}}",
@@ -213,26 +232,26 @@ def _tell_impossible(
         )
 
 
-def _tell_circle(parents: Mapping[str, list[str]], complaints: Complaints) -> None:
-    """Tell one circle among settings that each wait for another."""
-    way = [next(iter(parents))]
-    while way.count(way[-1]) == 1:
-        way.append(next(parent for parent in parents[way[-1]] if parent in parents))
-    circle = way[way.index(way[-1]) :]
-    complaints.tell(
-        circle[0],
+def _report_cycle(parents: Mapping[str, list[str]], collector: ErrorCollector) -> None:
+    """Report one cycle of conditions among settings whose parents are all unresolved."""
+    path = [next(iter(parents))]
+    while path.count(path[-1]) == 1:
+        path.append(next(parent for parent in parents[path[-1]] if parent in parents))
+    cycle = path[path.index(path[-1]) :]
+    collector.add(
+        cycle[0],
         "the conditions go round in a circle",
-        " needs ".join(circle),
+        " needs ".join(cycle),
         "leave out one `when` of these",
     )
 
 
-def _try_out(space: Space, path: str) -> None:
-    """Refuse a space that holds configurations which training would refuse."""
-    chance = random.Random(0)
+def _check_samples(space: Space, path: str) -> None:
+    """Sample the space and raise UserError if training would refuse some configurations."""
+    rng = random.Random(0)
     refused: list[tuple[dict[str, Any], UserError]] = []
     for _ in range(SAMPLES):
-        values = space.sample(chance)
+        values = space.sample(rng)
         try:
             space.configuration(values)
         except UserError as error:

@@ -1,4 +1,4 @@
-"""The space of a study: the training settings that vary, and those that do not."""
+"""Search space of a study: the parameters that vary and the fixed training settings."""
 
 from __future__ import annotations
 
@@ -16,13 +16,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Parameter:
-    """A training setting that varies, by a choice or within a range.
+    """A searched training setting: a choice or a range.
 
-    name: a field of TrainConfig; kind: choice, int or float; values: of a choice or of a range
-    with a step, numbers ascending, () for a range without; low, high: of a range without a step,
-    both included; log: drawn on a log scale; when: parent parameter -> the values under which this
-    one is active, and all parents must agree; default: what training takes by itself, None where
-    that is not known.
+    Attributes:
+        name: Name of the setting, a field of TrainConfig.
+        kind: `choice`, `int` or `float`.
+        values: Values of a choice, or of a range with a step; numbers ascending. Empty for a
+            range without a step.
+        low: Lower bound of a range without a step, inclusive.
+        high: Upper bound of a range without a step, inclusive.
+        log: Whether the range is sampled on a log scale.
+        when: Values of each parent parameter under which this one is active; all must hold.
+        default: Default of training; None if it is not known.
     """
 
     name: str
@@ -35,12 +40,12 @@ class Parameter:
     default: Any = None
 
     @property
-    def start(self) -> Any:
-        """The value nearest to the default, the first of equally near ones; None without one."""
+    def nearest_default(self) -> Any:
+        """The value nearest to the default, the first one of a tie; None without a default."""
         if self.default is None:
             return None
         if not self.values:
-            return self.plain(min(max(self.default, self._low), self._high))
+            return self.convert(min(max(self.default, self._low), self._high))
         if not all(isinstance(value, int | float) for value in (*self.values, self.default)):
             return self.default if self.default in self.values else self.values[0]
         scale = math.log if self.log and self.default > 0 else float
@@ -48,7 +53,7 @@ class Parameter:
 
     @property
     def count(self) -> int | None:
-        """How many values it can take; None where it is a matter of rounding."""
+        """The number of values; None for a continuous or logarithmic range without a step."""
         if self.values:
             return len(self.values)
         if self.kind == "int" and not self.log:
@@ -66,22 +71,26 @@ class Parameter:
         return self.high
 
     def can_take(self, value: Any) -> bool:
-        """Whether a trial can have exactly this value."""
+        """Return whether a trial can have exactly this value."""
         if self.values:
             return value in self.values
         return self.kind == "int" and self._low <= value <= self._high
 
     def is_active(self, values: Mapping[str, Any]) -> bool:
-        """Whether it counts beside these active values of its parents."""
+        """Return whether the parameter is active under these active values of its parents."""
         return all(
             parent in values and values[parent] in wanted for parent, wanted in self.when.items()
         )
 
-    def plain(self, raw: Any) -> Any:
-        """The value that a tuner proposed, in the field's own plain type; raises ValueError."""
+    def convert(self, raw: Any) -> Any:
+        """Convert a value of Keras Tuner to the type of the setting.
+
+        Raises:
+            ValueError: If the parameter does not have this value.
+        """
         if not self.values:
-            # Keras Tuner's rounding, and the bounds of its Gaussian process, go past the ends.
-            # Four digits are all that a person would write down, and no training tells more apart.
+            # Keras Tuner's rounding and the bounds of its Gaussian process exceed the range. Four
+            # significant digits are readable, and more do not change a training measurably.
             rounded = int(raw) if self.kind == "int" else float(f"{float(raw):.4g}")
             bounded = min(max(rounded, self._low), self._high)
             return int(bounded) if self.kind == "int" else float(bounded)
@@ -90,22 +99,22 @@ class Parameter:
                 return value
         raise ValueError(f"{self.name} cannot be {raw!r}")
 
-    def draw(self, chance: random.Random) -> Any:
-        """A value by chance."""
+    def sample(self, rng: random.Random) -> Any:
+        """Return a random value."""
         if self.values:
-            return chance.choice(self.values)
+            return rng.choice(self.values)
         if not self.log:
-            return self.plain(
-                chance.randint(int(self._low), int(self._high))
+            return self.convert(
+                rng.randint(int(self._low), int(self._high))
                 if self.kind == "int"
-                else chance.uniform(self._low, self._high)
+                else rng.uniform(self._low, self._high)
             )
-        # The last whole number gets as wide a share as the others.
+        # The interval of the highest integer is as wide as those of the others.
         end = self._high + (self.kind == "int")
-        return self.plain(math.exp(chance.uniform(math.log(self._low), math.log(end))))
+        return self.convert(math.exp(rng.uniform(math.log(self._low), math.log(end))))
 
     def as_json(self) -> dict[str, Any]:
-        """The parameter for study.json: lists for tuples, in an order of their own."""
+        """Return the parameter for study.json, with sorted values and conditions."""
         return {
             "kind": self.kind,
             "values": sorted(self.values),
@@ -118,64 +127,74 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Space:
-    """What a study searches.
+    """The search space of a study.
 
-    parameters: what varies, parents before children; fixed: training field -> its checked value.
+    Attributes:
+        parameters: The searched parameters, parents before their children.
+        fixed: Values of the fixed training settings, by name.
     """
 
     parameters: tuple[Parameter, ...]
     fixed: dict[str, Any]
 
     def hyperparameters(self) -> HyperParameters:
-        """The space for Keras Tuner's oracles; imports it, and TensorFlow with it."""
+        """Return the space for Keras Tuner's oracles; imports keras_tuner and TensorFlow."""
         from keras_tuner import HyperParameters
 
         space = HyperParameters()
-        # Not by conditional_scope: it finds no parent that has a condition itself, nor a second
-        # parent beside a first.
+        # Not by conditional_scope, which supports neither a parent that has a condition itself nor
+        # several parents.
         space.merge([_hyperparameter(one) for one in self.parameters])
         return space
 
     def active_values(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """The parameters that count among a trial's values, as plain Python values.
+        """Return the values of the active parameters, in the types of their settings.
 
-        Other names, such as Hyperband's `tuner/epochs`, are left out. Raises KeyError for a
-        missing value, ValueError for one that its parameter does not have.
+        Args:
+            values: Values of a trial; other names, such as `tuner/epochs`, are ignored.
+
+        Raises:
+            KeyError: If the value of an active parameter is missing.
+            ValueError: If a parameter does not have its value.
         """
         active: dict[str, Any] = {}
         for one in self.parameters:
             if one.is_active(active):
-                active[one.name] = one.plain(values[one.name])
+                active[one.name] = one.convert(values[one.name])
         return active
 
-    def start(self) -> dict[str, Any]:
-        """The active values of a training without any flag; empty where these are not known."""
-        values = {one.name: one.start for one in self.parameters}
+    def default_values(self) -> dict[str, Any]:
+        """Return the active values nearest to the defaults; empty if a default is not known."""
+        values = {one.name: one.nearest_default for one in self.parameters}
         return {} if None in values.values() else self.active_values(values)
 
     def configuration(self, values: Mapping[str, Any]) -> TrainConfig:
-        """The training of these values; raises UserError for settings that do not go together."""
+        """Return the training configuration of a trial's values.
+
+        Raises:
+            UserError: If settings contradict each other.
+        """
         return build(TrainConfig, {**self.fixed, **self.active_values(values)})
 
-    def sample(self, chance: random.Random) -> dict[str, Any]:
-        """Active values by chance."""
+    def sample(self, rng: random.Random) -> dict[str, Any]:
+        """Return random active values."""
         values: dict[str, Any] = {}
         for one in self.parameters:
             if one.is_active(values):
-                values[one.name] = one.draw(chance)
+                values[one.name] = one.sample(rng)
         return values
 
     def grid_size(self) -> int | None:
-        """How many configurations there are; None where a range has no step.
+        """Return the number of configurations, or None if a range has no step.
 
-        A linear range of whole numbers has the step 1.
+        An integer range on a linear scale has a step of 1.
         """
         if any(one.count is None for one in self.parameters):
             return None
         return math.prod(_count(group, {}) for group in _related(self.parameters))
 
     def as_json(self) -> dict[str, Any]:
-        """The space for study.json: equal for equal spaces, whatever their files' order."""
+        """Return the space for study.json, independent of the order in the space file."""
         ordered = sorted(self.parameters, key=lambda one: one.name)
         return {
             "parameters": {one.name: one.as_json() for one in ordered},
@@ -184,19 +203,23 @@ class Space:
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """What changed from one `Space.as_json` to another, a sentence a setting."""
+    """Describe the differences between two results of `Space.as_json`, one sentence per setting."""
     names = [
         *old.get("parameters", {}),
         *old.get("fixed", {}),
         *new.get("parameters", {}),
         *new.get("fixed", {}),
     ]
-    told = ((name, _described(old, name), _described(new, name)) for name in dict.fromkeys(names))
-    return [f"{name} was {before}, and is {now}" for name, before, now in told if before != now]
+    described = (
+        (name, _describe(old, name), _describe(new, name)) for name in dict.fromkeys(names)
+    )
+    return [
+        f"{name} was {before}, and is {now}" for name, before, now in described if before != now
+    ]
 
 
-def _described(space: Mapping[str, Any], name: str) -> str:
-    """A setting of a space in words; one fixed at its default reads as one that is not there."""
+def _describe(space: Mapping[str, Any], name: str) -> str:
+    """Describe a setting of a space; one fixed at its default reads like one that is absent."""
     one = space.get("parameters", {}).get(name)
     if one is None:
         default = {field.name: field.default for field in fields(TrainConfig)}.get(name)
@@ -213,25 +236,27 @@ def _described(space: Mapping[str, Any], name: str) -> str:
 
 
 def _hyperparameter(one: Parameter) -> Any:
-    """A parameter as Keras Tuner's own, with its conditions."""
+    """Convert a parameter and its conditions to Keras Tuner's."""
     from keras_tuner.engine.hyperparameters import Boolean, Choice, Float, Int
     from keras_tuner.src.engine.conditions import Parent
 
     conditions = [Parent(parent, list(wanted)) for parent, wanted in one.when.items()]
     if one.values and isinstance(one.values[0], bool) and len(one.values) == 2:
-        # Its Choice makes whole numbers of truth values.
-        first = one.values[0] if one.start is None else one.start
+        # Keras Tuner's Choice converts booleans to integers.
+        first = one.values[0] if one.nearest_default is None else one.nearest_default
         return Boolean(one.name, default=first, conditions=conditions)
     if one.values:
-        return Choice(one.name, list(one.values), default=one.start, conditions=conditions)
-    settings = {"default": one.start, "conditions": conditions}
+        return Choice(
+            one.name, list(one.values), default=one.nearest_default, conditions=conditions
+        )
+    settings = {"default": one.nearest_default, "conditions": conditions}
     kind: Any = Int if one.kind == "int" else Float
     sampling = "log" if one.log else "linear"
     return kind(one.name, one.low, one.high, sampling=sampling, **settings)
 
 
 def _related(parameters: Iterable[Parameter]) -> list[list[Parameter]]:
-    """Parameters in groups that no condition connects."""
+    """Group parameters that are connected by conditions."""
     groups: list[list[Parameter]] = []
     for one in parameters:
         joined = [group for group in groups if any(other.name in one.when for other in group)]
@@ -241,14 +266,14 @@ def _related(parameters: Iterable[Parameter]) -> list[list[Parameter]]:
 
 
 def _count(parameters: list[Parameter], chosen: dict[str, Any]) -> int:
-    """Combinations of parameters, parents first, under the values chosen so far."""
+    """Count the combinations of parameters, parents first, under the values chosen so far."""
     if not parameters:
         return 1
     first, rest = parameters[0], parameters[1:]
     if not first.is_active(chosen):
         return _count(rest, chosen)
-    asked = {value for child in rest for value in child.when.get(first.name, ())}
-    # All values that no child asks for are alike.
-    others = (first.count or 0) - len(asked)
+    conditional = {value for child in rest for value in child.when.get(first.name, ())}
+    # All values that no child depends on have the same number of combinations.
+    others = (first.count or 0) - len(conditional)
     total = others * _count(rest, chosen) if others else 0
-    return total + sum(_count(rest, {**chosen, first.name: value}) for value in asked)
+    return total + sum(_count(rest, {**chosen, first.name: value}) for value in conditional)

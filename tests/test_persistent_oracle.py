@@ -32,8 +32,8 @@ from tests.driven_oracles import (
     finish,
     score_of,
 )
-from tuning.lasting import EPOCH, EPOCHS
 from tuning.oracles import ORACLES
+from tuning.persistent_oracle import EPOCH_METRIC, TOTAL_EPOCHS
 
 make = driven_oracles.make  # the fixture
 
@@ -72,9 +72,9 @@ def test_a_study_cut_off_after_any_save_goes_on(make: Make, algorithm: str) -> N
 @pytest.mark.parametrize("algorithm", sorted(ORACLES))
 def test_a_study_killed_again_and_again_ends(make: Make, algorithm: str) -> None:
     count = 6 if algorithm == "bayesian" else 12
-    chance, kills, begun = random.Random(3), 0, dict[str, dict[str, Any]]()
+    rng, kills, begun = random.Random(3), 0, dict[str, dict[str, Any]]()
     while True:
-        oracle, left = make(algorithm, count), chance.randint(1, 6)
+        oracle, left = make(algorithm, count), rng.randint(1, 6)
         save = oracle.save
 
         def save_and_die(save: Callable[[], None] = save) -> None:
@@ -101,11 +101,11 @@ def test_a_study_killed_again_and_again_ends(make: Make, algorithm: str) -> None
 def test_a_study_takes_more_trials_later(make: Make, algorithm: str) -> None:
     first = make(algorithm, 4)
     drive(first)
-    assert first.over
+    assert first.finished
     # Numbers of 2 digits now.
     more = make(algorithm, 10 if algorithm != "bayesian" else 5)
     more.max_trials = 10 if algorithm != "bayesian" else 5
-    assert not more.over
+    assert not more.finished
     drive(more)
     check_whole(more, more.max_trials)
     assert list(more.trials)[:4] == list(first.trials)
@@ -122,7 +122,7 @@ def test_a_start_that_takes_over_running_trials_while_their_lease_holds(make: Ma
     again = make("random", 4)
     again.lease = 60
     again.reload()
-    assert not again.waiting
+    assert not again.queued_trials
     assert again.create_trial("c").trial_id not in (one.trial_id, other.trial_id)
     # The worker that still has it, and one that was started again under its name.
     assert again.create_trial("a").trial_id == one.trial_id
@@ -151,15 +151,15 @@ def test_a_failed_trial_has_no_score_and_is_tried_again_on_request(make: Make) -
     assert [one.trial_id for one in oracle.get_best_trials(1)] == ["1"]
     again = make("random", 3)
     assert again.create_trial("a").status == "STOPPED"
-    again.queue_again(["0", "2"])
-    assert sorted(again.waiting) == ["0", "2"]
-    assert not again.over
+    again.requeue_trials(["0", "2"])
+    assert sorted(again.queued_trials) == ["0", "2"]
+    assert not again.finished
     trial = again.create_trial("a")
     finish(again, trial, 0.7)
     # The command with --retry-failed, killed and started again.
     last = make("random", 3)
-    assert last.waiting == [({"0", "2"} - {trial.trial_id}).pop()]
-    last.queue_again([name for name, one in last.trials.items() if one.status == "FAILED"])
+    assert last.queued_trials == [({"0", "2"} - {trial.trial_id}).pop()]
+    last.requeue_trials([name for name, one in last.trials.items() if one.status == "FAILED"])
     assert len(drive(last)) == 1
     check_whole(last, 3)
     assert [one.status for one in last.trials.values()] == ["COMPLETED"] * 3
@@ -183,21 +183,23 @@ def test_a_save_that_fails_stops_the_search_and_hangs_nobody(
     def full(path: Path, text: str) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("tuning.lasting.write_text", full)
+    monkeypatch.setattr("tuning.persistent_oracle.write_text", full)
     if at == "create":
         elsewhere(lambda: oracle.create_trial("b"), "b")
     elif at == "update":
-        elsewhere(lambda: oracle.update_trial(trial.trial_id, {EPOCH: 0.5, EPOCHS: 3.0}, 1))
+        elsewhere(
+            lambda: oracle.update_trial(trial.trial_id, {EPOCH_METRIC: 0.5, TOTAL_EPOCHS: 3.0}, 1)
+        )
     else:
         elsewhere(lambda: finish(oracle, trial, 0.5))
-    assert "No space left on device" in str(oracle.trouble)
+    assert "No space left on device" in str(oracle.failure)
     assert elsewhere(lambda: oracle.create_trial("c"), "c").status == "STOPPED"
     # A trial that still runs may end.
     elsewhere(lambda: finish(oracle, trial, 0.5), "d")
     monkeypatch.undo()
     # The state before is whole.
     again = make("random", 9)
-    assert again.trouble is None
+    assert again.failure is None
     drive(again)
     check_whole(again, 9)
 
@@ -206,11 +208,11 @@ def test_a_file_that_cannot_be_replaced(make: Make) -> None:
     oracle = make("grid", 9)
     oracle.path.mkdir()
     oracle.create_trial("a")
-    assert str(oracle.path) in str(oracle.trouble)
+    assert str(oracle.path) in str(oracle.failure)
     assert elsewhere(lambda: oracle.create_trial("b")).status == "STOPPED"
 
 
-@pytest.mark.parametrize("what", ["on_new", "halted", "populate_space"])
+@pytest.mark.parametrize("what", ["on_trial_created", "should_stop", "populate_space"])
 def test_what_goes_wrong_in_the_lock_is_kept(make: Make, what: str) -> None:
     oracle = make("random", 9)
 
@@ -219,7 +221,7 @@ def test_what_goes_wrong_in_the_lock_is_kept(make: Make, what: str) -> None:
 
     setattr(oracle, what, broken)
     assert oracle.create_trial("a").status == "STOPPED"
-    assert isinstance(oracle.trouble, OSError)
+    assert isinstance(oracle.failure, OSError)
     assert elsewhere(lambda: oracle.create_trial("b")).status == "STOPPED"
     assert elsewhere(oracle.resumable) == set()
 
@@ -228,11 +230,11 @@ def test_a_trial_that_nobody_knows_hangs_nobody(make: Make) -> None:
     oracle = make("random", 9)
     known = oracle.create_trial("a")
     stranger = Trial(oracle.get_space(), trial_id="77", status="COMPLETED")
-    assert oracle.update_trial("77", {EPOCH: 0.5, EPOCHS: 3.0}, 1).status == "STOPPED"
+    assert oracle.update_trial("77", {EPOCH_METRIC: 0.5, TOTAL_EPOCHS: 3.0}, 1).status == "STOPPED"
     oracle.end_trial(stranger)
     assert elsewhere(lambda: finish(oracle, known, 0.5))
     assert oracle.end_order == [known.trial_id]
-    assert oracle.trouble is None
+    assert oracle.failure is None
 
 
 @pytest.mark.parametrize("algorithm", ["random", "grid", "hyperband"])
@@ -244,7 +246,7 @@ def test_a_trial_counts_as_ended_only_with_its_score(make: Make, algorithm: str)
     trial.status = "COMPLETED"
     finish(oracle, oracle.create_trial("b"), 0.4)
     again = make(algorithm, 6)
-    assert again.waiting == [trial.trial_id]
+    assert again.queued_trials == [trial.trial_id]
     oracle.end_trial(trial)
     assert oracle.trials[trial.trial_id].score == 0.5
     drive(again)
@@ -254,7 +256,7 @@ def test_a_trial_counts_as_ended_only_with_its_score(make: Make, algorithm: str)
 def test_halted_stops(make: Make) -> None:
     oracle = make("random", 9)
     trial = oracle.create_trial("a")
-    oracle.halted = lambda: True
+    oracle.should_stop = lambda: True
     assert oracle.create_trial("b").status == "STOPPED"
     finish(oracle, trial, 0.5)
     assert oracle.create_trial("a").status == "STOPPED"
@@ -267,13 +269,13 @@ def test_whoever_asks_while_the_last_trial_runs_waits(make: Make) -> None:
     trial = oracle.create_trial("one")
     asked = [elsewhere(partial(oracle.create_trial, name), name) for name in ("two", "three")]
     assert [answer.status for answer in asked] == ["IDLE", "IDLE"]
-    assert not oracle.over
+    assert not oracle.finished
     finish(oracle, trial, 0.5)
     # They are still to be told.
-    assert not oracle.over
+    assert not oracle.finished
     for name in ("one", "two", "three"):
         assert elsewhere(partial(oracle.create_trial, name), name).status == "STOPPED"
-    assert oracle.over
+    assert oracle.finished
 
 
 @pytest.mark.parametrize("algorithm", ["random", "grid", "hyperband"])
@@ -284,7 +286,7 @@ def test_threads_share_a_study(make: Make, algorithm: str) -> None:
     def work(name: str) -> None:
         while (trial := oracle.create_trial(name)).status != "STOPPED":
             if trial.status == "RUNNING":
-                oracle.update_trial(trial.trial_id, {EPOCH: 0.5, EPOCHS: 3.0}, 1)
+                oracle.update_trial(trial.trial_id, {EPOCH_METRIC: 0.5, TOTAL_EPOCHS: 3.0}, 1)
                 finish(oracle, trial, score_of(trial))
                 ended.append(trial.trial_id)
             else:
@@ -294,11 +296,11 @@ def test_threads_share_a_study(make: Make, algorithm: str) -> None:
     for thread in threads:
         thread.start()
     while any(thread.is_alive() for thread in threads):
-        assert oracle.silence < 20
-        assert oracle.over in (True, False)
+        assert oracle.idle_seconds < 20
+        assert oracle.finished in (True, False)
         oracle.resumable()
-    assert oracle.trouble is None
-    assert oracle.over
+    assert oracle.failure is None
+    assert oracle.finished
     assert len(ended) == len(set(ended))
     check_whole(oracle, 20)
     check_whole(make(algorithm, 20, epochs=9), 20)
@@ -322,7 +324,7 @@ def test_a_trial_without_a_sign_of_life_is_given_to_another(make: Make) -> None:
     assert oracle.end_order == [lost.trial_id, kept.trial_id]
     assert oracle.trials[lost.trial_id].score == 0.5
     assert {oracle.create_trial(name).status for name in ("here", "new")} == {"STOPPED"}
-    assert oracle.over
+    assert oracle.finished
     check_whole(make("random", 2), 2)
 
 
@@ -331,8 +333,8 @@ def test_a_lost_trial_that_ends_before_it_is_given_away(make: Make) -> None:
     oracle.lease = 0.05
     lost = oracle.create_trial("gone")
     time.sleep(0.1)
-    assert oracle.give_back_lost() == [lost.trial_id]
-    assert oracle.waiting == [lost.trial_id]
+    assert oracle.requeue_lost_trials() == [lost.trial_id]
+    assert oracle.queued_trials == [lost.trial_id]
     finish(oracle, lost, 0.5)
     assert oracle.create_trial("new").status == "STOPPED"
     check_whole(oracle, 1)
@@ -343,7 +345,7 @@ def test_without_a_lease_nothing_is_given_away(make: Make) -> None:
     assert oracle.lease is None
     oracle.create_trial("a")
     time.sleep(0.05)
-    assert oracle.give_back_lost() == []
+    assert oracle.requeue_lost_trials() == []
     assert oracle.create_trial("b").status == "IDLE"
 
 
@@ -351,19 +353,24 @@ def test_without_a_lease_nothing_is_given_away(make: Make) -> None:
 @pytest.mark.parametrize(("direction", "poor"), [("max", 0.1), ("min", 0.9)])
 def test_a_poor_trial_is_answered_stopped(make: Make, direction: str, poor: float) -> None:
     oracle = make("random", 9, direction=direction)
-    oracle.stops_poor = True
+    oracle.stop_poor_trials = True
     for _ in range(4):
         trial = oracle.create_trial("a")
         for epoch in (1, 2):
-            told = oracle.update_trial(trial.trial_id, {EPOCH: 0.5, EPOCHS: 2.0}, epoch)
+            told = oracle.update_trial(
+                trial.trial_id, {EPOCH_METRIC: 0.5, TOTAL_EPOCHS: 2.0}, epoch
+            )
             assert told.status == "RUNNING"
         finish(oracle, trial, 0.5)
     # Over a restart.
     oracle = make("random", 9, direction=direction)
     trial = oracle.create_trial("a")
-    assert oracle.update_trial(trial.trial_id, {EPOCH: poor, EPOCHS: 2.0}, 1).status == "RUNNING"
-    oracle.stops_poor = True
-    told = oracle.update_trial(trial.trial_id, {EPOCH: poor, EPOCHS: 2.0}, 1)
+    assert (
+        oracle.update_trial(trial.trial_id, {EPOCH_METRIC: poor, TOTAL_EPOCHS: 2.0}, 1).status
+        == "RUNNING"
+    )
+    oracle.stop_poor_trials = True
+    told = oracle.update_trial(trial.trial_id, {EPOCH_METRIC: poor, TOTAL_EPOCHS: 2.0}, 1)
     assert (told.status, told.score) == ("STOPPED", 0.5)
     # The answer alone says so: the trial still is to be ended, with the score that it has.
     assert oracle.trials[trial.trial_id].status == "RUNNING"
@@ -371,5 +378,11 @@ def test_a_poor_trial_is_answered_stopped(make: Make, direction: str, poor: floa
     assert oracle.trials[trial.trial_id].score == poor
     # As good as the others, and in its last epoch.
     trial = oracle.create_trial("a")
-    assert oracle.update_trial(trial.trial_id, {EPOCH: 0.5, EPOCHS: 2.0}, 1).status == "RUNNING"
-    assert oracle.update_trial(trial.trial_id, {EPOCH: poor, EPOCHS: 2.0}, 2).status == "RUNNING"
+    assert (
+        oracle.update_trial(trial.trial_id, {EPOCH_METRIC: 0.5, TOTAL_EPOCHS: 2.0}, 1).status
+        == "RUNNING"
+    )
+    assert (
+        oracle.update_trial(trial.trial_id, {EPOCH_METRIC: poor, TOTAL_EPOCHS: 2.0}, 2).status
+        == "RUNNING"
+    )

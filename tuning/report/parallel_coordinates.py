@@ -14,19 +14,19 @@ from matplotlib.figure import Figure
 from matplotlib.path import Path
 
 from tfpipe.text_display import shorten
-from tuning.outcome import COMPLETED, FAILED, STOPPED, Outcome, best_of
+from tuning.report.formatting import format_score, format_value
 from tuning.report.importance import active_values, is_numeric
-from tuning.report.plots import COLOURS, FAILURE, goodness, score_range
-from tuning.report.wording import format_score, format_value
+from tuning.report.plots import COLOURS, FAILURE, normalized_score, score_range
 from tuning.space import Parameter
+from tuning.trial_result import COMPLETED, FAILED, STOPPED, TrialResult, best_of
 
 # Under the axes: an inactive parameter, and the score of a trial that failed.
-NOWHERE = -0.13
-MOST_TICKS = 9
+BELOW_AXIS = -0.13
+MAX_TICKS = 9
 
 
 @dataclass(frozen=True)
-class Scale:
+class AxisScale:
     """An axis: its title, its marks as (height, text), and whether marks are places of choices.
 
     Heights are 0 at the foot of the axis and 1 at its head.
@@ -42,21 +42,21 @@ class Scale:
         """Where a value lies; values outside the range lie at its ends."""
         if self.choices is not None:
             places = [place for place, one in enumerate(self.choices) if one == value]
-            return _share(places[0], len(self.choices)) if places else NOWHERE
+            return _share(places[0], len(self.choices)) if places else BELOW_AXIS
         low, high = self.span
         number = math.log10(max(float(value), 1e-300)) if self.log else float(value)
         return min(max((number - low) / (high - low), 0.0), 1.0) if high > low else 0.5
 
 
-def parallel_figure(
-    outcomes: Sequence[Outcome], parameters: Sequence[Parameter], objective: str, direction: str
+def parallel_coordinates_figure(
+    results: Sequence[TrialResult], parameters: Sequence[Parameter], objective: str, direction: str
 ) -> Figure:
     """One line a trial that has ended, the best one black, failed ones dashed.
 
     The last axis is the objective with the better end above. A place below an axis stands for a
     parameter that a trial did not use. Inselberg 1985.
     """
-    shown = [one for one in outcomes if one.status == FAILED or _has_score(one)]
+    shown = [one for one in results if one.status == FAILED or _has_score(one)]
     active = {one.number: active_values(parameters, one.values) for one in shown}
     limits = score_range([one.score for one in shown if one.score is not None], direction)
     scales = [_scale(parameter) for parameter in parameters]
@@ -67,22 +67,24 @@ def parallel_figure(
     axes = figure.add_axes((0.75 / wide, 0, 1 - 1.45 / wide, 1))
     axes.set_axis_off()
 
-    best = best_of(list(outcomes), direction)
-    lines: list[tuple[Outcome, list[float]]] = []
+    best = best_of(list(results), direction)
+    lines: list[tuple[TrialResult, list[float]]] = []
     for one in shown:
         score = one.score if _has_score(one) else None
-        merit = 0.0 if score is None else goodness(score, limits, direction)
+        merit = 0.0 if score is None else normalized_score(score, limits, direction)
         heights = [
             _height(scale, parameter, active[one.number], merit)
             for scale, parameter in zip(scales, parameters, strict=True)
         ]
-        lines.append((one, [*heights, NOWHERE if score is None else merit]))
+        lines.append((one, [*heights, BELOW_AXIS if score is None else merit]))
     _draw_lines(axes, lines, best)
-    unused = [any(heights[place] < NOWHERE / 2 for _, heights in lines) for place in range(count)]
+    unused = [
+        any(heights[place] < BELOW_AXIS / 2 for _, heights in lines) for place in range(count)
+    ]
     failed = any(one.status == FAILED for one in shown)
     # Many titles stand in two rows.
     rows = 2 if count > 6 else 1
-    below = NOWHERE if failed or any(unused) else 0.0
+    below = BELOW_AXIS if failed or any(unused) else 0.0
     axes.set(xlim=(0, count), ylim=(below - 0.06, 1.05 + 0.07 * rows))
     for place, scale in enumerate(scales):
         _draw_scale(axes, place, scale, place % rows, unused[place])
@@ -90,13 +92,15 @@ def parallel_figure(
     return figure
 
 
-def _has_score(one: Outcome) -> bool:
+def _has_score(one: TrialResult) -> bool:
     return one.status in (COMPLETED, STOPPED) and one.score is not None
 
 
-def _height(scale: Scale, parameter: Parameter, active: Mapping[str, Any], merit: float) -> float:
+def _height(
+    scale: AxisScale, parameter: Parameter, active: Mapping[str, Any], merit: float
+) -> float:
     if parameter.name not in active:
-        return NOWHERE + 0.02 * (merit - 0.5)
+        return BELOW_AXIS + 0.02 * (merit - 0.5)
     height = scale.height(active[parameter.name])
     # Lines through one place lie apart, the better ones above, so that each is seen.
     return height + (merit - 0.5) * min(0.09, 0.5 / (len(parameter.values) or math.inf))
@@ -106,23 +110,23 @@ def _share(place: int, places: int) -> float:
     return place / (places - 1) if places > 1 else 0.5
 
 
-def _scale(parameter: Parameter) -> Scale:
+def _scale(parameter: Parameter) -> AxisScale:
     """The parameter's axis: places for choices, else a linear or a logarithmic one."""
     values = list(parameter.values)
     if parameter.kind == "choice" or not is_numeric(parameter):
-        every = math.ceil(len(values) / MOST_TICKS)
+        every = math.ceil(len(values) / MAX_TICKS)
         marks = [
             (_share(place, len(values)), format_value(value, 12))
             for place, value in enumerate(values)
             if place % every == 0
         ]
-        return Scale(parameter.name, marks, choices=values)
+        return AxisScale(parameter.name, marks, choices=values)
     low = float(values[0] if parameter.low is None else parameter.low)
     high = float(values[-1] if parameter.high is None else parameter.high)
     log = parameter.log and low > 0
     span = (math.log10(low), math.log10(high)) if log else (low, high)
-    bare = Scale(parameter.name, (), span=span, log=log)
-    if values and len(values) <= MOST_TICKS:
+    bare = AxisScale(parameter.name, (), span=span, log=log)
+    if values and len(values) <= MAX_TICKS:
         ticks = values
     elif log:
         powers = range(math.ceil(span[0]), math.floor(span[1]) + 1)
@@ -136,11 +140,11 @@ def _scale(parameter: Parameter) -> Scale:
         height = bare.height(tick)
         if all(abs(height - other) > 0.06 for other, _ in marks):
             marks.append((height, format_value(tick, 12)))
-    return Scale(parameter.name, marks, span=span, log=log)
+    return AxisScale(parameter.name, marks, span=span, log=log)
 
 
 def _draw_lines(
-    axes: Axes, lines: Sequence[tuple[Outcome, list[float]]], best: Outcome | None
+    axes: Axes, lines: Sequence[tuple[TrialResult, list[float]]], best: TrialResult | None
 ) -> None:
     strength = min(0.9, max(0.3, 12 / max(len(lines), 1)))
     scored = sorted((heights[-1], heights) for one, heights in lines if _has_score(one))
@@ -178,10 +182,10 @@ def _curve(heights: Sequence[float]) -> Path:
     return Path(points, [Path.MOVETO] + [Path.CURVE4] * (len(points) - 1))
 
 
-def _draw_scale(axes: Axes, place: int, scale: Scale, row: int, unused: bool) -> None:
+def _draw_scale(axes: Axes, place: int, scale: AxisScale, row: int, unused: bool) -> None:
     axes.plot([place, place], [0, 1], color="black", linewidth=1, zorder=5, clip_on=False)
     _write(axes, place, 1.07 + 0.065 * row, shorten(scale.title, 20), 9.5, ha="center")
-    marks = [*scale.marks, *([(NOWHERE, "not used")] if unused else [])]
+    marks = [*scale.marks, *([(BELOW_AXIS, "not used")] if unused else [])]
     for height, text in marks:
         axes.plot(place, height, marker="_", markersize=5, color="black", zorder=5, clip_on=False)
         _write(axes, place - 0.045, height, text, 8.5, ha="right")
@@ -207,7 +211,7 @@ def _draw_objective(
         score = ends[0] + height * (ends[1] - ends[0])
         _write(axes, place + 0.07, height, format_score(score, 3), 8.5, ha="left")
     if failed:
-        _write(axes, place + 0.07, NOWHERE, "failed", 8.5, ha="left")
+        _write(axes, place + 0.07, BELOW_AXIS, "failed", 8.5, ha="left")
 
 
 def _write(axes: Axes, x: float, y: float, text: str, size: float, **look: Any) -> None:

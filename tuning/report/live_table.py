@@ -16,19 +16,24 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from tfpipe.text_display import shorten
-from tuning.outcome import COMPLETED, FAILED, RUNNING, STOPPED, Outcome
-from tuning.report.progress import News, Progress, reason_of, score_text
-from tuning.report.wording import DASH, format_time, format_value
+from tuning.report.formatting import DASH, format_time, format_value
+from tuning.report.study_progress import (
+    ProgressLines,
+    StudyProgress,
+    first_reason_line,
+    format_score_and_spread,
+)
+from tuning.trial_result import COMPLETED, FAILED, RUNNING, STOPPED, TrialResult
 
 STYLES = {COMPLETED: "green", STOPPED: "yellow", FAILED: "red", RUNNING: "cyan"}
 GAP = 2  # characters between columns
-WIDEST = 24  # characters of a value or a parameter's name
-LEAST_REASON = 16  # characters of a reason; a column of fewer tells nothing
+MAX_CELL_WIDTH = 24  # characters of a value or a parameter's name
+MIN_REASON_WIDTH = 16  # characters of a reason; a column of fewer tells nothing
 
 Column = tuple[str, list[str]]  # a title and the cells below it
 
 
-class Table:
+class TrialTable:
     """Tells of trials on `stream`, standard error by default; show it inside a `with` block.
 
     Texts in values and reasons mean nothing to the terminal. Once the stream cannot be written any
@@ -44,10 +49,10 @@ class Table:
             and not self._console.is_dumb_terminal
         )
         self._live: Live | None = None
-        self._news = News()
+        self._news = ProgressLines()
         self._lost = False
 
-    def __enter__(self) -> Table:
+    def __enter__(self) -> TrialTable:
         return self
 
     def __exit__(
@@ -61,7 +66,7 @@ class Table:
                 self._live.stop()
             self._live = None
 
-    def show(self, progress: Progress) -> None:
+    def show(self, progress: StudyProgress) -> None:
         """Tell how far the study is; to be called often, from one thread.
 
         The first call tells of trials that have ended already, before the study was killed, in
@@ -82,7 +87,7 @@ class Table:
             self._stream.write("".join(f"{line}\n" for line in lines))
             self._stream.flush()
 
-    def _renew(self, progress: Progress) -> None:
+    def _renew(self, progress: StudyProgress) -> None:
         with suppress(OSError, ValueError):
             # rich asks the process's own streams, of which this one may be none.
             size = os.get_terminal_size(self._stream.fileno())
@@ -94,53 +99,56 @@ class Table:
         self._live.update(_screen(progress, self._console), refresh=True)
 
 
-def _screen(progress: Progress, console: Console) -> Group:
+def _screen(progress: StudyProgress, console: Console) -> Group:
     """A line for trials that the screen has no room for, the others, the summary."""
     width, height = console.size
     summary = Text(progress.summary())
     # The table's header, the line for trials not shown, and one for the cursor.
     room = height - len(summary.wrap(console, width)) - 3
     rows = _choose(progress, max(1, room))
-    hidden = len(progress.outcomes) - len(rows)
+    hidden = len(progress.results) - len(rows)
     above = [Text(f"… {hidden} more", style="dim")] if hidden else []
     return Group(*above, *([_grid(rows, progress, width)] if rows else []), summary)
 
 
-def _choose(progress: Progress, most: int) -> list[Outcome]:
+def _choose(progress: StudyProgress, most: int) -> list[TrialResult]:
     """The best trial, then running ones, then the newest others; ordered by number."""
     best = progress.best
-    by_need = sorted(progress.outcomes, key=lambda one: (one is not best, one.ended, -one.number))
+    by_need = sorted(progress.results, key=lambda one: (one is not best, one.ended, -one.number))
     return sorted(by_need[:most], key=lambda one: one.number)
 
 
-def _grid(rows: Sequence[Outcome], progress: Progress, width: int) -> Grid:
+def _grid(rows: Sequence[TrialResult], progress: StudyProgress, width: int) -> Grid:
     best = progress.best
     grid = Grid(box=None, padding=(0, GAP, 0, 0), pad_edge=False)
     columns = _columns(rows, progress, width)
     for title, _ in columns:
         right = title in ("trial", "epochs", "time")
         grid.add_column(Text(title), no_wrap=True, justify="right" if right else "left")
-    for row, outcome in enumerate(rows):
+    for row, result in enumerate(rows):
         # Text, because rich reads markup in plain strings.
         texts = [Text(cells[row]) for _, cells in columns]
-        texts[1].stylize(STYLES.get(outcome.status, ""))
-        grid.add_row(*texts, style="bold" if outcome is best else "")
+        texts[1].stylize(STYLES.get(result.status, ""))
+        grid.add_row(*texts, style="bold" if result is best else "")
     return grid
 
 
-def _columns(rows: Sequence[Outcome], progress: Progress, width: int) -> list[Column]:
+def _columns(rows: Sequence[TrialResult], progress: StudyProgress, width: int) -> list[Column]:
     """As many parameters as the width takes, then reasons if it takes more."""
     best = progress.best
     before: list[Column] = [
         ("trial", [f"{'*' if one is best else ''}{one.number}" for one in rows]),
         ("status", [one.status for one in rows]),
-        (progress.objective, [score_text(progress.score_of(one), one.spread) for one in rows]),
+        (
+            progress.objective,
+            [format_score_and_spread(progress.score_of(one), one.spread) for one in rows],
+        ),
     ]
     after: list[Column] = [
         ("epochs", [str(one.epochs or len(one.history)) for one in rows]),
         ("time", [format_time(one.seconds) for one in rows]),
     ]
-    names = dict.fromkeys(name for one in progress.outcomes for name in one.values)
+    names = dict.fromkeys(name for one in progress.results for name in one.values)
     values = [_parameter(name, rows) for name in names]
     more: list[Column] = []
     if _width([*before, *values, *after]) > width:
@@ -151,19 +159,21 @@ def _columns(rows: Sequence[Outcome], progress: Progress, width: int) -> list[Co
                 fitting.append(value)
         values = fitting
     columns = [*before, *values, *more, *after]
-    reasons = [reason_of(one) for one in rows]
+    reasons = [first_reason_line(one) for one in rows]
     room = width - _width(columns)
-    if any(reasons) and room >= LEAST_REASON:
+    if any(reasons) and room >= MIN_REASON_WIDTH:
         columns.append(("reason", [_cut(reason, room) for reason in reasons]))
     return columns
 
 
-def _parameter(name: str, rows: Sequence[Outcome]) -> Column:
+def _parameter(name: str, rows: Sequence[TrialResult]) -> Column:
     cells = [
-        _cut(format_value(one.values[name], WIDEST), WIDEST) if name in one.values else DASH
+        _cut(format_value(one.values[name], MAX_CELL_WIDTH), MAX_CELL_WIDTH)
+        if name in one.values
+        else DASH
         for one in rows
     ]
-    return _cut(shorten(name, WIDEST), WIDEST), cells
+    return _cut(shorten(name, MAX_CELL_WIDTH), MAX_CELL_WIDTH), cells
 
 
 def _width(columns: Sequence[Column]) -> int:

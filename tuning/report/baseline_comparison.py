@@ -8,14 +8,14 @@ from typing import Any
 from tfpipe.config.metrics import is_better
 from tfpipe.tasks.sections import Baseline
 from tfpipe.text_display import shorten
-from tuning.outcome import Outcome, best_of
-from tuning.report.wording import format_score, format_value
+from tuning.report.formatting import format_score, format_value
 from tuning.space import Parameter
+from tuning.trial_result import TrialResult, best_of
 
 
-def trial_of_defaults(outcomes: Sequence[Outcome]) -> Outcome | None:
+def find_defaults_trial(results: Sequence[TrialResult]) -> TrialResult | None:
     """The trial that trains with the defaults; None in a study that began without one."""
-    return next((one for one in outcomes if one.defaults), None)
+    return next((one for one in results if one.defaults), None)
 
 
 def describe_defaults(parameters: Sequence[Parameter], values: Mapping[str, Any]) -> str:
@@ -32,11 +32,11 @@ def describe_defaults(parameters: Sequence[Parameter], values: Mapping[str, Any]
     return f"the defaults of tfpipe.train{nearest}"
 
 
-def warn_of_baseline(
-    outcomes: Sequence[Outcome], direction: str, objective: str, baseline: Baseline | None
+def baseline_warning(
+    results: Sequence[TrialResult], direction: str, objective: str, baseline: Baseline | None
 ) -> str | None:
     """A sentence where no trial beats the baseline, else None."""
-    best = best_of(list(outcomes), direction)
+    best = best_of(list(results), direction)
     if best is None or best.score is None or baseline is None:
         return None
     if is_better(best.score, baseline.value, direction):
@@ -49,15 +49,15 @@ def warn_of_baseline(
     )
 
 
-def note_on_defaults(
-    outcomes: Sequence[Outcome],
+def defaults_note(
+    results: Sequence[TrialResult],
     direction: str,
     objective: str,
     parameters: Sequence[Parameter],
 ) -> str | None:
     """A sentence where none of at least two scored trials beats the defaults, else None."""
-    best, defaults = best_of(list(outcomes), direction), trial_of_defaults(outcomes)
-    others = [one for one in outcomes if one is not defaults and one.score is not None]
+    best, defaults = best_of(list(results), direction), find_defaults_trial(results)
+    others = [one for one in results if one is not defaults and one.score is not None]
     if best is None or defaults is None or best is not defaults or not others:
         return None
     return (

@@ -18,15 +18,15 @@ from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 from tensorboard.summary.writer.record_writer import RecordWriter
 
 from tfpipe.io.atomic import sync
-from tuning.outcome import FAILED, Outcome
 from tuning.space import Parameter
+from tuning.trial_result import FAILED, TrialResult
 
 SUFFIX = ".hparams"  # of the event files written here, among those that training writes
-BOXES = 20  # to tick for a parameter; of more numbers TensorBoard asks for an interval
+MAX_CHECKBOXES = 20  # to tick for a parameter; of more numbers TensorBoard asks for an interval
 
 # TensorBoard's own reader takes a folder's event files in the order of their names and never goes
 # back to an earlier one. A running trial's file must not end the reading of its curves ...
-FIRST = f"events.out.tfevents.{0:010d}{SUFFIX}"
+RUNNING_FILE = f"events.out.tfevents.{0:010d}{SUFFIX}"
 
 
 def write_study(folder: Path, parameters: Sequence[Parameter], objective: str) -> None:
@@ -40,30 +40,30 @@ def write_study(folder: Path, parameters: Sequence[Parameter], objective: str) -
         api.Metric(objective.replace(".", "/", 1), display_name=f"{objective}, last epoch"),
     ]
     hyperparameters = [api.HParam(one.name, _domain(one)) for one in parameters]
-    _write(folder / FIRST, [api.hparams_config_pb(hyperparameters, metrics)])
+    _write(folder / RUNNING_FILE, [api.hparams_config_pb(hyperparameters, metrics)])
 
 
-def write_trial(logs: Path, outcome: Outcome, objective: str) -> None:
+def write_trial(logs: Path, result: TrialResult, objective: str) -> None:
     """Tell TensorBoard a trial's values and, once it has ended, its score and end.
 
     logs: of the trial's run, or of one of its seeds: these are one group, named as the trial is,
     `0007`. The folder is made for a trial that has ended; before that it is training's to make,
     which refuses a folder that has something in it, and nothing is written. Raises OSError.
     """
-    if not outcome.ended and (not logs.is_dir() or (logs / FIRST).is_file()):
+    if not result.ended and (not logs.is_dir() or (logs / RUNNING_FILE).is_file()):
         return
     now = time.time()
-    values = {name: _plain(value) for name, value in outcome.values.items()}
-    summaries = [api.hparams_pb(values, f"{outcome.number:04d}", now - outcome.seconds)]
-    if outcome.ended:
-        if outcome.score is not None and math.isfinite(outcome.score):
-            summaries.append(scalar_pb(_best_tag(objective), outcome.score))
-        failed = outcome.status == FAILED
+    values = {name: _plain(value) for name, value in result.values.items()}
+    summaries = [api.hparams_pb(values, f"{result.number:04d}", now - result.seconds)]
+    if result.ended:
+        if result.score is not None and math.isfinite(result.score):
+            summaries.append(scalar_pb(_best_tag(objective), result.score))
+        failed = result.status == FAILED
         end = session_end_pb(api_pb2.STATUS_FAILURE if failed else api_pb2.STATUS_SUCCESS, now)
         # The library gives this one as TensorFlow's class of the same message.
         summaries.append(Summary.FromString(end.SerializeToString()))
     # ... and an ended one's must come after them.
-    name = f"events.out.tfevents.{int(now) + 1:010d}{SUFFIX}" if outcome.ended else FIRST
+    name = f"events.out.tfevents.{int(now) + 1:010d}{SUFFIX}" if result.ended else RUNNING_FILE
     logs.mkdir(parents=True, exist_ok=True)
     _write(logs / name, summaries)
     for older in logs.glob(f"*{SUFFIX}"):
@@ -87,7 +87,7 @@ def _domain(parameter: Parameter) -> api.Domain:
     numbers = [float(one) for one in values if not isinstance(one, bool | str)]
     if len(numbers) < len(values):
         return api.Discrete({str(one) for one in values}, dtype=str)
-    if values and len(values) <= BOXES:
+    if values and len(values) <= MAX_CHECKBOXES:
         return api.Discrete(set(numbers), dtype=float)
     ends = [*numbers, *(float(end) for end in (parameter.low, parameter.high) if end is not None)]
     if parameter.kind == "int":

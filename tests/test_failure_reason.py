@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tfpipe.errors import UserError
-from tuning.reason import LAST_LINES, MOST_CHARACTERS, last_lines, tell_reason
+from tuning.failure_reason import LAST_LINES, MAX_CHARACTERS, describe_failure, last_lines
 
 
 @pytest.fixture
@@ -20,44 +20,44 @@ def test_the_sentences_of_a_users_mistake(log: Path) -> None:
     error = UserError("there are no texts", "0 rows", "give a file that has some")
     log.write_text(f"$ -m tfpipe.train\nstrategy: one_device\nerror: {error}\n")
     told = "there are no texts; found: 0 rows; to do: give a file that has some"
-    assert tell_reason(2, log) == told
+    assert describe_failure(2, log) == told
 
 
 def test_several_mistakes(log: Path) -> None:
     errors = [UserError(name, "f", "x") for name in ("one", "two")]
     log.write_text("".join(f"error: {error}\n" for error in errors))
-    assert tell_reason(2, log) == "one; found: f; to do: x; error: two; found: f; to do: x"
+    assert describe_failure(2, log) == "one; found: f; to do: x; error: two; found: f; to do: x"
 
 
 def test_a_traceback_tells_its_last_line(log: Path) -> None:
     log.write_text('Traceback (most recent call last):\n  File "a.py"\nValueError: no\n\n')
-    assert tell_reason(1, log) == "ended with status 1: ValueError: no"
+    assert describe_failure(1, log) == "ended with status 1: ValueError: no"
 
 
 def test_status_2_without_a_sentence(log: Path) -> None:
     log.write_text("python: can't open file\n")
-    assert tell_reason(2, log) == "ended with status 2: python: can't open file"
+    assert describe_failure(2, log) == "ended with status 2: python: can't open file"
 
 
 @pytest.mark.parametrize("status", [-signal.SIGKILL, 128 + signal.SIGKILL])
 def test_a_kill_speaks_of_memory(log: Path, status: int) -> None:
     log.write_text("step 1/9\n")
     told = "killed by SIGKILL, as the system does when memory runs out"
-    assert tell_reason(status, log) == told
+    assert describe_failure(status, log) == told
 
 
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS])
 def test_a_crash_names_its_signal(log: Path, number: signal.Signals) -> None:
     log.touch()
     # Alone, and as tfpipe.launch passes it on.
-    assert tell_reason(-number, log) == tell_reason(128 + number, log)
-    assert tell_reason(-number, log).startswith(f"killed by {number.name}, a crash")
+    assert describe_failure(-number, log) == describe_failure(128 + number, log)
+    assert describe_failure(-number, log).startswith(f"killed by {number.name}, a crash")
 
 
 def test_any_signal_and_any_status_is_told(log: Path) -> None:
     log.touch()
     for status in [*range(-64, 0), *range(1, 256)]:
-        told = tell_reason(status, log)
+        told = describe_failure(status, log)
         assert told.startswith(("killed by ", "ended with status ")) and "\n" not in told
 
 
@@ -67,23 +67,27 @@ def test_a_log_of_several_starts_tells_of_the_last(log: Path) -> None:
         "$ -m tfpipe.train --config a --resume\nloading\nerror: the second\n  found: f\n"
         "  to do: x\n"
     )
-    assert tell_reason(2, log) == "the second; found: f; to do: x"
+    assert describe_failure(2, log) == "the second; found: f; to do: x"
     with log.open("a") as file:
         file.write("$ -m tfpipe.train --config a --resume\n")
-    assert tell_reason(2, log) == "ended with status 2: nothing was said"
+    assert describe_failure(2, log) == "ended with status 2: nothing was said"
 
 
 def test_an_empty_log(log: Path) -> None:
     log.touch()
     assert last_lines(log) == []
-    assert tell_reason(1, log) == tell_reason(1, log) == "ended with status 1: nothing was said"
+    assert (
+        describe_failure(1, log)
+        == describe_failure(1, log)
+        == "ended with status 1: nothing was said"
+    )
     log.write_text("\n \n\n")
     assert last_lines(log) == []
 
 
 def test_a_log_that_is_no_utf_8(log: Path) -> None:
     log.write_bytes(b"error: caf\xe9 \xff\xfe\n  found: \xf0\x9f\n  to do: x\n")
-    told = tell_reason(2, log)
+    told = describe_failure(2, log)
     assert told.startswith("caf\N{REPLACEMENT CHARACTER}")
     assert told.endswith("to do: x")
 
@@ -97,20 +101,20 @@ def test_a_progress_bar_does_not_push_the_reason_out(log: Path) -> None:
     bar = "\r".join(f"step {step}/900" for step in range(900))
     log.write_bytes(f"error: no room\n  found: f\n  to do: x\n{bar}\n".encode())
     assert last_lines(log)[0] == "error: no room"
-    assert tell_reason(2, log).startswith("no room; found: f")
+    assert describe_failure(2, log).startswith("no room; found: f")
 
 
 def test_the_last_lines_are_few_and_short(log: Path) -> None:
     log.write_text("".join(f"line {number}\n" for number in range(1000)) + "x" * 100_000)
     lines = last_lines(log)
     assert len(lines) == LAST_LINES and lines[0] == f"line {1000 - LAST_LINES + 1}"
-    assert len(lines[-1]) == MOST_CHARACTERS
+    assert len(lines[-1]) == MAX_CHARACTERS
     log.write_text("error: " + "é" * 10_000)
     for status in (1, 2):
-        assert len(tell_reason(status, log)) <= MOST_CHARACTERS
+        assert len(describe_failure(status, log)) <= MAX_CHARACTERS
 
 
 def test_mistakes_that_fill_more_than_the_last_lines(log: Path) -> None:
     errors = [UserError(f"mistake {number}", "f", "x") for number in range(30)]
     log.write_text("".join(f"error: {error}\n" for error in errors))
-    assert "mistake 29" in tell_reason(2, log)
+    assert "mistake 29" in describe_failure(2, log)

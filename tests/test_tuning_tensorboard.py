@@ -16,9 +16,9 @@ from tensorboard.plugins.hparams.backend_context import Context
 from tensorboard.plugins.hparams.get_experiment import Handler as ExperimentHandler
 from tensorboard.plugins.hparams.list_session_groups import Handler as GroupsHandler
 
-from tuning.outcome import COMPLETED, FAILED, RUNNING, STOPPED, Outcome
-from tuning.report.board import FIRST, SUFFIX, write_study, write_trial
+from tuning.report.tensorboard_hparams import RUNNING_FILE, SUFFIX, write_study, write_trial
 from tuning.space import Parameter
+from tuning.trial_result import COMPLETED, FAILED, RUNNING, STOPPED, TrialResult
 
 PARAMETERS = [
     Parameter("learning_rate", "float", low=1e-5, high=1e-3, log=True),
@@ -94,7 +94,7 @@ def own(logs: Path) -> list[str]:
 def test_study_tells_domains_and_metrics(tmp_path: Path) -> None:
     write_study(tmp_path, PARAMETERS, "dev.accuracy")
     write_study(tmp_path, PARAMETERS, "dev.accuracy")
-    assert [path.name for path in tmp_path.iterdir()] == [FIRST]
+    assert [path.name for path in tmp_path.iterdir()] == [RUNNING_FILE]
     experiment = Reader(tmp_path).experiment()
     assert [one.name.tag for one in experiment.metric_infos] == [
         "dev/best_accuracy",
@@ -122,7 +122,7 @@ def test_trials_have_values_score_end_and_curve(tmp_path: Path) -> None:
         logs = tmp_path / "trials" / f"{number:04d}" / "run" / "logs"
         curve(logs, 0.5, 0.8, 0.7).close()
         score = 0.8 if status in (COMPLETED, STOPPED) else None
-        write_trial(logs, Outcome(number, status, VALUES, score, 30.0), "dev.accuracy")
+        write_trial(logs, TrialResult(number, status, VALUES, score, 30.0), "dev.accuracy")
     groups = Reader(tmp_path).groups()
     assert [group.name for group in groups] == ["0001", "0002", "0003", "0004"]
     for group in groups:
@@ -146,7 +146,7 @@ def test_seeds_are_one_group(tmp_path: Path) -> None:
     for seed, last in ((1, 0.6), (2, 0.8)):
         logs = tmp_path / "trials" / "0001" / f"run-{seed}" / "logs"
         curve(logs, last).close()
-        write_trial(logs, Outcome(1, COMPLETED, VALUES, 0.75), "dev.accuracy")
+        write_trial(logs, TrialResult(1, COMPLETED, VALUES, 0.75), "dev.accuracy")
     (group,) = Reader(tmp_path).groups()
     assert len(group.sessions) == 2
     assert metrics(group) == {"dev/best_accuracy": 0.75, "dev/accuracy": 0.7}
@@ -156,7 +156,7 @@ def test_reading_along_misses_neither_curve_nor_end(tmp_path: Path) -> None:
     write_study(tmp_path, PARAMETERS, "dev.accuracy")
     logs = tmp_path / "trials" / "0001" / "run" / "logs"
     writer = curve(logs, 0.5)
-    write_trial(logs, Outcome(1, RUNNING, VALUES), "dev.accuracy")
+    write_trial(logs, TrialResult(1, RUNNING, VALUES), "dev.accuracy")
     reader = Reader(tmp_path)
     assert metrics(reader.groups()[0]) == {"dev/accuracy": 0.5}
     with writer.as_default():
@@ -164,7 +164,7 @@ def test_reading_along_misses_neither_curve_nor_end(tmp_path: Path) -> None:
     writer.close()
     reader.load()
     assert metrics(reader.groups()[0]) == {"dev/accuracy": 0.6}
-    write_trial(logs, Outcome(1, COMPLETED, VALUES, 0.6), "dev.accuracy")
+    write_trial(logs, TrialResult(1, COMPLETED, VALUES, 0.6), "dev.accuracy")
     reader.load()
     (group,) = reader.groups()
     assert metrics(group) == {"dev/best_accuracy": 0.6, "dev/accuracy": 0.6}
@@ -172,29 +172,32 @@ def test_reading_along_misses_neither_curve_nor_end(tmp_path: Path) -> None:
 
 
 def test_one_file_a_trial_the_newest(tmp_path: Path) -> None:
-    running, failed = Outcome(1, RUNNING, VALUES), Outcome(1, FAILED, VALUES, reason="killed")
+    running, failed = (
+        TrialResult(1, RUNNING, VALUES),
+        TrialResult(1, FAILED, VALUES, reason="killed"),
+    )
     write_trial(tmp_path, running, "dev.accuracy")
     write_trial(tmp_path, running, "dev.accuracy")
-    assert own(tmp_path) == [FIRST]
+    assert own(tmp_path) == [RUNNING_FILE]
     write_trial(tmp_path, failed, "dev.accuracy")
-    assert len(own(tmp_path)) == 1 and own(tmp_path) != [FIRST]
+    assert len(own(tmp_path)) == 1 and own(tmp_path) != [RUNNING_FILE]
     write_trial(tmp_path, running, "dev.accuracy")
-    assert own(tmp_path) == [FIRST]
-    write_trial(tmp_path, Outcome(1, COMPLETED, VALUES, 0.5), "dev.accuracy")
+    assert own(tmp_path) == [RUNNING_FILE]
+    write_trial(tmp_path, TrialResult(1, COMPLETED, VALUES, 0.5), "dev.accuracy")
     assert [path.name for path in tmp_path.iterdir()] == own(tmp_path)
     assert Reader(tmp_path).groups()[0].sessions[0].status == api_pb2.STATUS_SUCCESS
 
 
 def test_the_folder_is_left_to_training_until_the_end(tmp_path: Path) -> None:
     logs = tmp_path / "run" / "logs"
-    write_trial(logs, Outcome(1, RUNNING, VALUES), "dev.accuracy")
+    write_trial(logs, TrialResult(1, RUNNING, VALUES), "dev.accuracy")
     assert not logs.parent.exists()
-    write_trial(logs, Outcome(1, FAILED, VALUES), "dev.accuracy")
+    write_trial(logs, TrialResult(1, FAILED, VALUES), "dev.accuracy")
     assert len(own(logs)) == 1
 
 
 def test_score_that_is_no_number_is_no_point(tmp_path: Path) -> None:
-    write_trial(tmp_path, Outcome(1, COMPLETED, VALUES, float("nan")), "dev.accuracy")
+    write_trial(tmp_path, TrialResult(1, COMPLETED, VALUES, float("nan")), "dev.accuracy")
     write_study(tmp_path, PARAMETERS, "dev.accuracy")
     assert metrics(Reader(tmp_path).groups()[0]) == {}
 
@@ -203,10 +206,10 @@ def test_what_is_half_written_is_not_there(tmp_path: Path, monkeypatch: pytest.M
     def full(handle: int) -> None:
         raise OSError("No space left on device")
 
-    write_trial(tmp_path, Outcome(1, RUNNING, VALUES), "dev.accuracy")
-    before = (tmp_path / FIRST).read_bytes()
-    monkeypatch.setattr("tuning.report.board.os.fsync", full)
+    write_trial(tmp_path, TrialResult(1, RUNNING, VALUES), "dev.accuracy")
+    before = (tmp_path / RUNNING_FILE).read_bytes()
+    monkeypatch.setattr("tuning.report.tensorboard_hparams.os.fsync", full)
     with pytest.raises(OSError, match="No space"):
-        write_trial(tmp_path, Outcome(1, COMPLETED, VALUES, 0.5), "dev.accuracy")
-    assert [path.name for path in tmp_path.iterdir()] == [FIRST]
-    assert (tmp_path / FIRST).read_bytes() == before
+        write_trial(tmp_path, TrialResult(1, COMPLETED, VALUES, 0.5), "dev.accuracy")
+    assert [path.name for path in tmp_path.iterdir()] == [RUNNING_FILE]
+    assert (tmp_path / RUNNING_FILE).read_bytes() == before

@@ -17,6 +17,7 @@ MODEL = os.environ.get("MODEL", "support")
 
 
 def main() -> int:
+    """Classify the arguments, or the lines of standard input; return the exit status."""
     texts = sys.argv[1:] or [line.rstrip("\n") for line in sys.stdin]
     try:
         # One client for the whole program: it keeps its connection, and threads may share it.

@@ -47,10 +47,14 @@ app = FastAPI(title="Classify texts", lifespan=lifespan)
 
 
 class Texts(BaseModel):
+    """Body of a request."""
+
     texts: Annotated[list[Annotated[str, Field(max_length=10_000)]], Field(max_length=256)]
 
 
 class Answer(BaseModel):
+    """Answer to one text."""
+
     label: str
     score: float
 

@@ -90,7 +90,7 @@ def test_errors_in_files_name_the_line(run, tmp_path, name, content, options, pa
 def test_input_is_read_no_further_than_it_is_answered(tmp_path):
     """A file may be longer than memory: its rows come one at a time."""
     (tmp_path / "endless.txt").write_text("fine\n" * 10)
-    with open(tmp_path / "endless.txt", "ab") as file:
+    with (tmp_path / "endless.txt").open("ab") as file:
         file.write(b"\xff\n")
     rows = read_rows(str(tmp_path / "endless.txt"), ("text",), [None], pairs=False)
     assert [next(rows) for _ in range(10)] == [("fine",)] * 10

@@ -112,7 +112,7 @@ def test_the_shape_of_the_answer_is_known_before_it_runs(packed: bool) -> None:
     bert = build(TINY)
     encoder = Encoder(bert, packed=packed, head=bert.classifier)
     spec = {name: tf.TensorSpec([None, None], tf.int32) for name in batch_of(TINY)}
-    ask = tf.function(lambda batch: encoder.logits(batch), input_signature=[spec])
+    ask = tf.function(encoder.logits, input_signature=[spec])
     assert ask.get_concrete_function().structured_outputs.shape.as_list() == [None, 5]
     nothing = {name: tf.zeros([0, 0], tf.int32) for name in spec}
     assert not packed or ask(nothing).shape == (0, 5)

@@ -109,7 +109,7 @@ def test_the_disk_holds_a_folder_before_it_takes_its_place(
     synced = []
 
     def note(handle: int, sync: Callable[[int], None] = os.fsync) -> None:
-        synced.append(Path(os.readlink(f"/proc/self/fd/{handle}")).relative_to(tmp_path))
+        synced.append(Path(f"/proc/self/fd/{handle}").readlink().relative_to(tmp_path))
         sync(handle)
 
     monkeypatch.setattr(os, "fsync", note)

@@ -90,7 +90,7 @@ def test_the_disk_holds_it_before_it_is_a_version(
     done = []
 
     def note(handle: int, sync=os.fsync) -> None:
-        path = Path(os.readlink(f"/proc/self/fd/{handle}")).relative_to(tmp_path)
+        path = Path(f"/proc/self/fd/{handle}").readlink().relative_to(tmp_path)
         done.append(path.relative_to(path.parts[0]) if path.parts else None)
         sync(handle)
 
@@ -147,7 +147,7 @@ def test_a_disk_that_fills_half_way(tmp_path: Path) -> None:
         with LocalVersions(tmp_path / "tiny").folder_for_export() as folder:
             (folder / "half").write_text("")
             # The one device that is always full.
-            with open("/dev/full", "w") as full:
+            with Path("/dev/full").open("w") as full:
                 full.write("x" * 10)
     assert "No space left" in caught.value.found
     assert names(tmp_path) == []

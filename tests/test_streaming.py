@@ -33,8 +33,7 @@ def refused(path: Path) -> tuple[list[Window], UserError]:
     """The windows of two before the error, and the error."""
     read = []
     with pytest.raises(UserError) as caught:
-        for window in open_texts(path).windows(2):
-            read.append(window)
+        read.extend(open_texts(path).windows(2))
     return read, caught.value
 
 

@@ -61,7 +61,7 @@ def test_a_fingerprint_tells_any_change(tmp_path):
     (tmp_path / "variables").mkdir()
     seen = [fingerprint(tmp_path)]
     for change in (
-        lambda: (tmp_path / "saved_model.pb").touch(),
+        (tmp_path / "saved_model.pb").touch,
         lambda: (tmp_path / "variables" / "index").write_bytes(b"1"),
         lambda: (tmp_path / "variables" / "index").write_bytes(b"12"),
         lambda: os.utime(tmp_path / "saved_model.pb", (1, 1)),

@@ -228,6 +228,7 @@ def parse_search(parser: Any, arguments: Sequence[str]) -> tuple[SearchConfig, d
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command `tuning.search` and return its exit status."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     parser = parser_for(SearchConfig, "tuning.search", ABOUT, EXAMPLE, training_fields())
 

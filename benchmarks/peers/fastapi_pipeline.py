@@ -15,6 +15,8 @@ app = FastAPI()
 
 
 class Question(BaseModel):
+    """Body of a request."""
+
     texts: list[str]
 
 

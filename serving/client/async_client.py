@@ -17,7 +17,7 @@ from serving.client.model_metadata import ModelMetadata, Version
 from serving.client.request_flow import FlowStep, Pause, RequestFlow, Send
 
 
-class AsyncClient(BaseClient):
+class AsyncClient(BaseClient):  # noqa: D101
     __doc__ = (
         "Client for asyncio, with the arguments and verbs of Client.\n\n"
         "    Tasks of one event loop may share it. Cancelling a task cancels its requests.\n"

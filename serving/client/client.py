@@ -16,7 +16,7 @@ from serving.client.model_metadata import ModelMetadata, Version
 from serving.client.request_flow import FlowStep, Pause, RequestFlow, Send
 
 
-class Client(BaseClient):
+class Client(BaseClient):  # noqa: D101
     __doc__ = (
         "Client for one model of a server with TensorFlow Serving's gRPC API.\n\n"
         f"    Threads may share a client.\n{(BaseClient.__doc__ or '').partition(chr(10))[2]}"

@@ -42,9 +42,9 @@ FIXED_FLAGS: dict[str, tuple[bool | str, bool | str, str]] = {
 }
 
 
-def flag(default: Any, help: str, low: float | None = None, high: float | None = None) -> Any:
+def flag(default: Any, text: str, low: float | None = None, high: float | None = None) -> Any:
     """Declare a flag as a dataclass field: default, help text with the unit, and range."""
-    return dataclasses.field(default=default, metadata={"help": help, "low": low, "high": high})
+    return dataclasses.field(default=default, metadata={"help": text, "low": low, "high": high})
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ class StudyProgress:
 
     @property
     def best(self) -> TrialResult | None:
+        """Return the best result so far."""
         return best_of(self.results, self.direction)
 
     @property

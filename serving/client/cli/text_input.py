@@ -61,7 +61,7 @@ def read_lines(file: str | None) -> Iterator[tuple[int, str]]:
 
 def _decode_file(file: str) -> Iterator[str]:
     try:
-        with open(file, "rb") as lines:
+        with Path(file).open("rb") as lines:
             for number, line in enumerate(lines, start=1):
                 yield line.decode("utf-8-sig" if number == 1 else "utf-8")
     except OSError as error:

@@ -197,9 +197,10 @@ def _encode_packed(number: int, content: bytes) -> bytes:
     # A packed field on the wire is a tag, the length as a varint, and the array's memory: merging
     # these bytes avoids a Python object for each element.
     header = bytearray()
-    for varint in (number << 3 | 2, len(content)):
-        while varint > 127:
-            header.append(varint & 127 | 128)
-            varint >>= 7
-        header.append(varint)
+    for value in (number << 3 | 2, len(content)):
+        rest = value
+        while rest > 127:
+            header.append(rest & 127 | 128)
+            rest >>= 7
+        header.append(rest)
     return bytes(header) + content

@@ -75,6 +75,7 @@ class UnaryHandler:
         self._runs_model = runs_model
 
     def __call__(self, messages: Iterator[bytes], grpc_context: Any) -> bytes:
+        """Answer one request; abort the call with the status of a RequestError."""
         try:
             return self._reply(messages, grpc_context)
         except RequestError as error:

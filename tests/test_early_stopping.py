@@ -176,7 +176,7 @@ def test_a_run_says_that_it_stopped(tmp_path: Path, capsys: pytest.CaptureFixtur
 @pytest.mark.parametrize(
     ("language", "ending", "told"),
     [
-        ("en", Ending(6, 10, 5), f"Training {Ending(6, 10, 5)}: in the last epochs no figure"),
+        ("en", Ending(6, 10, 5), f"Training {Ending(6, 10, 5)}: in the last epochs no metric"),
         ("zh", Ending(6, 10, 5), "训练在第 6 轮提前停止（计划 10 轮），保留第 5 轮："),
         ("en", Ending(10, 10, 9), "Training ended after epoch 10 of 10, best 9."),
         ("zh", Ending(10, 10, 9), "训练在第 10 轮结束（计划 10 轮），保留第 9 轮。"),

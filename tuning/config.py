@@ -1,4 +1,4 @@
-"""What a search needs, beside every training setting as a fixed value."""
+"""Configuration of a search; every training setting can be given, too, as a fixed value."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tfpipe.errors import UserError
 ALGORITHMS = ("bayesian", "random", "hyperband", "grid")
 STOPPING = ("auto", "median", "none")
 RETRAIN_ON = ("train", "train+dev")
-# What a study sets itself, and what to do instead.
+# Training settings that the study sets itself, and the advice for an error message.
 RESERVED_SETTINGS = {
     "output": "give the study's folder as --output",
     "resume": "start the same command again: a study goes on by itself",
@@ -28,7 +28,7 @@ RESERVED_SETTINGS = {
 
 @dataclass(frozen=True)
 class SearchConfig:
-    """What `tuning.search` needs of its own; field names are flag names."""
+    """Settings of `python -m tuning.search`; field names are flag names."""
 
     space: str = setting(
         "default",
@@ -123,7 +123,7 @@ class SearchConfig:
     )
 
     def conflicts(self) -> Iterator[tuple[tuple[str, ...], UserError]]:
-        """Settings that do not go together, with the names of the fields they are about."""
+        """Yield the errors of contradictory settings, each with the names of the fields."""
         if self.algorithm == "hyperband" and self.stop_poor != "auto":
             yield (
                 ("algorithm", "stop_poor"),
@@ -145,7 +145,7 @@ class SearchConfig:
 
 
 def training_fields() -> list[tuple[type, dataclasses.Field]]:
-    """The training settings that a search takes as fixed values."""
+    """Return the training settings that a search accepts as fixed values."""
     return [
         (TrainConfig, f) for f in dataclasses.fields(TrainConfig) if f.name not in RESERVED_SETTINGS
     ]

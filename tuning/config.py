@@ -42,7 +42,7 @@ class SearchConfig:
         "bayesian", "Keras Tuner's oracle that proposes values", choices=ALGORITHMS, group="search"
     )
     objective: str | None = setting(
-        None, "dev.FIGURE to improve (default: the task's own; dev.accuracy)", group="search"
+        None, "dev.METRIC to optimize (default: the task's own; dev.accuracy)", group="search"
     )
     seeds: int = setting(
         1,
@@ -52,15 +52,14 @@ class SearchConfig:
     )
     stop_poor: str = setting(
         "auto",
-        "median: stop a trial whose dev figure falls below the median of the others at the same"
-        " share of their epochs; auto is median, and hyperband's halving with hyperband",
+        "median: stop a trial whose dev metric falls below the median of the others at the same"
+        " fraction of their epochs; auto is median, or hyperband's own halving",
         choices=STOPPING,
         group="search",
     )
     output: str | None = setting(
         None,
-        "the study's folder; one that has a study goes on with it"
-        " (default: studies/<task>-<algorithm>)",
+        "the study's folder; a study in it is resumed (default: studies/<task>-<algorithm>)",
         group="search",
     )
     dry_run: bool = setting(
@@ -98,7 +97,7 @@ class SearchConfig:
     price: float = setting(
         0.0, "price of an hour of one job, for the report's cost", minimum=0, group="trials"
     )
-    # ---- the winner (retrain.py)
+    # ---- final training (retrain.py)
     retrain: bool = setting(
         False, "train the best configuration at the end, into OUTPUT/retrained", group="winner"
     )
@@ -111,7 +110,7 @@ class SearchConfig:
     # ---- several machines (chief.py)
     lease: int = setting(
         60,
-        "chief: seconds without a sign of life after which a worker's trial is given away",
+        "chief: seconds without a heartbeat after which a worker's trial is reassigned",
         minimum=2,
         group="machines",
     )

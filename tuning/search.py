@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from tuning.study import Study, StudyPlan
 
 ABOUT = """Search for the settings that train best: every trial is a tfpipe.train of its own.
-Started again with the same --output it goes on, however it ended.
-Every option of tfpipe.train is taken, too, as a fixed value."""
+The same command with the same --output resumes an interrupted search.
+Every option of tfpipe.train is also accepted, as a fixed value."""
 EXAMPLE = "python -m tuning.search --train train.tsv --trials 20 --jobs 2 --output studies/support"
 # Default of hyperband's most epochs: two successive reductions by a factor of three.
 HYPERBAND_EPOCHS = 9

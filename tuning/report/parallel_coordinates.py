@@ -165,11 +165,11 @@ def _draw_lines(
         (failed, {"edgecolors": FAILURE, "linestyles": "dashed", "alpha": max(opacity, 0.5)}),
         ([heights for _, heights in scored], {"edgecolors": colours}),
     ]
-    for group, look in groups:
+    for group, style in groups:
         if group:
             paths = [_curve(heights) for heights in group]
             axes.add_collection(
-                PathCollection(paths, facecolors="none", linewidths=1.3, clip_on=False, **look)
+                PathCollection(paths, facecolors="none", linewidths=1.3, clip_on=False, **style)
             )
     for one, heights in lines:
         if best is not None and one.number == best.number:
@@ -225,5 +225,5 @@ def _draw_objective(
         _write(axes, place + 0.07, BELOW_AXIS, "failed", 8.5, ha="left")
 
 
-def _write(axes: Axes, x: float, y: float, text: str, size: float, **look: Any) -> None:
-    axes.text(x, y, text, size=size, va="center", parse_math=False, zorder=6, **look)
+def _write(axes: Axes, x: float, y: float, text: str, size: float, **style: Any) -> None:
+    axes.text(x, y, text, size=size, va="center", parse_math=False, zorder=6, **style)

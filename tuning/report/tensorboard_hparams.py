@@ -86,8 +86,8 @@ def write_trial(logs: Path, result: TrialResult, objective: str) -> None:
 
 
 def _best_tag(objective: str) -> str:
-    part, _, figure = objective.partition(".")
-    return f"{part}/best_{figure}"
+    split, _, metric = objective.partition(".")
+    return f"{split}/best_{metric}"
 
 
 def _plain(value: Any) -> bool | float | str:

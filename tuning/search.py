@@ -44,12 +44,12 @@ def search(config: SearchConfig, given: Mapping[str, Any], command: Sequence[str
         UserError: For invalid settings or data, or if trials fail.
         Interrupted: After SIGINT or SIGTERM, with the state saved.
     """
-    plan, parts = plan_study(config, given)
+    plan, splits = plan_study(config, given)
 
     if config.dry_run:
         from tuning.estimate import print_estimate
 
-        print_estimate(config, plan, parts, say)
+        print_estimate(config, plan, splits, say)
         return None
 
     # Keras Tuner is imported there, and TensorFlow with it.
@@ -94,20 +94,20 @@ def plan_study(config: SearchConfig, given: Mapping[str, Any]) -> tuple[StudyPla
     metric = objective.removeprefix("dev.")
 
     # ---- data
-    parts = read_data(space.fixed)
+    splits = read_data(space.fixed)
 
     # ---- space with the defaults of this model and data
-    space, epochs = fit_space(config, given, training_defaults_of(space, len(parts.train)))
+    space, epochs = fit_space(config, given, training_defaults_of(space, len(splits.train)))
     raise_all(grid_errors(config, space))
     baseline = None
     if task.baseline is not None:
-        baseline = task.baseline.load()(parts.dev.labels or (), metric)
+        baseline = task.baseline.load()(splits.dev.labels or (), metric)
     hashes = {
-        name: hash_texts(part.joined(), part.labels or ())
-        for name, part in (("train", parts.train), ("dev", parts.dev))
+        name: hash_texts(split.joined(), split.labels or ())
+        for name, split in (("train", splits.train), ("dev", splits.dev))
     }
-    kept = (config.algorithm, objective, metrics[metric], config.seeds)
-    return StudyPlan(space, *kept, hashes, epochs, baseline), parts
+    identity = (config.algorithm, objective, metrics[metric], config.seeds)
+    return StudyPlan(space, *identity, hashes, epochs, baseline), splits
 
 
 def objective_errors(objective: str, metrics: Mapping[str, str]) -> list[UserError]:

@@ -181,7 +181,7 @@ def _tiles(report: StudyReport, best: TrialResult | None) -> list[tuple[str, str
             format_score(best.score if best else None),
             f"trial {best.number}" if best else "no trial has a score",
         ),
-        *_compared_tiles(report),
+        *_reference_tiles(report),
         (
             "trials ended",
             f"{ended} of {max(report.planned, len(results))}",
@@ -196,7 +196,7 @@ def _tiles(report: StudyReport, best: TrialResult | None) -> list[tuple[str, str
     ]
 
 
-def _compared_tiles(report: StudyReport) -> list[tuple[str, str, str]]:
+def _reference_tiles(report: StudyReport) -> list[tuple[str, str, str]]:
     """Return the tiles of the reference scores: default configuration and baseline."""
     tiles, defaults = [], find_defaults_trial(report.results)
     if defaults:

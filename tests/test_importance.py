@@ -45,11 +45,11 @@ def test_what_decides_comes_first_and_the_rest_is_near_nothing():
     found = measure_importance(trials, [BATCH, LOSS, FOCUS, RATE])
     assert found.problem is None and found.configurations == 60
     assert found.fit is not None and found.fit > 0.9
-    assert found.influences[0].name == "learning_rate" and found.influences[0].drop > 1
-    assert {one.name for one in found.influences} == {
+    assert found.parameters[0].name == "learning_rate" and found.parameters[0].drop > 1
+    assert {one.name for one in found.parameters} == {
         *("learning_rate", "batch_size", "loss", "focal_gamma")
     }
-    assert all(abs(one.drop) < 0.05 for one in found.influences[1:])
+    assert all(abs(one.drop) < 0.05 for one in found.parameters[1:])
     assert found == measure_importance(trials, [BATCH, LOSS, FOCUS, RATE])
 
 
@@ -57,14 +57,14 @@ def test_what_decides_comes_first_and_the_rest_is_near_nothing():
 def test_a_text_is_one_parameter(wanted):
     trials = make_trials(60, lambda values: float(values["loss"] == wanted))
     found = measure_importance(trials, [RATE, BATCH, LOSS])
-    assert [one.name for one in found.influences][0] == "loss"
-    assert found.influences[0].drop > 10 * abs(found.influences[1].drop)
+    assert [one.name for one in found.parameters][0] == "loss"
+    assert found.parameters[0].drop > 10 * abs(found.parameters[1].drop)
 
 
 def test_a_child_does_not_take_its_parents_importance():
     trials = make_trials(80, lambda values: float(values["loss"] == "focal"))
     found = measure_importance(trials, [LOSS, FOCUS])
-    drops = {one.name: one.drop for one in found.influences}
+    drops = {one.name: one.drop for one in found.parameters}
     assert drops["loss"] > 1 and drops["focal_gamma"] < 0.1 * drops["loss"]
 
 
@@ -74,7 +74,7 @@ def test_chance_is_called_too_little():
         trials = make_trials(40, lambda _, rng=rng: rng.random())
         found = measure_importance(trials, [RATE, BATCH])
         assert found.fit is not None and found.fit <= 0
-        assert not found.influences and "no better" in (found.problem or "")
+        assert not found.parameters and "no better" in (found.problem or "")
 
 
 def test_what_the_forest_learnt_by_heart_is_no_importance():
@@ -84,7 +84,7 @@ def test_what_the_forest_learnt_by_heart_is_no_importance():
         40, lambda values: 0.1 * BATCH.values.index(values["batch_size"]) + 0.05 * rng.random()
     )
     found = measure_importance(trials, [RATE, BATCH])
-    drops = {one.name: one.drop for one in found.influences}
+    drops = {one.name: one.drop for one in found.parameters}
     assert drops["batch_size"] > 1 and abs(drops["learning_rate"]) < 0.05
 
 
@@ -92,7 +92,7 @@ def test_few_trials_equal_scores_and_no_parameters_are_problems():
     few = make_trials(MIN_CONFIGURATIONS - 1, lambda values: values["learning_rate"])
     found = measure_importance(few, [RATE])
     assert found.problem == "It takes 8 configurations with a score; the study has 7."
-    assert found.fit is None and not found.influences
+    assert found.fit is None and not found.parameters
     equal = measure_importance(make_trials(20, lambda _: 0.5), [RATE])
     assert equal.problem == "Every configuration has the same score."
     assert measure_importance([], [RATE]).configurations == 0
@@ -105,8 +105,8 @@ def test_a_parameter_that_never_varied_or_was_never_active_counts_nothing():
         for one in make_trials(30, lambda values: values["batch_size"])
     ]
     found = measure_importance(trials, [BATCH, LOSS, FOCUS])
-    assert found.influences[0].name == "batch_size"
-    assert [one.drop for one in found.influences[1:]] == [0.0, 0.0]
+    assert found.parameters[0].name == "batch_size"
+    assert [one.drop for one in found.parameters[1:]] == [0.0, 0.0]
 
 
 def test_conditions_hold_through_generations():

@@ -18,7 +18,14 @@ from tests.tiny import tiny_config, write_messages
 from tfpipe.run_folder import Run
 from tuning.report.tensorboard_hparams import SUFFIX
 from tuning.study import Study
-from tuning.trial import TrialInterrupted, TrialRunner, TrialSettings, link_parent_run
+from tuning.trial import (
+    TrialCallbacks,
+    TrialInterrupted,
+    TrialRunner,
+    TrialSettings,
+    TrialTask,
+    link_parent_run,
+)
 from tuning.trial_result import COMPLETED, FAILED, RUNNING, STOPPED, TrialResult
 
 
@@ -39,13 +46,9 @@ def make_trial(study: Study, number: int, **settings: Any) -> TrialRunner:
         study,
         study.read_result(number)
         or TrialResult(number, RUNNING, {"batch_size": config.batch_size}),
-        config,
-        0,
-        own.get("until"),
+        TrialTask(config, until=own.get("until")),
         TrialSettings({"OMP_NUM_THREADS": "1"}, timeout=own.get("timeout", 0)),
-        threading.Event(),
-        own.get("report", lambda *_: None),
-        lambda: None,
+        TrialCallbacks(threading.Event(), own.get("report", lambda *_: None), lambda: None),
     )
     trial.folder.mkdir(parents=True, exist_ok=True)
     return trial
@@ -169,7 +172,7 @@ def test_a_trial_that_takes_too_long(study: Study) -> None:
 
 def test_a_halted_trial_goes_on_another_time(study: Study) -> None:
     trial = make_trial(study, 7)
-    threading.Timer(1.0, trial.stop_requested.set).start()
+    threading.Timer(1.0, trial.callbacks.stop_requested.set).start()
     with pytest.raises(TrialInterrupted):
         trial.run()
     assert (trial.folder / "log.txt").read_text().startswith("$ ")

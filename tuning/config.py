@@ -1,4 +1,4 @@
-"""What a search needs, beside every training setting as a fixed value."""
+"""Configuration of a search; every training setting can be given, too, as a fixed value."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tfpipe.errors import UserError
 ALGORITHMS = ("bayesian", "random", "hyperband", "grid")
 STOPPING = ("auto", "median", "none")
 RETRAIN_ON = ("train", "train+dev")
-# What a study sets itself, and what to do instead.
+# Training settings that the study sets itself, and the advice for an error message.
 RESERVED_SETTINGS = {
     "output": "give the study's folder as --output",
     "resume": "start the same command again: a study goes on by itself",
@@ -28,7 +28,7 @@ RESERVED_SETTINGS = {
 
 @dataclass(frozen=True)
 class SearchConfig:
-    """What `tuning.search` needs of its own; field names are flag names."""
+    """Settings of `python -m tuning.search`; field names are flag names."""
 
     space: str = setting(
         "default",
@@ -42,7 +42,7 @@ class SearchConfig:
         "bayesian", "Keras Tuner's oracle that proposes values", choices=ALGORITHMS, group="search"
     )
     objective: str | None = setting(
-        None, "dev.FIGURE to improve (default: the task's own; dev.accuracy)", group="search"
+        None, "dev.METRIC to optimize (default: the task's own; dev.accuracy)", group="search"
     )
     seeds: int = setting(
         1,
@@ -52,15 +52,14 @@ class SearchConfig:
     )
     stop_poor: str = setting(
         "auto",
-        "median: stop a trial whose dev figure falls below the median of the others at the same"
-        " share of their epochs; auto is median, and hyperband's halving with hyperband",
+        "median: stop a trial whose dev metric falls below the median of the others at the same"
+        " fraction of their epochs; auto is median, or hyperband's own halving",
         choices=STOPPING,
         group="search",
     )
     output: str | None = setting(
         None,
-        "the study's folder; one that has a study goes on with it"
-        " (default: studies/<task>-<algorithm>)",
+        "the study's folder; a study in it is resumed (default: studies/<task>-<algorithm>)",
         group="search",
     )
     dry_run: bool = setting(
@@ -98,7 +97,7 @@ class SearchConfig:
     price: float = setting(
         0.0, "price of an hour of one job, for the report's cost", minimum=0, group="trials"
     )
-    # ---- the winner (retrain.py)
+    # ---- final training (retrain.py)
     retrain: bool = setting(
         False, "train the best configuration at the end, into OUTPUT/retrained", group="winner"
     )
@@ -111,7 +110,7 @@ class SearchConfig:
     # ---- several machines (chief.py)
     lease: int = setting(
         60,
-        "chief: seconds without a sign of life after which a worker's trial is given away",
+        "chief: seconds without a heartbeat after which a worker's trial is reassigned",
         minimum=2,
         group="machines",
     )
@@ -123,7 +122,7 @@ class SearchConfig:
     )
 
     def conflicts(self) -> Iterator[tuple[tuple[str, ...], UserError]]:
-        """Settings that do not go together, with the names of the fields they are about."""
+        """Yield the errors of contradictory settings, each with the names of the fields."""
         if self.algorithm == "hyperband" and self.stop_poor != "auto":
             yield (
                 ("algorithm", "stop_poor"),
@@ -145,7 +144,7 @@ class SearchConfig:
 
 
 def training_fields() -> list[tuple[type, dataclasses.Field]]:
-    """The training settings that a search takes as fixed values."""
+    """Return the training settings that a search accepts as fixed values."""
     return [
         (TrainConfig, f) for f in dataclasses.fields(TrainConfig) if f.name not in RESERVED_SETTINGS
     ]

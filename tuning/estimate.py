@@ -86,8 +86,8 @@ def print_estimate(
         seen = len(splits.train) + DEV_COST * len(splits.dev)
         seconds += speed.overhead + epochs * seen * speed.seconds_per_example
     seconds *= plan.seeds / config.jobs
-    figures = {"trials": len(sampled), "estimated_seconds": round(seconds)}
-    print_metrics(figures | ({"configurations": shown} if config.json else {}), as_json=config.json)
+    summary = {"trials": len(sampled), "estimated_seconds": round(seconds)}
+    print_metrics(summary | ({"configurations": shown} if config.json else {}), as_json=config.json)
     log(
         f"dry run: about {format_time(seconds)} for {len(sampled)} trials, {config.jobs} at a time:"
         f" {1000 * speed.seconds_per_example:.1f} ms a text and {speed.overhead:.0f} s beside the"

@@ -109,7 +109,7 @@ class PersistentOracle(Oracle):
             self.failure = UserError(
                 "the study's state could not be saved",
                 f"{self.path}: {error.strerror}",
-                "make room and start the same command again: it goes on from the state before",
+                "free disk space and start the same command again: it resumes from the last state",
             )
 
     def reload(self) -> None:

@@ -1,4 +1,4 @@
-"""`python -m tuning.search`: which settings train best? One command that can be left alone."""
+"""Command `python -m tuning.search`: resumable hyperparameter search for tfpipe.train."""
 
 from __future__ import annotations
 
@@ -22,25 +22,34 @@ if TYPE_CHECKING:
     from tuning.study import Study, StudyPlan
 
 ABOUT = """Search for the settings that train best: every trial is a tfpipe.train of its own.
-Started again with the same --output it goes on, however it ended.
-Every option of tfpipe.train is taken, too, as a fixed value."""
+The same command with the same --output resumes an interrupted search.
+Every option of tfpipe.train is also accepted, as a fixed value."""
 EXAMPLE = "python -m tuning.search --train train.tsv --trials 20 --jobs 2 --output studies/support"
-# Epochs of hyperband's longest trials where nothing says otherwise: two halvings by three.
+# Default of hyperband's most epochs: two successive reductions by a factor of three.
 HYPERBAND_EPOCHS = 9
 
 
 def search(config: SearchConfig, given: Mapping[str, Any], command: Sequence[str]) -> Study | None:
-    """Search as configured; returns the finished study, None after a dry run.
+    """Run or resume a search.
 
-    given: training settings that are fixed; command: as it was typed, for what is told. Raises
-    UserError for what the user can mend, and Interrupted after SIGINT or SIGTERM with all saved.
+    Args:
+        config: Configuration of the search.
+        given: Fixed training settings, as raw values.
+        command: The command line, for messages and the report.
+
+    Returns:
+        The finished study, or None after a dry run.
+
+    Raises:
+        UserError: For invalid settings or data, or if trials fail.
+        Interrupted: After SIGINT or SIGTERM, with the state saved.
     """
-    plan, parts = plan_study(config, given)
+    plan, splits = plan_study(config, given)
 
     if config.dry_run:
         from tuning.estimate import print_estimate
 
-        print_estimate(config, plan, parts, say)
+        print_estimate(config, plan, splits, say)
         return None
 
     # Keras Tuner is imported there, and TensorFlow with it.
@@ -58,41 +67,52 @@ def search(config: SearchConfig, given: Mapping[str, Any], command: Sequence[str
 
 
 def plan_study(config: SearchConfig, given: Mapping[str, Any]) -> tuple[StudyPlan, Splits]:
-    """What is searched and on what data; raises UserError, with the data's mistakes, too."""
+    """Read the space and the data, and check them before the first trial.
+
+    Args:
+        config: Configuration of the search.
+        given: Fixed training settings, as raw values.
+
+    Returns:
+        The plan of the study and the data.
+
+    Raises:
+        UserError: For invalid settings or data.
+    """
     from tfpipe.data.encoded import hash_texts
     from tfpipe.tasks import TASKS
     from tuning.space import read_space
     from tuning.study import StudyPlan
 
-    # ---- what is searched and compared
+    # ---- space and objective
     space = read_space(config.space, given)
     task = TASKS[space.fixed.get("task", "classify")]
-    figures = task.metrics
-    objective = config.objective or f"dev.{next(iter(figures))}"
-    errors = environment_errors(config, space.fixed) + objective_errors(objective, figures)
+    metrics = task.metrics
+    objective = config.objective or f"dev.{next(iter(metrics))}"
+    errors = environment_errors(config, space.fixed) + objective_errors(objective, metrics)
     raise_all(errors + grid_errors(config, space))
-    figure = objective.removeprefix("dev.")
+    metric = objective.removeprefix("dev.")
 
-    # ---- the data, so that its mistakes are told before the first trial
-    parts = read_data(space.fixed)
+    # ---- data
+    splits = read_data(space.fixed)
 
-    # ---- the space of this model and this data: its default ranges and its first trial
-    space, epochs = fit_space(config, given, training_defaults_of(space, len(parts.train)))
+    # ---- space with the defaults of this model and data
+    space, epochs = fit_space(config, given, training_defaults_of(space, len(splits.train)))
     raise_all(grid_errors(config, space))
     baseline = None
     if task.baseline is not None:
-        baseline = task.baseline.load()(parts.dev.labels or (), figure)
+        baseline = task.baseline.load()(splits.dev.labels or (), metric)
     hashes = {
-        name: hash_texts(part.joined(), part.labels or ())
-        for name, part in (("train", parts.train), ("dev", parts.dev))
+        name: hash_texts(split.joined(), split.labels or ())
+        for name, split in (("train", splits.train), ("dev", splits.dev))
     }
-    kept = (config.algorithm, objective, figures[figure], config.seeds)
-    return StudyPlan(space, *kept, hashes, epochs, baseline), parts
+    identity = (config.algorithm, objective, metrics[metric], config.seeds)
+    return StudyPlan(space, *identity, hashes, epochs, baseline), splits
 
 
-def objective_errors(objective: str, figures: Mapping[str, str]) -> list[UserError]:
-    """The error of an objective that the task, with these figures, does not have."""
-    known = [f"dev.{name}" for name in figures]
+def objective_errors(objective: str, metrics: Mapping[str, str]) -> list[UserError]:
+    """Return an error if the objective is not one of the task's dev metrics."""
+    known = [f"dev.{name}" for name in metrics]
     if objective in known:
         return []
     fix = f"{did_you_mean(objective, known)}choose one of {', '.join(known)}"
@@ -100,7 +120,11 @@ def objective_errors(objective: str, figures: Mapping[str, str]) -> list[UserErr
 
 
 def read_data(base: Mapping[str, Any]) -> Splits:
-    """The data of the fixed settings; raises UserError."""
+    """Read the data that the fixed settings name.
+
+    Raises:
+        UserError: If the data is invalid.
+    """
     from tfpipe.data.read_examples import Columns
     from tfpipe.data.splits import SAMPLE, read_splits
     from tfpipe.tasks import TASKS
@@ -113,9 +137,14 @@ def read_data(base: Mapping[str, Any]) -> Splits:
 
 
 def training_defaults_of(space: Space, rows: int) -> dict[str, Any]:
-    """What training takes by itself with the space's model and so many rows of train.
+    """Return the defaults of training for the space's model.
 
-    Raises UserError for a model that cannot be found.
+    Args:
+        space: The search space.
+        rows: Number of training examples.
+
+    Raises:
+        UserError: If the model cannot be found.
     """
     from tfpipe.model.presets import read_settings
     from tuning.space import training_defaults
@@ -130,7 +159,16 @@ def training_defaults_of(space: Space, rows: int) -> dict[str, Any]:
 def fit_space(
     config: SearchConfig, given: Mapping[str, Any], defaults: Mapping[str, Any]
 ) -> tuple[Space, int]:
-    """The space whose parameters have these defaults, and hyperband's most epochs, else 0."""
+    """Read the space with the defaults of the model and the data.
+
+    Args:
+        config: Configuration of the search.
+        given: Fixed training settings, as raw values.
+        defaults: Defaults of training for the model and the data.
+
+    Returns:
+        The space, and the most epochs of a hyperband trial (0 for other algorithms).
+    """
     from tuning.space import read_space
 
     space = read_space(config.space, given, defaults)
@@ -139,12 +177,12 @@ def fit_space(
     varied = next((one for one in space.parameters if one.name == "epochs"), None)
     fixed = space.fixed.get("epochs") or HYPERBAND_EPOCHS
     epochs = int(fixed if varied is None else max(varied.values or (varied.high or 1,)))
-    # Hyperband's own: how long a trial trains is what it decides.
+    # Hyperband itself decides how many epochs a trial trains for.
     return read_space(config.space, {**given, "epochs": epochs}, defaults), epochs
 
 
 def grid_errors(config: SearchConfig, space: Space) -> list[UserError]:
-    """The error of a grid that has no end, or more than the trials allow."""
+    """Return an error if the grid is infinite, or larger than the number of trials."""
     if config.algorithm != "grid":
         return []
     size = space.grid_size()
@@ -169,7 +207,7 @@ def grid_errors(config: SearchConfig, space: Space) -> list[UserError]:
 
 
 def environment_errors(config: SearchConfig, base: Mapping[str, Any]) -> list[UserError]:
-    """Why trials could not train, or no chief be found, as things stand."""
+    """Return the errors of environment variables and of the distribution strategy."""
     errors = []
     if "TF_CONFIG" in os.environ:
         errors.append(
@@ -196,7 +234,18 @@ def environment_errors(config: SearchConfig, base: Mapping[str, Any]) -> list[Us
 
 
 def parse_search(parser: Any, arguments: Sequence[str]) -> tuple[SearchConfig, dict[str, Any]]:
-    """The search's own settings, checked, and the raw training settings given beside them."""
+    """Parse the command line.
+
+    Args:
+        parser: Parser of all options.
+        arguments: The arguments.
+
+    Returns:
+        The configuration of the search, and the fixed training settings as raw values.
+
+    Raises:
+        UserError: For all invalid settings together.
+    """
     training = {field.name for _, field in training_fields()}
     own = {field.name for field in fields(SearchConfig)}
     all_fields = [*owned_fields(SearchConfig), *training_fields()]
@@ -218,7 +267,7 @@ def parse_search(parser: Any, arguments: Sequence[str]) -> tuple[SearchConfig, d
     except UserError as error:
         from tuning.space import read_space
 
-        # The mistakes of the training settings and of the space are told with them.
+        # Errors of the training settings and of the space are reported together with these.
         try:
             read_space(str(values.get("space") or "default"), given)
         except UserError as more:
@@ -228,7 +277,7 @@ def parse_search(parser: Any, arguments: Sequence[str]) -> tuple[SearchConfig, d
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command `tuning.search` and return its exit status."""
+    """Run the command; return the exit status."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     parser = parser_for(SearchConfig, "tuning.search", ABOUT, EXAMPLE, training_fields())
 
@@ -241,7 +290,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return
         best = study.best
         if best is None:
-            # A worker's chief tells why there is none.
+            # Only for a worker: its chief reports the reason.
             return
         if config.json:
             print_metrics(best.as_row(), as_json=True)

@@ -54,12 +54,12 @@ class StudyPlan:
 
     def as_json(self) -> dict[str, Any]:
         """Return the contents of study.json."""
-        kept = {name: getattr(self, name) for name in (*IDENTITY_SETTINGS, "data", "epochs")}
+        settings = {name: getattr(self, name) for name in (*IDENTITY_SETTINGS, "data", "epochs")}
         space = self.space.as_json()
         space["fixed"] = {
             n: value for n, value in space["fixed"].items() if n not in CHANGEABLE_SETTINGS
         }
-        return kept | {"space": space}
+        return settings | {"space": space}
 
 
 class Study:

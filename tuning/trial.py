@@ -51,38 +51,58 @@ class TrialSettings:
     timeout: int = 0
 
 
-class TrialRunner:
-    """Runs a trial: trains once per seed, reports each epoch and writes the result.
+@dataclass(frozen=True)
+class TrialTask:
+    """What a trial trains.
 
-    Args:
-        study: The study, in whose folder the trial is kept.
-        result: The result so far, of a trial that is running.
+    Attributes:
         config: Training configuration of the first seed.
         inherited: Epochs trained by the trial that this one continues, else 0.
         until: Epoch after which training stops with its state saved; None to train to the end.
-        settings: How the processes are started.
+    """
+
+    config: TrainConfig
+    inherited: int = 0
+    until: int | None = None
+
+
+@dataclass(frozen=True)
+class TrialCallbacks:
+    """Connection of a running trial to the search.
+
+    Attributes:
         stop_requested: Set to interrupt the trial.
         report: Called after each epoch of the first seed with the epoch, the best objective so
             far and the total number of epochs; returns the reason to stop the trial, or None.
         heartbeat: Called regularly while a process runs.
     """
 
+    stop_requested: threading.Event
+    report: Callable[[int, float, int], str | None]
+    heartbeat: Callable[[], None]
+
+
+class TrialRunner:
+    """Runs a trial: trains once per seed, reports each epoch and writes the result.
+
+    Args:
+        study: The study, in whose folder the trial is kept.
+        result: The result so far, of a trial that is running.
+        task: What the trial trains.
+        settings: How the processes are started.
+        callbacks: Connection to the search.
+    """
+
     def __init__(
         self,
         study: Study,
         result: TrialResult,
-        config: TrainConfig,
-        inherited: int,
-        until: int | None,
+        task: TrialTask,
         settings: TrialSettings,
-        stop_requested: threading.Event,
-        report: Callable[[int, float, int], str | None],
-        heartbeat: Callable[[], None],
+        callbacks: TrialCallbacks,
     ):
-        self.study, self.result, self.config = study, result, config
-        self.inherited, self.until = inherited, until
-        self.settings, self.stop_requested = settings, stop_requested
-        self.report, self.heartbeat = report, heartbeat
+        self.study, self.result, self.task = study, result, task
+        self.settings, self.callbacks = settings, callbacks
         self.folder = study.trial_folder(result.number)
         self._metric = study.plan.metric
         self._seconds_before, self._started_at = result.seconds, time.monotonic()
@@ -99,7 +119,9 @@ class TrialRunner:
         """
         scores: list[float] = []
         for index, folder in enumerate(self.study.run_folders(self.result.number)):
-            seeded = replace(self.config, seed=self.config.seed + index, output=str(folder))
+            seeded = replace(
+                self.task.config, seed=self.task.config.seed + index, output=str(folder)
+            )
             ended = self._train(seeded, Run(folder), first=index == 0)
             if ended is not None:
                 return self._end(**ended)
@@ -116,15 +138,15 @@ class TrialRunner:
             parent = self.study.run_folders(self.result.continues)
             here = self.study.run_folders(self.result.number).index(run.folder)
             link_parent_run(parent[here], run.folder)
-        if run.finished or (self.until is not None and _epochs_of(run) >= self.until):
+        if run.finished or (self.task.until is not None and _epochs_of(run) >= self.task.until):
             self._poll(run, first)
             return None
         process, log = self._start(config, run), self.folder / "log.txt"
         try:
             while process.poll() is None:
                 time.sleep(POLL_SECONDS)
-                self.heartbeat()
-                if self.stop_requested.is_set():
+                self.callbacks.heartbeat()
+                if self.callbacks.stop_requested.is_set():
                     raise TrialInterrupted
                 reason = self._poll(run, first)
                 if reason is not None:
@@ -146,7 +168,7 @@ class TrialRunner:
             _end_process(process)
         self._poll(run, first)
         if process.returncode != 0 and not run.finished:
-            if self.stop_requested.is_set():
+            if self.callbacks.stop_requested.is_set():
                 # Ctrl-C in a terminal is also delivered to the trial.
                 raise TrialInterrupted
             reason = describe_failure(process.returncode, log)
@@ -158,8 +180,8 @@ class TrialRunner:
         # Flags, not fields of the file, because they may change when a run is resumed.
         kept = self.study.plan.space.fixed.get("keep_checkpoints", 1)
         free = ["--keep-checkpoints", str(kept)]
-        if self.until is not None:
-            free += ["--stop-after", str(self.until)]
+        if self.task.until is not None:
+            free += ["--stop-after", str(self.task.until)]
         if (run.folder / "config.yaml").is_file():
             free.append("--resume")
         file = self.folder / "config.yaml"
@@ -198,7 +220,7 @@ class TrialRunner:
         reason = None
         # A resumed trial reports all epochs again: the last report before a kill may be lost.
         for epoch in range(self._reported + 1, len(history) + 1):
-            reason = self.report(epoch, self._best_score(history[:epoch]), total)
+            reason = self.callbacks.report(epoch, self._best_score(history[:epoch]), total)
         self._reported = len(history)
         return reason
 
@@ -215,7 +237,7 @@ class TrialRunner:
 
     def _epochs_in_all(self, run: Run) -> int:
         # Read from the run, because the default depends on the size of the data.
-        return self.config.epochs or Run(run.folder).config.epochs or 1
+        return self.task.config.epochs or Run(run.folder).config.epochs or 1
 
     @property
     def _seconds(self) -> float:
@@ -223,7 +245,7 @@ class TrialRunner:
 
     def _update_result(self, **changes: Any) -> None:
         runs = map(Run, self.study.run_folders(self.result.number))
-        epochs = sum(max(0, _epochs_of(run) - self.inherited) for run in runs)
+        epochs = sum(max(0, _epochs_of(run) - self.task.inherited) for run in runs)
         self.result = replace(self.result, **changes, epochs=epochs, seconds=self._seconds)
         self.study.write_result(self.result)
 

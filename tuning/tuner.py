@@ -18,7 +18,7 @@ from keras_tuner.engine.trial import Trial
 from tfpipe.errors import UserError
 from tuning.persistent_oracle import EPOCH_METRIC, TOTAL_EPOCHS, PersistentOracle
 from tuning.study import Study
-from tuning.trial import TrialInterrupted, TrialRunner, TrialSettings
+from tuning.trial import TrialCallbacks, TrialInterrupted, TrialRunner, TrialSettings, TrialTask
 from tuning.trial_data import with_shared_dev_split
 from tuning.trial_result import FAILED, TrialResult
 
@@ -49,7 +49,7 @@ class StudyTuner(BaseTuner):
         super().__init__(oracle, directory=str(study.folder), project_name="oracle")
         self.tuner_id = tuner_id
         self._study, self._settings = study, settings
-        self._halting: threading.Event = stop_requested
+        self._stop_requested: threading.Event = stop_requested
         self._last_request = self._last_heartbeat = 0.0
 
     def save(self) -> None:
@@ -61,10 +61,10 @@ class StudyTuner(BaseTuner):
         Raises:
             FatalSearchError: If the search is to stop.
         """
-        if self._halting.is_set():
+        if self._stop_requested.is_set():
             raise FatalSearchError from TrialInterrupted()
         if self._last_request:
-            self._halting.wait(IDLE_SECONDS)
+            self._stop_requested.wait(IDLE_SECONDS)
         self._last_request = time.monotonic()
 
     def run_trial(self, trial: Trial, *_: Any, **__: Any) -> dict[str, float]:
@@ -111,17 +111,15 @@ class StudyTuner(BaseTuner):
             behind = f"{plan.objective} {best:.4f} is behind the others' median {answer.score:.4f}"
             return f"stopped after epoch {epoch} of {epochs}: {behind}"
 
-        return TrialRunner(
-            self._study,
-            result,
+        task = TrialTask(
             config,
-            int(values.get(f"{PREFIX}initial_epoch", 0)),
-            until if until < plan.epochs else None,
-            self._settings,
-            self._halting,
-            report,
-            lambda: self._send_heartbeat(trial.trial_id),
-        ).run()
+            inherited=int(values.get(f"{PREFIX}initial_epoch", 0)),
+            until=until if until < plan.epochs else None,
+        )
+        callbacks = TrialCallbacks(
+            self._stop_requested, report, lambda: self._send_heartbeat(trial.trial_id)
+        )
+        return TrialRunner(self._study, result, task, self._settings, callbacks).run()
 
     def _send_heartbeat(self, trial_id: str) -> None:
         if time.monotonic() - self._last_heartbeat >= HEARTBEAT:

@@ -1,1 +1,1 @@
-"""What people look at while a study runs and afterwards: table, TensorBoard, page."""
+"""Output of a study for users: live table, TensorBoard HParams events, HTML report."""

@@ -1,4 +1,4 @@
-"""Whether a search was worth it: its trials beside training's defaults and the baseline."""
+"""Comparison of the best trial with the default configuration and with the baseline."""
 
 from __future__ import annotations
 
@@ -14,14 +14,20 @@ from tuning.trial_result import TrialResult, best_of
 
 
 def find_defaults_trial(results: Sequence[TrialResult]) -> TrialResult | None:
-    """The trial that trains with the defaults; None in a study that began without one."""
+    """Return the trial with the default configuration; None in a study without one."""
     return next((one for one in results if one.defaults), None)
 
 
 def describe_defaults(parameters: Sequence[Parameter], values: Mapping[str, Any]) -> str:
-    """What the trial of the defaults has, with each value that the space has another one for.
+    """Describe the values of the trial with the default configuration.
 
-    values: the trial's.
+    Args:
+        parameters: The searched parameters.
+        values: Values of the trial.
+
+    Returns:
+        A phrase that names each value which differs from the default, because the default is not
+        in the search space.
     """
     moved = [
         f"{one.name} {format_value(values[one.name])} for {format_value(one.default)}"
@@ -35,7 +41,7 @@ def describe_defaults(parameters: Sequence[Parameter], values: Mapping[str, Any]
 def baseline_warning(
     results: Sequence[TrialResult], direction: str, objective: str, baseline: Baseline | None
 ) -> str | None:
-    """A sentence where no trial beats the baseline, else None."""
+    """Return a warning if no trial beats the baseline, else None."""
     best = best_of(list(results), direction)
     if best is None or best.score is None or baseline is None:
         return None
@@ -44,7 +50,7 @@ def baseline_warning(
     return (
         f"No trial beats the baseline: always answering {shorten(baseline.answer, 60)!r} reaches"
         f" {objective} {format_score(baseline.value)}, the best trial {format_score(best.score)}."
-        " No trial has learnt anything of use: examine the data with python -m tfpipe.doctor, and"
+        " No trial has learnt anything useful: examine the data with python -m tfpipe.doctor, and"
         " try more epochs, other learning rates or another --model."
     )
 
@@ -55,7 +61,7 @@ def defaults_note(
     objective: str,
     parameters: Sequence[Parameter],
 ) -> str | None:
-    """A sentence where none of at least two scored trials beats the defaults, else None."""
+    """Return a note if none of the other scored trials beats the defaults, else None."""
     best, defaults = best_of(list(results), direction), find_defaults_trial(results)
     others = [one for one in results if one is not defaults and one.score is not None]
     if best is None or defaults is None or best is not defaults or not others:

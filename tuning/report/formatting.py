@@ -1,4 +1,4 @@
-"""Values, scores and times of trials as people read them."""
+"""Formatting of the values, scores and durations of trials."""
 
 from __future__ import annotations
 
@@ -11,7 +11,12 @@ DASH = "–"
 
 
 def format_value(value: Any, most: int = 80) -> str:
-    """A training setting's value: 3e-05, 16, none; a text is cut after `most` characters."""
+    """Format the value of a training setting, such as 3e-05, 16 or none.
+
+    Args:
+        value: The value.
+        most: Number of characters after which a text is cut.
+    """
     if value is None:
         return "none"
     if isinstance(value, bool):
@@ -22,14 +27,19 @@ def format_value(value: Any, most: int = 80) -> str:
 
 
 def format_score(score: float | None, digits: int = 4) -> str:
-    """A score with enough digits to tell trials apart; a dash where there is none."""
+    """Format a score; a dash if it is missing or not finite.
+
+    Args:
+        score: The score.
+        digits: Decimal places of scores below 1000.
+    """
     if score is None or not math.isfinite(score):
         return DASH
     return f"{score:.{digits}f}" if abs(score) < 1000 else f"{score:.5g}"
 
 
 def format_time(seconds: float) -> str:
-    """Seconds in the two largest units: 4.2 s, 12 min 5 s, 3 h 20 min, 2 d 4 h."""
+    """Format a duration in its two largest units: 4.2 s, 12 min 5 s, 3 h 20 min, 2 d 4 h."""
     if not math.isfinite(seconds) or seconds < 0:
         return DASH
     if seconds < 9.95:

@@ -1,4 +1,4 @@
-"""How much each parameter mattered for the scores of a study."""
+"""Parameter importance: permutation importance of a random forest over the trials of a study."""
 
 from __future__ import annotations
 
@@ -29,7 +29,13 @@ METHOD = (
 
 @dataclass(frozen=True)
 class ParameterImportance:
-    """What shuffling one parameter costs: R² lost, its mean and standard deviation."""
+    """Permutation importance of one parameter.
+
+    Attributes:
+        name: Name of the parameter.
+        drop: Mean loss of R² over the shuffles.
+        deviation: Standard deviation of the loss.
+    """
 
     name: str
     drop: float
@@ -38,21 +44,31 @@ class ParameterImportance:
 
 @dataclass(frozen=True)
 class Importance:
-    """The parameters' importances, or why nothing can be said.
+    """Importances of all parameters, or the reason why they cannot be estimated.
 
-    configurations: those with a score, which all of it rests on; fit: the forest's out-of-bag R²,
-    None where no forest was fitted; influences: the largest first, empty where there is a problem;
-    problem: a sentence.
+    Attributes:
+        configurations: Number of scored configurations.
+        fit: Out-of-bag R² of the forest; None if none was fitted.
+        parameters: Importance of each parameter, largest first; empty if there is a problem.
+        problem: Why importances cannot be estimated, as a sentence, or None.
     """
 
     configurations: int
     fit: float | None = None
-    influences: tuple[ParameterImportance, ...] = ()
+    parameters: tuple[ParameterImportance, ...] = ()
     problem: str | None = None
 
 
 def active_values(parameters: Sequence[Parameter], values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values that were in force: those of parameters whose conditions all hold."""
+    """Return the values of active parameters.
+
+    Args:
+        parameters: The searched parameters, parents before children.
+        values: Values of a trial; those of some parameters may be missing.
+
+    Returns:
+        The values of the parameters whose conditions all hold.
+    """
     active: dict[str, Any] = {}
     for parameter in parameters:
         if parameter.name in values and parameter.is_active(active):
@@ -61,10 +77,10 @@ def active_values(parameters: Sequence[Parameter], values: Mapping[str, Any]) ->
 
 
 def scored_configurations(results: Sequence[TrialResult]) -> list[TrialResult]:
-    """Ended trials with a score, one a configuration.
+    """Return the ended trials with a score, one per configuration.
 
-    Of trials that continue one another it is the one trained longest, counted from the first of
-    them; a trial's number is larger than that of the trial it continues.
+    Of hyperband trials that continue each other, it is the one trained for the most epochs,
+    including those of its predecessors. A trial has a larger number than the one it continues.
     """
     first: dict[int, int] = {}
     epochs: dict[int, int] = {}
@@ -75,14 +91,14 @@ def scored_configurations(results: Sequence[TrialResult]) -> list[TrialResult]:
         epochs[one.number] = one.epochs + epochs.get(parent, 0)
         if one.status not in (COMPLETED, STOPPED) or one.score is None:
             continue
-        held = longest.get(root)
-        if math.isfinite(one.score) and (not held or epochs[one.number] >= epochs[held.number]):
+        other = longest.get(root)
+        if math.isfinite(one.score) and (not other or epochs[one.number] >= epochs[other.number]):
             longest[root] = one
     return sorted(longest.values(), key=lambda one: one.number)
 
 
 def is_numeric(parameter: Parameter) -> bool:
-    """Whether its values are numbers, so that they have an order and a distance."""
+    """Return whether the values of a parameter are numbers, and so ordered."""
     return parameter.kind != "choice" or all(
         isinstance(value, (int, float)) and not isinstance(value, bool)
         for value in parameter.values
@@ -92,10 +108,18 @@ def is_numeric(parameter: Parameter) -> bool:
 def measure_importance(
     results: Sequence[TrialResult], parameters: Sequence[Parameter], seed: int = 0
 ) -> Importance:
-    """Permutation importance over the scored configurations, the same for the same seed.
+    """Estimate the permutation importance of each parameter on out-of-bag predictions.
 
-    Numbers are encoded by their order or, where sampled so, their logarithm; texts one-hot, but
-    shuffled as the one parameter they are. Breiman 2001, section 10, with R² in place of accuracy.
+    Numeric choices are encoded by rank, ranges by their value or its logarithm, other choices
+    one-hot but shuffled as one column. Breiman 2001, section 10, with R² in place of accuracy.
+
+    Args:
+        results: The trials.
+        parameters: The searched parameters.
+        seed: Random seed; equal seeds give equal importances.
+
+    Returns:
+        The importances, or the problem if they cannot be estimated.
     """
     trials = scored_configurations(results)
     scores = np.array([one.score for one in trials], dtype=np.float64)
@@ -117,16 +141,16 @@ def measure_importance(
         [("texts", OneHotEncoder(sparse_output=False), texts)], remainder="passthrough"
     ).fit(codes)
     forest = RandomForestRegressor(TREES, random_state=seed).fit(encoder.transform(codes), scores)
-    unseen = np.ones((TREES, count), dtype=bool)
+    out_of_bag = np.ones((TREES, count), dtype=bool)
     for tree, drawn in enumerate(forest.estimators_samples_):
-        unseen[tree, drawn] = False
+        out_of_bag[tree, drawn] = False
 
     def fit_of(forest: RandomForestRegressor, codes: np.ndarray, scores: np.ndarray) -> float:
-        # A trial is predicted by the trees that have not seen it: on trials it was grown on, a
-        # forest seems to know what every parameter does.
+        # A trial is predicted only by trees that were not fitted on it: on its training data a
+        # forest overestimates the importance of every parameter.
         rows = encoder.transform(codes)
         predicted = np.stack([tree.predict(rows) for tree in forest.estimators_])
-        mean = (predicted * unseen).sum(axis=0) / np.maximum(unseen.sum(axis=0), 1)
+        mean = (predicted * out_of_bag).sum(axis=0) / np.maximum(out_of_bag.sum(axis=0), 1)
         return float(r2_score(scores, mean))
 
     fit = fit_of(forest, codes, scores)
@@ -137,12 +161,14 @@ def measure_importance(
         forest, codes, scores, scoring=fit_of, n_repeats=REPEATS, random_state=seed
     )
     rows = zip(parameters, lost.importances_mean, lost.importances_std, strict=True)
-    influences = [ParameterImportance(one.name, float(mean), float(std)) for one, mean, std in rows]
-    return Importance(count, fit, tuple(sorted(influences, key=lambda one: -one.drop)))
+    importances = [
+        ParameterImportance(one.name, float(mean), float(std)) for one, mean, std in rows
+    ]
+    return Importance(count, fit, tuple(sorted(importances, key=lambda one: -one.drop)))
 
 
 def _encode(parameter: Parameter, active: Sequence[Mapping[str, Any]]) -> np.ndarray:
-    """A float a trial: the place of a choice, else the number or its logarithm."""
+    """Encode a parameter as one float per trial: index or rank of a choice, number or logarithm."""
     name = parameter.name
     present = [values[name] for values in active if name in values]
     if not is_numeric(parameter):
@@ -157,8 +183,8 @@ def _encode(parameter: Parameter, active: Sequence[Mapping[str, Any]]) -> np.nda
         elif parameter.kind == "choice":
             known = np.searchsorted(np.sort(np.array(parameter.values, float)), known).astype(float)
         usual = np.median(known) if present else 0.0
-    # An inactive one takes the usual value: one of its own would tell the forest of the parent,
-    # and the parameter would be given the parent's importance.
+    # An inactive parameter gets its most usual value: a special one would reveal the value of its
+    # parent, whose importance would be attributed to the parameter.
     codes = np.full(len(active), usual, dtype=np.float64)
     codes[[name in values for values in active]] = known
     return codes

@@ -1,4 +1,4 @@
-"""The trials of a study while it runs: a live table on a terminal, plain lines elsewhere."""
+"""Display of a running study: a live table on a terminal, text lines elsewhere."""
 
 from __future__ import annotations
 
@@ -28,16 +28,19 @@ from tuning.trial_result import COMPLETED, FAILED, RUNNING, STOPPED, TrialResult
 STYLES = {COMPLETED: "green", STOPPED: "yellow", FAILED: "red", RUNNING: "cyan"}
 GAP = 2  # characters between columns
 MAX_CELL_WIDTH = 24  # characters of a value or a parameter's name
-MIN_REASON_WIDTH = 16  # characters of a reason; a column of fewer tells nothing
+MIN_REASON_WIDTH = 16  # characters; the column of reasons is omitted below
 
 Column = tuple[str, list[str]]  # a title and the cells below it
 
 
 class TrialTable:
-    """Tells of trials on `stream`, standard error by default; show it inside a `with` block.
+    """Displays the trials of a study; to be used in a `with` block.
 
-    Texts in values and reasons mean nothing to the terminal. Once the stream cannot be written any
-    more, nothing is shown: a study outlives the terminal it began on.
+    Values and reasons are shown as plain text, without markup or control sequences. After the
+    first write error nothing more is shown, so that a study continues when its terminal closes.
+
+    Args:
+        stream: Where to write; standard error by default.
     """
 
     def __init__(self, stream: TextIO | None = None):
@@ -49,8 +52,8 @@ class TrialTable:
             and not self._console.is_dumb_terminal
         )
         self._live: Live | None = None
-        self._news = ProgressLines()
-        self._lost = False
+        self._changes = ProgressLines()
+        self._closed = False
 
     def __enter__(self) -> TrialTable:
         return self
@@ -67,55 +70,57 @@ class TrialTable:
             self._live = None
 
     def show(self, progress: StudyProgress) -> None:
-        """Tell how far the study is; to be called often, from one thread.
+        """Update the display; to be called regularly, from one thread.
 
-        The first call tells of trials that have ended already, before the study was killed, in
-        one line.
+        Args:
+            progress: The current snapshot of the study.
         """
-        if self._lost:
+        if self._closed:
             return
         try:
             if self._terminal:
-                self._renew(progress)
+                self._update_screen(progress)
             else:
-                self._tell(self._news.lines(progress))
+                self._write_lines(self._changes.lines(progress))
         except OSError:
-            self._lost = True
+            self._closed = True
 
-    def _tell(self, lines: Sequence[str]) -> None:
+    def _write_lines(self, lines: Sequence[str]) -> None:
         if lines:
             self._stream.write("".join(f"{line}\n" for line in lines))
             self._stream.flush()
 
-    def _renew(self, progress: StudyProgress) -> None:
+    def _update_screen(self, progress: StudyProgress) -> None:
         with suppress(OSError, ValueError):
-            # rich asks the process's own streams, of which this one may be none.
+            # rich measures the standard streams of the process, and this may be another one.
             size = os.get_terminal_size(self._stream.fileno())
             if size.columns and size.lines:
                 self._console.size = size
         if self._live is None:
             self._live = Live(console=self._console, auto_refresh=False)
             self._live.start()
-        self._live.update(_screen(progress, self._console), refresh=True)
+        self._live.update(_render(progress, self._console), refresh=True)
 
 
-def _screen(progress: StudyProgress, console: Console) -> Group:
-    """A line for trials that the screen has no room for, the others, the summary."""
+def _render(progress: StudyProgress, console: Console) -> Group:
+    """Render the number of hidden trials, the table of the others and the summary."""
     width, height = console.size
     summary = Text(progress.summary())
-    # The table's header, the line for trials not shown, and one for the cursor.
-    room = height - len(summary.wrap(console, width)) - 3
-    rows = _choose(progress, max(1, room))
+    # Three lines for the table's header, the number of hidden trials and the cursor.
+    available = height - len(summary.wrap(console, width)) - 3
+    rows = _select_rows(progress, max(1, available))
     hidden = len(progress.results) - len(rows)
     above = [Text(f"… {hidden} more", style="dim")] if hidden else []
     return Group(*above, *([_grid(rows, progress, width)] if rows else []), summary)
 
 
-def _choose(progress: StudyProgress, most: int) -> list[TrialResult]:
-    """The best trial, then running ones, then the newest others; ordered by number."""
+def _select_rows(progress: StudyProgress, most: int) -> list[TrialResult]:
+    """Select the best trial, then running ones, then the newest others; ordered by number."""
     best = progress.best
-    by_need = sorted(progress.results, key=lambda one: (one is not best, one.ended, -one.number))
-    return sorted(by_need[:most], key=lambda one: one.number)
+    by_priority = sorted(
+        progress.results, key=lambda one: (one is not best, one.ended, -one.number)
+    )
+    return sorted(by_priority[:most], key=lambda one: one.number)
 
 
 def _grid(rows: Sequence[TrialResult], progress: StudyProgress, width: int) -> Grid:
@@ -134,7 +139,7 @@ def _grid(rows: Sequence[TrialResult], progress: StudyProgress, width: int) -> G
 
 
 def _columns(rows: Sequence[TrialResult], progress: StudyProgress, width: int) -> list[Column]:
-    """As many parameters as the width takes, then reasons if it takes more."""
+    """Return as many parameters as fit the width, and the reasons if they fit too."""
     best = progress.best
     before: list[Column] = [
         ("trial", [f"{'*' if one is best else ''}{one.number}" for one in rows]),
@@ -160,9 +165,9 @@ def _columns(rows: Sequence[TrialResult], progress: StudyProgress, width: int) -
         values = fitting
     columns = [*before, *values, *more, *after]
     reasons = [first_reason_line(one) for one in rows]
-    room = width - _width(columns)
-    if any(reasons) and room >= MIN_REASON_WIDTH:
-        columns.append(("reason", [_cut(reason, room) for reason in reasons]))
+    available = width - _width(columns)
+    if any(reasons) and available >= MIN_REASON_WIDTH:
+        columns.append(("reason", [_cut(reason, available) for reason in reasons]))
     return columns
 
 
@@ -181,5 +186,5 @@ def _width(columns: Sequence[Column]) -> int:
 
 
 def _cut(text: str, cells: int) -> str:
-    # Chinese characters take two cells each.
+    # Cells, not characters: Chinese characters take two cells each.
     return text if cell_len(text) <= cells else f"{set_cell_size(text, cells - 1).rstrip()}…"

@@ -1,4 +1,4 @@
-"""One self-contained HTML page about a study: which values won, what it took, what to type next."""
+"""HTML report of a study: best configuration, plots, table of trials and cost, in one file."""
 
 from __future__ import annotations
 
@@ -34,19 +34,30 @@ from tuning.report.plots import histories_figure, importance_figure, progress_fi
 from tuning.space import Parameter
 from tuning.trial_result import COMPLETED, FAILED, RUNNING, STOPPED, TrialResult, best_of
 
-# Of the escaped last log lines of all failed trials, so that the page stays under 2 MB.
+# Limit of the escaped log lines of all failed trials together, so that the page stays below 2 MB.
 MAX_LOG_CHARACTERS = 500_000
 
 
 @dataclass(frozen=True)
 class StudyReport:
-    """What the page tells about a study.
+    """Contents of the report.
 
-    objective: as on the command line, `dev.accuracy`; direction: `max` or `min`; planned: trials
-    asked for; command: the arguments that made the study; seconds: wall time over all its starts;
-    jobs: trials at a time; price: of an hour of one job, 0 where it is not given; best_yaml: the
-    winner's training configuration, empty where there is none; next_commands: shell lines;
-    baseline: of the objective, None for one that has none.
+    Attributes:
+        title: Name of the study.
+        objective: Such as `dev.accuracy`.
+        direction: Which values of the objective are better, `max` or `min`.
+        algorithm: Name of the search algorithm.
+        results: All trials so far.
+        planned: Requested number of trials.
+        parameters: The searched parameters.
+        command: The command line of the search.
+        seconds: Wall time of the search over all its starts.
+        jobs: Number of concurrent trials.
+        price: Price of an hour of one job; 0 if it is not given.
+        best_yaml: Training configuration of the best trial; empty without one.
+        environment: Versions and devices, by name.
+        next_commands: Shell commands for the next steps.
+        baseline: Baseline of the objective; None if it has none.
     """
 
     title: str
@@ -68,19 +79,32 @@ class StudyReport:
 
 @dataclass(frozen=True)
 class Cell:
-    """A table's cell: its text, and the number that it sorts by, where it has one."""
+    """Table cell.
+
+    Attributes:
+        text: What is shown.
+        number: What the column is sorted by; None if the cell has no number.
+    """
 
     text: str
     number: float | None = None
 
 
 def write_report(path: str | Path, report: StudyReport) -> None:
-    """Write the report as one HTML file, aside first and then renamed; raises OSError."""
+    """Write the report as one self-contained HTML file, atomically.
+
+    Args:
+        path: The file to write.
+        report: Contents of the report.
+
+    Raises:
+        OSError: If the file cannot be written.
+    """
     write_html(path, render_report(report))
 
 
 def render_report(report: StudyReport) -> str:
-    """The page's HTML."""
+    """Return the HTML of the report."""
     ordered = sorted(report.results, key=lambda one: one.number)
     report = replace(report, results=[_without_infinities(one) for one in ordered])
     results, objective, direction = list(report.results), report.objective, report.direction
@@ -104,7 +128,7 @@ def render_report(report: StudyReport) -> str:
         else None,
         importance=importance,
         importance_picture=_picture(importance_figure(importance))
-        if importance.influences
+        if importance.parameters
         else None,
         method=METHOD,
         defaults=find_defaults_trial(results),
@@ -123,7 +147,7 @@ def _picture(figure: Any) -> Markup:
 
 
 def _without_infinities(one: TrialResult) -> TrialResult:
-    """The result with nothing for every figure that is not a finite number."""
+    """Return the result without numbers that are not finite."""
     scores = [score for score in one.scores if score is not None and math.isfinite(score)]
     return replace(
         one,
@@ -135,13 +159,13 @@ def _without_infinities(one: TrialResult) -> TrialResult:
 
 
 def _saved(results: Sequence[TrialResult]) -> tuple[int, float]:
-    """Epochs saved by stopping, and their share of what would have been trained without."""
+    """Return the epochs saved by early stopping, and their fraction of all planned epochs."""
     saved = sum(one.epochs_saved for one in results)
     return saved, saved / max(saved + sum(one.epochs for one in results), 1)
 
 
 def _tiles(report: StudyReport, best: TrialResult | None) -> list[tuple[str, str, str]]:
-    """(name, figure, remark) each."""
+    """Return the summary tiles as (name, value, remark)."""
     results = report.results
     counts = {
         status: sum(one.status == status for one in results)
@@ -157,7 +181,7 @@ def _tiles(report: StudyReport, best: TrialResult | None) -> list[tuple[str, str
             format_score(best.score if best else None),
             f"trial {best.number}" if best else "no trial has a score",
         ),
-        *_compared_tiles(report),
+        *_reference_tiles(report),
         (
             "trials ended",
             f"{ended} of {max(report.planned, len(results))}",
@@ -172,8 +196,8 @@ def _tiles(report: StudyReport, best: TrialResult | None) -> list[tuple[str, str
     ]
 
 
-def _compared_tiles(report: StudyReport) -> list[tuple[str, str, str]]:
-    """What the best score is to beat: the trial of the defaults, and the baseline."""
+def _reference_tiles(report: StudyReport) -> list[tuple[str, str, str]]:
+    """Return the tiles of the reference scores: default configuration and baseline."""
     tiles, defaults = [], find_defaults_trial(report.results)
     if defaults:
         words = describe_defaults(report.parameters, defaults.values)
@@ -187,7 +211,7 @@ def _compared_tiles(report: StudyReport) -> list[tuple[str, str, str]]:
 
 
 def _notes(report: StudyReport, best: TrialResult | None) -> list[str]:
-    """What a reader should know before believing the figures."""
+    """Return notes and warnings on the reliability of the scores."""
     results, objective, notes = report.results, report.objective, list[str]()
     warning = baseline_warning(results, report.direction, objective, report.baseline)
     compared = defaults_note(results, report.direction, objective, report.parameters)
@@ -220,7 +244,7 @@ def _notes(report: StudyReport, best: TrialResult | None) -> list[str]:
 def _searched_row(
     parameter: Parameter, best: TrialResult | None, parameters: Sequence[Parameter]
 ) -> dict[str, str]:
-    """What was searched of a parameter, and the best trial's value of it."""
+    """Return the searched values of a parameter and the best trial's value, as table cells."""
     if parameter.values and (parameter.kind == "choice" or len(parameter.values) <= 12):
         searched = ", ".join(format_value(value, 60) for value in parameter.values)
     else:
@@ -251,7 +275,7 @@ def _searched_row(
 
 
 def _edge(parameter: Parameter, value: Any) -> str:
-    """A remark where the best value lies at an end of what was searched."""
+    """Return a remark if the best value is at a bound of the searched range, else an empty text."""
     if not is_numeric(parameter) or not isinstance(value, (int, float)):
         return ""
     ends = (parameter.low, parameter.high)
@@ -263,7 +287,7 @@ def _edge(parameter: Parameter, value: Any) -> str:
     log = parameter.log and low > 0 and value > 0
     place, start, stop = (math.log(one) if log else float(one) for one in (value, low, high))
     share = (place - start) / (stop - start)
-    # Of a range without steps the outer twentieths count as its ends.
+    # Of a range without steps the outer 5 % count as its bounds.
     margin = 0.0 if parameter.values else 0.05
     if share <= margin:
         return "the best lies at the lower end"
@@ -271,7 +295,7 @@ def _edge(parameter: Parameter, value: Any) -> str:
 
 
 def _trial_rows(report: StudyReport) -> list[dict[str, Any]]:
-    """A row a trial: its cells in the table's order, its reason and its last log lines."""
+    """Return one table row per trial: cells, reason and last log lines."""
     failed = sum(bool(one.log) for one in report.results)
     budget = MAX_LOG_CHARACTERS // max(failed, 1)
     rows = []
@@ -302,7 +326,7 @@ def _has_parents(results: Sequence[TrialResult]) -> bool:
 
 
 def _last_lines(lines: Sequence[str], budget: int) -> str:
-    """The last lines that the budget of escaped characters allows."""
+    """Return the last lines that fit into a number of escaped characters."""
     text = "\n".join(lines)[-budget:]
     while len(escape(text)) > budget:
         text = text[len(text) // 2 :]
@@ -310,7 +334,7 @@ def _last_lines(lines: Sequence[str], budget: int) -> str:
 
 
 def _costs(report: StudyReport) -> list[tuple[str, str]]:
-    """(name, value) facts of time and money."""
+    """Return time and cost as (name, value)."""
     results = report.results
     total = sum(one.seconds for one in results)
     ended = [one.seconds for one in results if one.ended]

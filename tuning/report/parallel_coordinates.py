@@ -1,4 +1,4 @@
-"""Parallel coordinates: an axis a parameter, a line a trial, coloured by its score."""
+"""Parallel coordinates plot: one axis per parameter, one line per trial, coloured by score."""
 
 from __future__ import annotations
 
@@ -20,16 +20,21 @@ from tuning.report.plots import COLOURS, FAILURE, normalized_score, score_range
 from tuning.space import Parameter
 from tuning.trial_result import COMPLETED, FAILED, STOPPED, TrialResult, best_of
 
-# Under the axes: an inactive parameter, and the score of a trial that failed.
+# Position below the axes of inactive parameters, and of the score of failed trials.
 BELOW_AXIS = -0.13
 MAX_TICKS = 9
 
 
 @dataclass(frozen=True)
 class AxisScale:
-    """An axis: its title, its marks as (height, text), and whether marks are places of choices.
+    """Scale of one axis, which maps values to heights from 0 (bottom) to 1 (top).
 
-    Heights are 0 at the foot of the axis and 1 at its head.
+    Attributes:
+        title: Name of the parameter.
+        marks: Tick marks as (height, text).
+        choices: Values of a choice, evenly spaced; None for a numeric axis.
+        span: Lower and upper bound of a numeric axis, as log10 if `log` is set.
+        log: Whether the axis is logarithmic.
     """
 
     title: str
@@ -39,7 +44,7 @@ class AxisScale:
     log: bool = False
 
     def height(self, value: Any) -> float:
-        """Where a value lies; values outside the range lie at its ends."""
+        """Return the height of a value; values outside of the range are clipped."""
         if self.choices is not None:
             places = [place for place, one in enumerate(self.choices) if one == value]
             return _share(places[0], len(self.choices)) if places else BELOW_AXIS
@@ -51,10 +56,16 @@ class AxisScale:
 def parallel_coordinates_figure(
     results: Sequence[TrialResult], parameters: Sequence[Parameter], objective: str, direction: str
 ) -> Figure:
-    """One line a trial that has ended, the best one black, failed ones dashed.
+    """Plot one line per ended trial, the best one in black, failed ones dashed (Inselberg 1985).
 
-    The last axis is the objective with the better end above. A place below an axis stands for a
-    parameter that a trial did not use. Inselberg 1985.
+    The last axis is the objective, with better scores at the top. Lines pass below the axis of a
+    parameter that was inactive.
+
+    Args:
+        results: The trials.
+        parameters: The searched parameters, in the order of their axes.
+        objective: Label of the last axis.
+        direction: Which scores are better, `max` or `min`.
     """
     shown = [one for one in results if one.status == FAILED or _has_score(one)]
     active = {one.number: active_values(parameters, one.values) for one in shown}
@@ -71,18 +82,18 @@ def parallel_coordinates_figure(
     lines: list[tuple[TrialResult, list[float]]] = []
     for one in shown:
         score = one.score if _has_score(one) else None
-        merit = 0.0 if score is None else normalized_score(score, limits, direction)
+        quality = 0.0 if score is None else normalized_score(score, limits, direction)
         heights = [
-            _height(scale, parameter, active[one.number], merit)
+            _height(scale, parameter, active[one.number], quality)
             for scale, parameter in zip(scales, parameters, strict=True)
         ]
-        lines.append((one, [*heights, BELOW_AXIS if score is None else merit]))
+        lines.append((one, [*heights, BELOW_AXIS if score is None else quality]))
     _draw_lines(axes, lines, best)
     unused = [
         any(heights[place] < BELOW_AXIS / 2 for _, heights in lines) for place in range(count)
     ]
     failed = any(one.status == FAILED for one in shown)
-    # Many titles stand in two rows.
+    # Many titles alternate between two rows.
     rows = 2 if count > 6 else 1
     below = BELOW_AXIS if failed or any(unused) else 0.0
     axes.set(xlim=(0, count), ylim=(below - 0.06, 1.05 + 0.07 * rows))
@@ -97,13 +108,13 @@ def _has_score(one: TrialResult) -> bool:
 
 
 def _height(
-    scale: AxisScale, parameter: Parameter, active: Mapping[str, Any], merit: float
+    scale: AxisScale, parameter: Parameter, active: Mapping[str, Any], quality: float
 ) -> float:
     if parameter.name not in active:
-        return BELOW_AXIS + 0.02 * (merit - 0.5)
+        return BELOW_AXIS + 0.02 * (quality - 0.5)
     height = scale.height(active[parameter.name])
-    # Lines through one place lie apart, the better ones above, so that each is seen.
-    return height + (merit - 0.5) * min(0.09, 0.5 / (len(parameter.values) or math.inf))
+    # Lines through the same value are spread by their score, so that each remains visible.
+    return height + (quality - 0.5) * min(0.09, 0.5 / (len(parameter.values) or math.inf))
 
 
 def _share(place: int, places: int) -> float:
@@ -111,7 +122,7 @@ def _share(place: int, places: int) -> float:
 
 
 def _scale(parameter: Parameter) -> AxisScale:
-    """The parameter's axis: places for choices, else a linear or a logarithmic one."""
+    """Return the scale of a parameter: evenly spaced choices, else linear or logarithmic."""
     values = list(parameter.values)
     if parameter.kind == "choice" or not is_numeric(parameter):
         every = math.ceil(len(values) / MAX_TICKS)
@@ -125,7 +136,7 @@ def _scale(parameter: Parameter) -> AxisScale:
     high = float(values[-1] if parameter.high is None else parameter.high)
     log = parameter.log and low > 0
     span = (math.log10(low), math.log10(high)) if log else (low, high)
-    bare = AxisScale(parameter.name, (), span=span, log=log)
+    unmarked = AxisScale(parameter.name, (), span=span, log=log)
     if values and len(values) <= MAX_TICKS:
         ticks = values
     elif log:
@@ -137,7 +148,7 @@ def _scale(parameter: Parameter) -> AxisScale:
         ticks = [int(tick) for tick in ticks if tick == int(tick)]
     marks = []
     for tick in (ticks[0], ticks[-1], *ticks[1:-1]):
-        height = bare.height(tick)
+        height = unmarked.height(tick)
         if all(abs(height - other) > 0.06 for other, _ in marks):
             marks.append((height, format_value(tick, 12)))
     return AxisScale(parameter.name, marks, span=span, log=log)
@@ -146,19 +157,19 @@ def _scale(parameter: Parameter) -> AxisScale:
 def _draw_lines(
     axes: Axes, lines: Sequence[tuple[TrialResult, list[float]]], best: TrialResult | None
 ) -> None:
-    strength = min(0.9, max(0.3, 12 / max(len(lines), 1)))
+    opacity = min(0.9, max(0.3, 12 / max(len(lines), 1)))
     scored = sorted((heights[-1], heights) for one, heights in lines if _has_score(one))
     failed = [heights for one, heights in lines if one.status == FAILED]
-    colours = [(*COLOURS(merit)[:3], strength + 0.1 * merit) for merit, _ in scored]
+    colours = [(*COLOURS(quality)[:3], opacity + 0.1 * quality) for quality, _ in scored]
     groups: list[tuple[list[list[float]], dict[str, Any]]] = [
-        (failed, {"edgecolors": FAILURE, "linestyles": "dashed", "alpha": max(strength, 0.5)}),
+        (failed, {"edgecolors": FAILURE, "linestyles": "dashed", "alpha": max(opacity, 0.5)}),
         ([heights for _, heights in scored], {"edgecolors": colours}),
     ]
-    for group, look in groups:
+    for group, style in groups:
         if group:
             paths = [_curve(heights) for heights in group]
             axes.add_collection(
-                PathCollection(paths, facecolors="none", linewidths=1.3, clip_on=False, **look)
+                PathCollection(paths, facecolors="none", linewidths=1.3, clip_on=False, **style)
             )
     for one, heights in lines:
         if best is not None and one.number == best.number:
@@ -175,7 +186,7 @@ def _draw_lines(
 
 
 def _curve(heights: Sequence[float]) -> Path:
-    """Through the heights, level at every axis, so that a line can be followed across it."""
+    """Return a smooth curve that is horizontal at each axis, so that it can be followed across."""
     points = [(0.0, heights[0])]
     for place, (here, there) in enumerate(zip(heights, heights[1:], strict=False)):
         points += [(place + 0.4, here), (place + 0.6, there), (place + 1.0, there)]
@@ -200,7 +211,7 @@ def _draw_objective(
     failed: bool,
 ) -> None:
     steps = np.linspace(0, 1, 41)
-    # Each reaches into the next: where they only touch, a browser shows seams.
+    # Segments overlap, because browsers show gaps between segments that only touch.
     segments = [[(place, step), (place, min(step + 0.028, 1.0))] for step in steps[:-1]]
     axes.add_collection(
         LineCollection(segments, colors=COLOURS(steps[:-1]), linewidths=6, clip_on=False, zorder=5)
@@ -214,5 +225,5 @@ def _draw_objective(
         _write(axes, place + 0.07, BELOW_AXIS, "failed", 8.5, ha="left")
 
 
-def _write(axes: Axes, x: float, y: float, text: str, size: float, **look: Any) -> None:
-    axes.text(x, y, text, size=size, va="center", parse_math=False, zorder=6, **look)
+def _write(axes: Axes, x: float, y: float, text: str, size: float, **style: Any) -> None:
+    axes.text(x, y, text, size=size, va="center", parse_math=False, zorder=6, **style)

@@ -1,4 +1,4 @@
-"""Pictures of a study for its page: progress, importance and learning curves."""
+"""Plots of a study for its report: progress, parameter importance and learning curves."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from tfpipe.text_display import shorten
 from tuning.report.importance import Importance
 from tuning.trial_result import COMPLETED, FAILED, RUNNING, STOPPED, TrialResult, best_of
 
-# Poor to good; every colour is seen on white and on a dark page. Black follows the page's text.
+# From poor to good scores, visible on light and dark pages. Black is replaced by the page's text
+# colour.
 COLOURS = LinearSegmentedColormap.from_list("scores", ["#b9a58a", "#6aa6a0", "#2f7fd0"])
 FAILURE = "#d9481c"
 MARKER_STYLES: dict[str, dict[str, Any]] = {
@@ -29,10 +30,17 @@ MAX_POINTS = 20_000
 
 
 def score_range(scores: Sequence[float], direction: str) -> tuple[float, float]:
-    """The lowest and highest score to draw, never equal.
+    """Return the range of scores to plot.
 
-    On the poor side scores more than three interquartile ranges away are left out, so that one
-    diverged trial does not press all others together.
+    On the poor side, scores more than three interquartile ranges beyond the quartile are excluded,
+    so that a diverged trial does not compress the others.
+
+    Args:
+        scores: The scores.
+        direction: Which scores are better, `max` or `min`.
+
+    Returns:
+        The lowest and the highest score, which are never equal.
     """
     if not len(scores):
         return 0.0, 1.0
@@ -44,31 +52,37 @@ def score_range(scores: Sequence[float], direction: str) -> tuple[float, float]:
     elif upper > lower:
         high = min(high, float(upper + 3 * (upper - lower)))
     if high - low < 1e-9 * max(abs(low), abs(high), 1e-3):
-        room = max(abs(low) * 0.05, 1e-3)
-        return low - room, high + room
+        margin = max(abs(low) * 0.05, 1e-3)
+        return low - margin, high + margin
     return low, high
 
 
 def normalized_score(score: float, limits: tuple[float, float], direction: str) -> float:
-    """Where a score lies within the range: 0 for the poorest drawn, 1 for the best."""
+    """Scale a score to 0 for the poorest and 1 for the best score of a range.
+
+    Args:
+        score: The score, clipped to the range.
+        limits: Lowest and highest score of the range.
+        direction: Which scores are better, `max` or `min`.
+    """
     share = (min(max(score, limits[0]), limits[1]) - limits[0]) / (limits[1] - limits[0])
     return share if direction == "max" else 1 - share
 
 
 def progress_figure(results: Sequence[TrialResult], objective: str, direction: str) -> Figure:
-    """Scores over trial numbers, with the best so far as a line and failures on the axis."""
+    """Plot scores by trial number, the best score so far as a line, failed trials on the axis."""
     figure, axes = _new_figure("progress", 9, 3.4)
     scored = [one for one in results if one.score is not None and one.status != FAILED]
     limits = score_range([one.score for one in scored if one.score is not None], direction)
-    room = 0.08 * (limits[1] - limits[0])
-    bottom, top = limits[0] - room, limits[1] + room
+    margin = 0.08 * (limits[1] - limits[0])
+    bottom, top = limits[0] - margin, limits[1] + margin
     last = max((one.number for one in results), default=1)
     _draw_best_so_far(axes, results, direction, last)
-    for status, look in MARKER_STYLES.items():
+    for status, style in MARKER_STYLES.items():
         rows = [one for one in (results if status == FAILED else scored) if one.status == status]
         if not rows:
             continue
-        # A failed trial has no height of its own: its mark stands on the axis.
+        # A failed trial has no score: its marker is drawn on the axis.
         heights = [
             bottom if status == FAILED else min(max(one.score or 0.0, bottom), top) for one in rows
         ]
@@ -80,7 +94,7 @@ def progress_figure(results: Sequence[TrialResult], objective: str, direction: s
             label=label,
             clip_on=False,
             zorder=3,
-            **look,
+            **style,
         )
     spread = [one for one in scored if one.spread and bottom < (one.score or 0.0) < top]
     for one in spread:
@@ -111,7 +125,7 @@ def _draw_best_so_far(
         scores.append(better(scores[-1], one.score) if scores else one.score)
         numbers.append(one.number)
     if numbers:
-        # A line over the axis' end carries the last best to the last trial.
+        # The line is extended to the last trial.
         axes.step(
             [*numbers, max(last, numbers[-1]) + 0.5],
             [*scores, scores[-1]],
@@ -123,8 +137,8 @@ def _draw_best_so_far(
 
 
 def importance_figure(importance: Importance) -> Figure:
-    """A bar a parameter: the R² lost by shuffling it, with the deviation of the shuffles."""
-    rows = importance.influences
+    """Plot the R² lost by shuffling each parameter, with the standard deviation of the shuffles."""
+    rows = importance.parameters
     figure, axes = _new_figure("importance", 6.2, 0.75 + 0.3 * len(rows))
     places = range(len(rows))
     drops = [max(one.drop, 0.0) for one in rows]
@@ -149,7 +163,7 @@ def importance_figure(importance: Importance) -> Figure:
 def histories_figure(
     results: Sequence[TrialResult], objective: str, direction: str
 ) -> Figure | None:
-    """The objective on dev over epochs, a line a trial, the best one black; None without any."""
+    """Plot the learning curve of each trial, the best one in black; None if there are none."""
     key = objective.replace(".", "_", 1)
     lines = {one.number: _points(one, key) for one in results}
     ends = [points[-1][1] for points in lines.values() if points]
@@ -159,25 +173,25 @@ def histories_figure(
     limits = score_range([y for points in lines.values() for _, y in points], direction)
     every = math.ceil(sum(map(len, lines.values())) / MAX_POINTS)
     best = best_of(list(results), direction)
-    strength = 0.75 if len(results) <= 30 else 0.4
+    opacity = 0.75 if len(results) <= 30 else 0.4
     for one in results:
         points = lines[one.number][::-every][::-1]
         if not points:
             continue
         score = one.score if one.score is not None else points[-1][1]
-        look: dict[str, Any] = {
+        style: dict[str, Any] = {
             "color": COLOURS(normalized_score(score, limits, direction)),
-            "alpha": strength,
+            "alpha": opacity,
             "linewidth": 1.2,
             "linestyle": "--" if one.status == FAILED else "-",
         }
         if best is not None and one.number == best.number:
-            look = {"color": "black", "linewidth": 2.2, "label": f"trial {one.number}, the best"}
-            look["zorder"] = 5
+            style = {"color": "black", "linewidth": 2.2, "label": f"trial {one.number}, the best"}
+            style["zorder"] = 5
         x, y = zip(*points, strict=True)
-        axes.plot(x, y, marker="o" if len(points) == 1 else "", markersize=3.5, **look)
-    room = 0.05 * (limits[1] - limits[0])
-    axes.set_ylim(limits[0] - room, limits[1] + room)
+        axes.plot(x, y, marker="o" if len(points) == 1 else "", markersize=3.5, **style)
+    margin = 0.05 * (limits[1] - limits[0])
+    axes.set_ylim(limits[0] - margin, limits[1] + margin)
     _label(axes, "epoch", objective)
     if axes.get_legend_handles_labels()[0]:
         axes.legend(fontsize=8.5, framealpha=0, loc="lower left", bbox_to_anchor=(-0.01, 1))

@@ -1,4 +1,4 @@
-"""How far a study is: what is left, and what is new as plain lines."""
+"""Progress of a study: its summary line, remaining time, and new events as text lines."""
 
 from __future__ import annotations
 
@@ -15,11 +15,16 @@ from tuning.trial_result import FAILED, RUNNING, TrialResult, best_of
 
 @dataclass(frozen=True)
 class StudyProgress:
-    """A study at one moment.
+    """Snapshot of a running study.
 
-    results: all so far, by number, running ones with their history; planned: trials asked for;
-    direction: `max` or `min`; objective: as `dev.accuracy`; seconds: that the study took so far;
-    jobs: trials at a time; baseline: of the objective, where it has one.
+    Attributes:
+        results: All trials so far, ordered by number, running ones with their history.
+        planned: Requested number of trials.
+        direction: Which values of the objective are better, `max` or `min`.
+        objective: Such as `dev.accuracy`.
+        seconds: Elapsed time of the study.
+        jobs: Number of concurrent trials.
+        baseline: Baseline of the objective; None if it has none.
     """
 
     results: list[TrialResult]
@@ -32,24 +37,24 @@ class StudyProgress:
 
     @property
     def best(self) -> TrialResult | None:
-        """Return the best result so far."""
+        """The ended trial with the best score."""
         return best_of(self.results, self.direction)
 
     @property
-    def figure(self) -> str:
-        """The objective's key in a history's records: `dev_accuracy`."""
+    def history_key(self) -> str:
+        """Key of the objective in the records of a history, such as `dev_accuracy`."""
         return self.objective.replace(".", "_")
 
     def score_of(self, result: TrialResult) -> float | None:
-        """The trial's score; of a running one that of its best epoch so far."""
+        """Return the score of a trial; for a running one, that of its best epoch so far."""
         if result.score is not None or result.ended:
             return result.score
-        found = [record.get(self.figure) for record in result.history]
+        found = [record.get(self.history_key) for record in result.history]
         scores = [one for one in found if one is not None and math.isfinite(one)]
         return (max if self.direction == "max" else min)(scores, default=None)
 
     def summary(self) -> str:
-        """One line: the best so far, how many trials ended and failed, time gone and left."""
+        """Return one line: best score, ended and failed trials, elapsed and remaining time."""
         ended = sum(one.ended for one in self.results)
         failed = sum(one.status == FAILED for one in self.results)
         parts = [
@@ -83,7 +88,7 @@ class StudyProgress:
 
 
 class ProgressLines:
-    """Finds what changed since the last look."""
+    """Reports the changes between successive snapshots of a study as text lines."""
 
     def __init__(self) -> None:
         self._status: dict[int, str] = {}
@@ -93,11 +98,19 @@ class ProgressLines:
         self._begun = False
 
     def lines(self, progress: StudyProgress) -> list[str]:
-        """A line for each start, epoch and end; one for all that ended before the first look."""
+        """Return the lines for what changed since the last call.
+
+        Args:
+            progress: The current snapshot.
+
+        Returns:
+            One line for each start, epoch and end of a trial, and a summary after an end. At the
+            first call trials that have ended already share one line.
+        """
         lines = [] if self._begun else self._begin(progress)
         before = self._ended
         for result in progress.results:
-            lines += self._of(result, progress)
+            lines += self._changes(result, progress)
         return [*lines, progress.summary()] if self._ended > before else lines
 
     def _begin(self, progress: StudyProgress) -> list[str]:
@@ -108,7 +121,7 @@ class ProgressLines:
         self._best = progress.best.number if progress.best else None
         return [f"going on: {progress.summary()}"] if ended else []
 
-    def _of(self, result: TrialResult, progress: StudyProgress) -> list[str]:
+    def _changes(self, result: TrialResult, progress: StudyProgress) -> list[str]:
         number, lines = result.number, []
         before = self._status.get(number)
         self._status[number] = result.status
@@ -118,15 +131,15 @@ class ProgressLines:
         last = self._epoch.get(number, 0)
         self._epoch[number] = max(last, _last_epoch(result))
         for record in result.history:
-            if record["epoch"] > last and record.get(progress.figure) is not None:
-                score = f"{progress.objective} {format_score(record[progress.figure])}"
+            if record["epoch"] > last and record.get(progress.history_key) is not None:
+                score = f"{progress.objective} {format_score(record[progress.history_key])}"
                 lines.append(f"trial {number} epoch {record['epoch']}: {score}")
         if result.ended and before in (None, RUNNING):
-            lines.append(self._end_of(result, progress))
+            lines.append(self._end_line(result, progress))
             self._ended += 1
         return lines
 
-    def _end_of(self, result: TrialResult, progress: StudyProgress) -> str:
+    def _end_line(self, result: TrialResult, progress: StudyProgress) -> str:
         line = f"trial {result.number} {result.status} after {format_time(result.seconds)}"
         if result.score is not None:
             line += f": {progress.objective} {format_score_and_spread(result.score, result.spread)}"
@@ -138,9 +151,15 @@ class ProgressLines:
 
 
 def seconds_left(results: Sequence[TrialResult], planned: int, jobs: int) -> float | None:
-    """Seconds until all planned trials have ended, if they take as long as those that have.
+    """Estimate the remaining time from the mean duration of the ended trials.
 
-    None before one has ended. What running trials have taken already is counted.
+    Args:
+        results: All trials so far.
+        planned: Requested number of trials.
+        jobs: Number of concurrent trials.
+
+    Returns:
+        Seconds until all planned trials have ended, or None before the first one has.
     """
     ended = [one.seconds for one in results if one.ended]
     if not ended:
@@ -148,17 +167,17 @@ def seconds_left(results: Sequence[TrialResult], planned: int, jobs: int) -> flo
     mean = sum(ended) / len(ended)
     left = [max(0.0, mean - one.seconds) for one in results if not one.ended]
     left += [mean] * max(0, planned - len(results))
-    # Jobs share the trials, but no two share one.
+    # Concurrent jobs divide the trials, but the longest one is a lower bound.
     return max(sum(left) / max(1, jobs), max(left, default=0.0))
 
 
 def format_score_and_spread(score: float | None, spread: float | None = None) -> str:
-    """0.8412, with several seeds 0.8412 ± 0.0031."""
+    """Format a score, with several seeds its standard deviation too: 0.8412 ± 0.0031."""
     return " ± ".join([format_score(score), *([] if spread is None else [format_score(spread)])])
 
 
 def first_reason_line(result: TrialResult) -> str:
-    """The first line of a failure's or a stop's reason, without control characters."""
+    """Return the first line of the reason of a failure or a stop, shortened, for the terminal."""
     lines = (result.reason or "").strip().splitlines()
     return shorten(lines[0], 200) if lines else ""
 

@@ -1,4 +1,4 @@
-"""What TensorBoard shows of a study: its HPARAMS tab, every trial beside its own curves."""
+"""Event files for TensorBoard's HParams plugin: search space, and values and score of trials."""
 
 from __future__ import annotations
 
@@ -21,19 +21,25 @@ from tfpipe.io.atomic import sync
 from tuning.space import Parameter
 from tuning.trial_result import FAILED, TrialResult
 
-SUFFIX = ".hparams"  # of the event files written here, among those that training writes
-MAX_CHECKBOXES = 20  # to tick for a parameter; of more numbers TensorBoard asks for an interval
+SUFFIX = ".hparams"  # of these event files, to tell them from those that training writes
+MAX_CHECKBOXES = 20  # of a numeric parameter; with more values TensorBoard shows an interval
 
-# TensorBoard's own reader takes a folder's event files in the order of their names and never goes
-# back to an earlier one. A running trial's file must not end the reading of its curves ...
+# TensorBoard reads the event files of a folder in the order of their names and never returns to an
+# earlier one: the file of a running trial must sort before those of training.
 RUNNING_FILE = f"events.out.tfevents.{0:010d}{SUFFIX}"
 
 
 def write_study(folder: Path, parameters: Sequence[Parameter], objective: str) -> None:
-    """Tell TensorBoard what varies and what is compared; `folder` is its `--logdir`.
+    """Write the experiment summary: the searched parameters and the metrics.
 
-    objective: as `dev.accuracy`, of which a trial has the curve `dev/accuracy` and, once it has
-    ended, the point `dev/best_accuracy`: what the search compares. Raises OSError.
+    Args:
+        folder: TensorBoard's `--logdir`.
+        parameters: The searched parameters.
+        objective: Such as `dev.accuracy`. A trial has the curve `dev/accuracy` and, when it has
+            ended, the scalar `dev/best_accuracy`, which the search compares.
+
+    Raises:
+        OSError: If the file cannot be written.
     """
     metrics = [
         api.Metric(_best_tag(objective), display_name=f"{objective}, best epoch"),
@@ -44,11 +50,19 @@ def write_study(folder: Path, parameters: Sequence[Parameter], objective: str) -
 
 
 def write_trial(logs: Path, result: TrialResult, objective: str) -> None:
-    """Tell TensorBoard a trial's values and, once it has ended, its score and end.
+    """Write the session summary of a trial: its values and, when it has ended, score and status.
 
-    logs: of the trial's run, or of one of its seeds: these are one group, named as the trial is,
-    `0007`. The folder is made for a trial that has ended; before that it is training's to make,
-    which refuses a folder that has something in it, and nothing is written. Raises OSError.
+    Nothing is written for a running trial whose folder does not exist yet, because training
+    creates the folder and refuses one that is not empty.
+
+    Args:
+        logs: Log folder of the trial's run, or of one of its seeds, which form a group with the
+            number of the trial as its name, such as `0007`.
+        result: The trial.
+        objective: Such as `dev.accuracy`.
+
+    Raises:
+        OSError: If the file cannot be written.
     """
     if not result.ended and (not logs.is_dir() or (logs / RUNNING_FILE).is_file()):
         return
@@ -60,9 +74,9 @@ def write_trial(logs: Path, result: TrialResult, objective: str) -> None:
             summaries.append(scalar_pb(_best_tag(objective), result.score))
         failed = result.status == FAILED
         end = session_end_pb(api_pb2.STATUS_FAILURE if failed else api_pb2.STATUS_SUCCESS, now)
-        # The library gives this one as TensorFlow's class of the same message.
+        # session_end_pb returns the class of TensorFlow, if installed, instead of TensorBoard's.
         summaries.append(Summary.FromString(end.SerializeToString()))
-    # ... and an ended one's must come after them.
+    # The file of an ended trial must sort after those of training (see RUNNING_FILE).
     name = f"events.out.tfevents.{int(now) + 1:010d}{SUFFIX}" if result.ended else RUNNING_FILE
     logs.mkdir(parents=True, exist_ok=True)
     _write(logs / name, summaries)
@@ -72,8 +86,8 @@ def write_trial(logs: Path, result: TrialResult, objective: str) -> None:
 
 
 def _best_tag(objective: str) -> str:
-    part, _, figure = objective.partition(".")
-    return f"{part}/best_{figure}"
+    split, _, metric = objective.partition(".")
+    return f"{split}/best_{metric}"
 
 
 def _plain(value: Any) -> bool | float | str:
@@ -96,7 +110,7 @@ def _domain(parameter: Parameter) -> api.Domain:
 
 
 def _write(path: Path, summaries: Sequence[Summary]) -> None:
-    # TensorBoard reads every file with "tfevents" in its name, so not the name aside.
+    # TensorBoard reads every file with "tfevents" in its name, so the temporary file has none.
     aside = path.with_name(f".{os.getpid()}{SUFFIX}.tmp")
     try:
         with aside.open("wb") as file:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +76,7 @@ def read_space(
             entries[name] = entry
         named.add(name)
     named |= {key.replace("-", "_") for key in given}
-    space = _resolve_conditions(entries, named, flags, collector)
+    space = _ConditionResolver(named, flags, collector).resolve(entries)
     raise_all(collector.errors)
     if all(one.count == 1 for one in space.parameters):
         raise UserError(
@@ -130,70 +130,77 @@ def _check_flags(given: Mapping[str, Any], errors: list[UserError]) -> dict[str,
     return flags
 
 
-def _resolve_conditions(
-    entries: Mapping[str, Parameter],
-    named: set[str],
-    flags: Mapping[str, Any],
-    collector: ErrorCollector,
-) -> Space:
-    """Check all conditions, and resolve those whose parent is fixed.
+class _ConditionResolver:
+    """Checks the conditions of entries, parents first, and resolves those with a fixed parent.
 
     Args:
-        entries: The valid entries of the file.
         named: Names of all settings of file and flags, including invalid entries.
         flags: Fixed values of the command line.
         collector: Collects the errors.
     """
-    fixed = dict(flags)
-    varied: dict[str, Parameter] = {}
-    dropped: set[str] = set()  # inactive because of a flag
-    waiting = {name: entry for name, entry in entries.items() if name not in flags}
-    while waiting:
-        parents = {
-            name: [str(parent).replace("-", "_") for parent in entry.when]
-            for name, entry in waiting.items()
-        }
-        ready = [name for name in waiting if not waiting.keys() & set(parents[name])]
-        if not ready:
-            _report_cycle(parents, collector)
-            break
-        name = ready[0]
-        entry = waiting.pop(name)
+
+    def __init__(self, named: set[str], flags: Mapping[str, Any], collector: ErrorCollector):
+        self.named, self.flags, self.collector = named, flags, collector
+        self.fixed = dict(flags)
+        self.varied: dict[str, Parameter] = {}
+        self.dropped: set[str] = set()  # inactive because of a fixed parent
+
+    def resolve(self, entries: Mapping[str, Parameter]) -> Space:
+        """Return the space of the valid entries of a file."""
+        waiting = {name: entry for name, entry in entries.items() if name not in self.flags}
+        while waiting:
+            parents = {
+                name: [str(parent).replace("-", "_") for parent in entry.when]
+                for name, entry in waiting.items()
+            }
+            ready = [name for name in waiting if not waiting.keys() & set(parents[name])]
+            if not ready:
+                _report_cycle(parents, self.collector)
+                break
+            self._add(ready[0], waiting.pop(ready[0]), parents[ready[0]])
+        return Space(tuple(self.varied.values()), self.fixed)
+
+    def _add(self, name: str, entry: Parameter, parents: Sequence[str]) -> None:
+        """Add an entry whose parents have been added or dropped."""
         conditions: dict[str, tuple[Any, ...]] = {}
         active = True
-        for parent, raw in zip(parents[name], entry.when.values(), strict=True):
-            if parent in dropped:
+        for parent, raw in zip(parents, entry.when.values(), strict=True):
+            if parent in self.dropped:
                 active = False
-            elif parent in fixed:
-                wanted = _read_wanted_values(name, parent, raw, collector)
-                if wanted and fixed[parent] not in wanted:
-                    active = False
-                    if parent not in flags:
-                        collector.add(
-                            name,
-                            f"this can never be active: {parent} is fixed at {fixed[parent]}",
-                            f"when: {brief(entry.when)}",
-                            f"vary {parent}, or leave this out",
-                        )
-            elif parent in varied:
-                wanted = _read_wanted_values(name, parent, raw, collector)
-                _report_impossible_values(name, varied[parent], wanted, collector)
+            elif parent in self.fixed:
+                active &= self._holds(name, parent, raw, entry)
+            elif parent in self.varied:
+                wanted = _read_wanted_values(name, parent, raw, self.collector)
+                _report_impossible_values(name, self.varied[parent], wanted, self.collector)
                 conditions[parent] = wanted
-            elif parent not in named:
-                hint = did_you_mean(parent, sorted(named - {name}))
-                collector.add(
+            elif parent not in self.named:
+                hint = did_you_mean(parent, sorted(self.named - {name}))
+                self.collector.add(
                     name,
                     f"{parent!r} of `when` is no setting of this space",
                     f"when: {brief(entry.when)}",
                     f"{hint}give it a choice or a value in the same file",
                 )
         if not active:
-            dropped.add(name)
+            self.dropped.add(name)
         elif entry.count == 1 and not conditions:
-            fixed[name] = entry.values[0]
+            self.fixed[name] = entry.values[0]
         else:
-            varied[name] = dataclasses.replace(entry, when=conditions)
-    return Space(tuple(varied.values()), fixed)
+            self.varied[name] = dataclasses.replace(entry, when=conditions)
+
+    def _holds(self, name: str, parent: str, raw: Any, entry: Parameter) -> bool:
+        """Return whether the condition on a fixed parent holds; an error if the file fixes it."""
+        wanted = _read_wanted_values(name, parent, raw, self.collector)
+        if not wanted or self.fixed[parent] in wanted:
+            return True
+        if parent not in self.flags:
+            self.collector.add(
+                name,
+                f"this can never be active: {parent} is fixed at {self.fixed[parent]}",
+                f"when: {brief(entry.when)}",
+                f"vary {parent}, or leave this out",
+            )
+        return False
 
 
 def _read_wanted_values(

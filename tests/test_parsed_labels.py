@@ -22,7 +22,7 @@ from tfpipe.data.labels import parsed_labels
 from tfpipe.data.read_examples import read_examples
 from tfpipe.data.spans import Span
 from tfpipe.data.splits import read_for, read_splits
-from tfpipe.data.squad import Answer
+from tfpipe.data.squad import GoldAnswer
 from tfpipe.run_folder import as_json_lines
 from tfpipe.tasks import TASKS
 from tfpipe.tasks.qa import task as qa_task
@@ -94,4 +94,4 @@ def test_values_of_each_task() -> None:
     assert parse("multilabel", "a|b", "") == [("a", "b"), ()]
     assert parse("regress", "3.50", "1e3") == [3.5, 1000.0]
     assert parse("tag", '[[0, 3, "person"]]', "[]") == [(Span(0, 3, "person"),), ()]
-    assert parse("qa", '[[7, "rome"]]', "[]") == [(Answer(7, "rome"),), ()]
+    assert parse("qa", '[[7, "rome"]]', "[]") == [(GoldAnswer(7, "rome"),), ()]

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tfpipe.data.read_examples import Columns, Examples
-from tfpipe.data.squad import Answer, dump_answers
+from tfpipe.data.squad import GoldAnswer, dump_answers
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.errors import UserError
 from tfpipe.tasks.losses import LossSettings
@@ -34,15 +34,15 @@ def tokenizer() -> Tokenizer:
     return Tokenizer(WORDS)
 
 
-def make_examples(*rows: tuple[str, str, list[Answer]]) -> Examples:
+def make_examples(*rows: tuple[str, str, list[GoldAnswer]]) -> Examples:
     questions, contexts, answers = zip(*rows, strict=True)
     labels = [dump_answers(several) for several in answers]
     return Examples(questions, contexts, labels, "a.json", Columns())
 
 
-def told(answer: str, context: str = CONTEXT, place: int = 0) -> list[Answer]:
+def told(answer: str, context: str = CONTEXT, place: int = 0) -> list[GoldAnswer]:
     starts = [i for i in range(len(context)) if context.startswith(answer, i)]
-    return [Answer(starts[place], answer)]
+    return [GoldAnswer(starts[place], answer)]
 
 
 def dense(labelled) -> np.ndarray:  # type: ignore[no-untyped-def]
@@ -423,5 +423,5 @@ def test_bad_examples() -> None:
             QA.check(examples, to_learn=True)
         assert part in str(caught.value)
     QA.check(make_examples((QUESTION, CONTEXT, [])), to_learn=False)
-    assert QA.names_in(()) == ["no answer"] and QA.names_in((Answer(0, "a"),)) == ["answer"]
-    assert not QA.from_labels([(Answer(0, "a"),)]).may_be_silent
+    assert QA.names_in(()) == ["no answer"] and QA.names_in((GoldAnswer(0, "a"),)) == ["answer"]
+    assert not QA.from_labels([(GoldAnswer(0, "a"),)]).may_be_silent

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tfpipe.data.squad import Answer, dump_answers, load_answers, read_squad
+from tfpipe.data.squad import GoldAnswer, dump_answers, load_answers, read_squad
 from tfpipe.errors import UserError
 
 CONTEXT = "Zoë paid 5 € at 😀 Café 北京."
@@ -59,7 +59,7 @@ def test_examples(tmp_path: Path, name: str) -> None:
 
 
 def test_labels_there_and_back() -> None:
-    answers = [Answer(3, 'a "quoted" one\n'), Answer(0, "😀")]
+    answers = [GoldAnswer(3, 'a "quoted" one\n'), GoldAnswer(0, "😀")]
     assert load_answers(dump_answers(answers)) == answers
     assert load_answers("[]") == []
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tfpipe.data.examples import Columns, Examples
-from tfpipe.data.schemes import Tag, find_breaks, find_entities, recognise_scheme, split_tag
+from tfpipe.data.schemes import SchemeTag, find_breaks, find_entities, recognise_scheme, split_tag
 from tfpipe.data.spans import Span, format_spans
 from tfpipe.data.tabular import Rows, split_ending, strip_blanks
 from tfpipe.data.text_file import DataFile
@@ -197,7 +197,7 @@ def _refuse_line(where: str, line: str, fields: list[str], width: int, labelled:
 def _label(path: Path, sentences: list[Sentence], starts: list[list[int]]) -> list[str]:
     """Format the entities of each sentence as a label; raises UserError for a broken scheme."""
     # Millions of tokens share a few tags.
-    known: dict[str, Tag] = {}
+    known: dict[str, SchemeTag] = {}
     for sentence in sentences:
         for written in sentence.tags:
             if written not in known:

@@ -19,7 +19,7 @@ from tfpipe.data.unicode_tables import CLEANED, ISOLATED, KIND_BITS, RARE, SPACE
 PAGE_BITS = 7
 
 
-class Words(NamedTuple):
+class NormalizedWords(NamedTuple):
     """The words of a batch of texts, end to end.
 
     Attributes:
@@ -70,7 +70,7 @@ class Normalizer(tf.Module):
         self._part_kinds = tf.constant(parts.kinds)
         self._part_classes = tf.constant(parts.classes)
 
-    def split(self, texts: tf.Tensor) -> Words:
+    def split(self, texts: tf.Tensor) -> NormalizedWords:
         """Split UTF-8 texts, string [texts], into words; invalid bytes are dropped like U+FFFD."""
         # A space behind each text separates it from the next: no word can run across texts.
         decoded = tf.raw_ops.UnicodeDecode(
@@ -95,7 +95,7 @@ class Normalizer(tf.Module):
         kept = tf.where(kinds <= ISOLATED)[:, 0]
         codes, sources, word_keys = (tf.gather(x, kept) for x in (codes, sources, word_keys))
         firsts = tf.where(word_keys != tf.concat([[-1], word_keys[:-1]], 0))[:, 0]
-        return Words(
+        return NormalizedWords(
             codes=codes,
             sources=sources,
             splits=tf.concat([firsts, tf.size(kept, tf.int64)[None]], 0),
@@ -133,12 +133,12 @@ class Normalizer(tf.Module):
         )
 
 
-def keep_first(words: Words, count: int) -> Words:
+def keep_first(words: NormalizedWords, count: int) -> NormalizedWords:
     """Keep the first `count` words of each text; a long text then costs no more than it can use."""
     starts = words.row_splits[:-1]
     kept = tf.minimum(words.row_splits[1:] - starts, count)
 
-    def keep() -> Words:
+    def keep() -> NormalizedWords:
         one = tf.ones([], tf.int64)
         word = tf.raw_ops.RaggedRange(starts=starts, limits=starts + kept, deltas=one)
         character = tf.raw_ops.RaggedRange(
@@ -147,7 +147,7 @@ def keep_first(words: Words, count: int) -> Words:
             deltas=one,
         ).rt_dense_values
         lengths = tf.gather(words.splits[1:] - words.splits[:-1], word.rt_dense_values)
-        return Words(
+        return NormalizedWords(
             codes=tf.gather(words.codes, character),
             sources=tf.gather(words.sources, character),
             splits=tf.concat([[0], tf.cumsum(lengths)], 0),

@@ -28,7 +28,7 @@ KINDS = {
 }
 
 
-class Answer(NamedTuple):
+class GoldAnswer(NamedTuple):
     """An answer in a context: the code point where it starts, and its text."""
 
     start: int
@@ -39,7 +39,7 @@ class _Question(NamedTuple):
     id: str
     question: str
     context: str
-    answers: list[Answer]
+    answers: list[GoldAnswer]
     is_impossible: bool
 
 
@@ -102,12 +102,12 @@ def has_answers(path: Path) -> bool:
     return any(question.answers or question.is_impossible for question in _read(path))
 
 
-def dump_answers(answers: Sequence[Answer]) -> str:
+def dump_answers(answers: Sequence[GoldAnswer]) -> str:
     """Format answers as a label: a JSON list of `[start, text]`; an empty list is no answer."""
     return json.dumps([list(answer) for answer in answers], ensure_ascii=False)
 
 
-def load_answers(label: str) -> list[Answer]:
+def load_answers(label: str) -> list[GoldAnswer]:
     """Parse the answers of a label; raises ValueError for what `dump_answers` would not write."""
     answers = json.loads(label)
     if not isinstance(answers, list):
@@ -120,14 +120,14 @@ def load_answers(label: str) -> list[Answer]:
             or not isinstance(answer[1], str)
         ):
             raise ValueError(f"{json.dumps(answer)[:60]}, not [start, text]")
-    return [Answer(start, text) for start, text in answers]
+    return [GoldAnswer(start, text) for start, text in answers]
 
 
 def find_misplaced(
     path: str,
     names: Sequence[str],
     contexts: Sequence[str],
-    answers: Sequence[Sequence[Answer]],
+    answers: Sequence[Sequence[GoldAnswer]],
 ) -> list[UserError]:
     """Return an error for answers that are empty or not at their place in the context.
 
@@ -217,7 +217,7 @@ def _walk(path: Path, content: Any) -> Iterator[_Question]:
                     question,
                     context,
                     [
-                        Answer(
+                        GoldAnswer(
                             take(answer, "answer_start", int, f"{here}.answers[{i}]"),
                             take(answer, "text", str, f"{here}.answers[{i}]"),
                         )

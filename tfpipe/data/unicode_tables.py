@@ -29,12 +29,12 @@ ISOLATED = 1  # a word of its own: punctuation and, optionally, Chinese characte
 SPACE = 2  # ends a word, and is gone
 MARK = 3  # an accent that is stripped
 CLEANED = 4  # control and format characters: gone before anything else happens
-RARE = 5  # becomes several characters or can change places with a neighbour: see `Splits`
+RARE = 5  # becomes several characters or can change places with a neighbour: see `Decompositions`
 KIND_BITS = 3
 
 
 @dataclass(frozen=True)
-class Splits:
+class Decompositions:
     """The characters that code points decompose into, for the rare texts where that matters.
 
     slots: int32 [CODE_POINTS], row of `splits` for a code point; 0: it is unchanged.
@@ -59,7 +59,7 @@ class Tables:
     """
 
     outcomes: np.ndarray
-    parts: Splits
+    parts: Decompositions
 
 
 @functools.cache
@@ -106,7 +106,7 @@ def compose(lower_case: bool, strip_accents: bool, split_chinese: bool) -> Table
     slots = np.zeros_like(identity)
     slots[owners] = np.arange(len(owners))
     splits = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
-    parts = Splits(slots, splits, lowered[values], after[values], classes[values])
+    parts = Decompositions(slots, splits, lowered[values], after[values], classes[values])
 
     # When one part survives, the code point simply becomes that character.
     codes, kinds = lowered.copy(), after

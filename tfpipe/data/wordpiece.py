@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from tfpipe.data.normalizer import Words
+from tfpipe.data.normalizer import NormalizedWords
 
 # HuggingFace's limit, counted in normalised characters: a longer word is unknown, unseen.
 LONGEST_WORD = 100
@@ -52,7 +52,7 @@ class WordPiece(tf.Module):
         self._words = _string_table(vocabulary)
         self._suffixes = _string_table(suffixes)
 
-    def encode(self, words: Words) -> Pieces:
+    def encode(self, words: NormalizedWords) -> Pieces:
         """Return the tokens of the words."""
         # TensorFlow's tables take strings, not sequences of code points.
         strings = tf.strings.unicode_encode(

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfpipe.data.encoded import Encoded, EncodedDataset
 from tfpipe.data.read_examples import Examples
-from tfpipe.data.squad import Answer
+from tfpipe.data.squad import GoldAnswer
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.tasks.qa.context_windows import ContextTokens, window_contexts
 
@@ -68,7 +68,7 @@ class EncodedQADataset(EncodedDataset):
 
 def label_windows(
     examples: Examples,
-    answers: Sequence[Sequence[Answer]],
+    answers: Sequence[Sequence[GoldAnswer]],
     tokenizer: Tokenizer,
     max_length: int,
     stride: int | None,
@@ -99,7 +99,7 @@ def label_windows(
     ids, token_types = whole.pop("ids"), whole.pop("token_types")
     # Nothing of a window was cut off: what does not fit is in the next one.
     encoded = Encoded(ids, token_types, splits, lengths.astype(np.int32))
-    firsts = [several[0] if several else Answer(-1, "") for several in answers]
+    firsts = [several[0] if several else GoldAnswer(-1, "") for several in answers]
     begins = np.array([answer.start for answer in firsts])[whole["owner"]]
     limits = np.array([answer.start + len(answer.text) for answer in firsts])[whole["owner"]]
     targets = _find_targets(splits, whole["starts"], whole["ends"], numbers, begins, limits)

@@ -14,7 +14,7 @@ from tfpipe.config import TrainConfig
 from tfpipe.data.encoded import EncodedDataset
 from tfpipe.data.examples import Examples
 from tfpipe.data.labels import parsed_labels
-from tfpipe.data.squad import Answer, find_misplaced, load_answers
+from tfpipe.data.squad import GoldAnswer, find_misplaced, load_answers
 from tfpipe.data.tabular import strip_blanks
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.errors import UserError, raise_all
@@ -65,7 +65,7 @@ class QA:
 
     # ---- before there is a model
     @classmethod
-    def parse_labels(cls, examples: Examples) -> Sequence[tuple[Answer, ...]]:
+    def parse_labels(cls, examples: Examples) -> Sequence[tuple[GoldAnswer, ...]]:
         """Parse the answers to each question.
 
         Raises:
@@ -117,7 +117,7 @@ class QA:
         return strip_blanks(label)
 
     @classmethod
-    def names_in(cls, label: tuple[Answer, ...]) -> Sequence[str]:
+    def names_in(cls, label: tuple[GoldAnswer, ...]) -> Sequence[str]:
         """Return `answer` or `no answer`."""
         return ["answer" if label else "no answer"]
 
@@ -140,7 +140,7 @@ class QA:
 
     @classmethod
     def from_labels(
-        cls, labels: Sequence[tuple[Answer, ...]], config: TrainConfig | None = None
+        cls, labels: Sequence[tuple[GoldAnswer, ...]], config: TrainConfig | None = None
     ) -> QA:
         """Build the task; with an answer to every training question, it always gives one."""
         return cls(may_be_silent=() in labels)
@@ -340,7 +340,7 @@ class QA:
         return 1.0 - self.judge(examples, outputs).f1
 
 
-def _parse_answers(label: str, where: str) -> tuple[Answer, ...]:
+def _parse_answers(label: str, where: str) -> tuple[GoldAnswer, ...]:
     try:
         return tuple(load_answers(label))
     except (ValueError, RecursionError) as error:

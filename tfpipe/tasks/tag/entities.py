@@ -7,10 +7,12 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from tfpipe.tasks.tag.viterbi import find_best_tags
-from tfpipe.tasks.tag.words import Words
+from tfpipe.tasks.tag.words import WordPositions
 
 
-def decode_entities(logits: tf.Tensor, words: Words, types: Sequence[str]) -> dict[str, tf.Tensor]:
+def decode_entities(
+    logits: tf.Tensor, words: WordPositions, types: Sequence[str]
+) -> dict[str, tf.Tensor]:
     """Decode the entities of the best legal tags.
 
     The score is the probability that exactly these words are the entity, with every word's softmax
@@ -58,7 +60,9 @@ def decode_entities(logits: tf.Tensor, words: Words, types: Sequence[str]) -> di
         }
 
 
-def _log_of_end(likely: tf.Tensor, words: Words, kind: tf.Tensor, goes_on: tf.Tensor) -> tf.Tensor:
+def _log_of_end(
+    likely: tf.Tensor, words: WordPositions, kind: tf.Tensor, goes_on: tf.Tensor
+) -> tf.Tensor:
     """Return float32 [B, W]: at an entity's last word, log(1 - p) of the next continuing it."""
     types = (likely.shape[-1] - 1) // 2
     last = (kind > 0) & ~_next(goes_on) & _next(words.used)

@@ -12,7 +12,7 @@ from tfpipe.data.encoded import EncodedDataset, encode
 from tfpipe.data.read_examples import Examples
 from tfpipe.data.spans import Span
 from tfpipe.data.tokenizer import Tokenizer
-from tfpipe.tasks.tag.words import Words, cover_spans, find_words
+from tfpipe.tasks.tag.words import WordPositions, cover_spans, find_words
 
 CHUNK = 1024
 # Where no word begins: the continuation of one, a special token, padding.
@@ -38,7 +38,7 @@ class EncodedTagDataset(EncodedDataset):
     cut: int
     torn: int
 
-    def words(self, first: int, limit: int) -> Words:
+    def words(self, first: int, limit: int) -> WordPositions:
         """Return the words of the texts from `first` up to `limit`."""
         splits = self.encoded.splits[first : limit + 1]
         starts, ends = (x[splits[0] : splits[-1]] for x in (self.starts, self.ends))
@@ -49,7 +49,7 @@ class EncodedTagDataset(EncodedDataset):
         token, start, end = (np.full(used.shape, fill, np.int32) for fill in (0, -1, -1))
         token[used] = places - (splits[row] - splits[0])
         start[used], end[used] = starts[places], ends[places]
-        return Words(*map(tf.constant, (used, token, start, end)))
+        return WordPositions(*map(tf.constant, (used, token, start, end)))
 
 
 def label_words(

@@ -24,7 +24,7 @@ from tfpipe.tasks.losses import LossSettings, cross_entropy, focal, symmetric_di
 from tfpipe.tasks.tag.entities import decode_entities
 from tfpipe.tasks.tag.evaluation import TagEvaluation
 from tfpipe.tasks.tag.labelled_words import NO_WORD, EncodedTagDataset, label_words
-from tfpipe.tasks.tag.words import Words, find_words
+from tfpipe.tasks.tag.words import WordPositions, find_words
 from tfpipe.tasks.task import Batch, Forward, LabelSummary, Outputs, Tensors
 
 # Rows that are decoded at once.
@@ -268,18 +268,18 @@ class Tag:
         label = tf.gather(tf.constant(self.label_names), tf.argmax(scores, axis=-1))
         return {"label": label, "scores": scores}
 
-    def find_entities(self, logits: tf.Tensor, words: Words) -> Tensors:
+    def find_entities(self, logits: tf.Tensor, words: WordPositions) -> Tensors:
         """Decode the entities of the best legal tags, as in `answer`; logits: float32 [B, L, K]."""
         order = [self._column[name] for name in self._decoded]
         logits = tf.gather(tf.cast(logits, tf.float32), words.token, batch_dims=1)
         return decode_entities(tf.gather(logits, order, axis=-1), words, self.types)
 
     @functools.cached_property
-    def _compiled(self) -> Callable[[tf.Tensor, Words], Tensors]:
+    def _compiled(self) -> Callable[[tf.Tensor, WordPositions], Tensors]:
         """`find_entities` as a graph: its loops would crawl step by step."""
         logits = tf.TensorSpec([None, None, len(self.label_names)], tf.float32)
         places = [tf.TensorSpec([None, None], dtype) for dtype in (tf.bool, *[tf.int32] * 3)]
-        return tf.function(self.find_entities, [logits, Words(*places)], autograph=False)
+        return tf.function(self.find_entities, [logits, WordPositions(*places)], autograph=False)
 
     def judge(self, examples: Examples, outputs: Outputs) -> TagEvaluation:
         """Evaluate served answers to labelled examples; their loss is unknown."""

@@ -24,7 +24,7 @@ SPACES += [0x2028, 0x2029, 0x202F, 0x205F, 0x3000]
 NO_LETTERS = {"Zs", "Zl", "Zp", "Cc", "Cf", "Co", "Mn"}
 
 
-class Words(NamedTuple):
+class WordPositions(NamedTuple):
     """The words of B texts, W at most.
 
     Attributes:
@@ -40,7 +40,7 @@ class Words(NamedTuple):
     end: tf.Tensor
 
 
-def find_words(tokenizer: Tokenizer, texts: tf.Tensor, kept: tf.Tensor) -> Words:
+def find_words(tokenizer: Tokenizer, texts: tf.Tensor, kept: tf.Tensor) -> WordPositions:
     """Find the words of texts, string [B], that begin among the kept tokens.
 
     A word's end includes what the tokenizer has dropped behind its last character, such as accents
@@ -72,7 +72,7 @@ def find_words(tokenizer: Tokenizer, texts: tf.Tensor, kept: tf.Tensor) -> Words
             return ragged.to_tensor(-1)
 
         columns = spread(token)
-        return Words(columns >= 0, columns + 1, spread(starts), spread(ends))
+        return WordPositions(columns >= 0, columns + 1, spread(starts), spread(ends))
 
 
 def _extend(texts: tf.Tensor, row: tf.Tensor, starts: tf.Tensor, ends: tf.Tensor) -> tf.Tensor:

@@ -22,8 +22,8 @@ TREES = 200
 REPEATS = 10
 METHOD = (
     f"Permutation importance (scikit-learn) of a random forest of {TREES} trees that predicts a"
-    " trial's score from its values: how much of its out-of-bag R² is lost when one parameter's"
-    f" values are shuffled among the trials, mean and standard deviation of {REPEATS} shuffles"
+    " trial's score from its values: the loss of out-of-bag R² when one parameter's values are"
+    f" shuffled among the trials, mean and standard deviation of {REPEATS} shuffles"
 )
 
 
@@ -155,7 +155,7 @@ def measure_importance(
 
     fit = fit_of(forest, codes, scores)
     if not fit > 0:
-        problem = "A random forest predicts trials it has not seen no better than their mean does."
+        problem = "A random forest predicts held-out trials no better than their mean."
         return Importance(count, fit, problem=problem)
     lost = permutation_importance(
         forest, codes, scores, scoring=fit_of, n_repeats=REPEATS, random_state=seed

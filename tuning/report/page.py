@@ -220,7 +220,7 @@ def _notes(report: StudyReport, best: TrialResult | None) -> list[str]:
     if ended < report.planned:
         notes.append(
             f"The study has not ended: {ended} of {report.planned} trials have. The same command"
-            " goes on with it."
+            " resumes it."
         )
     if results and all(one.status == FAILED for one in results):
         notes.append("Every trial failed; the reasons are in the table of trials.")

@@ -1,4 +1,4 @@
-"""The figures that a best epoch can be chosen by: which there are, and what better means."""
+"""The metrics by which a best epoch can be chosen, and which of two values is better."""
 
 from __future__ import annotations
 

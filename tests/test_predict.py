@@ -329,10 +329,10 @@ def test_what_is_refused_before_a_model_is_loaded(world: World, tmp_path: Path) 
 @pytest.mark.parametrize(
     "arguments,wrong",
     [
-        ([], "one model to ask"),
-        (["run", "--target", "localhost:1"], "one model to ask"),
-        (["--target", "localhost:1"], "name of its model go together"),
-        (["run", "--model", "tiny"], "name of its model go together"),
+        ([], "give either a folder or a server"),
+        (["run", "--target", "localhost:1"], "give either a folder or a server"),
+        (["--target", "localhost:1"], "--target and --model must be given together"),
+        (["run", "--model", "tiny"], "--target and --model must be given together"),
         (["run", "--version", "3"], "--version selects a model on a server"),
         (["run", "--tls"], "--tls has no effect without a server"),
         (["run", "--server-name", "models"], "--server-name has no effect without a server"),

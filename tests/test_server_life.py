@@ -442,7 +442,7 @@ def test_loads_are_counted_and_polling_can_be_off(exports, base_path):
 
 @pytest.mark.parametrize(
     ("folder", "found"),
-    [("absent", "cannot be read (No such file or directory)"), (".", "holds nothing")],
+    [("absent", "cannot be read (No such file or directory)"), (".", "contains nothing")],
 )
 def test_a_model_that_no_later_look_can_find_is_not_waited_for(tmp_path, folder, found):
     path = tmp_path / folder

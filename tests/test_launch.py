@@ -44,7 +44,7 @@ def test_wrong_flags_start_nothing(
     refused(["--", "--strategy", "multi_wroker"], capsys, "did you mean 'multi_worker'")
     refused(["--", "--strategy", "mirrored"], capsys, "--strategy multi_worker")
     refused(["--servers=1", "--", "--strategy=multi_worker"], capsys, "parameter_server")
-    refused(["--", "--workers", "a:1,b:2"], capsys, "chooses the addresses")
+    refused(["--", "--workers", "a:1,b:2"], capsys, "sets the addresses")
     refused(["--workers", "2", "--epochs", "3"], capsys, "must follow --")
     monkeypatch.setenv("TF_CONFIG", "{}")
     refused(["--"], capsys, "TF_CONFIG is already set")

@@ -21,6 +21,7 @@ from tfpipe.exporting.server_flags import (
     BATCHING_FILE,
     FLAGS_FILE,
     LARGEST_REQUEST,
+    as_json,
     list_flags,
     recommend_flags,
     write_flags,
@@ -89,6 +90,14 @@ def test_the_files_say_why(tmp_path: Path) -> None:
     assert "does not pay here and is off: 119 texts per second in batches of 8, 100" in text
     assert not (tmp_path / BATCHING_FILE).exists()
     assert serving_lines.read_flags(tmp_path, "/m/1") == []
+
+
+def test_the_flags_file_shows_the_numbers_of_the_json(tmp_path: Path) -> None:
+    found = figures([374.54, 100, 100, 100])
+    write_flags(tmp_path, found, Recommendation(0, 0))
+    rate = as_json(found, Recommendation(0, 0))["measured"][0]["texts_per_second"]
+    assert rate == 374.5
+    assert f" {rate:.0f}/s " in (tmp_path / FLAGS_FILE).read_text()
 
 
 @pytest.mark.parametrize("batch", [8, 32])

@@ -135,7 +135,8 @@ def _tabulate(measured: Measurements) -> list[str]:
     heads = [f"{_count(rows, 'text')}, {_count(c, 'client')}" for rows, c in measured.loads]
     table = [["threads", *heads]]
     for threads, medians in zip(measured.threads, measured.medians(), strict=True):
-        cells = [f"{rate:.0f}/s {wait:.1f} ms" for rate, wait in medians]
+        # Rounded first as in as_json, so that both show one number (374.54, 374.5, 374).
+        cells = [f"{round(rate, 1):.0f}/s {round(wait, 2):.1f} ms" for rate, wait in medians]
         table.append([str(threads or "default"), *cells])
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     return [

@@ -89,15 +89,15 @@ def drive(
     running: dict[str, Trial] = {}
     ended: list[str] = []
     while True:
-        told = set()
+        reported = set()
         for name in tuners:
             if name not in running:
                 trial = oracle.create_trial(name)
-                told.add(trial.status)
+                reported.add(trial.status)
                 if trial.status == "RUNNING":
                     running[name] = trial
         if not running:
-            assert told == {"STOPPED"}
+            assert reported == {"STOPPED"}
             return ended
         trial = running.pop(next(iter(running)))
         finish(oracle, trial, None if int(trial.trial_id) in fails else score_of(trial))

@@ -46,7 +46,7 @@ def read(write: Write) -> Callable[..., Space]:
 
 @pytest.fixture
 def refused(write: Write) -> Callable[..., list[UserError]]:
-    """A function from a file's text and flags to the errors told of it."""
+    """A function from a file's text and flags to the errors reported of it."""
 
     def errors(text: str, **flags: Any) -> list[UserError]:
         with pytest.raises(UserError) as caught:

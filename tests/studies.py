@@ -94,12 +94,12 @@ class Search:
             assert wait_until(lambda: holds() or search.poll() is not None, 120), "never came"
             assert search.poll() is None, search.stderr and search.stderr.read()
             search.send_signal(number)
-            _, told = search.communicate(timeout=120)
+            _, reported = search.communicate(timeout=120)
         finally:
             search.kill()
             search.wait()
         assert wait_until(lambda: not self.trainings(), 10), "trainings outlive their search"
-        return search.returncode, told
+        return search.returncode, reported
 
     def trainings(self) -> list[int]:
         """Processes that train in the study's folder."""
@@ -156,11 +156,15 @@ def wait_until(holds: Callable[[], bool], seconds: float = 60) -> bool:
     return holds()
 
 
-def three_parts(told: str) -> list[str]:
-    """What was wrong, of each error that was told; all must have found and to do, too."""
-    wrong = [line.removeprefix("error: ") for line in told.splitlines() if line[:7] == "error: "]
-    assert wrong and told.count("\n  found: ") == told.count("\n  to do: ") == len(wrong), told
-    assert "Traceback" not in told
+def three_parts(reported: str) -> list[str]:
+    """What was wrong, of each error that was reported; all must have found and to do, too."""
+    wrong = [
+        line.removeprefix("error: ") for line in reported.splitlines() if line[:7] == "error: "
+    ]
+    assert wrong and reported.count("\n  found: ") == reported.count("\n  to do: ") == len(wrong), (
+        reported
+    )
+    assert "Traceback" not in reported
     return wrong
 
 

@@ -58,7 +58,7 @@ def test_old_files_may_allow_no_batch_to_wait(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text, told",
+    "text, reported",
     [
         (
             "max_batch_size { value: 32 } allowed_batch_sizes: [8, 16]",
@@ -97,10 +97,10 @@ def test_old_files_may_allow_no_batch_to_wait(tmp_path):
         ),
     ],
 )
-def test_parameters_that_no_model_can_be_loaded_with(tmp_path, text, told):
+def test_parameters_that_no_model_can_be_loaded_with(tmp_path, text, reported):
     with pytest.raises(RequestError) as caught:
         read(tmp_path, text).check()
-    assert (caught.value.code, caught.value.details) == (grpc.StatusCode.INVALID_ARGUMENT, told)
+    assert (caught.value.code, caught.value.details) == (grpc.StatusCode.INVALID_ARGUMENT, reported)
 
 
 def test_a_file_that_is_none_keeps_the_server_from_starting(tmp_path):

@@ -370,10 +370,12 @@ def test_nothing_given_has_no_accuracy() -> None:
     one = held_back([[0.6, 0.4, 0], [0.3, 0.7, 0]], [0, 1], 0.9)
     pair = compare_classify(one, held_back([[0.95, 0.05, 0], [0, 1, 0]], [0, 1], 0.9))
     found = paired_bootstrap(pair.sizes, pair.a.statistics, pair.b.statistics, HELD_BACK, 100)
-    told = {difference.name: difference for difference in found}
-    assert set(told) == {"coverage", "selective_accuracy"}
-    assert np.isnan(told["selective_accuracy"].a) and told["selective_accuracy"].p_value == 1
-    assert told["coverage"].value == 1
+    reported = {difference.name: difference for difference in found}
+    assert set(reported) == {"coverage", "selective_accuracy"}
+    assert (
+        np.isnan(reported["selective_accuracy"].a) and reported["selective_accuracy"].p_value == 1
+    )
+    assert reported["coverage"].value == 1
 
 
 # scipy.stats.binomtest and R's binom.test agree on these.

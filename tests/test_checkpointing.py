@@ -190,11 +190,11 @@ def test_a_disk_that_is_really_full(tmp_path: Path) -> None:
     done = subprocess.run(
         [*alone, sys.executable, "-c", FULL_DISK, str(tmp_path)], capture_output=True, text=True
     )
-    told = done.stdout.splitlines()
-    assert told[0] == "the checkpoint of step 3 could not be saved", done.stderr
-    assert "No space left on device" in told[1] and "MB are free" in told[1]
-    assert "step-2 is whole" in told[2] and "--resume" in told[2]
-    assert told[3:] == ["['step-1', 'step-2']", "True 2", "['step-2', 'step-9']"]
+    reported = done.stdout.splitlines()
+    assert reported[0] == "the checkpoint of step 3 could not be saved", done.stderr
+    assert "No space left on device" in reported[1] and "MB are free" in reported[1]
+    assert "step-2 is whole" in reported[2] and "--resume" in reported[2]
+    assert reported[3:] == ["['step-1', 'step-2']", "True 2", "['step-2', 'step-9']"]
 
 
 def test_what_a_killed_save_left_is_cleared_away(tmp_path: Path) -> None:

@@ -91,9 +91,9 @@ def test_a_chief_whose_port_is_taken_says_so(start: Start, tmp_path: Path) -> No
         port = taken.getsockname()[1]
         chief = start("chief", KERASTUNER_ORACLE_PORT=str(port))
         assert chief.wait(timeout=60) == 2
-    told = (tmp_path / "chief.log").read_text()
-    assert "the chief cannot listen at its address" in told and str(port) in told
-    assert "Traceback" not in told
+    reported = (tmp_path / "chief.log").read_text()
+    assert "the chief cannot listen at its address" in reported and str(port) in reported
+    assert "Traceback" not in reported
 
 
 def test_a_worker_without_a_chief_gives_up(start: Start, tmp_path: Path) -> None:
@@ -126,9 +126,9 @@ def test_variables_go_together(monkeypatch: pytest.MonkeyPatch, missing: str) ->
     assert is_worker() and not is_chief()
     check_variables()
     monkeypatch.delenv(missing)
-    with pytest.raises(UserError, match="all three") as told:
+    with pytest.raises(UserError, match="all three") as reported:
         check_variables()
-    assert f"not {missing}" in told.value.found
+    assert f"not {missing}" in reported.value.found
 
 
 def test_a_name_alone_is_no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -141,7 +141,7 @@ def test_low_scores_and_the_outside_label_are_no_answer() -> None:
     for task in (TASK, restored(TASK)):
         answer = task.decode(tf.constant(LOGITS))
         assert decoded(task, LOGITS) == ["a", ABSTAIN, ABSTAIN, "b"]
-        # What was held back, and how sure it was, is told all the same.
+        # What was held back, and how sure it was, is reported all the same.
         np.testing.assert_allclose(answer["score"], [0.8, 0.46, 0.6, 0.9], rtol=1e-5)
         np.testing.assert_array_equal(tf.argmax(answer["scores"], axis=1), [0, 0, 2, 1])
     assert decoded(dataclasses.replace(TASK, out_of_scope=None), LOGITS)[1:3] == [ABSTAIN, "oos"]
@@ -211,8 +211,8 @@ def test_a_threshold_is_chosen_on_calibrated_scores() -> None:
     open_minded = dataclasses.replace(tuned, abstain_below=0.0).evaluate(labelled, logits).metrics
     assert figures["out_of_scope_recall"] > open_minded["out_of_scope_recall"]
     assert figures["coverage"] < open_minded["coverage"] < 1.0
-    told = f"answers with a score below {tuned.abstain_below:.3f} are held back"
-    assert tuned.choices[1:] == [told]
+    reported = f"answers with a score below {tuned.abstain_below:.3f} are held back"
+    assert tuned.choices[1:] == [reported]
     again = restored(tuned)
     assert again.evaluate(labelled, logits).metrics == figures
 

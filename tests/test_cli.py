@@ -271,5 +271,7 @@ def test_a_full_disk_is_told(capsys: pytest.CaptureFixture) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "runs/a/config.yaml")
 
     assert cli.run(command) == 2
-    told = capsys.readouterr().err
-    assert "the disk is full" in told and "runs/a/config.yaml" in told and "to do:" in told
+    reported = capsys.readouterr().err
+    assert (
+        "the disk is full" in reported and "runs/a/config.yaml" in reported and "to do:" in reported
+    )

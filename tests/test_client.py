@@ -59,7 +59,7 @@ def echo(address):
 
 
 @pytest.fixture
-def nobody():
+def unreachable_address():
     """An address where nothing listens."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
@@ -208,10 +208,12 @@ def test_a_slow_connection_is_waited_for():
             client.classify(["hi"])
 
 
-def test_unreachable_server(nobody):
-    with Client(nobody) as client, pytest.raises(ServerUnavailable) as caught:
+def test_unreachable_server(unreachable_address):
+    with Client(unreachable_address) as client, pytest.raises(ServerUnavailable) as caught:
         client.classify(["hi"])
-    assert caught.value.code is grpc.StatusCode.UNAVAILABLE and nobody in str(caught.value)
+    assert caught.value.code is grpc.StatusCode.UNAVAILABLE and unreachable_address in str(
+        caught.value
+    )
 
 
 def test_not_tensorflow_serving_at_all():
@@ -223,16 +225,21 @@ def test_not_tensorflow_serving_at_all():
     server.stop(0).wait()
 
 
-def test_wait_until_ready(tmp_path, nobody):
+def test_wait_until_ready(tmp_path, unreachable_address):
     save_classifier(tmp_path / "support" / "1")
     stop = threading.Event()
 
     def serve_later():
         time.sleep(0.5)
-        with serve(f"--port={nobody.rpartition(':')[2]}", support=tmp_path / "support"):
+        with serve(
+            f"--port={unreachable_address.rpartition(':')[2]}", support=tmp_path / "support"
+        ):
             stop.wait(60)
 
-    with Client(nobody, model="support") as client, Client(nobody, model="other") as other:
+    with (
+        Client(unreachable_address, model="support") as client,
+        Client(unreachable_address, model="other") as other,
+    ):
         with pytest.raises(DeadlineExceeded, match="was not ready within 0.3 s. No server answers"):
             client.wait_until_ready(timeout=0.3)
         thread = threading.Thread(target=serve_later)

@@ -84,7 +84,7 @@ def address(tmp_path_factory):
 
 
 @pytest.fixture
-def nobody():
+def unreachable_address():
     """An address where nothing listens."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
@@ -138,9 +138,9 @@ def test_nothing_in_nothing_out(run):
     assert run("classify", "support", stdin=b"") == (0, "", "")
 
 
-def test_the_users_mistakes_have_status_2(address, nobody):
+def test_the_users_mistakes_have_status_2(address, unreachable_address):
     for argv, part in [
-        (["--target", nobody], "No server answers at"),
+        (["--target", unreachable_address], "No server answers at"),
         (["--target", address, "--model", "suport"], "model 'suport'"),
         (["--target", address, "--model", "support", "--version", "3"], "version 3"),
         (["--target", address, "--version", "3", "--label", "stable"], "Give one of them"),
@@ -200,8 +200,8 @@ sys.exit(main(["classify", "--target", "{address}", "--model", "support"]))
     assert process.communicate()[1] == ""
 
 
-def test_wait_fails_after_the_timeout(nobody):
-    status, out, err = run_client("wait", "--target", nobody, "--timeout", "0.3")
+def test_wait_fails_after_the_timeout(unreachable_address):
+    status, out, err = run_client("wait", "--target", unreachable_address, "--timeout", "0.3")
     assert (status, out) == (1, "") and "was not ready within 0.3 s" in err
 
 

@@ -168,13 +168,13 @@ def test_what_the_caller_raises_ends_the_wait() -> None:
 
 def test_refusals_in_a_few_words() -> None:
     last = "failed to connect to all addresses; last error: UNKNOWN: ipv4:127.0.0.1:1: "
-    told = {
+    reported = {
         last + "connect: Connection refused (111)": "connection refused",
         last + "Failed to connect to remote host: Connection refused": "connection refused",
         "Socket closed": "socket closed",
         "": "no server answers",
     }
-    for details, words in told.items():
+    for details, words in reported.items():
         assert name_refusal(ServerUnavailable("", CODE.UNAVAILABLE, details)) == words
     full = ServerOverloaded("", CODE.UNAVAILABLE, "queue is full")
     assert name_refusal(full) == "the server has more requests than it takes"

@@ -114,11 +114,11 @@ def test_by_default_on_the_dev_examples_of_both(
     assert "Note: the best epoch of A was chosen on these texts" in shown
     assert "95 % interval" in shown and "paired bootstrap, 200 drawings\n" in shown
     assert main([*arguments, "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["texts"] == 24 and len(told["changes"]) <= 3
-    assert set(told["figures"]) == {"accuracy", "macro_f1", "weighted_f1"}
-    assert sum(told["changed"].values()) >= len(told["changes"])
-    right = told["right"]
+    reported = json.loads(capsys.readouterr().out)
+    assert reported["texts"] == 24 and len(reported["changes"]) <= 3
+    assert set(reported["figures"]) == {"accuracy", "macro_f1", "weighted_f1"}
+    assert sum(reported["changed"].values()) >= len(reported["changes"])
+    right = reported["right"]
     assert right["both"] + right["only_a"] + right["only_b"] + right["neither"] == 24
 
 
@@ -145,8 +145,8 @@ def test_different_dev_examples_need_data(
     data = json.loads((other / "data.json").read_text())
     (other / "data.json").write_text(json.dumps(data | {"dev_sha256": "0"}))
     assert main([str(good.folder), str(other)]) == 2
-    told = capsys.readouterr().err
-    assert "there is no data to compare on" in told and "with --data" in told
+    reported = capsys.readouterr().err
+    assert "there is no data to compare on" in reported and "with --data" in reported
 
 
 def test_an_export_needs_data(published: tuple[Run, Export]) -> None:
@@ -341,9 +341,9 @@ def test_an_export_that_holds_answers_back(good: Run, fresh: Path, tmp_path: Pat
     same = compare(configured(cautious, exported, data=str(fresh)))
     assert same.changes == [] and {one.value for one in same.differences} == {0.0}
     figures = evaluate(EvaluateConfig(str(cautious.folder), str(fresh))).metrics
-    told = {one.name: one.a for one in same.differences}
+    reported = {one.name: one.a for one in same.differences}
     for name in ("accuracy", "in_scope_accuracy", "out_of_scope_recall"):
-        assert told[name] == pytest.approx(figures[name]), name
+        assert reported[name] == pytest.approx(figures[name]), name
     assert any("held back" in note for note in same.notes)
 
     other = compare(configured(good, exported, data=str(fresh)))

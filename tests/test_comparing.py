@@ -127,15 +127,15 @@ def comparison(low: float, high: float, only_a: int, only_b: int, **values: obje
 def test_the_verdict(found: Comparison, better: str | None, sentence: str) -> None:
     assert found.better == better
     assert sentence in found.verdict
-    told = found.as_json(10)
-    assert told["better"] == better and json.loads(json.dumps(told)) == told
+    reported = found.as_json(10)
+    assert reported["better"] == better and json.loads(json.dumps(reported)) == reported
 
 
 def test_the_table_steers_no_terminal_and_keeps_its_columns() -> None:
     names = ["退款查询", "a" * 90, "x\x1b[31m"]
     labels = [LabelChange(name, 3, 0.5, 0.6, 0.5, 0.6) for name in names]
-    told = comparison(0.008, 0.034, 2, 20, labels=labels, notes=["n"])
-    lines = list(render_table(told, 10))
+    reported = comparison(0.008, 0.034, 2, 20, labels=labels, notes=["n"])
+    lines = list(render_table(reported, 10))
     assert all(line.isprintable() for line in lines)
     assert "Note: n." in lines
     assert max(map(len, lines)) < 130
@@ -150,6 +150,6 @@ def test_the_table_steers_no_terminal_and_keeps_its_columns() -> None:
 
 def test_json_has_no_nan() -> None:
     unknown = Difference("pearson", float("nan"), 0.5, float("nan"), float("nan"), 1.0, 9, "max")
-    told = replace(comparison(0, 1, 2, 3), differences=[unknown]).as_json(3)
-    assert told["figures"]["pearson"]["a"] is None and told["better"] is None
-    json.dumps(told, allow_nan=False)
+    reported = replace(comparison(0, 1, 2, 3), differences=[unknown]).as_json(3)
+    assert reported["figures"]["pearson"]["a"] is None and reported["better"] is None
+    json.dumps(reported, allow_nan=False)

@@ -274,7 +274,7 @@ def test_what_must_be_given_is_told() -> None:
     assert isinstance(error, UserErrors)
     assert [e.wrong for e in error.errors] == ["RUN is missing", "--to is missing"]
     assert refused({}, EvaluateConfig).wrong == "RUN is missing"
-    # A value that is there and wrong is told once.
+    # A value that is there and wrong is reported once.
     assert refused({"run": "", "to": "models/a"}, ExportConfig).wrong == "RUN has no value"
     config = build(ExportConfig, {"run": "r", "to": "m/a", "version": "3"})
     assert config == ExportConfig(run="r", to="m/a", version=3)

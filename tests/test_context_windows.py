@@ -60,7 +60,7 @@ def check(questions: list, contexts: list, max_length: int, stride: int | None) 
     assert np.all(np.diff(owner) >= 0)
 
     asked = tokenizer().tokenize(questions).to_list()
-    told = [x.to_list() for x in tokenizer().tokenize_with_offsets(contexts)]
+    reported = [x.to_list() for x in tokenizer().tokenize_with_offsets(contexts)]
     for row, question in enumerate(asked):
         covered: set[int] = set()
         parts = []
@@ -82,7 +82,7 @@ def check(questions: list, contexts: list, max_length: int, stride: int | None) 
             # Its context tokens are those of the whole context from its first on.
             part = numbers[w, in_context].tolist()
             assert part == list(range(part[0], part[0] + len(part))) if part else True
-            for array, whole in zip((ids, starts, ends), told, strict=True):
+            for array, whole in zip((ids, starts, ends), reported, strict=True):
                 assert array[w, in_context].tolist() == [whole[row][place] for place in part]
             assert kept >= min(len(question), (max_length - 3) // 2)
             covered |= set(part)
@@ -90,15 +90,15 @@ def check(questions: list, contexts: list, max_length: int, stride: int | None) 
             # Of several windows the last may be shorter.
             full_window = kept + len(part) == max_length - 3
             assert full_window or kept == len(question) or part[0] > 0
-            assert full_window or part[-1:] in ([], [len(told[0][row]) - 1])
-        assert covered == set(range(len(told[0][row])))
+            assert full_window or part[-1:] in ([], [len(reported[0][row]) - 1])
+        assert covered == set(range(len(reported[0][row])))
         for before, after in zip(parts, parts[1:], strict=False):
             # They move on and share at least a quarter of a full window.
             assert before[0] < after[0] and before[-1] < after[-1]
             shared = before[-1] + 1 - after[0]
             assert shared >= len(before) // 4
             assert after[0] - before[0] <= (stride or max_length // 2)
-        full = 3 + len(question) + len(told[0][row])
+        full = 3 + len(question) + len(reported[0][row])
         assert windows.full_lengths.numpy()[row] == full
         assert len(parts) == 1 or full > max_length
 

@@ -81,8 +81,8 @@ def test_a_rate_far_too_high_ends_with_the_batch(
     with pytest.raises(UserError) as caught:
         train.train(config)
     assert "diverged again at half the learning rate" in caught.value.wrong
-    told = capsys.readouterr().err
-    assert "back to step" in told and "half the learning rate" in told
+    reported = capsys.readouterr().err
+    assert "back to step" in reported and "half the learning rate" in reported
     file = tmp_path / "run" / FAILED_BATCH
     assert str(file) in caught.value.fix
     rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
@@ -115,9 +115,9 @@ def test_one_bad_moment_costs_half_the_rate_and_no_more(
 
     monkeypatch.setattr(trainer, "TrainStep", OnceBad)
     run = train.train(tiny_config(tmp_path, checkpoint_steps=5, epochs=2, early_stopping=0))
-    told = capsys.readouterr().err
+    reported = capsys.readouterr().err
     alarm = "gradient norm inf at step 7" if where == "gradient" else "at step 8"
-    assert f"{alarm}: back to step 5, with half the learning rate" in told
+    assert f"{alarm}: back to step 5, with half the learning rate" in reported
     assert run.metrics["train"]["steps"] == 24
     assert not (run.folder / FAILED_BATCH).exists()
     stored = json.loads((run.folder / "checkpoints" / "step-24" / "progress.json").read_text())

@@ -175,8 +175,8 @@ def test_our_list_of_flags_is_the_contracts() -> None:
     if not contract.is_file():
         pytest.skip("no ../shared/docs beside this checkout")
     table = contract.read_text(encoding="utf-8").split("## 17.")[1].split("## 18.")[0]
-    told = set(re.findall(r"[a-z]+(?:_[a-z]+)+|\bport\b|\bversion\b", table))
-    assert {name for name in SERVER_FLAGS - OURS if name not in told} <= {
+    reported = set(re.findall(r"[a-z]+(?:_[a-z]+)+|\bport\b|\bversion\b", table))
+    assert {name for name in SERVER_FLAGS - OURS if name not in reported} <= {
         # Told in short there, as "tensorflow_intra_op_parallelism, _inter_op_" and the like.
         *("tensorflow_inter_op_parallelism", "xla_gpu_compilation_enabled"),
     }

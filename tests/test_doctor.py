@@ -19,13 +19,6 @@ from serving.client.cli.commands import find_rows
 from serving.client.cli.parser import build_parser
 from tests.dockerfile import ROOT, read_dockerfile
 from tests.serving_models import save_classifier, save_half_plus_two, save_task
-from tests.tiny import (
-    write_entities,
-    write_label_sets,
-    write_messages,
-    write_numbers,
-    write_questions,
-)
 from tfpipe import doctor
 from tfpipe.config import DoctorConfig
 from tfpipe.doctoring import packages, serving_lines
@@ -71,11 +64,15 @@ def test_told_in_lines_and_as_json(run: Run, capsys: pytest.CaptureFixture[str])
     assert lines[0] == "ok       The run is finished." and last == "no problem, 0 notes"
     assert f"  python -m tfpipe.evaluate {run.folder}" in lines
     assert doctor.main([str(run.folder), "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert (told["kind"], told["subject"], told["problems"]) == ("run", str(run.folder), 0)
-    first = told["findings"][0]
+    reported = json.loads(capsys.readouterr().out)
+    assert (reported["kind"], reported["subject"], reported["problems"]) == (
+        "run",
+        str(run.folder),
+        0,
+    )
+    first = reported["findings"][0]
     assert first["about"] == "finished" and first["mark"] == "ok" and first["value"] is True
-    assert all(set(command) == {"purpose", "line"} for command in told["commands"])
+    assert all(set(command) == {"purpose", "line"} for command in reported["commands"])
 
 
 def test_a_problem_gives_status_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -103,8 +100,8 @@ def test_what_is_nothing_of_ours(tmp_path: Path, name: str, wrong: str) -> None:
 
 def test_bytes_are_told_as_people_read_them() -> None:
     counts = (0, 999, 1000, 7_400_000, 740_000_000, 12_000_000_000)
-    told = ["0 bytes", "999 bytes", "1.0 kB", "7.4 MB", "740 MB", "12.0 GB"]
-    assert [in_units(count) for count in counts] == told
+    reported = ["0 bytes", "999 bytes", "1.0 kB", "7.4 MB", "740 MB", "12.0 GB"]
+    assert [in_units(count) for count in counts] == reported
 
 
 # ---- the environment ------------------------------------------------------------------------
@@ -170,158 +167,6 @@ def test_the_starter_is_the_one_that_training_takes() -> None:
     assert packages.STARTER == presets.STARTER_PACKAGE
 
 
-# ---- a data file ----------------------------------------------------------------------------
-
-
-def test_a_data_file(tmp_path: Path) -> None:
-    pytest.importorskip("tensorflow")
-    path = write_messages(tmp_path / "my messages.tsv")
-    diagnosis = doctor.examine(DoctorConfig(subject=str(path), label="label"))
-    found = {finding.about: finding for finding in diagnosis.findings}
-    if "starter" in found:
-        pytest.skip("the starter checkpoint is not installed")
-    assert found["train"].value.startswith("108 rows of ")
-    assert found["labels"].value == {"card": 40, "refund": 40, "weather": 40}
-    assert f"--train '{path}' --output runs/NAME --label label" in diagnosis.commands[0].line
-
-
-def test_labels_with_blanks_and_labels_that_are_nearly_equal(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    lines = write_messages(tmp_path / "a.tsv").read_text(encoding="utf-8").splitlines()
-    for row in (2, 5, 8, 11):
-        lines[row] += "\u00a0"
-    lines[4] = lines[4].replace("\tcard", "\tCard")
-    lines[7] = lines[7].replace("\tcard", "\tCard")
-    for row in (9, 12):
-        lines[row] = lines[row].replace("\tweather", "\twaether")
-    path = tmp_path / "a.tsv"
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    assert doctor.main([str(path)]) == 0
-    out = capsys.readouterr().out
-    if "starter" in out:
-        pytest.skip("the starter checkpoint is not installed")
-    notes = [line.removeprefix("note     ") for line in out.splitlines() if line[:4] == "note"]
-    assert notes[:3] == [
-        f"4 labels of {path} had blanks around them; they were removed.",
-        "The labels 'card' (38 rows: 1, 10, 13, ...) and 'Card' (2 rows: 4, 7) differ in case,"
-        " width or spaces alone: write them alike if they are one label.",
-        "The label 'waether' (2 rows: 9, 12) is one edit from 'weather' (38 rows: 3, 6, 15, ...):"
-        " correct it if it is a typing error.",
-    ]
-    lines = ["text,label", *(f"t{n},a {blank}| b" for n, blank in enumerate("\u3000 ")), "t,a"]
-    (tmp_path / "b.csv").write_text("\n".join(lines), encoding="utf-8")
-    assert examine(tmp_path / "b.csv")["task"].value == "multilabel"
-
-
-def test_a_file_to_predict_on(tmp_path: Path) -> None:
-    (tmp_path / "a.jsonl").write_text('{"text": "hello"}\n{"text": " "}\n')
-    found = examine(tmp_path / "a.jsonl")
-    assert marks(found, "note") == {"labels", "empty"} and found["rows"].value == 2
-    assert marks(examine(tmp_path / "a.jsonl", label="intent"), "problem") == {"file"}
-    (tmp_path / "a.pdf").write_text("?")
-    assert marks(examine(tmp_path / "a.pdf"), "problem") == {"file"}
-
-
-def test_files_of_one_task_are_read_as_it_would(tmp_path: Path) -> None:
-    tagged = doctor.examine(DoctorConfig(str(write_entities(tmp_path / "a.conll", rows=60))))
-    found = {finding.about: finding for finding in tagged.findings}
-    if "starter" in found:
-        pytest.skip("the starter checkpoint is not installed")
-    entities = {"sentences": 60, "entities": {"person": 60, "place": 60}}
-    assert found["entities"].value == entities and found["train"].value.startswith("54 rows")
-    assert found["proposed --max-length"].value.startswith("16 ")
-    assert tagged.commands[0].line.endswith("--output runs/NAME --task tag")
-    asked = doctor.examine(DoctorConfig(str(write_questions(tmp_path / "a.json", rows=60))))
-    found = {finding.about: finding for finding in asked.findings}
-    assert found["questions"].value == {"questions": 60, "contexts": 60, "without_answer": 15}
-    assert asked.commands[0].line.endswith("--output runs/NAME --task qa")
-    # Both have Chinese words, many of which the vocabulary of the starter lacks.
-    noted = [f.about for f in (*tagged.findings, *asked.findings) if f.mark != "ok"]
-    assert noted == ["unknown_tokens"] * 2
-
-
-def test_labels_that_another_task_reads(tmp_path: Path) -> None:
-    entities = "".join(
-        f"Ann {i}\t{label}\n" for i in range(9) for label in ['[[0, 3, "per"]]', "[]"]
-    )
-    (tmp_path / "entities.tsv").write_text("text\tlabel\n" + entities)
-    (tmp_path / "whole.tsv").write_text(
-        "text\tlabel\n" + "".join(f"text {i}\t{i % 3}\n" for i in range(60))
-    )
-    for path, task, about in (
-        (write_numbers(tmp_path / "numbers.tsv", 40), "regress", "labels"),
-        (write_label_sets(tmp_path / "sets.tsv", 60), "multilabel", "labels"),
-        (tmp_path / "entities.tsv", "tag", "entities"),
-        (tmp_path / "whole.tsv", "regress", "labels"),
-    ):
-        diagnosis = doctor.examine(DoctorConfig(str(path)))
-        found = {finding.about: finding for finding in diagnosis.findings}
-        if "starter" in found:
-            pytest.skip("the starter checkpoint is not installed")
-        assert (found["task"].mark, found["task"].value) == ("note", task)
-        assert f"--task {task}" in found["task"].sentence
-        assert found[about].mark == "ok" and not marks(found, "problem")
-        # Whole numbers may well be the names of classes.
-        line = diagnosis.commands[0].line
-        assert line.endswith(f"--task {task}") or (path.stem == "whole" and "--task" not in line)
-
-
-def test_what_training_would_refuse_in_files_of_one_task(tmp_path: Path) -> None:
-    (tmp_path / "a.conll").write_text("Ann\tB-per\nmet\tO\nBob\tI-per\n")
-    found = examine(tmp_path / "a.conll")
-    assert marks(found, "problem") == {"training"} and "breaks" in found["training"].sentence
-    path = write_questions(tmp_path / "a.json", rows=4)
-    path.write_text(
-        path.read_text("utf-8").replace('"answer_start": ', '"answer_start": 9'), "utf-8"
-    )
-    found = examine(path)
-    assert marks(found, "problem") == {"training"}
-    assert "not in their context" in found["training"].sentence
-    assert marks(examine(path, text="question"), "problem") == {"file"}
-
-
-def write_titles(path: Path, titles: list[str]) -> Path:
-    """60 labelled rows, each with one of the titles and a number."""
-    rows = [f"{titles[i % len(titles)]} {i}\t{'ab'[i % 2]}" for i in range(60)]
-    path.write_text("text\tlabel\n" + "\n".join(rows) + "\n", encoding="utf-8")
-    return path
-
-
-def test_texts_that_the_starter_has_no_vocabulary_for(tmp_path: Path) -> None:
-    # The starter's vocabulary has 我 and 的, and neither 邮 nor 箱.
-    path = write_titles(tmp_path / "zh.tsv", ["我的邮箱", "邮箱邮箱"])
-    diagnosis = doctor.examine(DoctorConfig(str(path)))
-    found = {finding.about: finding for finding in diagnosis.findings}
-    if "starter" in found:
-        pytest.skip("the starter checkpoint is not installed")
-    finding = found["unknown_tokens"]
-    assert finding.mark == "note" and "give --model tiny" in finding.sentence
-    assert "Chinese or multilingual BERT" in finding.sentence
-    # Of every two rows 10 tokens, 6 of them unknown; dev has some of the rows.
-    assert sum(part["by_script"]["han"]["texts"] for part in finding.value.values()) == 60
-    assert sum(part["by_script"]["han"]["tokens"] for part in finding.value.values()) == 300
-    assert sum(part["by_script"]["han"]["unknown"] for part in finding.value.values()) == 180
-    first, second = (command.line for command in diagnosis.commands)
-    assert "--model" not in first and second == f"{first} --model tiny"
-
-    covered = doctor.examine(DoctorConfig(str(write_titles(tmp_path / "en.tsv", ["my mail"]))))
-    found = {finding.about: finding for finding in covered.findings}
-    assert found["unknown_tokens"].mark == "ok" and len(covered.commands) == 1
-    assert found["unknown_tokens"].sentence == (
-        "Unknown tokens: 0.0% of train (latin), 0.0% of dev (latin)."
-    )
-
-
-def test_files_of_one_task_without_labels(tmp_path: Path) -> None:
-    (tmp_path / "a.conll").write_text("Ann\nmet\nBob\n\nhello\n")
-    paragraphs = [{"context": "Ann met Bob.", "qas": [{"id": 1, "question": "Who?"}]}]
-    (tmp_path / "a.json").write_text(json.dumps({"data": [{"paragraphs": paragraphs}]}))
-    for name, rows in (("a.conll", 2), ("a.json", 1)):
-        found = examine(tmp_path / name)
-        assert marks(found, "note") == {"labels"} and found["rows"].value == rows
-
-
 # ---- a run ----------------------------------------------------------------------------------
 
 
@@ -345,7 +190,7 @@ def test_unknown_tokens_that_training_counted(run: Run, tmp_path: Path) -> None:
     assert found.mark == "ok" and found.value == run.metrics["data"]["unknown_tokens"]
     copy = tmp_path / "run"
     shutil.copytree(run.folder, copy)
-    for counts, mark, told in (
+    for counts, mark, reported in (
         (counted(50, 200, 100), "note", "50.0% of train (han); train on more texts, or give"),
         (counted(50, 200, 8), "note", "not cover all of the texts"),
         (counted(50, 200, 4), "ok", "Unknown tokens: 2.0% of train (han)."),
@@ -354,7 +199,7 @@ def test_unknown_tokens_that_training_counted(run: Run, tmp_path: Path) -> None:
         metrics = run.metrics | {"data": {"unknown_tokens": counts}}
         (copy / "metrics.json").write_text(json.dumps(metrics))
         found = examine(copy)["unknown_tokens"]
-        assert found.mark == mark and told in found.sentence
+        assert found.mark == mark and reported in found.sentence
     (copy / "metrics.json").write_text(
         json.dumps({name: value for name, value in run.metrics.items() if name != "data"})
     )
@@ -393,13 +238,13 @@ def test_broken_runs(run: Run, tmp_path: Path) -> None:
     assert marks(examine(copy), "problem") == {"config"}
 
 
-@pytest.mark.parametrize("task,told", [("tag", "and 3 tags."), ("regress", "safetensors.")])
-def test_a_run_of_another_task(run: Run, tmp_path: Path, task: str, told: str) -> None:
+@pytest.mark.parametrize("task,reported", [("tag", "and 3 tags."), ("regress", "safetensors.")])
+def test_a_run_of_another_task(run: Run, tmp_path: Path, task: str, reported: str) -> None:
     shutil.copytree(run.folder, tmp_path / "run")
     settings = tmp_path / "run" / "config.yaml"
     settings.write_text(settings.read_text().replace("task: classify", f"task: {task}"))
     found = examine(tmp_path / "run")
-    assert not marks(found, "problem") and found["model"].sentence.endswith(told)
+    assert not marks(found, "problem") and found["model"].sentence.endswith(reported)
 
 
 # ---- an export ------------------------------------------------------------------------------
@@ -446,10 +291,10 @@ def test_measured_flags_are_in_the_lines(tmp_path: Path) -> None:
         "--batching_parameters_file=batching_parameters.txt\n--ssl_config_file=/etc/ssl.txt\n"
     )
     first, docker, *_ = serving_lines.serving_commands(extra.parent)
-    told = "--enable_batching=true --batching_parameters_file={}/batching_parameters.txt"
-    assert told.format(extra) + " --ssl_config_file=/etc/ssl.txt" in first.line
+    reported = "--enable_batching=true --batching_parameters_file={}/batching_parameters.txt"
+    assert reported.format(extra) + " --ssl_config_file=/etc/ssl.txt" in first.line
     image = "tensorflow/serving:2.21.0 "
-    assert image + told.format("/models/support/7/assets.extra") in docker.line
+    assert image + reported.format("/models/support/7/assets.extra") in docker.line
     # The image's script reads the file in the same way.
     bash = shutil.which("bash")
     if bash:
@@ -510,8 +355,8 @@ def test_an_export_of_another_task(tmp_path: Path) -> None:
         lines[-1].line.split(" --model")[1]
     ]
     tags = ["O", "B-per", "I-per"]
-    (told,) = describe_labels({"task": "tag", "labels": tags}, {})
-    assert told.mark == "ok" and told.sentence == "The types of its entities: per."
+    (reported,) = describe_labels({"task": "tag", "labels": tags}, {})
+    assert reported.mark == "ok" and reported.sentence == "The types of its entities: per."
     assert not list(describe_labels({"task": "qa", "labels": ["start", "end"]}, {}))
 
 

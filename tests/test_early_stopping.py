@@ -165,8 +165,8 @@ def test_a_run_says_that_it_stopped(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert f"training: {TOLD}\n" in said and f"training {TOLD}\nreport: " in said
     run = Run(tmp_path / "run")
     training = run.metrics["train"]
-    told = {name: training[name] for name in ("epochs", "best_epoch", "stopped_early", "steps")}
-    assert told == {"epochs": 4, "best_epoch": 2, "stopped_early": True, "steps": 48}
+    reported = {name: training[name] for name in ("epochs", "best_epoch", "stopped_early", "steps")}
+    assert reported == {"epochs": 4, "best_epoch": 2, "stopped_early": True, "steps": 48}
     page = Page((run.folder / "report.html").read_text(encoding="utf-8"))
     assert f"Training {TOLD}: in the last epochs" in " ".join(page.text.split())
     card = (run.model / "README.md").read_text(encoding="utf-8")
@@ -174,7 +174,7 @@ def test_a_run_says_that_it_stopped(tmp_path: Path, capsys: pytest.CaptureFixtur
 
 
 @pytest.mark.parametrize(
-    ("language", "ending", "told"),
+    ("language", "ending", "reported"),
     [
         ("en", Ending(6, 10, 5), f"Training {Ending(6, 10, 5)}: in the last epochs no metric"),
         ("zh", Ending(6, 10, 5), "训练在第 6 轮提前停止（计划 10 轮），保留第 5 轮："),
@@ -182,11 +182,11 @@ def test_a_run_says_that_it_stopped(tmp_path: Path, capsys: pytest.CaptureFixtur
         ("zh", Ending(10, 10, 9), "训练在第 10 轮结束（计划 10 轮），保留第 9 轮。"),
     ],
 )
-def test_the_report_says_how_training_ended(language: str, ending: Ending, told: str) -> None:
+def test_the_report_says_how_training_ended(language: str, ending: Ending, reported: str) -> None:
     figures = MeasuredMetrics({"accuracy": 0.5, "examples": 7})
     history = progress_of(COARSE, FALLING).history
     report = Report("x", "classify", figures, language, history=history, ending=ending)
-    assert told in " ".join(Page(render_page(report)).text.split())
+    assert reported in " ".join(Page(render_page(report)).text.split())
 
 
 @pytest.mark.usefixtures("scripted")
@@ -199,7 +199,11 @@ def test_a_resumed_run_stops_where_a_whole_one_does(tmp_path: Path) -> None:
         assert progress is not None
         # One epoch of patience was used before the stop.
         assert [record["best"] for record in progress.history] == [True, True, False, False]
-        told = json.loads((run.folder / "metrics.json").read_text())["train"]
-        assert (told["epochs"], told["best_epoch"], told["stopped_early"]) == (4, 2, True)
+        reported = json.loads((run.folder / "metrics.json").read_text())["train"]
+        assert (reported["epochs"], reported["best_epoch"], reported["stopped_early"]) == (
+            4,
+            2,
+            True,
+        )
         # As a kill leaves it before the run's last file: nothing is trained any more.
         (run.folder / "metrics.json").unlink()

@@ -101,14 +101,14 @@ def stopped(config: TrainConfig, *flags: str, everyone: bool = False) -> str:
             members = Path(f"/proc/{launcher.pid}/task/{launcher.pid}/children")
             for process in [launcher.pid, *(members.read_text().split() if everyone else ())]:
                 os.kill(int(process), signal.SIGTERM)
-    told = "".join(said)
-    assert launcher.wait(timeout=60) == 143, told
-    assert "Traceback" not in told, told
+    reported = "".join(said)
+    assert launcher.wait(timeout=60) == 143, reported
+    assert "Traceback" not in reported, reported
     # Worker 0 or the chief; the others tell nothing of the data and count no steps.
     assert len([line for line in said if "] data: train:" in line]) == 1
     again = f"python -m tfpipe.launch {' '.join(flags)} -- --resume --output {config.output}"
-    assert again in told
-    return told
+    assert again in reported
+    return reported
 
 
 def resumed(config: TrainConfig, *flags: str) -> Run:
@@ -181,9 +181,9 @@ def test_two_processes(config: TrainConfig, one_run: Run, one_replica: np.ndarra
 @pytest.mark.slow
 def test_two_processes_stopped_and_resumed(config: TrainConfig, one_replica: np.ndarray) -> None:
     half = variant(config, "stopped")
-    told = stopped(half, "--workers", "2")
-    assert "[worker 0] batch: 15 in a step = 2 replica(s) x 8" in told
-    assert "[worker 1] strategy: multi_worker, worker 1 of 2" in told
+    reported = stopped(half, "--workers", "2")
+    assert "[worker 0] batch: 15 in a step = 2 replica(s) x 8" in reported
+    assert "[worker 1] strategy: multi_worker, worker 1 of 2" in reported
     run = resumed(half, "--workers", "2")
     assert_equal(weights_of(run), one_replica, "2 worker processes, stopped and resumed")
 
@@ -203,7 +203,7 @@ def test_processes_stop_after_an_epoch(config: TrainConfig, flags: tuple[str, ..
 def test_a_parameter_server_stopped_and_resumed(
     config: TrainConfig, one_replica: np.ndarray, everyone: bool
 ) -> None:
-    """Servers and workers stay until the chief has ended its step and saved, told to end or not."""
+    """Servers and workers stay until the chief has ended its step and saved, signalled or not."""
     half = variant(config, f"server-stopped-{everyone}")
     stopped(half, "--workers", "1", "--servers", "1", everyone=everyone)
     apart = np.abs(weights_of(resumed(half, "--workers", "1", "--servers", "1")) - one_replica)

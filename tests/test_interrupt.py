@@ -32,7 +32,7 @@ def command(data: Path, output: Path, *more: str) -> list[str]:
 
 
 def kill_at(training: subprocess.Popen, step: int, number: int, delay: float) -> str:
-    """Wait for a step to be told, and send the signal soon after; the rest of what it said."""
+    """Wait for a step to be reported, and send the signal soon after; the rest of what it said."""
     assert training.stderr is not None
     for line in training.stderr:
         if line.startswith("step ") and int(line.split()[1].split("/")[0]) >= step:

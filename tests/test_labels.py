@@ -36,9 +36,9 @@ def test_the_same_labels_pass_and_others_are_told(published: tuple[Run, Export])
     base = published[1].folder.parent
     refuse_new_labels(LocalVersions(base), LABELS)
     assert "column 1 was 'refund' and is 'weather'" in refused(base, [*LABELS[:1], *LABELS[:0:-1]])
-    told = refused(base, ["card", "money", "weather", "x"])
-    assert "3 labels before, 4 now; new 'money', 'x'; gone 'refund'" in told
-    assert str(published[1].folder) in told
+    reported = refused(base, ["card", "money", "weather", "x"])
+    assert "3 labels before, 4 now; new 'money', 'x'; gone 'refund'" in reported
+    assert str(published[1].folder) in reported
 
 
 def test_the_highest_version_counts(tmp_path: Path) -> None:

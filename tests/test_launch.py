@@ -32,8 +32,8 @@ on_linux = pytest.mark.skipif(sys.platform != "linux", reason="the kernel of Lin
 
 def refused(arguments: list[str], capsys: pytest.CaptureFixture, wrong: str) -> None:
     assert launch.main(arguments) == 2
-    told = capsys.readouterr().err
-    assert wrong in told and "found:" in told and "Traceback" not in told
+    reported = capsys.readouterr().err
+    assert wrong in reported and "found:" in reported and "Traceback" not in reported
 
 
 def test_wrong_flags_start_nothing(
@@ -107,9 +107,9 @@ def test_one_failure_ends_all_and_its_reason_is_told(capfd: pytest.CaptureFixtur
     began = time.monotonic()
     script = "print('alas', index, file=sys.stderr); time.sleep(60 * (1 - index)); sys.exit(7)"
     assert run_small(script) == 7
-    told = capfd.readouterr().err
-    assert "[worker 1] alas 1\n" in told
-    assert "launch: worker 1 ended with status 7, so all were ended:\n  alas 1\n" in told
+    reported = capfd.readouterr().err
+    assert "[worker 1] alas 1\n" in reported
+    assert "launch: worker 1 ended with status 7, so all were ended:\n  alas 1\n" in reported
     assert time.monotonic() - began < 30
 
 
@@ -145,9 +145,9 @@ def signalled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Calla
 
 
 def test_sigterm_reaches_all(tmp_path: Path, signalled: Callable) -> None:
-    end = "signal.signal(15, lambda *_: (open(f'told-{index}', 'w'), sys.exit(143 + index)))"
+    end = "signal.signal(15, lambda *_: (open(f'reported-{index}', 'w'), sys.exit(143 + index)))"
     assert signalled(end, 1) == 143
-    assert {path.name for path in tmp_path.glob("told-*")} == {"told-0", "told-1"}
+    assert {path.name for path in tmp_path.glob("reported-*")} == {"reported-0", "reported-1"}
 
 
 def test_the_third_signal_kills(signalled: Callable) -> None:

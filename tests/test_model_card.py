@@ -186,7 +186,7 @@ SETTINGS_OF = {
 
 @pytest.mark.parametrize("task", TASKS)
 def test_every_task_has_a_card(run: Run, tmp_path: Path, task: str) -> None:
-    labels, settings, told = SETTINGS_OF[task]
+    labels, settings, reported = SETTINGS_OF[task]
     other = copy_of(run, tmp_path / "b", task=task, test="held out.tsv")
     model = other.data["model"] | {"labels": labels}
     other.write_json("data.json", other.data | {"model": model})
@@ -204,7 +204,7 @@ def test_every_task_has_a_card(run: Run, tmp_path: Path, task: str) -> None:
     found = {(one.dataset_split, one.metric_name) for one in card.data.eval_results or []}
     names = set(TASKS[task].metrics) - {"loss"}
     assert found == {*(("dev", n) for n in names), *(("test", n) for n in names), ("test", "more")}
-    for sentence in told:
+    for sentence in reported:
         assert sentence in card.content, sentence
     assert "| more |  | 0.2500 |" in card.content and "| nan" not in card.content
     assert f"{TASKS[task].hub.model_class}.from_pretrained" in card.content

@@ -107,12 +107,12 @@ def test_the_names_in_labels_are_compared() -> None:
 def test_notes_count_what_they_leave_out() -> None:
     labels = [f"name {letter * 4}" for letter in "abcdefghijkl"]
     near = find_near_labels([*labels, *map(str.upper, labels)])
-    told = list(LabelNotes({"a.csv": 1, "b.csv": 1200}, near))
-    assert told[:2] == [
+    reported = list(LabelNotes({"a.csv": 1, "b.csv": 1200}, near))
+    assert reported[:2] == [
         "1 label of a.csv had blanks around it; they were removed",
         "1,200 labels of b.csv had blanks around them; they were removed",
     ]
-    assert len(told) == 2 + 10 + 1 and told[-1] == "2 more pairs of labels are nearly equal"
+    assert len(reported) == 2 + 10 + 1 and reported[-1] == "2 more pairs of labels are nearly equal"
     assert list(LabelNotes()) == []
 
 

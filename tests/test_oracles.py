@@ -131,8 +131,8 @@ def test_the_first_trial_is_never_stopped_as_a_poor_one(make: Make) -> None:
         trial = oracle.create_trial("b")
         oracle.update_trial(trial.trial_id, {EPOCH_METRIC: 0.5, TOTAL_EPOCHS: 2.0}, 1)
         finish(oracle, trial, 0.5)
-    told = oracle.update_trial(first.trial_id, {EPOCH_METRIC: 0.1, TOTAL_EPOCHS: 2.0}, 1)
-    assert told.status == "RUNNING"
+    reported = oracle.update_trial(first.trial_id, {EPOCH_METRIC: 0.1, TOTAL_EPOCHS: 2.0}, 1)
+    assert reported.status == "RUNNING"
     other = oracle.create_trial("b")
     assert (
         oracle.update_trial(other.trial_id, {EPOCH_METRIC: 0.1, TOTAL_EPOCHS: 2.0}, 1).status

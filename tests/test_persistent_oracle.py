@@ -271,7 +271,7 @@ def test_whoever_asks_while_the_last_trial_runs_waits(make: Make) -> None:
     assert [answer.status for answer in asked] == ["IDLE", "IDLE"]
     assert not oracle.finished
     finish(oracle, trial, 0.5)
-    # They are still to be told.
+    # They are still to be reported.
     assert not oracle.finished
     for name in ("one", "two", "three"):
         assert elsewhere(partial(oracle.create_trial, name), name).status == "STOPPED"
@@ -357,10 +357,10 @@ def test_a_poor_trial_is_answered_stopped(make: Make, direction: str, poor: floa
     for _ in range(4):
         trial = oracle.create_trial("a")
         for epoch in (1, 2):
-            told = oracle.update_trial(
+            reported = oracle.update_trial(
                 trial.trial_id, {EPOCH_METRIC: 0.5, TOTAL_EPOCHS: 2.0}, epoch
             )
-            assert told.status == "RUNNING"
+            assert reported.status == "RUNNING"
         finish(oracle, trial, 0.5)
     # Over a restart.
     oracle = make("random", 9, direction=direction)
@@ -370,8 +370,8 @@ def test_a_poor_trial_is_answered_stopped(make: Make, direction: str, poor: floa
         == "RUNNING"
     )
     oracle.stop_poor_trials = True
-    told = oracle.update_trial(trial.trial_id, {EPOCH_METRIC: poor, TOTAL_EPOCHS: 2.0}, 1)
-    assert (told.status, told.score) == ("STOPPED", 0.5)
+    reported = oracle.update_trial(trial.trial_id, {EPOCH_METRIC: poor, TOTAL_EPOCHS: 2.0}, 1)
+    assert (reported.status, reported.score) == ("STOPPED", 0.5)
     # The answer alone says so: the trial still is to be ended, with the score that it has.
     assert oracle.trials[trial.trial_id].status == "RUNNING"
     finish(oracle, trial, poor)

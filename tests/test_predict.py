@@ -92,8 +92,8 @@ def test_answers_equal_evaluate(
     out = tmp_path / "out.tsv"
     files = ["--data", str(world.data), "--out", str(out)]
     assert main([*places[source], *files, "--scores", "--window", "40"]) == 0
-    told = capsys.readouterr()
-    assert told.out == f"{out}\n" and "answered 150 rows in" in told.err
+    reported = capsys.readouterr()
+    assert reported.out == f"{out}\n" and "answered 150 rows in" in reported.err
     header, rows = read(out)
     assert header == [
         "text",
@@ -269,8 +269,10 @@ def test_a_bad_row_keeps_what_is_before_it(
     ):
         data.write_bytes(b"\n".join([*lines[:place], broken, *lines[place + 1 :]]))
         assert main([*arguments, str(out)]) == 2
-        told = capsys.readouterr().err
-        assert wrong in told and found in told and f"{kept} rows are done and kept" in told
+        reported = capsys.readouterr().err
+        assert (
+            wrong in reported and found in reported and f"{kept} rows are done and kept" in reported
+        )
         assert json.loads((tmp_path / "out.tsv.part.json").read_text())["rows"] == kept
     data.write_bytes(b"\n".join(lines))
     assert main([*arguments, str(out)]) == main([*arguments, str(whole)]) == 0

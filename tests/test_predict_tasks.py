@@ -201,8 +201,8 @@ def test_a_broken_line_keeps_the_sentences_before_it(
     data.write_text("\n\n".join(sentences), "utf-8")
     arguments = [*place, "--data", str(data), "--window", "8", "--out"]
     assert main([*arguments, str(out)]) == 2
-    told = capsys.readouterr().err
-    assert "more or fewer columns" in told and "24 rows are done and kept" in told
+    reported = capsys.readouterr().err
+    assert "more or fewer columns" in reported and "24 rows are done and kept" in reported
     data.write_text(good, "utf-8")
     assert main([*arguments, str(out)]) == main([*arguments, str(whole)]) == 0
     assert out.read_bytes() == whole.read_bytes()

@@ -1,4 +1,4 @@
-"""A profile of some steps: what is asked for, what is written, what is told."""
+"""A profile of some steps: what is asked for, what is written, what is reported."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def make_examples(*rows: tuple[str, str, list[GoldAnswer]]) -> Examples:
     return Examples(questions, contexts, labels, "a.json", Columns())
 
 
-def told(answer: str, context: str = CONTEXT, place: int = 0) -> list[GoldAnswer]:
+def reported(answer: str, context: str = CONTEXT, place: int = 0) -> list[GoldAnswer]:
     starts = [i for i in range(len(context)) if context.startswith(answer, i)]
     return [GoldAnswer(starts[place], answer)]
 
@@ -126,7 +126,7 @@ def test_best_spans_by_search(
 
 
 def test_a_long_answer_is_not_given() -> None:
-    examples = make_examples((QUESTION, CONTEXT, told("Zoë paid 55 € 😀 at noon")))
+    examples = make_examples((QUESTION, CONTEXT, reported("Zoë paid 55 € 😀 at noon")))
     labelled = QA().label(examples, tokenizer(), 64)
     logits = oracle(labelled)
     assert QA().evaluate(labelled, logits).predicted == ["Zoë paid 55 € 😀 at noon"]
@@ -142,7 +142,10 @@ def test_a_long_answer_is_not_given() -> None:
     "answer", ["Zoë", "55", "5", "€ 😀", "北京", "京", "tea, tea.", "noon. In 北京"]
 )
 def test_gold_is_what_decoding_gives_back(answer: str, max_length: int) -> None:
-    rows = [(QUESTION, CONTEXT, told(answer)), (QUESTION, "tea. " * 9, told("tea", "tea. " * 9, 6))]
+    rows = [
+        (QUESTION, CONTEXT, reported(answer)),
+        (QUESTION, "tea. " * 9, reported("tea", "tea. " * 9, 6)),
+    ]
     labelled = QA().label(make_examples(*rows), tokenizer(), max_length)
     assert len(labelled.owner) == len(labelled.targets["answer"]) == len(labelled.encoded)
     found = labelled.targets["answer"][:, 0] > 0
@@ -165,7 +168,7 @@ def test_gold_is_what_decoding_gives_back(answer: str, max_length: int) -> None:
 def test_gold_where_the_window_cuts_the_answer() -> None:
     context = "tea at noon in 北 京 tea at noon in 北 京"
     labelled = QA(stride=3).label(
-        make_examples(("who", context, told("in 北 京 tea", context))), tokenizer(), 10
+        make_examples(("who", context, reported("in 北 京 tea", context))), tokenizer(), 10
     )
     for window, (a, b) in enumerate(itertools.pairwise(labelled.encoded.splits)):
         starts, ends = labelled.starts[a:b], labelled.ends[a:b]
@@ -268,7 +271,7 @@ def test_balanced_weights() -> None:
 
 
 def test_the_threshold_is_tuned_for_f1() -> None:
-    answers = [told("noon"), told("noon"), [], []]
+    answers = [reported("noon"), reported("noon"), [], []]
     task = QA.from_labels([tuple(several) for several in answers])
     assert task.may_be_silent
     labelled = task.label(
@@ -361,7 +364,7 @@ def test_served_answers_stand_in_their_context(silent: bool, tmp_path: Path) -> 
 def test_evaluation_answers_as_the_served_graph() -> None:
     words = CONTEXT.split()
     contexts = [" ".join(words[m % 7 :] * 2 + words * (m % 4)) for m in range(140)]
-    rows = [(QUESTION, context, told("noon", context)) for context in contexts]
+    rows = [(QUESTION, context, reported("noon", context)) for context in contexts]
     examples = make_examples(*rows)
     task = QA(may_be_silent=True, threshold=-1.0, longest_answer=4)
     labelled = task.label(examples, tokenizer(), 24)
@@ -389,7 +392,10 @@ def test_ids_are_answered_with_logits() -> None:
 
 
 def test_evaluation() -> None:
-    rows = [(QUESTION, CONTEXT, told("noon")), (QUESTION, CONTEXT, told("Zoë") + told("55"))]
+    rows = [
+        (QUESTION, CONTEXT, reported("noon")),
+        (QUESTION, CONTEXT, reported("Zoë") + reported("55")),
+    ]
     outputs = {
         "answer": np.array([b"at noon", b"tea"], object),
         "start": np.array([0, 0]),
@@ -408,7 +414,7 @@ def test_evaluation() -> None:
 
 
 def test_bad_examples() -> None:
-    good = make_examples((QUESTION, CONTEXT, told("noon")))
+    good = make_examples((QUESTION, CONTEXT, reported("noon")))
     QA.check(good, to_learn=True)
     cases = [
         (dataclasses.replace(good, text_pairs=None), "no contexts"),

@@ -97,8 +97,8 @@ def test_commands_run(tmp_path: Path) -> None:
             text=True,
             timeout=1200,
         )
-    told = (tmp_path / "errors.txt").read_text()
-    assert done.returncode == 0, told
+    reported = (tmp_path / "errors.txt").read_text()
+    assert done.returncode == 0, reported
     assert '"accuracy"' in done.stdout  # evaluate
     assert "models/support/1" in done.stdout  # export
     assert "serving support version 1" in done.stdout  # server

@@ -390,18 +390,18 @@ def test_the_command(
 ) -> None:
     run, base = str(published[0].folder), "ram://bucket/command/tiny"
     assert main([run, "--to", "s3://bucket/tiny"]) == 2
-    told = capsys.readouterr()
-    assert "tensorflow-io" in told.err and "the graph is written" not in told.err
+    reported = capsys.readouterr()
+    assert "tensorflow-io" in reported.err and "the graph is written" not in reported.err
     first = Path(published[1].folder)
     for path in filter(Path.is_file, first.rglob("*")):
         copy(str(path), f"{base}/1/{path.relative_to(first).as_posix()}")
     rival = ["--not-worse-than", f"{base}/1"]
     assert main([run, "--to", base, *rival, "--keep", "1", "--json"]) == 0
-    told = capsys.readouterr()
-    result = json.loads(told.out)
+    reported = capsys.readouterr()
+    result = json.loads(reported.out)
     assert (result["folder"], result["version"], result["removed"]) == (f"{base}/2", 2, [1])
     assert result["gate"]["not_worse_than"]["against"] == f"{base}/1"
-    assert f"tensorflow_model_server --model_name=tiny --model_base_path={base}\n" in told.err
+    assert f"tensorflow_model_server --model_name=tiny --model_base_path={base}\n" in reported.err
     assert list_names(base) == ["2"]
     with local_copy(f"{base}/2") as folder:
         model = tf.saved_model.load(str(folder))

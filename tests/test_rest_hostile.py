@@ -59,7 +59,7 @@ def pack(body: bytes) -> dict:
 
 
 @pytest.mark.parametrize(
-    ("packed", "told"),
+    ("packed", "reported"),
     [
         (b"no gzip at all", "The body is not gzip"),
         (gzip.compress(b'{"instances": [1.0]}', mtime=0)[:-9], "The gzip body is truncated"),
@@ -69,9 +69,9 @@ def pack(body: bytes) -> dict:
         (gzip.compress(b'{"instances": [1.0]}', mtime=0)[:-8] + b"\0" * 8, "The body is not gzip"),
     ],
 )
-def test_broken_gzip(address, packed, told):
+def test_broken_gzip(address, packed, reported):
     status, answer = ask(address, "POST", PATH, **pack(packed))
-    assert status == 400 and told in answer["error"]
+    assert status == 400 and reported in answer["error"]
 
 
 def test_a_gzip_bomb(address):

@@ -274,9 +274,9 @@ def test_what_does_not_fit_is_refused_in_tensorflow_serving_s_words(body, names,
 @pytest.mark.parametrize("dtype", [tf.half, tf.bfloat16, tf.uint16, tf.complex64, tf.complex128])
 def test_dtypes_without_json(dtype):
     name = "half" if dtype is tf.half else dtype.name
-    told = f"Conversion of JSON Value: 1 to type: {name}"
-    assert fill_error('{"inputs": [1]}', x=dtype) == ("UNIMPLEMENTED", told)
-    row = f"Failed to process element: 0 of 'instances' list. Error: UNIMPLEMENTED: {told}"
+    reported = f"Conversion of JSON Value: 1 to type: {name}"
+    assert fill_error('{"inputs": [1]}', x=dtype) == ("UNIMPLEMENTED", reported)
+    row = f"Failed to process element: 0 of 'instances' list. Error: UNIMPLEMENTED: {reported}"
     assert fill_error('{"instances": [1]}', x=dtype) == ("INVALID_ARGUMENT", row)
 
 

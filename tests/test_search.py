@@ -1,4 +1,4 @@
-"""The search's command line: every mistake told in three parts before anything is written."""
+"""The search's command line: every mistake reported in three parts before anything is written."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> Refused:
     """refused(flags): what is wrong, by its sentences; nothing was written and nothing printed."""
 
-    def run(*flags: str, told: str = "", output: str = "study") -> list[str]:
+    def run(*flags: str, reported: str = "", output: str = "study") -> list[str]:
         before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
         fixed = ["--space=space.yaml", "--train=messages.tsv", f"--output={output}"]
         assert main([*fixed, *flags]) == 2
         captured = capsys.readouterr()
         wrong = three_parts(captured.err)
-        assert captured.out == "" and told in captured.err, captured.err
+        assert captured.out == "" and reported in captured.err, captured.err
         after = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
         assert after == before and not (folder / "studies").exists()
         assert not (folder / "study").is_dir() or output != "study"
@@ -80,7 +80,7 @@ def parsed(*arguments: str) -> tuple[SearchConfig, dict]:
 def test_an_objective_that_the_task_does_not_have(
     refused: Refused, objective: str, hint: str
 ) -> None:
-    assert refused("--objective", objective, told=hint) == ["the task has no such objective"]
+    assert refused("--objective", objective, reported=hint) == ["the task has no such objective"]
 
 
 def test_the_objectives_of_a_task() -> None:
@@ -117,15 +117,17 @@ def test_a_grid_larger_than_the_trials_tells_its_size(refused: Refused, folder: 
         "batch_size: [8, 16, 32]\nwarmup: {float: [0, 0.4], step: 0.1}\nloss: [cross_entropy,"
         " focal]\nfocal_gamma: {choice: [1, 2, 3], when: {loss: focal}}\n"
     )
-    wrong = refused("--algorithm", "grid", "--trials", "59", told="60 combinations, --trials 59")
+    wrong = refused(
+        "--algorithm", "grid", "--trials", "59", reported="60 combinations, --trials 59"
+    )
     assert wrong == ["the grid is larger than the trials allow"]
-    refused("--algorithm", "grid", "--trials", "20", told="give --trials 60")
+    refused("--algorithm", "grid", "--trials", "20", reported="give --trials 60")
     given = ("--space=space.yaml", "--algorithm=grid", "--trials=60")
     assert plan_study(*parsed(*given))[0].space.grid_size() == 60
 
 
 def test_a_grid_over_a_range_without_steps(refused: Refused) -> None:
-    wrong = refused("--algorithm", "grid", "--trials", "999", told="learning_rate")
+    wrong = refused("--algorithm", "grid", "--trials", "999", reported="learning_rate")
     assert wrong == ["a grid needs values to take in turn"]
 
 
@@ -161,8 +163,8 @@ def test_hyperband_takes_the_epochs_for_its_longest_trials(
 
 def test_mistakes_everywhere_are_told_at_once(refused: Refused, folder: Path) -> None:
     (folder / "space.yaml").write_text("lerning_rate: [1]\nepochs: {int: [6, 2]}\n")
-    told = refused("--trails", "3", "--nonsense", "--trials", "x", "--warmup", "2", "--jbos=4")
-    assert sorted(told) == sorted(
+    reported = refused("--trails", "3", "--nonsense", "--trials", "x", "--warmup", "2", "--jbos=4")
+    assert sorted(reported) == sorted(
         [
             "there is no option 'trails'",
             "there is no option 'nonsense'",
@@ -185,9 +187,9 @@ def test_objective_grid_and_environment_are_told_at_once(
 
 
 def test_a_misspelt_option_has_a_hint(refused: Refused) -> None:
-    refused("--trial", "3", told="did you mean 'trials'?")
-    refused("--lerning-rate=3", told="did you mean 'learning_rate'?")
-    refused("--algorithm", "bayes", told="did you mean 'bayesian'?")
+    refused("--trial", "3", reported="did you mean 'trials'?")
+    refused("--lerning-rate=3", reported="did you mean 'learning_rate'?")
+    refused("--algorithm", "bayes", reported="did you mean 'bayesian'?")
     assert refused("--trials") == ["--trials has no value"]
     assert refused("study") == ["unexpected argument"]
 
@@ -196,7 +198,7 @@ def test_a_misspelt_option_has_a_hint(refused: Refused) -> None:
 def test_what_the_study_sets_itself(refused: Refused, name: str) -> None:
     flag = f"--{name.replace('_', '-')}"
     value = ["3"] if name != "resume" else []
-    assert refused(flag, *value, told=RESERVED_SETTINGS[name]) == [
+    assert refused(flag, *value, reported=RESERVED_SETTINGS[name]) == [
         f"{flag} is set by the study itself"
     ]
 
@@ -207,7 +209,7 @@ def test_retrain_on_says_nothing_alone(refused: Refused) -> None:
 
 
 def test_what_the_space_refuses(refused: Refused) -> None:
-    assert refused("--space=none.yaml", told="--space default") == ["the space file is missing"]
+    assert refused("--space=none.yaml", reported="--space default") == ["the space file is missing"]
     wrong = refused("--learning-rate=1e-3", "--batch-size=8")
     assert wrong == ["there is nothing to search: no setting varies"]
 
@@ -251,12 +253,12 @@ def test_every_training_setting_is_an_option_or_has_a_reason() -> None:
 
 def test_a_cluster_in_the_environment(refused: Refused, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TF_CONFIG", '{"cluster": {}}')
-    assert refused(told="TF_CONFIG") == ["a trial cannot be one process of a cluster"]
+    assert refused(reported="TF_CONFIG") == ["a trial cannot be one process of a cluster"]
 
 
 @pytest.mark.parametrize("strategy", ["multi_worker", "parameter_server"])
 def test_a_strategy_of_several_processes(refused: Refused, strategy: str) -> None:
-    wrong = refused("--strategy", strategy, told="--processes 2")
+    wrong = refused("--strategy", strategy, reported="--processes 2")
     assert wrong == [f"--strategy {strategy} needs several processes a trial"]
     plan_study(*parsed("--space=space.yaml", "--strategy", strategy, "--processes", "2"))
 
@@ -267,7 +269,7 @@ def test_keras_tuners_variables_are_all_there_or_none(
 ) -> None:
     for name in set(VARIABLES) - {missing}:
         monkeypatch.setenv(name, "1")
-    wrong = refused(told=f"not {missing}")
+    wrong = refused(reported=f"not {missing}")
     assert wrong == ["a search on several machines needs all three variables of Keras Tuner"]
 
 
@@ -275,15 +277,15 @@ def test_keras_tuners_variables_are_all_there_or_none(
 
 
 def test_data_that_cannot_be_trained_on(refused: Refused, folder: Path) -> None:
-    refused("--train=none.tsv", told="none.tsv")
-    refused("--dev=none.tsv", told="none.tsv")
-    refused("--text=words", told="words")
+    refused("--train=none.tsv", reported="none.tsv")
+    refused("--dev=none.tsv", reported="none.tsv")
+    refused("--text=words", reported="words")
     (folder / "empty.tsv").touch()
-    refused("--train=empty.tsv", told="empty.tsv")
+    refused("--train=empty.tsv", reported="empty.tsv")
     (folder / "header.tsv").write_text("text\tlabel\n")
-    refused("--train=header.tsv", told="header.tsv")
+    refused("--train=header.tsv", reported="header.tsv")
     (folder / "one.tsv").write_text("text\tlabel\n" + "a\tyes\nb\tyes\n" * 20)
-    refused("--train=one.tsv", told="yes")
+    refused("--train=one.tsv", reported="yes")
 
 
 # ---- the study's folder ---------------------------------------------------------------------
@@ -295,7 +297,7 @@ def test_a_folder_that_cannot_be_the_studys(refused: Refused, folder: Path) -> N
     assert refused(output="file/inside") == ["the output folder cannot be written"]
     (folder / "other").mkdir()
     (folder / "other" / "thesis.txt").write_text("mine")
-    wrong = refused(output="other", told="thesis.txt")
+    wrong = refused(output="other", reported="thesis.txt")
     assert wrong == ["the output folder exists and is no study"]
 
 
@@ -307,19 +309,19 @@ def test_a_folder_of_another_study(
     fixed = ("--space=space.yaml", "--train=messages.tsv")
     Study(folder / "other", plan_study(*parsed(*fixed))[0]).open()
     other = "the folder has another study"
-    assert refused("--objective=dev.loss", output="other", told="dev.loss") == [other]
-    assert refused("--algorithm=random", output="other", told="algorithm is") == [other]
-    assert refused("--seeds=2", output="other", told="seeds is 2") == [other]
-    assert refused("--seed=2", output="other", told="texts or labels of train") == [other]
-    told = "batch_size was one of 8, 16, and is fixed at 8"
-    assert refused("--batch-size=8", output="other", told=told) == [other]
+    assert refused("--objective=dev.loss", output="other", reported="dev.loss") == [other]
+    assert refused("--algorithm=random", output="other", reported="algorithm is") == [other]
+    assert refused("--seeds=2", output="other", reported="seeds is 2") == [other]
+    assert refused("--seed=2", output="other", reported="texts or labels of train") == [other]
+    reported = "batch_size was one of 8, 16, and is fixed at 8"
+    assert refused("--batch-size=8", output="other", reported=reported) == [other]
     (folder / "space.yaml").write_text(SPACE.replace("1e-2", "1e-3"))
-    assert refused(output="other", told="learning_rate was float from") == [other]
+    assert refused(output="other", reported="learning_rate was float from") == [other]
     (folder / "space.yaml").write_text(SPACE)
     write_messages(folder / "messages.tsv", rows=33)
-    assert refused(output="other", told="the texts or labels of train are others") == [other]
+    assert refused(output="other", reported="the texts or labels of train are others") == [other]
     (folder / "other" / "study.json").write_text("{")
-    assert refused(output="other", told="study.json") == ["the study's file cannot be read"]
+    assert refused(output="other", reported="study.json") == ["the study's file cannot be read"]
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"trials": [], "seed": 1}', "\0"])
@@ -383,7 +385,7 @@ def test_tfpipe_tune_is_the_same_command(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_the_command_of_a_process_of_its_own(folder: Path) -> None:
-    # All mistakes above are told in this process; this one shows that they are in any.
+    # All mistakes above are reported in this process; this one shows that they are in any.
     command = [sys.executable, "-m", "tuning.search", "--trails", "3", "--trials", "0"]
     done = subprocess.run(
         command, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True

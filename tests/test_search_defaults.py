@@ -72,11 +72,11 @@ def test_a_study_of_the_default_space_before_it_had_factors(refused: Refused, fo
     stored = json.loads(file.read_text())
     stored["space"]["parameters"]["learning_rate"] |= {"low": 1e-5, "high": 5e-4}
     file.write_text(json.dumps(stored))
-    told = (
+    reported = (
         "learning_rate was float from 1e-05 to 0.0005 on a log scale, and is float from 3.79e-05 to"
         " 0.0006064 on a log scale"
     )
-    wrong = refused("--space=default", output="old", told=told)
+    wrong = refused("--space=default", output="old", reported=reported)
     assert wrong == ["the folder has another study"]
 
 

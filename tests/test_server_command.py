@@ -70,10 +70,10 @@ def test_flags_are_written_as_for_tensorflow_serving():
     ],
 )
 def test_unsupported_flags_are_rejected_by_name(name, value):
-    told = f"This server does not support --{name}"
-    with pytest.raises(StartError, match=told):
+    reported = f"This server does not support --{name}"
+    with pytest.raises(StartError, match=reported):
         parse_flags([f"--{name}={value}"])
-    with pytest.raises(StartError, match=told):
+    with pytest.raises(StartError, match=reported):
         parse_flags([f"--{name}", value])
 
 
@@ -230,5 +230,5 @@ def test_the_command_serves_and_drains(exports):
             assert running.result().outputs["sum"].float_val
         assert process.wait(timeout=120) == 0
         assert process.stdout.read() == ""
-    told = "".join(log)
-    assert "draining" in told and "stopped" in told and "Traceback" not in told
+    reported = "".join(log)
+    assert "draining" in reported and "stopped" in reported and "Traceback" not in reported

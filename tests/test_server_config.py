@@ -11,6 +11,7 @@ import pytest
 from google.protobuf import text_format
 from tensorflow_serving.config import model_server_config_pb2
 
+from serving.server.application import Application
 from serving.server.errors import RequestError, StartFailure
 from serving.server.flags import parse_flags
 from serving.server.lifecycle.model_config import read_first_config, read_models
@@ -367,3 +368,26 @@ def test_versions_come_by_policy(exports, tmp_path):
             manager.reload(read(write_model("m", base_path, policy)))
             wait_for(lambda: manager.available() == {"m": versions})  # noqa: B023
         wait_for(lambda: states_of(manager, "m") == {3: AVAILABLE, 2: END, 1: END})
+
+
+@pytest.mark.parametrize(
+    ("folder", "found"),
+    [("absent", "cannot be read (No such file or directory)"), (".", "contains nothing")],
+)
+def test_a_model_that_no_later_look_can_find_is_not_waited_for(tmp_path, folder, found):
+    path = tmp_path / folder
+    for seconds in (0, -1):
+        with (
+            pytest.raises(StartFailure) as caught,
+            serve(*QUICK, f"--file_system_poll_wait_seconds={seconds}", support=path),
+        ):
+            pass
+        assert caught.value.code is grpc.StatusCode.NOT_FOUND
+        assert f"model support: base path {path} " in caught.value.details
+        assert found in caught.value.details
+
+
+def test_a_server_that_waits_can_be_stopped(tmp_path):
+    app = Application(parse_flags([f"--model_base_path={tmp_path}", *QUICK]))
+    threading.Timer(0.2, app.stopping.set).start()
+    assert app.start() is False

@@ -1,4 +1,4 @@
-"""A figure over parts of dev: every text in one slice, and weak slices told."""
+"""A figure over parts of dev: every text in one slice, and weak slices reported."""
 
 from __future__ import annotations
 

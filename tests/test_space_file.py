@@ -218,8 +218,8 @@ def test_all_mistakes_are_told_together_with_those_of_the_flags(refused: Any) ->
         lerning_rate="1",
         resume=True,
     )
-    told = [error.wrong for error in errors]
-    assert told == [
+    reported = [error.wrong for error in errors]
+    assert reported == [
         "--batch-size is out of range",
         "there is no option 'lerning_rate'",
         "--resume is set by the study itself",
@@ -377,7 +377,7 @@ def test_the_conditions_that_cannot_be_are_told(refused: Any) -> None:
     assert wrongs("loss: [cross_entropy, focal]\nwarmup: {float: [0, 1], when: {loss: []}}") == [
         "`when` names no value"
     ]
-    # What is wrong with a parent, in file or flags, is told once.
+    # What is wrong with a parent, in file or flags, is reported once.
     child = "focal_gamma: {float: [1, 4], when: {loss: focal}}\n"
     assert wrongs("loss: [x]\n" + child) == ["--loss has an unknown value"]
     assert wrongs(child, loss="x") == ["--loss has an unknown value"]

@@ -1,4 +1,4 @@
-"""Files read as the parts of a run, and all their faults told at once."""
+"""Files read as the parts of a run, and all their faults reported at once."""
 
 from __future__ import annotations
 

@@ -43,8 +43,8 @@ def test_memory_that_ends_makes_smaller_parts_of_equal_batches(
     small_device(monkeypatch, places=4)
     capsys.readouterr()
     parts = train.train(tiny_config(tmp_path, **settings, output=str(tmp_path / "parts")))
-    told = capsys.readouterr().err
-    assert "out of memory at 8 x" in told and "in 2 parts of 4" in told
+    reported = capsys.readouterr().err
+    assert "out of memory at 8 x" in reported and "in 2 parts of 4" in reported
     assert parts.metrics["train"]["steps"] == whole.metrics["train"]["steps"]
     for name, value in weights(whole).items():
         np.testing.assert_allclose(weights(parts)[name], value, atol=1e-4, err_msg=name)

@@ -87,7 +87,7 @@ FIXED = {"model": "tiny", "epochs": 2, "train": "messages.tsv"}
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "reported"),
     [
         ({"algorithm": "bayesian"}, ["algorithm is 'bayesian', the study has 'random'"]),
         ({"objective": "dev.loss"}, ["objective is 'dev.loss', the study has 'dev.accuracy'"]),
@@ -112,12 +112,12 @@ FIXED = {"model": "tiny", "epochs": 2, "train": "messages.tsv"}
     ],
 )
 def test_another_study_is_refused_saying_what_changed(
-    tmp_path: Path, changes: dict[str, Any], told: list[str]
+    tmp_path: Path, changes: dict[str, Any], reported: list[str]
 ) -> None:
     before = make_study(tmp_path).file.read_bytes()
     error = refusal(Study(tmp_path, make_plan(**changes)))
     assert error.wrong == "the folder has another study"
-    assert error.found == "; ".join(told)
+    assert error.found == "; ".join(reported)
     assert "--output" in error.fix
     assert (tmp_path / "study.json").read_bytes() == before
 

@@ -41,8 +41,13 @@ BAD_FILES = {
 def refused(arguments: list[str], capsys: pytest.CaptureFixture, wrong: str) -> None:
     """The command ends with status 2, three parts, and no traceback."""
     assert train.main(arguments) == 2
-    told = capsys.readouterr().err
-    assert wrong in told and "found:" in told and "to do:" in told and "Traceback" not in told
+    reported = capsys.readouterr().err
+    assert (
+        wrong in reported
+        and "found:" in reported
+        and "to do:" in reported
+        and "Traceback" not in reported
+    )
 
 
 @pytest.mark.parametrize("name", BAD_FILES)
@@ -80,8 +85,8 @@ def test_other_bad_input(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
 def test_all_wrong_options_at_once(capsys: pytest.CaptureFixture) -> None:
     refused(["--epochs", "0", "--startegy", "mirrored", "--precision", "int8"], capsys, "epochs")
     train.main(["--epochs", "0", "--startegy", "mirrored", "--precision", "int8"])
-    told = capsys.readouterr().err
-    assert "did you mean 'strategy'" in told and "float32" in told
+    reported = capsys.readouterr().err
+    assert "did you mean 'strategy'" in reported and "float32" in reported
 
 
 def test_run_folder(tmp_path: Path) -> None:
@@ -106,7 +111,7 @@ def test_run_folder(tmp_path: Path) -> None:
     assert (run.folder / "report.html").stat().st_size > 1000
     assert list((run.folder / "logs").glob("events*"))
 
-    # A run that is not finished, or nothing at all, is told apart by what comes next.
+    # A run that is not finished, or nothing at all, is reported apart by what comes next.
     (run.folder / "metrics.json").unlink()
     for command in (evaluate.main, export.main):
         extra = ["--to", str(tmp_path / "models" / "m")] if command is export.main else []
@@ -222,7 +227,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
 
 
 def epoch_memory(training: subprocess.Popen) -> list[int]:
-    """Kilobytes of a training when each of its epochs has been told."""
+    """Kilobytes of a training when each of its epochs has been reported."""
     assert training.stderr is not None
     status = Path(f"/proc/{training.pid}/status")
     return [
@@ -259,12 +264,12 @@ def test_two_million_rows_take_less_than_three_gib(tmp_path: Path) -> None:
         command, stderr=subprocess.PIPE, text=True, env=os.environ | {"TFPIPE_CACHE": str(cache)}
     ) as training:
         assert training.stderr is not None
-        told = [next((line for line in training.stderr if line.startswith("step 300/")), "")]
+        reported = [next((line for line in training.stderr if line.startswith("step 300/")), "")]
         training.send_signal(signal.SIGTERM)
-        told += training.stderr.readlines()
+        reported += training.stderr.readlines()
         _, status, used = os.wait4(training.pid, 0)
         training.returncode = os.waitstatus_to_exitcode(status)
-    assert training.returncode == 143, told
+    assert training.returncode == 143, reported
     assert used.ru_maxrss < 3 * 2**20
     data.unlink()
     shutil.rmtree(cache)
@@ -274,8 +279,8 @@ def test_a_dry_run_keeps_nothing(tmp_path: Path, capsys: pytest.CaptureFixture) 
     data, output = write_messages(tmp_path / "messages.tsv"), tmp_path / "run"
     usual = ["--train", str(data), "--model", "tiny", "--batch-size", "8", "--dry-run"]
     assert train.main([*usual, "--output", str(output)]) == 0
-    told = capsys.readouterr().err
-    assert "8 texts predicted as in training" in told and "checkpoint read back" in told
+    reported = capsys.readouterr().err
+    assert "8 texts predicted as in training" in reported and "checkpoint read back" in reported
     assert [path.name for path in tmp_path.iterdir()] == ["messages.tsv"]
     refused([*usual, "--resume", "--output", str(output)], capsys, "a dry run cannot resume")
 
@@ -321,9 +326,9 @@ def test_labels_with_blanks_around_them(tmp_path: Path, capsys: pytest.CaptureFi
     assert f"removed from 23 labels of {test}" in page and "differ in case, width or spaces" in page
 
     assert evaluate.main([str(run.folder), "--data", str(test), "--json"]) == 0
-    told = capsys.readouterr()
-    assert json.loads(told.out)["accuracy"] == run.metrics["dev"]["accuracy"]
-    assert f"data: note: 23 labels of {test} had blanks around them" in told.err
+    reported = capsys.readouterr()
+    assert json.loads(reported.out)["accuracy"] == run.metrics["dev"]["accuracy"]
+    assert f"data: note: 23 labels of {test} had blanks around them" in reported.err
     found = compare(CompareConfig(str(run.folder), str(run.folder), data=str(test), resamples=100))
     assert f"23 labels of {test} had blanks around them; they were removed" in found.notes
 

@@ -86,15 +86,15 @@ def children_of_all() -> list[int]:
 @pytest.fixture(scope="module")
 def completed(study: Study) -> tuple[TrialResult, list[tuple[int, float, int]], str]:
     """A trial that completes: its result, its reports, its log."""
-    told: list[tuple[int, float, int]] = []
-    trial = make_trial(study, 1, report=lambda *news: told.append(news))
-    return trial.run(), told, (trial.folder / "log.txt").read_text()
+    reported: list[tuple[int, float, int]] = []
+    trial = make_trial(study, 1, report=lambda *news: reported.append(news))
+    return trial.run(), reported, (trial.folder / "log.txt").read_text()
 
 
 def test_a_trial_that_completes(
     study: Study, completed: tuple[TrialResult, list[tuple[int, float, int]], str]
 ) -> None:
-    result, told, log = completed
+    result, reported, log = completed
     run = Run(study.run_folders(1)[0])
     assert run.finished
     assert result.status == COMPLETED and result.reason is None and result.log == []
@@ -103,7 +103,7 @@ def test_a_trial_that_completes(
     assert result.epochs == 2 and result.epochs_saved == 0 and result.seconds > 1
     assert [record["epoch"] for record in result.history] == [1, 2]
     best = [max(record["dev_accuracy"] for record in result.history[:n]) for n in (1, 2)]
-    assert told == [(1, best[0], 2), (2, best[1], 2)]
+    assert reported == [(1, best[0], 2), (2, best[1], 2)]
     assert study.read_result(1) == result
     assert log.startswith("$ -m tfpipe.train --config ") and log.count("$ ") == 1
     assert steps_of(log) == list(range(1, 25))

@@ -48,7 +48,7 @@ class Killed:
     def __init__(self, folder: Path):
         self.search = Search(folder, SPACE, "--algorithm=grid", "--trials=4", "--jobs=2", rows=200)
         self.kills: list[dict[int, dict[str, Any]]] = []  # the trials at each, by number
-        self.told: list[str] = []
+        self.reported: list[str] = []
         self.ended_before = 0
         self.logs_before: dict[int, str] = {}
         self.restarts: list[dict[int, int]] = []
@@ -59,9 +59,9 @@ class Killed:
         ):
             self.ended_before = self.count_ended()
             self.logs_before = {n: self.search.log(n) for n in range(1, 5)}
-            status, told = self.search.end_at(holds, number)
-            assert status == (-number if number == signal.SIGKILL else 130), told
-            self.told.append(told)
+            status, reported = self.search.end_at(holds, number)
+            assert status == (-number if number == signal.SIGKILL else 130), reported
+            self.reported.append(reported)
             # As a kill leaves it that comes while the search writes.
             (self.search.study / "oracle" / ".oracle.json.1.tmp").write_text("{", encoding="utf-8")
             self.kills.append({n: self.search.result(n) for n in range(1, 5)})
@@ -169,10 +169,10 @@ def test_results_are_one_json_object_on_standard_output(killed: Killed) -> None:
 
 @on_linux
 def test_an_interrupted_search_tells_how_it_goes_on(killed: Killed) -> None:
-    told = killed.told[-1]
-    assert "stopped, everything saved; go on with:\n  python -m tuning.search " in told
-    assert str(killed.search.study) in told.rsplit("go on with:", 1)[1]
-    assert "Traceback" not in told
+    reported = killed.reported[-1]
+    assert "stopped, everything saved; go on with:\n  python -m tuning.search " in reported
+    assert str(killed.search.study) in reported.rsplit("go on with:", 1)[1]
+    assert "Traceback" not in reported
 
 
 @on_linux
@@ -282,8 +282,8 @@ def test_the_same_error_three_times_stops_the_study_until_it_is_mended(tmp_path:
     ended: Callable[[], bool] = lambda: any(  # noqa: E731
         search.result(number).get("status") == "completed" for number in range(1, 7)
     )
-    status, told = search.end_at(ended, signal.SIGKILL)
-    assert status == -signal.SIGKILL, told
+    status, reported = search.end_at(ended, signal.SIGKILL)
+    assert status == -signal.SIGKILL, reported
     search.run()
     assert [row["status"] for row in search.rows] == ["completed"] * 6
     assert all(len(search.starts(number)) in (2, 3) for number in range(1, 7))

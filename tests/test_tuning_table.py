@@ -141,9 +141,9 @@ def test_resumed_study_does_not_tell_its_past_again() -> None:
     with TrialTable(stream) as table:
         show(table, [*before, going])
         show(table, [*before, result(8, RUNNING, history=history(0.3, 0.4, 0.6))])
-    told = stream.getvalue().splitlines()
-    assert told[0].startswith("going on: best dev.accuracy 0.7000 (trial 7) | 7 of 12 ended")
-    assert told[1:] == [
+    reported = stream.getvalue().splitlines()
+    assert reported[0].startswith("going on: best dev.accuracy 0.7000 (trial 7) | 7 of 12 ended")
+    assert reported[1:] == [
         "trial 8 started: learning_rate 3e-05, batch_size 16",
         "trial 8 epoch 3: dev.accuracy 0.6000",
     ]
@@ -156,9 +156,9 @@ def test_trial_that_is_given_back_starts_again_in_silence_about_old_epochs() -> 
         show(table, [result(1, FAILED, reason="the worker died")])
         show(table, [result(1, RUNNING, history=history(0.5))])
         show(table, [result(1, RUNNING, history=history(0.5, 0.6, 0.7))])
-    told = stream.getvalue().splitlines()
-    assert [line for line in told if "started" in line] == [told[0], told[-2]]
-    assert told[-1] == "trial 1 epoch 3: dev.accuracy 0.7000"
+    reported = stream.getvalue().splitlines()
+    assert [line for line in reported if "started" in line] == [reported[0], reported[-2]]
+    assert reported[-1] == "trial 1 epoch 3: dev.accuracy 0.7000"
 
 
 def test_lines_keep_hostile_texts_on_one_line() -> None:

@@ -117,7 +117,7 @@ def _tagged(name: str, kind: str) -> list[tuple[str, str]]:
 
 
 def write_questions(path: Path, rows: int = 240, seed: int = 1, silent: bool = True) -> Path:
-    """SQuAD's JSON: where something is, told in a context of several windows.
+    """SQuAD's JSON: where something is, reported in a context of several windows.
 
     silent: whether every fourth question has no answer.
     """
@@ -127,10 +127,10 @@ def write_questions(path: Path, rows: int = 240, seed: int = 1, silent: bool = T
         thing, place = chance.choice(["card", "钥匙", "bag"]), chance.choice(PLACES)
         before = " ".join(chance.choices(FILLERS, k=chance.randint(0, 14)))
         after = " ".join(chance.choices(FILLERS, k=chance.randint(0, 14)))
-        told = f"{thing} : {place}"
-        context = f"{row} {before} {told} . {after}"
+        reported = f"{thing} : {place}"
+        context = f"{row} {before} {reported} . {after}"
         asked = thing
-        answers = [{"text": place, "answer_start": context.index(told) + len(thing) + 3}]
+        answers = [{"text": place, "answer_start": context.index(reported) + len(thing) + 3}]
         if silent and row % 4 == 0:
             asked, answers = "cat", []
         question = {"id": str(row), "question": f"{asked} ?", "answers": answers}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -90,23 +90,9 @@ def split_off_dev(
     if all(len(names) == 1 and names[0] for names in names_of.values()):
         _refuse_lone_texts(groups_of, examples)
 
-    random = np.random.default_rng(seed)
-    rows_in_file, rows_in_dev = Counter(n for names in labels for n in names), Counter[str]()
-    groups_left = {label: len(members) for label, members in groups_of.items()}
-    chosen: set[int] = set()
-    # The rarest first: it has the least choice.
-    for label in sorted(groups_of, key=lambda label: (len(groups_of[label]), label)):
-        wanted = max(1, round(share * rows_in_file[label]))
-        for group in map(int, random.permutation(groups_of[label])):
-            if rows_in_dev[label] >= wanted:
-                break
-            inside = labels_in(group)
-            if group in chosen or any(groups_left[other] == 1 for other in inside):
-                continue
-            chosen.add(group)
-            rows_in_dev.update(inside)
-            for other in inside:
-                groups_left[other] -= 1
+    rows_in_file = Counter(name for names in labels for name in names)
+    wanted = {label: max(1, round(share * rows)) for label, rows in rows_in_file.items()}
+    chosen = _choose_groups(groups_of, labels_in, wanted, seed)
     if not chosen:
         raise UserError(
             "there are too few different texts for a dev cut",
@@ -140,3 +126,28 @@ def _refuse_lone_texts(groups_of: Mapping[str, np.ndarray], examples: Examples) 
             f"one, of {list_few(lone)} in {examples.path}",
             "add examples of it, remove it, or give a dev file with --dev",
         )
+
+
+def _choose_groups(
+    groups_of: Mapping[str, np.ndarray],
+    labels_in: Callable[[int], Counter[str]],
+    wanted: Mapping[str, int],
+    seed: int,
+) -> set[int]:
+    """Choose the groups of dev: `wanted` rows of each label, and never a label's last group."""
+    random, rows_in_dev = np.random.default_rng(seed), Counter[str]()
+    groups_left = {label: len(members) for label, members in groups_of.items()}
+    chosen: set[int] = set()
+    # The rarest first: it has the least choice.
+    for label in sorted(groups_of, key=lambda label: (len(groups_of[label]), label)):
+        for group in map(int, random.permutation(groups_of[label])):
+            if rows_in_dev[label] >= wanted[label]:
+                break
+            inside = labels_in(group)
+            if group in chosen or any(groups_left[other] == 1 for other in inside):
+                continue
+            chosen.add(group)
+            rows_in_dev.update(inside)
+            for other in inside:
+                groups_left[other] -= 1
+    return chosen

@@ -83,18 +83,34 @@ def report_data(
     """
     facts: list[tuple[str, str]] = []
     warnings: list[str] = []
+    _report_sizes(train, dev, facts, warnings)
+    _report_repeats(train, facts, warnings)
+    _report_leaks(train, dev, facts, warnings)
+    _report_lengths(train_lengths, max_length, in_windows, facts, warnings)
+    labels = _report_labels(train, dev, rules, facts, warnings)
+    return DataReport(facts, labels, warnings)
+
+
+def _report_sizes(
+    train: Examples, dev: Examples, facts: list[tuple[str, str]], warnings: list[str]
+) -> None:
     named = [name for name in vars(train.columns).values() if name is not None]
     facts.append(("train", f"{len(train):,} rows of {train.path}, columns {', '.join(named)}"))
     facts.append(("dev", f"{len(dev):,} rows of {dev.path}"))
-
     for name, part in (("train", train), ("dev", dev)):
         empty = sum(not text.strip() for text in part.texts)
         empty += sum(not text.strip() for text in part.text_pairs or ())
         if empty:
             warnings.append(f"{empty:,} texts of {name} are empty")
-    _report_repeats(train, facts, warnings)
-    _report_leaks(train, dev, facts, warnings)
 
+
+def _report_lengths(
+    train_lengths: np.ndarray,
+    max_length: int,
+    in_windows: bool,
+    facts: list[tuple[str, str]],
+    warnings: list[str],
+) -> None:
     points = (50, 90, 95, 99, 100)
     values = np.percentile(train_lengths, points, method="higher").astype(int)
     percentiles = ", ".join(f"{p} %: {v:,}" for p, v in zip(points, values, strict=True))
@@ -110,6 +126,15 @@ def report_data(
             f" truncated; --max-length {proposed} reads more of them and takes longer"
         )
 
+
+def _report_labels(
+    train: Examples,
+    dev: Examples,
+    rules: type[LabelRules],
+    facts: list[tuple[str, str]],
+    warnings: list[str],
+) -> list[tuple[str, int, int]]:
+    """Return each label with its rows in train and dev, the most frequent first."""
     train_counts, dev_counts = (_count_names(part, rules) for part in (train, dev))
     ordered = sorted(train_counts, key=lambda label: (-train_counts[label], label))
     labels = [(label, train_counts[label], dev_counts[label]) for label in ordered]
@@ -128,7 +153,7 @@ def report_data(
     unseen = [label for label, _, in_dev in labels if not in_dev]
     if unseen:
         warnings.append(f"dev has no example of {_shown(unseen)}")
-    return DataReport(facts, labels, warnings)
+    return labels
 
 
 def _count_names(part: Examples, rules: type[LabelRules]) -> Counter[str]:

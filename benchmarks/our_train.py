@@ -21,7 +21,8 @@ from tfpipe.config import TrainConfig  # isort: skip
 import tf_keras
 
 from tfpipe.data.encoded import EncodedDataset, encode
-from tfpipe.data.read_examples import Columns, read_examples
+from tfpipe.data.examples import Columns
+from tfpipe.data.read_examples import read_examples
 from tfpipe.model.presets import open_model
 from tfpipe.run_folder import Run
 from tfpipe.tasks.classify.task import Classify

@@ -13,7 +13,7 @@ import pytest
 
 from serving.client import Client
 from tfpipe.config import EvaluateConfig, ExportConfig, TrainConfig
-from tfpipe.data.read_examples import Examples
+from tfpipe.data.examples import Examples
 from tfpipe.evaluate import evaluate
 from tfpipe.export import export
 from tfpipe.exporting.info import read_info

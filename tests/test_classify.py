@@ -14,7 +14,7 @@ from scipy.special import log_softmax, softmax
 from tests.tiny import tiny_config, write_messages
 from tfpipe.config import ExportConfig, TrainConfig
 from tfpipe.data.encoded import Encoded, EncodedDataset
-from tfpipe.data.read_examples import Columns, Examples
+from tfpipe.data.examples import Columns, Examples
 from tfpipe.errors import UserError
 from tfpipe.export import export
 from tfpipe.exporting.clean_process import batches_of, join, run_in_clean_process

@@ -22,7 +22,8 @@ from tfpipe.compare import compare, main
 from tfpipe.comparing.table import render_table
 from tfpipe.comparing.train_overlap import TrainOverlap, find_train_overlaps, run_overlap
 from tfpipe.config import CompareConfig, EvaluateConfig
-from tfpipe.data.read_examples import Columns, read_examples
+from tfpipe.data.examples import Columns
+from tfpipe.data.read_examples import read_examples
 from tfpipe.data.tabular import read_rows
 from tfpipe.errors import UserError, UserErrors
 from tfpipe.evaluate import evaluate

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from tfpipe.data.dev_split import example_keys, normalize, split_off_dev
-from tfpipe.data.read_examples import Columns, Examples, read_examples
+from tfpipe.data.examples import Columns, Examples
+from tfpipe.data.read_examples import read_examples
 from tfpipe.errors import UserError
 
 

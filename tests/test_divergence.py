@@ -13,7 +13,8 @@ from tests.tiny import tiny_config
 from tfpipe import train
 from tfpipe.config import TrainConfig
 from tfpipe.data.encoded import Encoded, EncodedDataset
-from tfpipe.data.read_examples import Columns, Examples, read_examples
+from tfpipe.data.examples import Columns, Examples
+from tfpipe.data.read_examples import read_examples
 from tfpipe.errors import UserError
 from tfpipe.training import divergence, trainer
 from tfpipe.training.callbacks import StepMetrics

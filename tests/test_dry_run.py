@@ -9,7 +9,7 @@ import pytest
 from tests.tiny import write_entities, write_messages, write_questions
 from tfpipe import train
 from tfpipe.config import TrainConfig
-from tfpipe.data.read_examples import Columns
+from tfpipe.data.examples import Columns
 from tfpipe.data.splits import read_for
 from tfpipe.model.presets import make_tiny
 from tfpipe.tasks import TASKS

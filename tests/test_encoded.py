@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tfpipe.data.encoded import CACHE_FILES, Encoded, encode, hash_texts
-from tfpipe.data.read_examples import Columns, Examples
+from tfpipe.data.examples import Columns, Examples
 from tfpipe.data.tokenizer import Tokenizer
 
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "where", "is", "my", "card", "##s", "?", "卡"]

@@ -14,7 +14,7 @@ from serving.server.flags import parse_flags
 from serving.server.inference.warmup import MAX_RECORDS as SERVER_LIMIT
 from serving.server.inference.warmup import REQUESTS_FILE as SERVER_FILE
 from serving.server.lifecycle.loader import Loader
-from tfpipe.data.read_examples import Columns, Examples
+from tfpipe.data.examples import Columns, Examples
 from tfpipe.export import Export
 from tfpipe.exporting.warmup import (
     BATCH_SIZES,

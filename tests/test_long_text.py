@@ -16,7 +16,7 @@ from tests.task_check import check_task
 from tests.tiny import FILLERS, tiny_config
 from tests.tiny import WORDS as MESSAGE_WORDS
 from tfpipe.data.encoded import encode
-from tfpipe.data.read_examples import Columns, Examples
+from tfpipe.data.examples import Columns, Examples
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.errors import UserError
 from tfpipe.tasks import long_text

@@ -9,7 +9,7 @@ from sklearn.metrics import f1_score
 
 from tfpipe.data.dev_split import split_off_dev
 from tfpipe.data.encoded import Encoded, EncodedDataset
-from tfpipe.data.read_examples import Columns, Examples
+from tfpipe.data.examples import Columns, Examples
 from tfpipe.errors import UserError, UserErrors
 from tfpipe.tasks import TASKS
 from tfpipe.tasks.calibration.thresholds import CLEAR, keep_clear

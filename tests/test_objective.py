@@ -16,7 +16,7 @@ import tensorflow as tf
 from tests.test_train_step import TASK, UNEVEN, make_batch, make_model, one_step
 from tfpipe.data.batches import plan_training, read_batches
 from tfpipe.data.encoded import encode
-from tfpipe.data.read_examples import Columns, Examples
+from tfpipe.data.examples import Columns, Examples
 from tfpipe.model.presets import make_tiny
 from tfpipe.tasks.task import Batch
 from tfpipe.training.objective import Differentiable, ForwardPass, Gradient, TaskLoss

@@ -35,7 +35,8 @@ def test_works_outside_the_source_tree(installed: Path, tmp_path: Path) -> None:
     script = """
 import tfpipe, serving.client
 from tfpipe.data.splits import SAMPLE
-from tfpipe.data.read_examples import Columns, read_examples
+from tfpipe.data.examples import Columns
+from tfpipe.data.read_examples import read_examples
 from tfpipe.data.tokenizer import Tokenizer
 examples = read_examples(SAMPLE, Columns())
 tokenizer = Tokenizer(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "hi"])
@@ -68,7 +69,8 @@ def test_family_is_bound_together() -> None:
 
 
 def test_sample_is_what_its_note_says() -> None:
-    from tfpipe.data.read_examples import Columns, read_examples
+    from tfpipe.data.examples import Columns
+    from tfpipe.data.read_examples import read_examples
     from tfpipe.data.splits import SAMPLE
 
     examples = read_examples(SAMPLE, Columns())

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from tests.test_report import HOSTILE, NAMES, Page, make_evaluation
+from tfpipe.data.examples import Columns, Examples
 from tfpipe.data.near_labels import LabelNotes, NearLabels, Occurrences
-from tfpipe.data.read_examples import Columns, Examples
 from tfpipe.data.spans import Span
 from tfpipe.data.unknown_tokens import ScriptTokens, UnknownTokens
 from tfpipe.report.confusion_svg import draw_matrix

@@ -18,7 +18,7 @@ import pytest
 from tests.serving_models import save_classifier, serve
 from tests.tiny import tiny_run, write_entities, write_messages, write_questions
 from tfpipe.config import EvaluateConfig, PredictConfig
-from tfpipe.data.read_examples import Columns
+from tfpipe.data.examples import Columns
 from tfpipe.data.spans import format_spans, parse_spans
 from tfpipe.data.splits import read_for
 from tfpipe.data.streaming import Window

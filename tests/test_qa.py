@@ -14,7 +14,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tfpipe.data.read_examples import Columns, Examples
+from tfpipe.data.examples import Columns, Examples
 from tfpipe.data.squad import GoldAnswer, dump_answers
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.errors import UserError

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from tfpipe.data.examples import Columns, Examples
 from tfpipe.data.labels import refuse_untrainable
 from tfpipe.data.quality import (
     DataReport,
     long_words,
     report_data,
 )
-from tfpipe.data.read_examples import Columns, Examples
 from tfpipe.errors import UserError, UserErrors
 
 COLUMNS = Columns("text", None, "label")

@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from tfpipe.data.read_examples import Columns, Examples, read_examples
+from tfpipe.data.examples import Columns, Examples
+from tfpipe.data.read_examples import read_examples
 from tfpipe.data.splits import read_for
 from tfpipe.errors import UserError, UserErrors
 from tfpipe.tasks import TASKS

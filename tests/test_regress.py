@@ -10,7 +10,7 @@ from scipy.stats import pearsonr, spearmanr
 from tfpipe.config import TrainConfig, build
 from tfpipe.data.dev_split import split_off_dev
 from tfpipe.data.encoded import Encoded, EncodedDataset
-from tfpipe.data.read_examples import Columns, Examples
+from tfpipe.data.examples import Columns, Examples
 from tfpipe.errors import UserError
 from tfpipe.exporting.answer_parity import compare_answers
 from tfpipe.exporting.baseline import paired_test

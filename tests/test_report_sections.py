@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from tfpipe.data.read_examples import Columns, Examples
+from tfpipe.data.examples import Columns, Examples
 from tfpipe.report.data_section import describe_data
 from tfpipe.report.slices import read_sources, slices_by_length, slices_by_source
 from tfpipe.tasks.calibration.temperature import reliability

@@ -10,7 +10,7 @@ import pytest
 
 from tests.test_tabular import WRITERS
 from tfpipe.data import streaming as module
-from tfpipe.data.read_examples import Columns
+from tfpipe.data.examples import Columns
 from tfpipe.data.streaming import TextStream, Window
 from tfpipe.data.tabular import open_rows
 from tfpipe.errors import UserError

@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 
 from tfpipe.data.conll import read_conll
-from tfpipe.data.read_examples import Columns, Examples
+from tfpipe.data.examples import Columns, Examples
 from tfpipe.data.spans import Span, format_spans, parse_spans
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.errors import UserError

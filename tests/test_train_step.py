@@ -15,7 +15,8 @@ from tests.tiny import write_messages
 from tfpipe.config import TrainConfig
 from tfpipe.data.batches import plan_training, read_batches
 from tfpipe.data.encoded import encode
-from tfpipe.data.read_examples import Columns, read_examples
+from tfpipe.data.examples import Columns
+from tfpipe.data.read_examples import read_examples
 from tfpipe.data.replicas import compile_for
 from tfpipe.model.presets import make_tiny
 from tfpipe.model.text_model import TextModel

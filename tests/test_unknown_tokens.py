@@ -11,7 +11,7 @@ import pytest
 from tests.tiny import tiny_config
 from tfpipe.config import TrainConfig
 from tfpipe.data.encoded import EncodedDataset
-from tfpipe.data.read_examples import Columns, Examples
+from tfpipe.data.examples import Columns, Examples
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.data.unknown_tokens import ScriptTokens, UnknownTokens, count_unknown
 from tfpipe.model import presets, pretrained

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tfpipe.comparing.models import Model
     from tfpipe.comparing.result import Comparison
     from tfpipe.comparing.train_overlap import TrainOverlap
-    from tfpipe.data.read_examples import Examples
+    from tfpipe.data.examples import Examples
     from tfpipe.stats.bootstrap import Difference
     from tfpipe.tasks.evaluation import TaskEvaluation
     from tfpipe.tasks.paired import Pair
@@ -138,7 +138,7 @@ def _refuse_different_tasks(models: Mapping[str, Model]) -> None:
 
 def _read_data(config: CompareConfig, models: Mapping[str, Model]) -> Examples:
     """Read the file, or the dev examples that both runs have; raises UserError."""
-    from tfpipe.data.read_examples import Columns
+    from tfpipe.data.examples import Columns
     from tfpipe.data.splits import read_for
     from tfpipe.tasks import TASKS
 

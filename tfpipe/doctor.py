@@ -29,7 +29,7 @@ def examine(config: DoctorConfig) -> Diagnosis:
     found = locate(config.subject)
     # Each kind imports what it needs: the environment may be too broken for the others.
     if found.kind == "file":
-        from tfpipe.data.read_examples import Columns
+        from tfpipe.data.examples import Columns
         from tfpipe.doctoring.data_file import check_data
 
         return check_data(config.subject, Columns(config.text, config.text_pair, config.label))

@@ -10,7 +10,7 @@ from tfpipe.cli import parse, parser_for, print_metrics, run, say
 from tfpipe.config import EvaluateConfig
 
 if TYPE_CHECKING:
-    from tfpipe.data.read_examples import Examples
+    from tfpipe.data.examples import Examples
     from tfpipe.run_folder import Run
     from tfpipe.tasks.task import TaskEvaluation
 
@@ -20,8 +20,8 @@ EXAMPLE = "python -m tfpipe.evaluate runs/support --data test.tsv --json"
 
 def evaluate(config: EvaluateConfig) -> TaskEvaluation:
     """Evaluate a run's model on a labelled file; raises UserError."""
+    from tfpipe.data.examples import Columns
     from tfpipe.data.near_labels import describe_stripped
-    from tfpipe.data.read_examples import Columns
     from tfpipe.data.splits import read_for
     from tfpipe.run_folder import open_run
     from tfpipe.tasks import TASKS

@@ -58,7 +58,7 @@ def predict(config: PredictConfig) -> Prediction:
         UserError: The model, the file or the output cannot be used.
         Interrupted: SIGINT or SIGTERM was received.
     """
-    from tfpipe.data.read_examples import Columns
+    from tfpipe.data.examples import Columns
     from tfpipe.data.streaming import TextStream
     from tfpipe.predicting.pipeline import answer_windows
     from tfpipe.predicting.progress import Progress

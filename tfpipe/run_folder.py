@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from tfpipe.config import TrainConfig, build, read_values, to_yaml
 from tfpipe.data.encoded import hash_texts
-from tfpipe.data.read_examples import Columns, Examples, read_examples
+from tfpipe.data.examples import Columns, Examples
+from tfpipe.data.read_examples import read_examples
 from tfpipe.data.splits import Splits
 from tfpipe.errors import UserError
 from tfpipe.io.atomic import write_text

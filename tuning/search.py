@@ -125,7 +125,7 @@ def read_data(base: Mapping[str, Any]) -> Splits:
     Raises:
         UserError: If the data is invalid.
     """
-    from tfpipe.data.read_examples import Columns
+    from tfpipe.data.examples import Columns
     from tfpipe.data.splits import SAMPLE, read_splits
     from tfpipe.tasks import TASKS
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from serving.client.tensor_codec import decode_tensor
+from serving.client.tensor_codec import AnyArray, decode_tensor
 
 TEXT, REAL, WHOLE, TRUTH = "O", "f", "i", "b"
 
@@ -19,7 +20,7 @@ class Classification:
 
     label: str
     score: float
-    scores: np.ndarray
+    scores: npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,8 +34,8 @@ class Labelling:
     """
 
     labels: tuple[str, ...]
-    scores: np.ndarray
-    active: np.ndarray
+    scores: npt.NDArray[np.float32]
+    active: npt.NDArray[np.bool_]
 
     @property
     def active_labels(self) -> list[str]:
@@ -76,30 +77,30 @@ def _decode(text: bytes) -> str:
     return text.decode("utf-8", "replace")
 
 
-def _build_classifications(*columns: np.ndarray) -> Iterator[Classification]:
+def _build_classifications(*columns: AnyArray) -> Iterator[Classification]:
     for label, score, scores in zip(*columns, strict=True):
         yield Classification(_decode(label), float(score), scores)
 
 
-def _build_labellings(*columns: np.ndarray, labels: tuple[str, ...]) -> Iterator[Labelling]:
+def _build_labellings(*columns: AnyArray, labels: tuple[str, ...]) -> Iterator[Labelling]:
     if columns[0].shape[1] != len(labels):
         raise ValueError(f"it has {columns[0].shape[1]} scores for {len(labels)} labels")
     for scores, active in zip(*columns, strict=True):
         yield Labelling(labels, scores, active)
 
 
-def _build_regressions(values: np.ndarray) -> Iterator[Regression]:
+def _build_regressions(values: AnyArray) -> Iterator[Regression]:
     return map(Regression, values.tolist())
 
 
-def _build_entities(*columns: np.ndarray) -> Iterator[list[Entity]]:
+def _build_entities(*columns: AnyArray) -> Iterator[list[Entity]]:
     for row in zip(*(column.tolist() for column in columns), strict=True):
         # Rows are padded to the longest of the batch.
         used = (cells for cells in zip(*row, strict=True) if cells[0])
         yield [Entity(_decode(entity), *rest) for entity, *rest in used]
 
 
-def _build_answers(*columns: np.ndarray) -> Iterator[Answer]:
+def _build_answers(*columns: AnyArray) -> Iterator[Answer]:
     for answer, *rest in zip(*(column.tolist() for column in columns), strict=True):
         yield Answer(_decode(answer), *rest)
 
@@ -118,7 +119,7 @@ class AnswerDecoder:
     outputs: dict[str, tuple[int, str]]
     build: Callable[..., Iterator[Any]]
 
-    def decode(self, outputs: Mapping[str, np.ndarray], count: int, **more: Any) -> list[Any]:
+    def decode(self, outputs: Mapping[str, AnyArray], count: int, **more: Any) -> list[Any]:
         """Return `count` answers, one for each row.
 
         Raises:
@@ -161,6 +162,6 @@ ANSWER = AnswerDecoder(
 )
 
 
-def read_outputs(response: Any) -> dict[str, np.ndarray]:
+def read_outputs(response: Any) -> dict[str, AnyArray]:
     """Decode the tensors of a PredictResponse by name; raises ValueError for a malformed one."""
     return {name: decode_tensor(proto) for name, proto in response.outputs.items()}

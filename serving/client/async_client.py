@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import grpc.aio
-import numpy as np
 
 from serving.client import answers
 from serving.client.base_client import BaseClient, T, Texts
 from serving.client.connection import open_channel
 from serving.client.model_metadata import ModelMetadata, Version
 from serving.client.request_flow import FlowStep, Pause, RequestFlow, Send
+from serving.client.tensor_codec import AnyArray
 
 
 class AsyncClient(BaseClient):  # noqa: D101
@@ -81,7 +81,7 @@ class AsyncClient(BaseClient):  # noqa: D101
         outputs: Iterable[str] | None = None,
         *,
         timeout: float | None = None,
-    ) -> dict[str, np.ndarray]:
+    ) -> dict[str, AnyArray]:
         """See Client.predict."""
         return await self._run(self._predict(inputs, signature, outputs, timeout))
 
@@ -114,7 +114,8 @@ class AsyncClient(BaseClient):  # noqa: D101
                 else:
                     step = flow.send(outcome)
         except StopIteration as end:
-            return end.value
+            result: T = end.value
+            return result
 
     async def _perform(self, step: FlowStep) -> Any:
         if isinstance(step, Send):

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
 from google.protobuf.message import DecodeError
 
 from serving.client import answers, requests
@@ -29,6 +28,7 @@ from serving.client.model_metadata import ModelMetadata, Version, read_metadata,
 from serving.client.options import ClientOptions, check_timeout, split_options
 from serving.client.request_flow import Gather, Pause, RequestFlow, RetryingSender
 from serving.client.requests import METADATA, PREDICT, STATUS, ModelSelector
+from serving.client.tensor_codec import AnyArray
 from serving.client.text_batches import check_strings, deduplicate_rows
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ class BaseClient:
         signature: str,
         outputs: Iterable[str] | None,
         timeout: float | None,
-    ) -> RequestFlow[dict[str, np.ndarray]]:
+    ) -> RequestFlow[dict[str, AnyArray]]:
         names = check_strings("outputs", outputs or ())
         request = requests.build_predict(self._selector, inputs, signature, names)
         seconds = self._choose_timeout(timeout)

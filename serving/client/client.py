@@ -6,14 +6,13 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-import numpy as np
-
 from serving.client import answers
 from serving.client.base_client import BaseClient, T, Texts
 from serving.client.concurrent_calls import ConcurrentCalls, run_flow
 from serving.client.connection import open_channel
 from serving.client.model_metadata import ModelMetadata, Version
 from serving.client.request_flow import FlowStep, Pause, RequestFlow, Send
+from serving.client.tensor_codec import AnyArray
 
 
 class Client(BaseClient):  # noqa: D101
@@ -90,7 +89,7 @@ class Client(BaseClient):  # noqa: D101
         outputs: Iterable[str] | None = None,
         *,
         timeout: float | None = None,
-    ) -> dict[str, np.ndarray]:
+    ) -> dict[str, AnyArray]:
         """Run any signature in one request.
 
         Args:

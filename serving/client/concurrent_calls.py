@@ -25,7 +25,8 @@ def run_flow(flow: RequestFlow[T], perform: Callable[[FlowStep], Any]) -> T:
             else:
                 step = flow.send(outcome)
     except StopIteration as end:
-        return end.value
+        result: T = end.value
+        return result
 
 
 class ConcurrentCalls:

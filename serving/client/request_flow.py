@@ -109,7 +109,7 @@ class RetryingSender:
 
 def find_longest_pause(attempt: int) -> float:
     """Upper bound in seconds of the pause after attempt number `attempt` (from 0)."""
-    return min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** min(attempt, 10))
+    return min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0 ** min(attempt, 10))
 
 
 def _find_hint(

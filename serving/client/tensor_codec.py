@@ -10,12 +10,16 @@ represents every bfloat16 exactly; it is encoded from an ml_dtypes array.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from serving.client.messages import TensorProto
 from serving.proto_builder import build_messages
+
+# Which dtype it has is known at run time only.
+AnyArray: TypeAlias = npt.NDArray[Any]
 
 STRING, BFLOAT16, HALF = 7, 14, 19
 
@@ -81,7 +85,7 @@ def encode_tensor(value: Any) -> Any:
     return proto
 
 
-def decode_tensor(proto: Any) -> np.ndarray:
+def decode_tensor(proto: Any) -> AnyArray:
     """Decode a TensorProto into a writable array.
 
     In typed fields, fewer values than elements means that the last one is repeated (none: zeros
@@ -115,11 +119,12 @@ def decode_tensor(proto: Any) -> np.ndarray:
     return _widen_bfloat16(array) if name == "bfloat16" else array
 
 
-def _read_values(proto: Any, field: str, wire_dtype: str) -> np.ndarray:
+def _read_values(proto: Any, field: str, wire_dtype: str) -> AnyArray:
     if field not in PACKED:
         return np.array(getattr(proto, field), wire_dtype)
     packed = PackedTensor.FromString(proto.SerializeToString())
-    return np.frombuffer(getattr(packed, field), wire_dtype).copy()
+    content: bytes = getattr(packed, field)
+    return np.array(np.frombuffer(content, wire_dtype))
 
 
 def _repeat_last(values: Any, count: int, empty: Any) -> Any:
@@ -132,7 +137,7 @@ def _repeat_last(values: Any, count: int, empty: Any) -> Any:
     return np.concatenate([values, np.full(missing, last, values.dtype)])
 
 
-def _widen_bfloat16(bits: np.ndarray) -> np.ndarray:
+def _widen_bfloat16(bits: npt.NDArray[np.uint16]) -> AnyArray:
     try:
         import ml_dtypes
     except ImportError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tfpipe.data.read_examples import Examples
+from tfpipe.data.examples import Examples
 from tfpipe.errors import UserError, raise_all
 from tfpipe.tasks.task import Task
 from tfpipe.text_display import list_few

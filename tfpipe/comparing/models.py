@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tfpipe.data.read_examples import Examples
+from tfpipe.data.examples import Examples
 from tfpipe.errors import UserError
 from tfpipe.exporting.clean_process import batches_of, join, run_in_clean_process
 from tfpipe.exporting.info import read_info

@@ -91,12 +91,12 @@ def build(
     return config
 
 
-def _shown(field: dataclasses.Field) -> str:
+def _shown(field: dataclasses.Field[Any]) -> str:
     """The name of the field on the command line."""
     return field.name.upper() if field.metadata.get("positional") else flag_of(field.name)
 
 
-def checked_value(config_class: type, field: dataclasses.Field, value: Any) -> Any:
+def checked_value(config_class: type, field: dataclasses.Field[Any], value: Any) -> Any:
     """Convert a raw value to the type of its field and check the field's rules.
 
     Args:

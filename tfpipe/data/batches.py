@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfpipe.data.arrays import AnyArray, FloatArray, Int64Array, IntArray
 from tfpipe.data.encoded import Encoded
 from tfpipe.data.replicas import DistributedBatches, local_replicas
 
@@ -27,9 +28,9 @@ class Plan:
             the same shape.
     """
 
-    rows: np.ndarray
-    widths: np.ndarray
-    lengths: np.ndarray
+    rows: Int64Array
+    widths: Int64Array
+    lengths: IntArray
 
     def __len__(self) -> int:
         return len(self.widths)
@@ -49,7 +50,7 @@ class Plan:
 
 
 def plan_training(
-    lengths: np.ndarray,
+    lengths: IntArray,
     batch_size: int,
     replicas: int,
     parts: int,
@@ -77,7 +78,7 @@ def plan_training(
 
 
 def plan_reading(
-    lengths: np.ndarray, batch_size: int, replicas: int, few_widths: bool = False
+    lengths: IntArray, batch_size: int, replicas: int, few_widths: bool = False
 ) -> Plan:
     """Plan one pass over all rows, the longest first, so that memory runs out at once or never."""
     order = np.argsort(-lengths, kind="stable")
@@ -85,16 +86,17 @@ def plan_reading(
     return _plan(batches, lengths, replicas, 1, few_widths)
 
 
-def widen(widths: np.ndarray) -> np.ndarray:
+def widen(widths: Int64Array) -> Int64Array:
     """Round widths up so that few different ones remain: to a power of two, at least 16.
 
     For devices that compile one program for every shape.
     """
-    return np.maximum(16, 2 ** np.ceil(np.log2(widths)).astype(np.int64))
+    rounded: Int64Array = 2 ** np.ceil(np.log2(widths)).astype(np.int64)
+    return np.maximum(16, rounded)
 
 
 def _plan(
-    batches: list[np.ndarray], lengths: np.ndarray, replicas: int, parts: int, few_widths: bool
+    batches: list[Int64Array], lengths: IntArray, replicas: int, parts: int, few_widths: bool
 ) -> Plan:
     largest = max(len(batch) for batch in batches)
     per_replica = -(-largest // (replicas * parts)) * parts
@@ -113,8 +115,8 @@ def read_batches(
     encoded: Encoded,
     plan: Plan,
     strategy: tf.distribute.Strategy,
-    columns: Mapping[str, np.ndarray] | None = None,
-    weights: np.ndarray | None = None,
+    columns: Mapping[str, AnyArray] | None = None,
+    weights: FloatArray | None = None,
     first: int = 0,
 ) -> Any:
     """Read the batches of a plan from step `first`, one element a replica of this process.

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
+from tfpipe.data.arrays import Int64Array
 from tfpipe.data.examples import Examples
 from tfpipe.data.labels import LabelRules, OneLabel, parsed_labels
 from tfpipe.errors import UserError
@@ -105,8 +106,8 @@ def split_off_dev(
 
 
 def _groups_of_labels(
-    labels: Sequence[Sequence[str]], group_of: np.ndarray
-) -> dict[str, np.ndarray]:
+    labels: Sequence[Sequence[str]], group_of: Int64Array
+) -> dict[str, Int64Array]:
     """Return int64: the groups, ascending, in which each label occurs."""
     names = sorted({name for row in labels for name in row})
     column = {name: i for i, name in enumerate(names)}
@@ -118,7 +119,7 @@ def _groups_of_labels(
     return dict(zip(names, np.split(pairs % groups, cuts), strict=True))
 
 
-def _refuse_lone_texts(groups_of: Mapping[str, np.ndarray], examples: Examples) -> None:
+def _refuse_lone_texts(groups_of: Mapping[str, Int64Array], examples: Examples) -> None:
     lone = sorted(label for label, members in groups_of.items() if len(members) < 2)
     if lone:
         raise UserError(
@@ -129,7 +130,7 @@ def _refuse_lone_texts(groups_of: Mapping[str, np.ndarray], examples: Examples) 
 
 
 def _choose_groups(
-    groups_of: Mapping[str, np.ndarray],
+    groups_of: Mapping[str, Int64Array],
     labels_in: Callable[[int], Counter[str]],
     wanted: Mapping[str, int],
     seed: int,

@@ -14,7 +14,8 @@ from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
-from tfpipe.data.read_examples import Examples
+from tfpipe.data.arrays import AnyArray, Int32Array, Int64Array, UInt8Array
+from tfpipe.data.examples import Examples
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.locations import cache_folder
 
@@ -33,23 +34,23 @@ class Encoded:
         full_lengths: int32 [N], tokens with specials before truncation.
     """
 
-    ids: np.ndarray
-    token_types: np.ndarray
-    splits: np.ndarray
-    full_lengths: np.ndarray
+    ids: Int32Array
+    token_types: UInt8Array
+    splits: Int64Array
+    full_lengths: Int32Array
 
     def __len__(self) -> int:
         return len(self.full_lengths)
 
     @property
-    def lengths(self) -> np.ndarray:
+    def lengths(self) -> Int64Array:
         """int64 [N]: tokens with specials after truncation."""
         return np.diff(self.splits)
 
 
 E = TypeVar("E", bound=Encoded)
 # input_ids, token_type_ids, attention_mask int32 [inputs, L], and full_lengths int32 [inputs].
-Chunk: TypeAlias = tuple[Mapping[str, Any], np.ndarray]
+Chunk: TypeAlias = tuple[Mapping[str, Any], Int32Array]
 
 
 @dataclass(frozen=True)
@@ -65,15 +66,15 @@ class EncodedDataset:
 
     examples: Examples
     encoded: Encoded
-    targets: Mapping[str, np.ndarray]
+    targets: Mapping[str, AnyArray]
 
     @property
-    def example_of(self) -> np.ndarray:
+    def example_of(self) -> Int64Array:
         """The example that each input is of, in order: int [inputs]."""
         return np.arange(len(self.encoded))
 
     @property
-    def full_lengths(self) -> np.ndarray:
+    def full_lengths(self) -> Int32Array:
         """int32 [N]: tokens of each example with specials, before anything is cut off."""
         return self.encoded.full_lengths
 

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfpipe.data import unicode_tables
+from tfpipe.data.arrays import Int32Array
 from tfpipe.data.unicode_tables import CLEANED, ISOLATED, KIND_BITS, RARE, SPACE
 
 # Long runs of code points share their outcome, so that most pages are equal and kept once.
@@ -40,7 +41,7 @@ class NormalizedWords(NamedTuple):
 class PagedTable(tf.Module):
     """An int32 array over all code points, stored without its repeated pages."""
 
-    def __init__(self, values: np.ndarray):
+    def __init__(self, values: Int32Array):
         super().__init__()
         numbers: dict[bytes, int] = {}
         pages = [page.tobytes() for page in values.reshape(-1, 1 << PAGE_BITS)]
@@ -126,11 +127,12 @@ class Normalizer(tf.Module):
         codes = tf.where(itself, tf.gather(codes, owners), tf.gather(self._part_codes, part))
         kinds = tf.where(itself, tf.gather(kinds, owners), tf.gather(self._part_kinds, part))
         classes = tf.gather(self._part_classes, part)
-        return tf.cond(
+        ordered: tuple[tf.Tensor, tf.Tensor, tf.Tensor] = tf.cond(
             tf.reduce_any((classes > 0) & (kinds <= ISOLATED)),
             lambda: _reorder(codes, kinds, owners, classes, clean),
             lambda: (codes, kinds, owners),
         )
+        return ordered
 
 
 def keep_first(words: NormalizedWords, count: int) -> NormalizedWords:
@@ -155,7 +157,9 @@ def keep_first(words: NormalizedWords, count: int) -> NormalizedWords:
             text_starts=words.text_starts,
         )
 
-    return tf.cond(tf.reduce_any(starts + kept < words.row_splits[1:]), keep, lambda: words)
+    some_are_cut = tf.reduce_any(starts + kept < words.row_splits[1:])
+    first: NormalizedWords = tf.cond(some_are_cut, keep, lambda: words)
+    return first
 
 
 def _reorder(

@@ -6,15 +6,20 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
 
+from tfpipe.data.arrays import IntArray
 from tfpipe.data.dev_split import example_keys
+from tfpipe.data.examples import Examples
 from tfpipe.data.labels import LabelRules, OneLabel, parsed_labels
 from tfpipe.data.near_labels import LabelNotes
-from tfpipe.data.read_examples import Examples
 from tfpipe.data.unknown_tokens import UnknownTokens
 from tfpipe.errors import UserError
+
+# Pairs of a name and what was found.
+Facts: TypeAlias = list[tuple[str, str]]
 
 LONGEST_INPUT = 512
 # The tokenizer reads a word of over 100 characters as one unknown token. Ten times that is no
@@ -66,7 +71,7 @@ def long_words(examples: Examples) -> list[UserError]:
 def report_data(
     train: Examples,
     dev: Examples,
-    train_lengths: np.ndarray,
+    train_lengths: IntArray,
     max_length: int,
     rules: type[LabelRules] = OneLabel,
     in_windows: bool = False,
@@ -81,7 +86,7 @@ def report_data(
         rules: The label rules of the task.
         in_windows: Whether longer inputs are read in several windows and not truncated.
     """
-    facts: list[tuple[str, str]] = []
+    facts: Facts = []
     warnings: list[str] = []
     _report_sizes(train, dev, facts, warnings)
     _report_repeats(train, facts, warnings)
@@ -91,9 +96,7 @@ def report_data(
     return DataReport(facts, labels, warnings)
 
 
-def _report_sizes(
-    train: Examples, dev: Examples, facts: list[tuple[str, str]], warnings: list[str]
-) -> None:
+def _report_sizes(train: Examples, dev: Examples, facts: Facts, warnings: list[str]) -> None:
     named = [name for name in vars(train.columns).values() if name is not None]
     facts.append(("train", f"{len(train):,} rows of {train.path}, columns {', '.join(named)}"))
     facts.append(("dev", f"{len(dev):,} rows of {dev.path}"))
@@ -105,10 +108,10 @@ def _report_sizes(
 
 
 def _report_lengths(
-    train_lengths: np.ndarray,
+    train_lengths: IntArray,
     max_length: int,
     in_windows: bool,
-    facts: list[tuple[str, str]],
+    facts: Facts,
     warnings: list[str],
 ) -> None:
     points = (50, 90, 95, 99, 100)
@@ -131,7 +134,7 @@ def _report_labels(
     train: Examples,
     dev: Examples,
     rules: type[LabelRules],
-    facts: list[tuple[str, str]],
+    facts: Facts,
     warnings: list[str],
 ) -> list[tuple[str, int, int]]:
     """Return each label with its rows in train and dev, the most frequent first."""
@@ -164,7 +167,7 @@ def _count_names(part: Examples, rules: type[LabelRules]) -> Counter[str]:
     return counts
 
 
-def _report_repeats(train: Examples, facts: list, warnings: list[str]) -> None:
+def _report_repeats(train: Examples, facts: Facts, warnings: list[str]) -> None:
     label_of: dict[str, str] = {}
     contradictions: dict[str, set[str]] = {}
     assert train.labels is not None
@@ -184,7 +187,7 @@ def _report_repeats(train: Examples, facts: list, warnings: list[str]) -> None:
         )
 
 
-def _report_leaks(train: Examples, dev: Examples, facts: list, warnings: list[str]) -> None:
+def _report_leaks(train: Examples, dev: Examples, facts: Facts, warnings: list[str]) -> None:
     same = _found(dev.joined(), train.joined())
     alike = _found(list(example_keys(dev)), example_keys(train))
     facts.append(("dev texts also in train", f"{same:,} exactly, {alike:,} after normalising"))

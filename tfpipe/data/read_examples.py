@@ -132,7 +132,8 @@ def _read_marked(path: Path, spec: TaskSpec, columns: Columns, labelled: bool) -
             f"{path} with {', '.join(named)}",
             "leave these out",
         )
-    return spec.file_format.read.load()(path, labelled)
+    examples: Examples = spec.file_format.read.load()(path, labelled)
+    return examples
 
 
 def show_few(numbers: Sequence[int]) -> str:

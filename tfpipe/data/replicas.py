@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import tensorflow as tf
 from tensorflow.python.distribute.values import PerReplicaSpec
+
+T = TypeVar("T")
 
 
 def workers_of(strategy: tf.distribute.Strategy) -> int:
@@ -68,8 +70,8 @@ class DistributedBatches:
             yield self._strategy.experimental_distribute_values_from_function(of_replica)
 
 
-def compile_for(batches: Any, function: Callable) -> Callable:
+def compile_for(batches: Any, function: Callable[..., T]) -> Callable[..., T]:
     """Compile `function` of a batch as one graph for all widths; as one for each width on TPUs."""
-    if batches.element_spec is None:
-        return tf.function(function, autograph=False)
-    return tf.function(function, input_signature=[batches.element_spec], autograph=False)
+    signature = None if batches.element_spec is None else [batches.element_spec]
+    compiled: Callable[..., T] = tf.function(function, signature, autograph=False)
+    return compiled

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from tfpipe.data.arrays import Int64Array, UInt8Array
+
 # Of two scripts with equally many letters the first one is taken: a Latin product name in a
 # Chinese message of the same length does not make it a Latin one.
 NAMED = (
@@ -31,7 +33,7 @@ LIMIT = 0x40000
 CHUNK = 4096
 
 
-def scripts_of(*columns: Sequence[str]) -> np.ndarray:
+def scripts_of(*columns: Sequence[str]) -> Int64Array:
     """Return int64 [N]: the script of each row's letters in all columns, an index into SCRIPTS.
 
     Args:
@@ -40,7 +42,7 @@ def scripts_of(*columns: Sequence[str]) -> np.ndarray:
     return np.concatenate([np.zeros(0, np.int64), *_count_chunks(columns)])
 
 
-def _count_chunks(columns: Sequence[Sequence[str]]) -> Iterator[np.ndarray]:
+def _count_chunks(columns: Sequence[Sequence[str]]) -> Iterator[Int64Array]:
     none, table = len(SCRIPTS) - 1, _table()
     for start in range(0, len(columns[0]), CHUNK):
         chunk = [column[start : start + CHUNK] for column in columns]
@@ -55,7 +57,7 @@ def _count_chunks(columns: Sequence[Sequence[str]]) -> Iterator[np.ndarray]:
 
 
 @functools.cache
-def _table() -> np.ndarray:
+def _table() -> UInt8Array:
     """uint8 [LIMIT + 1]: the script of each code point, `none` where it is no letter."""
     number = {name: i for i, name in enumerate(SCRIPTS)}
     table = np.full(LIMIT + 1, number["none"], np.uint8)

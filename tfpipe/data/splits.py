@@ -7,10 +7,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tfpipe.data.dev_split import split_off_dev
+from tfpipe.data.examples import Columns, Examples
 from tfpipe.data.labels import LabelRules, OneLabel
 from tfpipe.data.near_labels import LabelNotes, find_near_labels
 from tfpipe.data.quality import long_words
-from tfpipe.data.read_examples import Columns, Examples, read_examples, task_of_format
+from tfpipe.data.read_examples import read_examples, task_of_format
 from tfpipe.errors import UserError, raise_all
 
 PARTS = ("train", "dev", "test")

@@ -7,9 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tfpipe.data.examples import Columns, Examples
 from tfpipe.data.read_examples import (
-    Columns,
-    Examples,
     as_text,
     find_columns,
     show_few,
@@ -152,4 +151,5 @@ def _open(path: Path) -> Rows:
     spec = task_of_format(path)
     if spec is None or spec.file_format is None:
         return open_rows(path, LOOK_AHEAD)
-    return spec.file_format.stream.load()(path)
+    rows: Rows = spec.file_format.stream.load()(path)
+    return rows

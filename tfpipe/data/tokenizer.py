@@ -15,7 +15,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import tensorflow as tf
 
@@ -26,6 +26,7 @@ from tfpipe.data.vocabulary import CLS, PAD, SEP, UNK, Rules, Vocabulary, read_f
 from tfpipe.data.wordpiece import WordPiece, rows_of
 from tfpipe.errors import UserError
 
+T = TypeVar("T")
 Texts: TypeAlias = "Sequence[str] | Sequence[bytes] | tf.Tensor"
 
 
@@ -137,12 +138,13 @@ class Tokenizer(tf.Module):
             return self._run(f"text {max_length}", encode, [texts])
         return self._run(f"pair {max_length}", encode_pairs, [texts, text_pairs])
 
-    def _run(self, name: str, function: Callable[..., Any], columns: list[Texts]) -> Any:
+    def _run(self, name: str, function: Callable[..., T], columns: list[Texts]) -> T:
         """Call a function of string tensors: as part of the graph being built, or compiled."""
         tensors = [to_string_tensor(column) for column in columns]
         if not tf.executing_eagerly():
             return function(*tensors)
-        return self._compiled.get(name, function, len(tensors))(*tensors)
+        compiled: Callable[..., T] = self._compiled.get(name, function, len(tensors))
+        return compiled(*tensors)
 
     def _tokenize(self, texts: tf.Tensor, most_words: int | None = None) -> tf.RaggedTensor:
         # Strings live on the CPU; on another device the many small steps would only travel.
@@ -153,7 +155,9 @@ class Tokenizer(tf.Module):
             row_splits = tf.gather(pieces.word_splits, words.row_splits)
             return tf.RaggedTensor.from_row_splits(pieces.ids, row_splits, validate=False)
 
-    def _tokenize_with_offsets(self, texts: tf.Tensor) -> tuple[tf.RaggedTensor, ...]:
+    def _tokenize_with_offsets(
+        self, texts: tf.Tensor
+    ) -> tuple[tf.RaggedTensor, tf.RaggedTensor, tf.RaggedTensor]:
         with tf.device("CPU:0"):
             words = self._normalizer.split(texts)
             pieces = self._wordpiece.encode(words)
@@ -162,10 +166,11 @@ class Tokenizer(tf.Module):
             text_start = tf.gather(words.text_starts, row)
             start = tf.gather(words.sources, pieces.firsts) - text_start
             end = tf.gather(words.sources, pieces.limits - 1) - text_start + 1
-            return tuple(
+            ids, starts, ends = (
                 tf.RaggedTensor.from_row_splits(tf.cast(x, tf.int32), row_splits, validate=False)
                 for x in (pieces.ids, start, end)
             )
+            return ids, starts, ends
 
 
 class _Compiled:

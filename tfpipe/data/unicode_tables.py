@@ -20,6 +20,8 @@ from typing import Any
 
 import numpy as np
 
+from tfpipe.data.arrays import AnyArray, Int32Array, UInt8Array
+
 TABLE_FILE = Path(__file__).with_name("unicode_tables.bin")
 CODE_POINTS = 0x110000
 
@@ -43,11 +45,11 @@ class Decompositions:
     classes: int32 [parts], its canonical combining class (0: it keeps its place).
     """
 
-    slots: np.ndarray
-    splits: np.ndarray
-    codes: np.ndarray
-    kinds: np.ndarray
-    classes: np.ndarray
+    slots: Int32Array
+    splits: Int32Array
+    codes: Int32Array
+    kinds: Int32Array
+    classes: Int32Array
 
 
 @dataclass(frozen=True)
@@ -58,12 +60,12 @@ class Tables:
         outcomes: int32 [CODE_POINTS], (normalised - original code point) << KIND_BITS | kind.
     """
 
-    outcomes: np.ndarray
+    outcomes: Int32Array
     parts: Decompositions
 
 
 @functools.cache
-def load() -> dict[str, np.ndarray]:
+def load() -> dict[str, AnyArray]:
     """Load the stored facts by name; see `learn` for each of them."""
     with np.load(TABLE_FILE) as archive:
         return {name: archive[name] for name in archive.files}
@@ -129,7 +131,7 @@ def compose(lower_case: bool, strip_accents: bool, split_chinese: bool) -> Table
     return Tables(shifts << KIND_BITS | kinds, dataclasses.replace(parts, slots=slots))
 
 
-def learn() -> dict[str, np.ndarray]:
+def learn() -> dict[str, AnyArray]:
     """Ask the `tokenizers` library about every code point; takes about ten seconds.
 
     clean: uint8 [CODE_POINTS], 0 (kept), SPACE or CLEANED.
@@ -178,7 +180,7 @@ def learn() -> dict[str, np.ndarray]:
     }
 
 
-def _learn_combining_classes(characters: list[str], decomposed: set[int]) -> np.ndarray:
+def _learn_combining_classes(characters: list[str], decomposed: set[int]) -> UInt8Array:
     """The combining class of each code point, found by watching which marks it changes places with.
 
     Python's own table serves only to pick one well-known mark of every class as a probe.

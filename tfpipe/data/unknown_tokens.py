@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tfpipe.data.arrays import BoolArray, Int64Array
 from tfpipe.data.scripts import SCRIPTS, scripts_of
 
 if TYPE_CHECKING:
@@ -176,7 +177,7 @@ def _count_part(labelled: EncodedDataset, tokenizer: Tokenizer) -> list[ScriptTo
     of_input = script[labelled.example_of]
     special = (encoded.ids == tokenizer.cls_id) | (encoded.ids == tokenizer.sep_id)
 
-    def count(found: np.ndarray) -> np.ndarray:
+    def count(found: BoolArray) -> Int64Array:
         """Count bool [T] by script, int64 [SCRIPTS]; no input is empty, each begins with [CLS]."""
         of_inputs = np.add.reduceat(found, encoded.splits[:-1], dtype=np.int64)
         return np.bincount(of_input, of_inputs, len(SCRIPTS)).astype(np.int64)

@@ -63,11 +63,12 @@ class WordPiece(tf.Module):
         ids = tf.where(too_long, self._unknown_id, self._words.lookup(strings))
         whole = Pieces(ids, tf.range(tf.size(ids, tf.int64) + 1), firsts, limits)
         missing = tf.where(ids < 0)[:, 0]
-        return tf.cond(
+        pieces: Pieces = tf.cond(
             tf.size(missing) > 0,
             lambda: self._replace_missing(whole, strings, missing),
             lambda: whole,
         )
+        return pieces
 
     def _replace_missing(self, whole: Pieces, strings: tf.Tensor, missing: tf.Tensor) -> Pieces:
         """The tokens, with those of the `missing` words replaced by the words' pieces."""

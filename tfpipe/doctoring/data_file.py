@@ -9,9 +9,10 @@ from pathlib import Path
 
 from tfpipe.config import TrainConfig
 from tfpipe.config.settings import flag_of
+from tfpipe.data.examples import Columns, Examples
 from tfpipe.data.labels import parsed_labels
 from tfpipe.data.quality import long_words, report_data
-from tfpipe.data.read_examples import Columns, Examples, read_examples
+from tfpipe.data.read_examples import read_examples
 from tfpipe.data.splits import Splits, read_splits
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.data.unknown_tokens import count_unknown

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tfpipe.data.read_examples import Examples, task_of_format
+from tfpipe.data.examples import Examples
+from tfpipe.data.read_examples import task_of_format
 from tfpipe.doctoring.findings import Finding, note
 from tfpipe.tasks import TASKS
 

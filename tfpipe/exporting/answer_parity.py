@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tfpipe.data.read_examples import Examples
+from tfpipe.data.examples import Examples
 from tfpipe.exporting.clean_process import (
     Answers,
     as_answers,

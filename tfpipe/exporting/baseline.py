@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfpipe.data.read_examples import Examples
+from tfpipe.data.examples import Examples
 from tfpipe.errors import UserError
 from tfpipe.exporting.clean_process import Answers, batches_of, join, run_in_clean_process
 from tfpipe.exporting.object_store import local_copy, refuse_unknown_store, store_errors

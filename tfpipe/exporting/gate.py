@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tfpipe.config import ExportConfig, Requirement, parse_requirements
-from tfpipe.data.read_examples import Columns, Examples
+from tfpipe.data.examples import Columns, Examples
 from tfpipe.data.splits import read_for, refuse_other_inputs
 from tfpipe.errors import UserError, did_you_mean, raise_all
 from tfpipe.exporting.baseline import compare_with_baseline, find_baseline

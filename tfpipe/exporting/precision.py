@@ -10,7 +10,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfpipe.data.read_examples import Examples
+from tfpipe.data.examples import Examples
 from tfpipe.errors import UserError
 from tfpipe.exporting.answer_parity import (
     NARROW,

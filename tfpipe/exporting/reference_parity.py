@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfpipe.data.read_examples import Examples
+from tfpipe.data.examples import Examples
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.exporting.answer_parity import Parity, compare_answers
 from tfpipe.exporting.clean_process import Answers, as_answers, join

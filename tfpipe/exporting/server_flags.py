@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from tfpipe.data.read_examples import Examples
+from tfpipe.data.examples import Examples
 from tfpipe.exporting.serving_benchmark import (
     BUSY,
     MIN_TEXTS,

@@ -19,7 +19,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from tfpipe.data.read_examples import Examples
+from tfpipe.data.examples import Examples
 from tfpipe.exporting.clean_process import batches_of
 from tfpipe.subprocesses import bound
 from tfpipe.tasks.task import Task

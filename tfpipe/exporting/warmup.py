@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfpipe.data.read_examples import Examples
+from tfpipe.data.examples import Examples
 from tfpipe.tasks.task import Task
 
 REQUESTS_FILE = Path("assets.extra", "tf_serving_warmup_requests")

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from tfpipe.data.dev_split import example_keys
+from tfpipe.data.examples import Examples
 from tfpipe.data.quality import LONGEST_INPUT
-from tfpipe.data.read_examples import Examples
 from tfpipe.report.sections import Data, Lengths, Overlap, Part, Twin
 
 POINTS = (50, 90, 95, 99, 100)

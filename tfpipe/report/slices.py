@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tfpipe.data.read_examples import Examples
+from tfpipe.data.examples import Examples
 from tfpipe.data.scripts import SCRIPTS, scripts_of
 from tfpipe.data.tabular import read_rows
 from tfpipe.errors import UserError

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfpipe.data.encoded import Chunk, Encoded, EncodedDataset, flatten, hash_inputs, keep
-from tfpipe.data.read_examples import Examples
+from tfpipe.data.examples import Examples
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.tasks.long_text import CUTS
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import TypeVar
+
+Number = TypeVar("Number", int, float)
 
 
 def positive_int(text: str) -> int:
@@ -36,7 +38,9 @@ def seconds_or_none(text: str) -> float | None:
     return _number(text, float, lambda value: 0 < value < math.inf, wanted)
 
 
-def _number(text: str, kind: Any, fits: Callable[[Any], bool], wanted: str) -> Any:
+def _number(
+    text: str, kind: Callable[[str], Number], fits: Callable[[Number], bool], wanted: str
+) -> Number:
     try:
         value = kind(text)
     except ValueError:

@@ -24,6 +24,7 @@ from serving.client.connection import open_channel
 from serving.client.errors import InvalidRequest
 from serving.client.model_metadata import Signature
 from serving.client.requests import PREDICT, ModelSelector, build_predict
+from serving.client.tensor_codec import AnyArray
 
 Inputs = dict[str, Any]
 # These texts are sent in a cycle; more of a long file would only use memory.
@@ -43,7 +44,9 @@ def bench(client: Client, arguments: argparse.Namespace) -> None:
     selector = ModelSelector(client.model, client.version, client.label)
 
     def encode() -> bytes:
-        return build_predict(selector, next(inputs), arguments.signature).SerializeToString()
+        request = build_predict(selector, next(inputs), arguments.signature)
+        content: bytes = request.SerializeToString()
+        return content
 
     load = LoadGenerator(encode, decode, client.sending.timeout)
     try:
@@ -64,7 +67,7 @@ async def run(load: LoadGenerator, client: Client, arguments: argparse.Namespace
             await load.run_closed(call, arguments.clients, *window)
 
 
-def decode(data: bytes) -> Any:
+def decode(data: bytes) -> dict[str, AnyArray]:
     """Decode the bytes of a PredictResponse; raises ValueError for malformed tensors."""
     return read_outputs(messages.PredictResponse.FromString(data))
 

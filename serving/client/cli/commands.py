@@ -11,13 +11,12 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-import numpy as np
-
 from serving.client.cli.answer_output import TEXT_VERBS, Table, format_shape, print_json
 from serving.client.cli.json_arrays import choose_signature, read_inputs, split_inputs, to_json
 from serving.client.cli.text_input import Row, read_lines, read_object, read_rows
 from serving.client.client import Client
 from serving.client.errors import InvalidRequest
+from serving.client.tensor_codec import AnyArray
 
 
 def answer_texts(client: Client, arguments: argparse.Namespace) -> None:
@@ -93,7 +92,7 @@ def predict(client: Client, arguments: argparse.Namespace) -> None:
             if line.strip()
         )
 
-    def run(values: dict[str, Any]) -> dict[str, np.ndarray]:
+    def run(values: dict[str, Any]) -> dict[str, AnyArray]:
         inputs = read_inputs(values, signature)
         return client.predict(inputs, arguments.signature, outputs)
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from serving.client.errors import InvalidRequest
 from serving.client.model_metadata import ModelMetadata, Signature
+from serving.client.tensor_codec import AnyArray
 
 # JSON types accepted for a dtype kind: values are never truncated or converted to another kind.
 ACCEPTED: dict[str, tuple[type, ...]] = {
@@ -53,7 +54,7 @@ def split_inputs(arguments: Iterable[str]) -> dict[str, Any]:
     return inputs
 
 
-def read_inputs(values: Mapping[str, Any], signature: Signature) -> dict[str, np.ndarray]:
+def read_inputs(values: Mapping[str, Any], signature: Signature) -> dict[str, AnyArray]:
     """Convert JSON values to arrays of the signature's dtypes.
 
     Strings are str or {"b64": ...}; a complex number is [real, imaginary].
@@ -80,7 +81,7 @@ def read_inputs(values: Mapping[str, Any], signature: Signature) -> dict[str, np
     return arrays
 
 
-def to_array(value: Any, dtype: str) -> np.ndarray:
+def to_array(value: Any, dtype: str) -> AnyArray:
     """Convert a JSON value; raises ValueError, OverflowError or TypeError if it does not fit."""
     if dtype == "string":
         return _string_array(value)
@@ -101,7 +102,7 @@ def to_array(value: Any, dtype: str) -> np.ndarray:
     return array
 
 
-def _find_dtype(name: str) -> np.dtype:
+def _find_dtype(name: str) -> np.dtype[Any]:
     if name == "bfloat16":
         try:
             import ml_dtypes
@@ -109,11 +110,12 @@ def _find_dtype(name: str) -> np.dtype:
             raise ValueError(
                 "bfloat16 needs the package ml_dtypes: pip install ml_dtypes"
             ) from None
-        return np.dtype(ml_dtypes.bfloat16)
+        bfloat16: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
+        return bfloat16
     return np.dtype(name)
 
 
-def _string_array(value: Any) -> np.ndarray:
+def _string_array(value: Any) -> AnyArray:
     shape = []
     level = value
     while isinstance(level, list):
@@ -143,7 +145,7 @@ def _collect(value: Any, shape: list[int], leaves: list[bytes]) -> None:
         raise ValueError(f"{json.dumps(value)[:40]} is not a string")
 
 
-def to_json(array: np.ndarray) -> Any:
+def to_json(array: AnyArray) -> Any:
     """Convert an array to nested lists (rank 0: a scalar) of JSON values; see read_inputs."""
     if array.dtype.kind == "O":
         return _map_leaves(_bytes_to_json, array.tolist())

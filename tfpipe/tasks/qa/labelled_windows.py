@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfpipe.data.encoded import Encoded, EncodedDataset
-from tfpipe.data.read_examples import Examples
+from tfpipe.data.examples import Examples
 from tfpipe.data.squad import GoldAnswer
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.tasks.qa.context_windows import ContextTokens, window_contexts

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfpipe.data.encoded import EncodedDataset, encode
-from tfpipe.data.read_examples import Examples
+from tfpipe.data.examples import Examples
 from tfpipe.data.spans import Span
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.tasks.tag.words import WordPositions, cover_spans, find_words

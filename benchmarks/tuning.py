@@ -37,6 +37,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import keras_tuner
 from scipy import stats
 
+from tuning.library_internals import set_project_folder
 from tuning.oracles import make_oracle
 from tuning.space import Parameter, Space
 
@@ -114,7 +115,7 @@ def search(algorithm: str, seed: int, trials: int, epochs: int) -> Found:
     names = [parameter.name for parameter in SPACE.parameters]
     trained = 0
     with tempfile.TemporaryDirectory() as folder:
-        oracle._set_project_dir(folder, "oracle")
+        set_project_folder(oracle, folder, "oracle")
         while (trial := oracle.create_trial("one")).status == "RUNNING":
             proposed = trial.hyperparameters.values
             values = {name: proposed[name] for name in names}

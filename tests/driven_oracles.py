@@ -17,6 +17,7 @@ import keras_tuner
 import pytest
 from keras_tuner.engine.trial import Trial
 
+from tuning.library_internals import set_project_folder
 from tuning.oracles import make_oracle
 from tuning.persistent_oracle import PersistentOracle
 from tuning.space import Parameter, Space
@@ -126,7 +127,7 @@ def make(tmp_path: Path) -> Make:
         settings = {"epochs": 3, "seed": 0} | other
         oracle = make_oracle(algorithm, space or SPACES[algorithm], trials, objective, **settings)
         (tmp_path / folder).mkdir(exist_ok=True)
-        oracle._set_project_dir(str(tmp_path / folder), "oracle")
+        set_project_folder(oracle, str(tmp_path / folder), "oracle")
         if oracle.path.is_file():
             oracle.reload()
         return oracle

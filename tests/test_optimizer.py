@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 from transformers import AdamWeightDecay
 
+from tfpipe.library_internals import create_slots
 from tfpipe.model.presets import make_tiny
 from tfpipe.model.text_model import TextModel
 from tfpipe.training.adamw import LayerwiseAdamW
@@ -36,7 +37,7 @@ def updated(make: Callable[[], AdamWeightDecay], steps: int = 3) -> list[np.ndar
         tf.Variable(random.normal(size=4), dtype=tf.float32, name="layer/bias"),
     ]
     optimizer = make()
-    optimizer._create_all_weights(variables)
+    create_slots(optimizer, variables)
 
     @tf.function
     def step(gradients: list[tf.Tensor]) -> None:
@@ -186,7 +187,7 @@ def test_slices_move_rows_as_the_dense_kernel_does_and_leave_unseen_rows_alone()
             gradient = tf.convert_to_tensor(gradient) if dense else gradient
             optimizer.apply_gradients([(gradient, table)])
 
-        optimizer._create_all_weights([table])
+        create_slots(optimizer, [table])
         for rows, slices in zip(chosen, values, strict=True):
             step(tf.constant(rows), tf.constant(slices))
         tables.append(table.numpy())

@@ -19,6 +19,7 @@ from tests.space_files import CONDITIONED, FOCAL, RATE, only
 from tfpipe.config import TrainConfig, field_type
 from tfpipe.training.defaults import default_rate
 from tuning.config import RESERVED_SETTINGS
+from tuning.library_internals import set_project_folder
 from tuning.space import Parameter, Space, differences, training_defaults
 from tuning.space.checks import FIELDS
 from tuning.space.file import FIXED_ONLY, read_space
@@ -315,7 +316,7 @@ def trials(oracle: Any, folder: Path, count: int) -> list[dict[str, Any]]:
     from keras_tuner.engine.trial import Trial
 
     oracle.verbose = 0
-    oracle._set_project_dir(str(folder), "study")
+    set_project_folder(oracle, str(folder), "study")
     found = []
     for _ in range(count):
         trial: Trial = oracle.create_trial("tuner")

@@ -22,6 +22,7 @@ from tfpipe.subprocesses import bound
 from tfpipe.training.defaults import default_epochs
 from tuning.config import SearchConfig
 from tuning.failure_reason import describe_failure
+from tuning.library_internals import set_project_folder
 from tuning.oracles import make_study_oracle
 from tuning.report.baseline_comparison import describe_defaults
 from tuning.report.formatting import format_time, format_value
@@ -108,7 +109,7 @@ def sample_trials(config: SearchConfig, plan: StudyPlan) -> list[tuple[dict, int
     oracle = make_study_oracle(replace(plan, algorithm=algorithm), config.trials)
     rng, found = random.Random(0), []
     with tempfile.TemporaryDirectory() as folder, discard_stdout():
-        oracle._set_project_dir(folder, "dry-run")
+        set_project_folder(oracle, folder, "dry-run")
         while (trial := oracle.create_trial("dry-run")).status == "RUNNING":
             values = trial.hyperparameters.values
             first, last = (values.get(f"{PREFIX}{n}", 0) for n in ("initial_epoch", "epochs"))

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import tensorflow as tf
-from tensorflow.python.distribute.values import PerReplicaSpec
+
+from tfpipe.library_internals import cluster_roles, per_replica_spec
 
 T = TypeVar("T")
 
@@ -14,8 +15,7 @@ T = TypeVar("T")
 def workers_of(strategy: tf.distribute.Strategy) -> int:
     """Count the processes that compute."""
     if isinstance(strategy, tf.distribute.ParameterServerStrategy):
-        # Its cluster_resolver property is None.
-        return len(strategy._cluster_resolver.cluster_spec().as_dict()["worker"])
+        return len(cluster_roles(strategy)["worker"])
     if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
         return 1
     roles = strategy.cluster_resolver.cluster_spec().as_dict()
@@ -56,7 +56,7 @@ class DistributedBatches:
         self.element_spec = None
         if not needs_few_widths(strategy):
             self.element_spec = tf.nest.map_structure(
-                lambda spec: PerReplicaSpec(*[spec] * count), batches.element_spec
+                lambda spec: per_replica_spec(spec, count), batches.element_spec
             )
 
     def __iter__(self) -> Iterator[Any]:

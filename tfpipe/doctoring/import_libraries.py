@@ -6,6 +6,8 @@ Run by path, never imported: a library may end its process.
 """
 
 import json
+import runpy
+from pathlib import Path
 
 
 def report(**found: object) -> None:
@@ -28,12 +30,13 @@ def main() -> None:
         cuda=build.get("cuda_version") if build.get("is_cuda_build") else None,
         gpus=gpus,
     )
-    from transformers import modeling_tf_utils
+    from transformers import TFPreTrainedModel
 
-    report(transformers_keras=modeling_tf_utils.keras.Model.__module__.split(".")[0])
-    from keras_tuner.src.backend import keras as tuners_keras
-
-    report(keras_tuner_keras=tuners_keras.Model.__module__.split(".")[0])
+    (model,) = (base for base in TFPreTrainedModel.__mro__ if base.__name__ == "Model")
+    report(transformers_keras=model.__module__.split(".")[0])
+    # By path: importing the package would change the environment that is examined.
+    internals = runpy.run_path(str(Path(__file__).parents[1] / "library_internals.py"))
+    report(keras_tuner_keras=internals["keras_of_keras_tuner"]())
 
 
 if __name__ == "__main__":

@@ -10,20 +10,22 @@ Run by path, never imported.
 
 import base64
 import json
+import runpy
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from tensorflow.python.framework import kernels
+
+# By path: this process must not import the package.
+INTERNALS = runpy.run_path(str(Path(__file__).parents[1] / "library_internals.py"))
 
 
 def main(export: str, batches: str, folder: str) -> None:
     """Write the operations and answers."""
-    listed = kernels.get_all_registered_kernels().kernel
-    names = {kernel.op for kernel in listed if kernel.device_type in ("CPU", "DEFAULT")}
-    Path(folder, "operations.json").write_text(json.dumps(sorted(names)), encoding="utf-8")
+    names = INTERNALS["cpu_operations"]()
+    Path(folder, "operations.json").write_text(json.dumps(names), encoding="utf-8")
     # Referenced: the signature does not keep the model alive whose tables it reads.
     model = tf.saved_model.load(export)
     serve = model.signatures["serving_default"]

@@ -7,19 +7,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from safetensors.numpy import save as as_bytes
 from transformers import (
     BertConfig,
-)
-from transformers.modeling_tf_pytorch_utils import (
-    apply_transpose,
-    convert_tf_weight_name_to_pt_weight_name,
 )
 
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.errors import UserError
 from tfpipe.io.atomic import write_text
+from tfpipe.library_internals import as_pytorch_weight
 from tfpipe.model.head import Head
 from tfpipe.model.load_weights import load_weights
 from tfpipe.model.stored_weights import WEIGHTS, StoredWeights, open_weights
@@ -101,13 +97,7 @@ def save(model: TextModel, folder: Path) -> None:
     while a TF-format file needs TensorFlow on the PyTorch side.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    state = {}
-    for weight in model.weights:
-        name, transpose = convert_tf_weight_name_to_pt_weight_name(
-            weight.name, tf_weight_shape=weight.shape
-        )
-        value = apply_transpose(transpose, weight.numpy(), pt_to_tf=False)
-        state[name] = np.ascontiguousarray(value)
+    state = dict(as_pytorch_weight(weight.name, weight.numpy()) for weight in model.weights)
     # Bytes, because safetensors' own writer makes a file that only its owner may read.
     content = as_bytes(state, metadata={"format": "pt"})
     (folder / "model.safetensors").write_bytes(content)

@@ -8,6 +8,7 @@ from collections import Counter
 import numpy as np
 import tensorflow as tf
 
+from tfpipe.library_internals import replace_dropout
 from tfpipe.model.encoder import Seeds
 from tfpipe.model.text_model import TextModel
 
@@ -68,5 +69,5 @@ def seed_dropout(model: TextModel, seed: int, step: tf.Variable) -> Seeds:
     for number, layer in enumerate(model.dropout_layers(), start=1):
         # The layer's own generator is stateful: its state is not in the checkpoint, and its order
         # depends on how often the graph was built.
-        layer._random_generator.dropout = DropoutSeeds(seed, number, step).dropout
+        replace_dropout(layer, DropoutSeeds(seed, number, step).dropout)
     return DropoutSeeds(seed, 0, step).next

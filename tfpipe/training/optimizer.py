@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from tfpipe.library_internals import create_slots
 from tfpipe.model.text_model import TextModel
 from tfpipe.training.adamw import LayerwiseAdamW
 from tfpipe.training.schedules import Schedule
@@ -68,5 +69,5 @@ def make_optimizer(
         exclude_from_weight_decay=NO_DECAY,
     )
     # Created here and not in the first step, so that a checkpoint can restore the moments.
-    optimizer._create_all_weights(model.trainable_variables)
+    create_slots(optimizer, model.trainable_variables)
     return optimizer

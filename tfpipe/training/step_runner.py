@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from tensorflow.python.framework import config as tf_config
 
 from tfpipe.config import TrainConfig
 from tfpipe.data.batches import Plan, plan_training, read_batches
 from tfpipe.data.encoded import EncodedDataset
 from tfpipe.data.replicas import compile_for, needs_few_widths, workers_of
 from tfpipe.errors import UserError
+from tfpipe.library_internals import disable_op_determinism
 from tfpipe.tasks.task import Batch
 from tfpipe.training.callbacks import StepMetrics
 from tfpipe.training.checkpointing import CheckpointManager, TrainProgress
@@ -222,8 +222,7 @@ def measure_determinism(steps: StepRunner, checkpoints: CheckpointManager) -> st
     Returns:
         A sentence for the log.
     """
-    # TensorFlow's public interface can only enable determinism.
-    tf_config.disable_op_determinism()
+    disable_op_determinism()
     try:
         plain = steps.time_step()
         tf.config.experimental.enable_op_determinism()

@@ -13,6 +13,7 @@ import tensorflow as tf
 from tfpipe.config import TrainConfig
 from tfpipe.data.replicas import workers_of
 from tfpipe.errors import UserError
+from tfpipe.library_internals import keep_tables_on_chief
 from tfpipe.training.cluster import Cluster, accepts_connections, claim_port, meet, read_cluster
 from tfpipe.training.preemption import SignalHandler
 
@@ -224,9 +225,7 @@ def _parameter_server(
     cluster: Cluster, devices: int, why: str
 ) -> tuple[tf.distribute.Strategy, str]:
     strategy = tf.distribute.ParameterServerStrategy(_resolver(cluster, 0))
-    # A lookup table made in the strategy's scope would have a copy on each worker, and the chief,
-    # the only process that tokenises texts, could not use it.
-    strategy.extended._resource_creator_scope = lambda: None
+    keep_tables_on_chief(strategy)
     if strategy.num_replicas_in_sync > 1 or devices > 1:
         raise UserError(
             "a worker of --strategy parameter_server uses one device",

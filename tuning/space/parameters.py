@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from tfpipe.config import TrainConfig, build
+from tuning.library_internals import condition
 
 if TYPE_CHECKING:
     from keras_tuner import HyperParameters
@@ -238,9 +239,8 @@ def _describe(space: Mapping[str, Any], name: str) -> str:
 def _hyperparameter(one: Parameter) -> Any:
     """Convert a parameter and its conditions to Keras Tuner's."""
     from keras_tuner.engine.hyperparameters import Boolean, Choice, Float, Int
-    from keras_tuner.src.engine.conditions import Parent
 
-    conditions = [Parent(parent, list(wanted)) for parent, wanted in one.when.items()]
+    conditions = [condition(parent, wanted) for parent, wanted in one.when.items()]
     if one.values and isinstance(one.values[0], bool) and len(one.values) == 2:
         # Keras Tuner's Choice converts booleans to integers.
         first = one.values[0] if one.nearest_default is None else one.nearest_default

@@ -11,11 +11,11 @@ from typing import Any
 import grpc
 import numpy as np
 import tensorflow as tf
-from tensorflow.python.client import pywrap_tf_session
 
 from serving.server import metrics
 from serving.server.errors import RequestError, invalid_argument
 from serving.server.flags import ServerFlags
+from serving.server.library_internals import extend_graph, run_session, tensor_handle
 from serving.server.request import RequestContext
 
 CODES = {code.value[0]: code for code in grpc.StatusCode}
@@ -72,8 +72,7 @@ class LoadedModel:
         try:
             with self._graph.as_default():
                 meta_graph = tf.compat.v1.saved_model.load(self._session, list(tags), str(folder))
-            # Extended here once: runs do not extend the graph, and so need no lock.
-            self._session._extend_graph()
+            extend_graph(self._session)
         except BaseException:
             self._session.close()
             raise
@@ -85,7 +84,7 @@ class LoadedModel:
         }
         # Handle of the session's C++ API, and DataType, by tensor name.
         self._tensors = {
-            name: (tensor._as_tf_output(), tensor.dtype.as_datatype_enum)
+            name: (tensor_handle(tensor), tensor.dtype.as_datatype_enum)
             for name, tensor in found.items()
             if tensor is not None
         }
@@ -132,15 +131,13 @@ class LoadedModel:
         options = tf.compat.v1.RunOptions()
         if timeout is not None:
             options.timeout_in_ms = max(1, int(timeout * 1000))
-        buffer = pywrap_tf_session.TF_NewBufferFromString(options.SerializeToString())
         started = time.perf_counter()
         try:
-            values = self._session._call_tf_sessionrun(
-                buffer,
+            values = run_session(
+                self._session,
+                options,
                 {self._tensors[name][0]: array for name, array in feeds.items()},
                 [tensor for tensor, _ in outputs],
-                [],
-                None,
             )
         except tf.errors.OpError as error:
             raise RequestError(CODES[error.error_code], error.message) from None
@@ -148,8 +145,6 @@ class LoadedModel:
             # The message of an op quotes input that is not UTF-8, which TensorFlow's bindings
             # cannot convert, losing the status; ops that quote input reject it as invalid.
             raise invalid_argument(error.object.decode("utf-8", "replace")) from None
-        finally:
-            pywrap_tf_session.TF_DeleteBuffer(buffer)
         microseconds = (time.perf_counter() - started) * 1e6
         metrics.RUN_TIME.observe(microseconds, self.name, str(self.version))
         return [(datatype, value) for (_, datatype), value in zip(outputs, values, strict=True)]

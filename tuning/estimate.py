@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tfpipe import fork_server
 from tfpipe.cli import print_metrics
 from tfpipe.config import TrainConfig, to_yaml
 from tfpipe.data.splits import Splits
 from tfpipe.errors import UserError
 from tfpipe.io.atomic import write_text
-from tfpipe.subprocesses import bound
 from tfpipe.training.defaults import default_epochs
 from tuning.config import SearchConfig
 from tuning.failure_reason import describe_failure
@@ -149,21 +147,17 @@ def measure(config: TrainConfig, splits: Splits, environment: dict[str, str]) ->
         short = replace(config, test=None, epochs=1, output=str(run))
         short = with_data_files(short, here / "train.jsonl", here / "dev.jsonl")
         write_text(here / "config.yaml", to_yaml(short))
-        command = [sys.executable, "-m", "tfpipe.train", "--config", str(here / "config.yaml")]
-        # Timed from outside: the process's own timing excludes its imports.
-        started_at = time.monotonic()
+        arguments = ["-m", "tfpipe.train", "--config", str(here / "config.yaml")]
         with (here / "log.txt").open("w") as log:
-            done = subprocess.run(
-                bound(command),
-                env=os.environ | environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=log,
-                check=False,
-            )
+            streams = fork_server.Streams(stdout=subprocess.DEVNULL, stderr=log)
+            modules = fork_server.TRAINING
+            process = fork_server.start(arguments, modules, streams, environment)
+            # Timed from outside: the process's own timing excludes its start.
+            started_at = time.monotonic()
+            status = process.wait()
         elapsed = time.monotonic() - started_at
-        if done.returncode:
-            reason = describe_failure(done.returncode, here / "log.txt")
+        if status:
+            reason = describe_failure(status, here / "log.txt")
             raise UserError("a first training failed", reason, "mend it before the search begins")
         training = json.loads((run / "metrics.json").read_text(encoding="utf-8"))["train"]
     # The first step compiles and is not timed: if it is the only one, all time is overhead.

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import shlex
 import subprocess
-import sys
 import time
 from dataclasses import replace
 
+from tfpipe import fork_server
 from tfpipe.cli import say
 from tfpipe.config import TrainConfig, to_yaml
 from tfpipe.errors import Interrupted, UserError
 from tfpipe.io.atomic import write_text
 from tfpipe.run_folder import Run
-from tfpipe.subprocesses import bound
 from tfpipe.training.preemption import SignalHandler
 from tuning.study import Study
 from tuning.trial_data import with_train_and_dev
@@ -50,13 +49,13 @@ def retrain(study: Study, on: str, restart: str) -> Run:
         return run
     file = study.folder / "retrain.yaml"
     write_text(file, to_yaml(config))
-    command = [sys.executable, "-m", "tfpipe.train", "--config", str(file)]
+    arguments = ["-m", "tfpipe.train", "--config", str(file)]
     if (run.folder / "config.yaml").is_file():
-        command.append("--resume")
+        arguments.append("--resume")
     with SignalHandler() as stop:
-        process = subprocess.Popen(
-            bound(command), stdout=subprocess.DEVNULL, start_new_session=True
-        )
+        streams = fork_server.Streams(stdout=subprocess.DEVNULL)
+        modules = fork_server.TRAINING
+        process = fork_server.start(arguments, modules, streams, new_session=True)
         forwarded = False
         while process.poll() is None:
             if stop.signal and not forwarded:

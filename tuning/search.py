@@ -52,6 +52,11 @@ def search(config: SearchConfig, given: Mapping[str, Any], command: Sequence[str
         print_estimate(config, plan, splits, say)
         return None
 
+    if config.processes == 1 and not config.servers:
+        from tfpipe import fork_server
+
+        # What trials import is imported for all of them at once.
+        fork_server.prepare(fork_server.TRAINING)
     # Keras Tuner is imported there, and TensorFlow with it.
     from tuning.study import Study
     from tuning.study_runner import run_study

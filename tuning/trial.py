@@ -7,7 +7,6 @@ import shutil
 import signal
 import statistics
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,10 +15,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from tfpipe import fork_server
 from tfpipe.config import TrainConfig, to_yaml
 from tfpipe.io.atomic import write_text
 from tfpipe.run_folder import Run
-from tfpipe.subprocesses import bound
 from tfpipe.training.checkpointing import read_progress
 from tuning.failure_reason import describe_failure, last_lines
 from tuning.report.tensorboard_hparams import SUFFIX, write_trial
@@ -167,15 +166,16 @@ class TrialRunner:
         finally:
             _end_process(process)
         self._poll(run, first)
-        if process.returncode != 0 and not run.finished:
+        status = process.wait()
+        if status != 0 and not run.finished:
             if self.callbacks.stop_requested.is_set():
                 # Ctrl-C in a terminal is also delivered to the trial.
                 raise TrialInterrupted
-            reason = describe_failure(process.returncode, log)
+            reason = describe_failure(status, log)
             return {"status": FAILED, "reason": reason, "score": None, "log": last_lines(log)}
         return None
 
-    def _start(self, config: TrainConfig, run: Run) -> subprocess.Popen:
+    def _start(self, config: TrainConfig, run: Run) -> fork_server.Process:
         self.folder.mkdir(parents=True, exist_ok=True)
         # Flags, not fields of the file, because they may change when a run is resumed.
         kept = self.study.plan.space.fixed.get("keep_checkpoints", 1)
@@ -187,22 +187,24 @@ class TrialRunner:
         file = self.folder / "config.yaml"
         write_text(file, to_yaml(config))
         training = ["--config", str(file), *free]
-        command = [sys.executable, "-m", "tfpipe.train", *training]
+        arguments = ["-m", "tfpipe.train", *training]
+        modules: tuple[str, ...] = fork_server.TRAINING
         if self.settings.processes > 1 or self.settings.servers:
             counts = ["--workers", str(self.settings.processes), "--servers"]
             counts.append(str(self.settings.servers))
-            command = [sys.executable, "-m", "tfpipe.launch", *counts, "--", *training]
+            # The launcher itself needs no TensorFlow.
+            arguments = ["-m", "tfpipe.launch", *counts, "--", *training]
+            modules = ()
         with (self.folder / "log.txt").open("a", encoding="utf-8") as log:
-            log.write(f"$ {' '.join(command[1:])}\n")
+            log.write(f"$ {' '.join(arguments)}\n")
             log.flush()
-            process = subprocess.Popen(
-                bound(command),
-                env=os.environ | dict(self.settings.environment),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=log,
+            process = fork_server.start(
+                arguments,
+                modules,
+                fork_server.Streams(stdout=subprocess.DEVNULL, stderr=log),
+                self.settings.environment,
                 # Only the search receives Ctrl-C, and ends the trial.
-                start_new_session=True,
+                new_session=True,
             )
         with suppress(OSError):
             # When memory runs out, the kernel kills a trial rather than the search.
@@ -285,7 +287,7 @@ def _epochs_of(run: Run) -> int:
     return len(progress.history) if progress else 0
 
 
-def _end_process(process: subprocess.Popen) -> None:
+def _end_process(process: fork_server.Process) -> None:
     """End the training with SIGTERM, on which it saves its state; kill it after a time limit."""
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)

@@ -135,6 +135,8 @@ def read_batches(
     flat_rows = tf.constant(plan.rows.reshape(-1, places))
     widths = tf.constant(plan.widths)
 
+    # Nothing branches on a tensor in Python: converting the source to find that takes seconds.
+    @tf.autograph.experimental.do_not_convert
     def build(element: tf.Tensor) -> dict[str, tf.Tensor]:
         rows, width = flat_rows[element], widths[element // replicas]
         # An empty place repeats a real row, so that no shape is special; its weight is 0.

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,8 +12,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from tfpipe import fork_server
 from tfpipe.data.examples import Examples
-from tfpipe.subprocesses import bound
 from tfpipe.tasks.task import Task
 
 WORKER = Path(__file__).with_name("clean_process_worker.py")
@@ -57,8 +55,8 @@ def run_in_clean_process(export: Path, batches: Sequence[Columns]) -> CleanProce
     with tempfile.TemporaryDirectory() as folder:
         requests = Path(folder, "batches.json")
         requests.write_text(json.dumps(encoded), encoding="utf-8")
-        command = [sys.executable, str(WORKER), str(export), str(requests), folder]
-        done = subprocess.run(bound(command), capture_output=True, text=True, check=False)
+        arguments = [str(WORKER), str(export), str(requests), folder]
+        done = fork_server.run(arguments, fork_server.TENSORFLOW)
         listed = Path(folder, "operations.json")
         operations = json.loads(listed.read_text(encoding="utf-8")) if listed.is_file() else []
         found: list[Answers] | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -68,10 +69,12 @@ class ExportedModel(tf.Module):
 
         inputs = [tf.TensorSpec([None], tf.string, name=name) for name in task.inputs(pairs)]
         ids = [tf.TensorSpec([None, None], tf.int32, name=name) for name in ENCODED]
-        self.serve = tf.function(self._serve, input_signature=inputs)
-        self.serve_ids = tf.function(self._serve_ids, input_signature=ids)
-        self.describe = tf.function(self._describe, input_signature=[])
-        self.embed = tf.function(self._embed, input_signature=inputs) if encoder else None
+        # Nothing branches on a tensor in Python: converting the source to find that takes seconds.
+        compiled = partial(tf.function, autograph=False)
+        self.serve = compiled(self._serve, input_signature=inputs)
+        self.serve_ids = compiled(self._serve_ids, input_signature=ids)
+        self.describe = compiled(self._describe, input_signature=[])
+        self.embed = compiled(self._embed, input_signature=inputs) if encoder else None
 
     def _serve(self, *columns: tf.Tensor) -> Tensors:
         return self._task.answer(columns, self.tokenizer, self._max_length, self._forward)

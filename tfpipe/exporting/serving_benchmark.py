@@ -19,9 +19,9 @@ from typing import IO, Any
 
 import numpy as np
 
+from tfpipe import fork_server
 from tfpipe.data.examples import Examples
 from tfpipe.exporting.clean_process import batches_of
-from tfpipe.subprocesses import bound
 from tfpipe.tasks.task import Task
 
 WORKER = Path(__file__).with_name("serving_benchmark_worker.py")
@@ -144,7 +144,7 @@ def _is_over(ratios: np.ndarray, bound_: float) -> np.ndarray:
 class _Worker:
     """A process that sends requests to the export with one setting."""
 
-    def __init__(self, process: subprocess.Popen[str], stderr: IO[str]):
+    def __init__(self, process: fork_server.Process, stderr: IO[str]):
         self._process, self._stderr = process, stderr
 
     def run_round(self) -> list[list[float]]:
@@ -172,11 +172,10 @@ class _Worker:
 @contextmanager
 def _start(export: Path, folder: Path, threads: int) -> Iterator[_Worker]:
     plan = str(folder / "plan.json")
-    command = [sys.executable, str(WORKER), str(export), plan, str(threads)]
+    arguments = [str(WORKER), str(export), plan, str(threads)]
     with (folder / f"stderr-{threads}").open("w+", encoding="utf-8", errors="replace") as stderr:
-        process = subprocess.Popen(
-            bound(command), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, text=True
-        )
+        streams = fork_server.Streams(subprocess.PIPE, subprocess.PIPE, stderr)
+        process = fork_server.start(arguments, fork_server.TENSORFLOW, streams)
         try:
             yield _Worker(process, stderr)
         finally:

@@ -91,7 +91,7 @@ class FrozenWeights(tf.Module):
         self._constants = None
         if sum(value.nbytes for value in values.values()) <= LARGEST_CONSTANTS:
 
-            @tf.function(input_signature=[])
+            @tf.function(input_signature=[], autograph=False)
             def constants() -> Weights:
                 return {name: tf.constant(value) for name, value in values.items()}
 

@@ -135,8 +135,6 @@ def read_batches(
     flat_rows = tf.constant(plan.rows.reshape(-1, places))
     widths = tf.constant(plan.widths)
 
-    # Nothing branches on a tensor in Python: converting the source to find that takes seconds.
-    @tf.autograph.experimental.do_not_convert
     def build(element: tf.Tensor) -> dict[str, tf.Tensor]:
         rows, width = flat_rows[element], widths[element // replicas]
         # An empty place repeats a real row, so that no shape is special; its weight is 0.
@@ -156,6 +154,8 @@ def read_batches(
     local = np.arange(replicas)[local_replicas(strategy)]
     elements = np.arange(first, len(plan))[:, np.newaxis] * replicas + local
     batches = tf.data.Dataset.from_tensor_slices(elements.ravel())
+    # Nothing branches on a tensor in Python: converting the source to find that takes seconds.
+    build = tf.autograph.experimental.do_not_convert(build)
     batches = batches.map(build, num_parallel_calls=2).prefetch(2 * len(local))
     options = tf.data.Options()
     # Nothing here is left to tune, and the end of an iterator waits for its tuning thread, which

@@ -45,7 +45,8 @@ test-slow: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m slow
 
 # Every lock file pins and hashes all it needs, so that pip resolves nothing (--no-deps).
-$(VENV)/.installed: requirements.lock requirements-starter.lock setup.py
+$(VENV)/.installed: requirements.lock requirements-starter.lock \
+		pyproject.toml setup.py tfpipe/__init__.py
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13) and "tfpipe needs Python 3.10 to 3.12; set PYTHON=")'
 	$(PYTHON) -m venv $(VENV)
 	$(INSTALL) --require-hashes -r requirements.lock
@@ -59,11 +60,11 @@ $(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.lock
 
 # Needs uv (pip install uv). One lock for every supported Python and system; no index is named.
 lock:
-	uv pip compile setup.py --universal --python-version 3.10 --generate-hashes \
+	uv pip compile pyproject.toml --universal --python-version 3.10 --generate-hashes \
 		--no-emit-index-url --no-header --no-annotate -o requirements.lock
 	awk '/^[a-z]/ { keep = /^(grpcio|numpy|protobuf|typing-extensions)==/ } keep' \
 		requirements.lock > requirements-client.lock
-	uv pip compile setup.py --extra dev --universal --python-version 3.10 --generate-hashes \
+	uv pip compile pyproject.toml --extra dev --universal --python-version 3.10 --generate-hashes \
 		--no-emit-index-url --no-header --no-annotate -c requirements.lock -o requirements-dev.lock
 
 clean:

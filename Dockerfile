@@ -27,7 +27,7 @@ RUN pip install --no-cache-dir --no-deps --only-binary :all: --require-hashes \
     -r /locks/requirements.lock
 
 FROM packages AS wheel
-COPY setup.py pyproject.toml README.md /source/
+COPY setup.py pyproject.toml README.md LICENSE /source/
 COPY tfpipe /source/tfpipe
 COPY serving /source/serving
 COPY tuning /source/tuning

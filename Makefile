@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 
-.PHONY: demo tensorboard test lint types tests readme test-slow client lock clean
+.PHONY: demo tensorboard test lint types tests readme test-slow docs docs-serve client lock clean
 
 # Every demo is a run of its own: nothing is overwritten.
 demo: NAME := demo-$(shell date +%Y%m%d-%H%M%S)
@@ -48,8 +48,21 @@ test-slow: $(VENV)/.installed-dev
 client: $(VENV)/.installed
 	$(BIN)/python distributions/client/build.py dist
 
+# The pages and the API reference, into site/. Warnings, such as of a link that leads nowhere, are
+# errors; nothing is fetched.
+docs: $(VENV)/.installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@if grep -rEn '<(script|link|img|iframe)[^>]*(src|href)=.?(https?:)?//|(url|@import) *\(?.?https?://' \
+		site --include='*.html' --include='*.css'; then \
+		echo "error: the pages above load from other hosts" >&2; exit 1; fi
+	@echo "open site/index.html, or with search: make docs-serve"
+
+docs-serve: $(VENV)/.installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
+
 # Every lock file pins and hashes all it needs, so that pip resolves nothing (--no-deps).
-$(VENV)/.installed: requirements.lock requirements-starter.lock setup.py
+$(VENV)/.installed: requirements.lock requirements-starter.lock \
+		pyproject.toml setup.py tfpipe/__init__.py
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13) and "tfpipe needs Python 3.10 to 3.12; set PYTHON=")'
 	$(PYTHON) -m venv $(VENV)
 	$(INSTALL) --require-hashes -r requirements.lock
@@ -61,14 +74,23 @@ $(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.lock
 	$(INSTALL) --require-hashes -r requirements-dev.lock
 	touch $@
 
+$(VENV)/.installed-docs: $(VENV)/.installed requirements-docs.lock
+	$(INSTALL) --require-hashes -r requirements-docs.lock
+	touch $@
+
 # Needs uv (pip install uv). One lock for every supported Python and system; no index is named.
+# That of the docs has only what requirements.lock lacks.
+lock: COMPILE := uv pip compile pyproject.toml --universal --python-version 3.10 \
+	--generate-hashes --no-emit-index-url --no-header --no-annotate
 lock:
-	uv pip compile setup.py --universal --python-version 3.10 --generate-hashes \
-		--no-emit-index-url --no-header --no-annotate -o requirements.lock
+	$(COMPILE) -o requirements.lock
 	awk '/^[a-z]/ { keep = /^(grpcio|numpy|protobuf|typing-extensions)==/ } keep' \
 		requirements.lock > requirements-client.lock
-	uv pip compile setup.py --extra dev --universal --python-version 3.10 --generate-hashes \
-		--no-emit-index-url --no-header --no-annotate -c requirements.lock -o requirements-dev.lock
+	$(COMPILE) --extra dev -c requirements.lock -o requirements-dev.lock
+	$(COMPILE) --extra docs -c requirements-dev.lock -o requirements-docs.lock
+	awk '/^[a-z]/ { keep = NR > FNR && !($$0 in locked) } NR == FNR { locked[$$0] } keep' \
+		requirements.lock requirements-docs.lock > requirements-docs.lock.new
+	mv requirements-docs.lock.new requirements-docs.lock
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache

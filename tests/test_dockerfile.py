@@ -144,7 +144,7 @@ def test_the_clients_lock_is_a_whole_part_of_the_lock() -> None:
     assert client.items() <= every.items()
     names = {pin.split("==")[0] for pin in client}
     assert client == {pin: block for pin, block in every.items() if pin.split("==")[0] in names}
-    needed = re.search(r"^CLIENT = (\[.*\])$", (ROOT / "setup.py").read_text(), re.MULTILINE)
+    needed = re.search(r"^client = (\[.*\])$", (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
     assert needed
     open_names = re.findall(r'"([a-z]+)', needed.group(1))
     for name in open_names:

@@ -7,9 +7,14 @@ import re
 import subprocess
 import sys
 import zipfile
+from email import message_from_string
+from email.message import Message
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+
+import tfpipe
 
 ROOT = Path(__file__).parents[1]
 
@@ -26,9 +31,42 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "site"
 
 
+def metadata(installed: Path) -> Message:
+    (file,) = installed.glob("*.dist-info/METADATA")
+    return message_from_string(file.read_text(encoding="utf-8"))
+
+
 def test_installs_our_packages_only(installed: Path) -> None:
     tops = {path.name for path in installed.iterdir() if not path.name.endswith(".dist-info")}
     assert tops == {"tfpipe", "serving", "tuning"}
+
+
+def test_holds_every_file_that_the_packages_read(installed: Path) -> None:
+    """Data files, and the markers by which type checkers use the annotations."""
+    for package in ("tfpipe", "serving", "tuning"):
+        assert (installed / package / "py.typed").is_file()
+        for path in (ROOT / package).rglob("*"):
+            if path.suffix in (".py", ".html", ".bin", ".tsv", ".yaml"):
+                assert (installed / path.relative_to(ROOT)).is_file(), path
+
+
+def test_metadata_are_those_of_the_package(installed: Path) -> None:
+    found = metadata(installed)
+    assert (found["Name"], found["Version"]) == ("tfpipe", tfpipe.__version__)
+    assert (found["Requires-Python"], found["License-Expression"]) == ("<3.13,>=3.10", "MIT")
+    (commands,) = installed.glob("*.dist-info/entry_points.txt")
+    assert "tfpipe = tfpipe.cli:main" in commands.read_text(encoding="utf-8")
+
+
+def test_equal_requirements_are_written_equally(installed: Path) -> None:
+    """The extra `client` repeats three requirements; the TensorFlow family has one version."""
+    lines = metadata(installed).get_all("Requires-Dist") or []
+    needed = [Requirement(line) for line in lines]
+    always = {r.name: r.specifier for r in needed if not r.marker}
+    client = {r.name: r.specifier for r in needed if r.marker and "client" in str(r.marker)}
+    assert client == {name: always[name] for name in ("grpcio", "numpy", "protobuf")}
+    family = ("tensorflow", "tf-keras", "tensorflow-serving-api")
+    assert len({str(r.specifier) for r in needed if r.name in family}) == 1
 
 
 def test_works_outside_the_source_tree(installed: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The recipe for a new task in tfpipe/tasks/README.md, followed to the letter in a copy."""
+"""The recipe for a new task in docs/adding/task.md, followed to the letter in a copy."""
 
 from __future__ import annotations
 
@@ -30,10 +30,9 @@ for module, *arguments in json.loads(sys.argv[1]):
 
 
 def recipe() -> dict[str, str]:
-    """The code blocks of the recipe by the file that the README names before each."""
-    text = (ROOT / "tfpipe" / "tasks" / "README.md").read_text(encoding="utf-8")
-    section = text.split("## Adding a task")[1]
-    found = re.findall(r"^`(tfpipe/\S+\.py)`: .*?^```python\n(.*?)^```", section, re.M | re.S)
+    """The code blocks of the recipe by the file that the page names before each."""
+    text = (ROOT / "docs" / "adding" / "task.md").read_text(encoding="utf-8")
+    found = re.findall(r"^`(tfpipe/\S+\.py)`: .*?^```python\n(.*?)^```", text, re.M | re.S)
     return dict(found)
 
 

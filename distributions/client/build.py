@@ -22,7 +22,7 @@ ROOT = HERE.parents[1]
 CLIENT = "serving/client"
 BUILDS = (build_meta.build_sdist, build_meta.build_wheel)
 QUIET = {"--global-option": ["--quiet"]}
-SHARED = ("serving/__init__.py", "serving/proto_builder.py")
+SHARED = ("serving/__init__.py", "serving/proto_builder.py", "serving/py.typed")
 
 
 def main(folder: str) -> None:

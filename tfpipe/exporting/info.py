@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import tfpipe
 from tfpipe.locations import SAVED_MODEL
 
 if TYPE_CHECKING:
@@ -29,8 +30,8 @@ def describe(run: Run, task: Task) -> dict[str, Any]:
         "vocabulary_sha256": hashlib.sha256(vocabulary).hexdigest(),
         "train_sha256": run.data["train_sha256"],
         "versions": {
-            name: importlib.metadata.version(name)
-            for name in ("tfpipe", "tensorflow", "transformers")
+            "tfpipe": tfpipe.__version__,
+            **{name: importlib.metadata.version(name) for name in ("tensorflow", "transformers")},
         },
         "unknown_tokens": run.metrics.get("data", {}).get("unknown_tokens"),
         "metrics": {part: run.metrics.get(part) for part in ("dev", "test")},

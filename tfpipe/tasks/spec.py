@@ -78,7 +78,7 @@ class TaskSpec:
         verb: The verb of serving.client that calls such a model.
         hub: Names for the model card.
         words: By language, `en` and `zh`: the report's sentences about this task, by the names
-            that they have in report/wording/, which they replace. `kicker` and `headline` have
+            that they have in report/i18n/, which they replace. `kicker` and `headline` have
             defaults there.
         inapplicable: Settings of training that mean nothing to the task, and why.
         baseline: `(labels, metric) -> tasks.sections.Baseline | None`, what an answer reaches that

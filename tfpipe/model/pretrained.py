@@ -9,13 +9,6 @@ from typing import Any
 
 import numpy as np
 from safetensors.numpy import save as as_bytes
-from transformers import (
-    BertConfig,
-)
-from transformers.modeling_tf_pytorch_utils import (
-    apply_transpose,
-    convert_tf_weight_name_to_pt_weight_name,
-)
 
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.errors import UserError
@@ -24,6 +17,11 @@ from tfpipe.model.head import Head
 from tfpipe.model.load_weights import load_weights
 from tfpipe.model.stored_weights import WEIGHTS, StoredWeights, open_weights
 from tfpipe.model.text_model import TextModel
+from tfpipe.model.transformers_classes import (
+    BertConfig,
+    apply_transpose,
+    convert_tf_weight_name_to_pt_weight_name,
+)
 
 PICKLES = ("pytorch_model.bin", "*.pkl", "*.pickle", "*.pt", "*.ckpt")
 

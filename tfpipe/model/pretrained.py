@@ -59,6 +59,12 @@ def load(
     return TextModel(bert, tokenizer, list(label_names), head=head, origin=origin)
 
 
+def load_saved(model: TextModel, folder: Path) -> None:
+    """Replace a model's weights by those that `save` wrote of it; raises UserError."""
+    with open_weights(folder) as stored:
+        load_weights(model.bert, stored, complete=True)
+
+
 def build(
     config: BertConfig,
     tokenizer: Tokenizer,

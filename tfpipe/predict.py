@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from tfpipe.cli import parse, parser_for, print_metrics, run, say
 from tfpipe.config import PredictConfig
 from tfpipe.errors import Interrupted, UserError
+from tfpipe.imports import without_packages
 from tfpipe.process import quick_imports, run_as_process
 
 if TYPE_CHECKING:
@@ -135,7 +136,9 @@ def _open_model(config: PredictConfig) -> Iterator[Predictor]:
     place = locate_model(str(config.run_or_export))
     logger.info(f"model: the {place.kind} {place.folder}")
 
-    with quick_imports():
+    # TensorFlow imports Keras where it finds it, but exports do not need it.
+    hidden = ("keras", "tf_keras") if place.kind == "export" else ()
+    with quick_imports(), without_packages(*hidden):
         from tfpipe.predicting.local import open_export, open_run_model
         from tfpipe.training.allocator import keep_freed_memory
 

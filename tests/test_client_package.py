@@ -76,7 +76,7 @@ def metadata(wheel: Path) -> Message:
 def test_contains_the_client_only(built: tuple[Path, Path]) -> None:
     names = {name for name in contents(built[0]) if ".dist-info/" not in name}
     ours = {path.relative_to(ROOT).as_posix() for path in (ROOT / "serving/client").rglob("*.py")}
-    ours |= {"serving/__init__.py", "serving/proto_builder.py", "serving/client/py.typed"}
+    ours |= {"serving/__init__.py", "serving/proto_builder.py", "serving/py.typed"}
     assert names == ours
 
 

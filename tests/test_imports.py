@@ -14,6 +14,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 # Each layer imports from itself and from layers before it.
 LAYERS = [
+    "imports",
+    "process",
     "library_internals",
     "errors",
     "text_display",
@@ -165,7 +167,53 @@ def test_tf_classes_of_transformers_enter_in_the_model_package() -> None:
     }
     # The names and layout of PyTorch's weights are in a private part; the doctor's process looks
     # which Keras the classes see.
-    assert users == {"library_internals.py", "head.py", "import_libraries.py"}
+    assert users == {"library_internals.py", "transformers_classes.py", "import_libraries.py"}
+
+
+def run_script(script: str) -> None:
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_training_imports_neither_scikit_learn_nor_scipys_statistics() -> None:
+    run_script("""
+import sys
+import tfpipe.training_run
+assert not {"sklearn", "scipy.stats"} & set(sys.modules)
+from scipy.stats import pearsonr
+from sklearn.metrics import f1_score
+assert f1_score([1, 0], [1, 0]) == 1
+""")
+
+
+def test_packages_that_are_imported_already_stay() -> None:
+    run_script("""
+import sys
+import sklearn
+from tfpipe.imports import without_packages
+with without_packages("sklearn", "mailbox"):
+    assert sys.modules["sklearn"] is sklearn
+    try:
+        import mailbox
+    except ImportError:
+        pass
+    else:
+        raise AssertionError("mailbox was imported")
+assert sys.modules["sklearn"] is sklearn
+import mailbox
+""")
+
+
+def test_the_server_imports_no_keras_and_leaves_it_importable() -> None:
+    run_script("""
+import sys
+from serving.server.cli import import_tensorflow
+import_tensorflow()
+import serving.server.application
+assert not {"keras", "tf_keras"} & set(sys.modules)
+import tensorflow as tf
+assert tf.keras.layers.Dense(2).units == 2
+""")
 
 
 def test_the_model_package_alone_reads_the_transformers_model() -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from tfpipe.cli import parse, parser_for, run
 from tfpipe.config import CompareConfig
 from tfpipe.errors import UserError
+from tfpipe.process import run_as_process
 
 if TYPE_CHECKING:
     from tfpipe.comparing.models import Model
@@ -190,4 +191,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_as_process(main)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tfpipe.cli import parse, parser_for, print_metrics, run, say
 from tfpipe.config import EvaluateConfig
+from tfpipe.process import quick_imports, run_as_process
 
 if TYPE_CHECKING:
     from tfpipe.data.examples import Examples
@@ -39,11 +40,12 @@ def evaluate(config: EvaluateConfig) -> TaskEvaluation:
 
 def evaluate_on(finished: Run, examples: Examples, batch_size: int) -> TaskEvaluation:
     """Evaluate a finished run's model on checked examples; raises UserError."""
-    from tfpipe.data.splits import refuse_other_inputs
-    from tfpipe.model import pretrained
-    from tfpipe.tasks.task import task_of
-    from tfpipe.training.evaluator import Evaluator
-    from tfpipe.training.strategy import make_strategy
+    with quick_imports():
+        from tfpipe.data.splits import refuse_other_inputs
+        from tfpipe.model import pretrained
+        from tfpipe.tasks.task import task_of
+        from tfpipe.training.evaluator import Evaluator
+        from tfpipe.training.strategy import make_strategy
 
     refuse_other_inputs(examples, finished.data["pairs"])
     strategy, _ = make_strategy("auto", 0)
@@ -67,4 +69,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_as_process(main)

@@ -11,9 +11,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tfpipe import fork_server
 from tfpipe.cli import parse, parser_for, print_metrics, run, say, stderr_format
 from tfpipe.config import ExportConfig
 from tfpipe.exporting.client_command import client_command
+from tfpipe.process import quick_imports, run_as_process
 
 if TYPE_CHECKING:
     from tfpipe.exporting.answer_parity import Parity
@@ -76,16 +78,15 @@ def export(config: ExportConfig) -> Export:
         UserError: The configuration or the run cannot be used, or the gate refuses the model.
         RuntimeError: The export does not answer as training did. Nothing is published either way.
     """
-    from tfpipe import fork_server
-
     # TensorFlow is imported for the processes of the verification while the model is opened here.
     fork_server.prepare(fork_server.TENSORFLOW)
-    from tfpipe.exporting.gate import read_gate
-    from tfpipe.exporting.published_versions import read_named_versions, refuse_new_labels
-    from tfpipe.exporting.remote_versions import open_target
-    from tfpipe.model import pretrained
-    from tfpipe.run_folder import open_run
-    from tfpipe.tasks.task import task_of
+    with quick_imports():
+        from tfpipe.exporting.gate import read_gate
+        from tfpipe.exporting.published_versions import read_named_versions, refuse_new_labels
+        from tfpipe.exporting.remote_versions import open_target
+        from tfpipe.model import pretrained
+        from tfpipe.run_folder import open_run
+        from tfpipe.tasks.task import task_of
 
     # ---- checks before any work
     finished, target = open_run(config.run), open_target(config.to)
@@ -187,4 +188,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_as_process(main)

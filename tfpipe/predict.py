@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 from tfpipe.cli import parse, parser_for, print_metrics, run, say
 from tfpipe.config import PredictConfig
 from tfpipe.errors import Interrupted, UserError
+from tfpipe.imports import without_packages
+from tfpipe.process import quick_imports, run_as_process
 
 if TYPE_CHECKING:
     from tfpipe.predicting.predictor import Predictor
@@ -134,8 +136,11 @@ def _open_model(config: PredictConfig) -> Iterator[Predictor]:
     place = locate_model(str(config.run_or_export))
     logger.info(f"model: the {place.kind} {place.folder}")
 
-    from tfpipe.predicting.local import open_export, open_run_model
-    from tfpipe.training.allocator import keep_freed_memory
+    # TensorFlow imports Keras where it finds it, but exports do not need it.
+    hidden = ("keras", "tf_keras") if place.kind == "export" else ()
+    with quick_imports(), without_packages(*hidden):
+        from tfpipe.predicting.local import open_export, open_run_model
+        from tfpipe.training.allocator import keep_freed_memory
 
     keep_freed_memory()
     yield (open_run_model if place.kind == "run" else open_export)(place.folder)
@@ -177,4 +182,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_as_process(main)

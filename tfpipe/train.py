@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tfpipe.cli import parse, parser_for, print_metrics, run, say
 from tfpipe.config import TrainConfig
+from tfpipe.process import quick_imports, run_as_process
 from tfpipe.training.ending import Ending
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ def train(config: TrainConfig) -> Run:
             `stop_after`; the state is saved.
     """
     # Imported here, so that --help does not import TensorFlow.
-    from tfpipe import training_run
+    with quick_imports():
+        from tfpipe import training_run
 
     return training_run.train(config)
 
@@ -68,4 +70,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_as_process(main)

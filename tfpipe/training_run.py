@@ -69,13 +69,14 @@ def train(config: TrainConfig) -> Run:
     context, model = build_model(context, parts, task)
     data = encode_data(context, parts, model, task)
     begin(context, parts, model)
-    history, throughput = run_epochs(context, model, task, data)
+    history, throughput, evaluator = run_epochs(context, model, task, data)
     if not context.chief:
         return replace(context.run, written_here=False)
     assert context.config.epochs is not None
     logger.info("training: %s", Ending.of(history, context.config.epochs))
     seconds = time.perf_counter() - began
-    finish(context, task, data, history, {"seconds": seconds, **throughput.rates()})
+    evaluator = evaluator_of_saved(context, task, evaluator)
+    finish(context, data, history, {"seconds": seconds, **throughput.rates()}, evaluator)
     return context.run
 
 
@@ -180,11 +181,11 @@ def begin(context: RunContext, parts: Splits, model: TextModel) -> None:
 
 def run_epochs(
     context: RunContext, model: TextModel, task: Task, data: EncodedData
-) -> tuple[list[dict[str, Any]], Throughput]:
+) -> tuple[list[dict[str, Any]], Throughput, Evaluator]:
     """Train, with the best epoch's weights saved.
 
     Returns:
-        One record an epoch, and the throughput.
+        One record an epoch, the throughput, and the evaluator of the model.
 
     Raises:
         Interrupted: A signal or `stop_after` ended the run, with its state saved.
@@ -211,30 +212,43 @@ def run_epochs(
             128 + stop.signal if stop.signal else 0,
             f"stopped {stop}, state saved; resume with:\n  {command}",
         ) from None
-    return history, throughput
+    return history, throughput, trainer.evaluator
+
+
+def evaluator_of_saved(context: RunContext, task: Task, trained: Evaluator) -> Evaluator:
+    """Return an evaluator of the saved model: that of training, with the weights of the file.
+
+    In a cluster the other workers may have ended, so that the chief needs one of its own.
+    """
+    folder = context.run.model
+    if not context.cluster:
+        with context.strategy.scope():
+            pretrained.load_saved(trained.model, folder)
+        return trained
+    strategy = tf.distribute.get_strategy()
+    with strategy.scope():
+        best = pretrained.load(folder)
+    return Evaluator(strategy, best, task, context.config.batch_size)
 
 
 def finish(
     context: RunContext,
-    task: Task,
     data: EncodedData,
     history: Sequence[dict[str, Any]],
     speed: dict[str, float],
+    evaluator: Evaluator,
 ) -> None:
     """Evaluate the saved model, and write metrics, report and model card.
 
-    Only the chief does: the other workers may have ended, and need not see the folder.
+    Only the chief does: the other workers need not see the folder.
     """
-    config, run = context.config, context.run
-    strategy = tf.distribute.get_strategy() if context.cluster else context.strategy
-    with strategy.scope():
-        best = pretrained.load(run.model)
-    task, dev = Evaluator(strategy, best, task, config.batch_size).tune(data.sets[1])
+    run = context.run
+    task, dev = evaluator.tune(data.sets[1])
     pretrained.store_settings(run.model, task.head.settings)
     for choice in task.choices:
         logger.info("chosen on dev: %s", choice)
     test = None
     if data.sets[2:]:
-        test = Evaluator(strategy, best, task, config.batch_size).evaluate(data.sets[2])
+        test = task.evaluate(data.sets[2], evaluator.logits(data.sets[2].encoded))
     outcome = Outcome(dev, test, history, speed, data.sets, data.report, task.head.settings)
-    write_outcome(run, best, context.strategy, outcome)
+    write_outcome(run, evaluator.model, context.strategy, outcome)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tfpipe.cli import given_values, owned_fields, parser_for, print_metrics, run, say
 from tfpipe.config import build
 from tfpipe.errors import UserError, did_you_mean, raise_all
+from tfpipe.process import quick_imports, run_as_process
 from tuning import chief
 from tuning.config import RESERVED_SETTINGS, SearchConfig, training_fields
 
@@ -58,9 +59,10 @@ def search(config: SearchConfig, given: Mapping[str, Any], command: Sequence[str
         # What trials import is imported for all of them at once.
         fork_server.prepare(fork_server.TRAINING)
     # Keras Tuner is imported there, and TensorFlow with it.
-    from tuning.study import Study
-    from tuning.study_runner import run_study
-    from tuning.worker import run_worker
+    with quick_imports():
+        from tuning.study import Study
+        from tuning.study_runner import run_study
+        from tuning.worker import run_worker
 
     task = plan.space.fixed.get("task", "classify")
     study = Study(Path(config.output or f"studies/{task}-{config.algorithm}"), plan)
@@ -311,4 +313,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_as_process(main)

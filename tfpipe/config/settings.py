@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import types
 import typing
@@ -38,10 +39,16 @@ def flag_of(name: str) -> str:
 
 def field_type(config_class: type, name: str) -> tuple[type, bool]:
     """Return the type of a field without None, and whether it may be None."""
-    hint = typing.get_type_hints(config_class)[name]
+    hint = _type_hints(config_class)[name]
     if isinstance(hint, types.UnionType):
         return next(t for t in typing.get_args(hint) if t is not type(None)), True
     return hint, False
+
+
+@functools.cache
+def _type_hints(config_class: type) -> dict[str, Any]:
+    """The types of a class; Python evaluates the strings of all fields for each."""
+    return typing.get_type_hints(config_class)
 
 
 def build(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 import unicodedata
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from tfpipe.data.arrays import Int64Array, UInt8Array
 
@@ -31,6 +31,9 @@ WIDTHS = ("FULLWIDTH ", "HALFWIDTH ")
 # Unicode has no letters from here on.
 LIMIT = 0x40000
 CHUNK = 4096
+UNKNOWN = 255
+# The script of each code point that a text has had, by its index.
+_known = np.full(LIMIT + 1, UNKNOWN, np.uint8)
 
 
 def scripts_of(*columns: Sequence[str]) -> Int64Array:
@@ -43,7 +46,7 @@ def scripts_of(*columns: Sequence[str]) -> Int64Array:
 
 
 def _count_chunks(columns: Sequence[Sequence[str]]) -> Iterator[Int64Array]:
-    none, table = len(SCRIPTS) - 1, _table()
+    none = len(SCRIPTS) - 1
     for start in range(0, len(columns[0]), CHUNK):
         chunk = [column[start : start + CHUNK] for column in columns]
         texts = ["".join(row) for row in zip(*chunk, strict=True)]
@@ -51,21 +54,23 @@ def _count_chunks(columns: Sequence[Sequence[str]]) -> Iterator[Int64Array]:
         points = np.minimum(np.frombuffer(encoded, "<u4"), LIMIT)
         row = np.repeat(np.arange(len(texts)), [len(text) for text in texts])
         width = len(SCRIPTS)
-        counts = np.bincount(row * width + table[points], minlength=len(texts) * width)
+        counts = np.bincount(row * width + _look_up(points), minlength=len(texts) * width)
         letters = counts.reshape(len(texts), width)[:, :none]
         yield np.where(letters.any(axis=1), letters.argmax(axis=1), none)
 
 
-@functools.cache
-def _table() -> UInt8Array:
-    """uint8 [LIMIT + 1]: the script of each code point, `none` where it is no letter."""
-    number = {name: i for i, name in enumerate(SCRIPTS)}
-    table = np.full(LIMIT + 1, number["none"], np.uint8)
-    for point in range(LIMIT):
-        character = chr(point)
-        if unicodedata.category(character).startswith("L"):
-            table[point] = number[_script_of(unicodedata.name(character, ""))]
-    return table
+def _look_up(points: npt.NDArray[np.uint32]) -> UInt8Array:
+    """Return uint8: the script of each code point, `none` where it is no letter."""
+    found = _known[points]
+    if (found == UNKNOWN).any():
+        # Texts have few of all characters: a table of all would take longer than most files.
+        for point in np.unique(points[found == UNKNOWN]).tolist():
+            character = chr(point)
+            letter = point < LIMIT and unicodedata.category(character).startswith("L")
+            script = _script_of(unicodedata.name(character, "")) if letter else "none"
+            _known[point] = SCRIPTS.index(script)
+        found = _known[points]
+    return found
 
 
 def _script_of(name: str) -> str:

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import tensorflow as tf
-from transformers import (
+
+from tfpipe.model.encoder import Encoder
+from tfpipe.model.transformers_classes import (
     TFBertForQuestionAnswering,
     TFBertForSequenceClassification,
     TFBertForTokenClassification,
 )
-
-from tfpipe.model.encoder import Encoder
 
 
 @dataclass(frozen=True)

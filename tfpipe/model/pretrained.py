@@ -8,9 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from safetensors.numpy import save as as_bytes
-from transformers import (
-    BertConfig,
-)
 
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.errors import UserError
@@ -20,6 +17,7 @@ from tfpipe.model.head import Head
 from tfpipe.model.load_weights import load_weights
 from tfpipe.model.stored_weights import WEIGHTS, StoredWeights, open_weights
 from tfpipe.model.text_model import TextModel
+from tfpipe.model.transformers_classes import BertConfig
 
 PICKLES = ("pytorch_model.bin", "*.pkl", "*.pickle", "*.pt", "*.ckpt")
 
@@ -55,6 +53,12 @@ def load(
         bert = _construct(config, head)
         origin = load_weights(bert, stored, complete, head.kind == stored_head.kind)
     return TextModel(bert, tokenizer, list(label_names), head=head, origin=origin)
+
+
+def load_saved(model: TextModel, folder: Path) -> None:
+    """Replace a model's weights by those that `save` wrote of it; raises UserError."""
+    with open_weights(folder) as stored:
+        load_weights(model.bert, stored, complete=True)
 
 
 def build(

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
-from transformers import AdamWeightDecay
+
+from tfpipe.model.transformers_classes import AdamWeightDecay
 
 Coefficients = dict[str, tf.Tensor]
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfpipe.data.batches import plan_reading, read_batches
+from tfpipe.data.batches import Plan, plan_reading, read_batches
 from tfpipe.data.encoded import Encoded, EncodedDataset
 from tfpipe.data.replicas import compile_for, local_replicas, needs_few_widths
 from tfpipe.model.text_model import TextModel
@@ -16,7 +16,11 @@ from tfpipe.training.collectives import run_batches, sum_over_workers
 
 
 class Evaluator:
-    """A compiled forward pass of one model under one strategy."""
+    """A compiled forward pass of one model under one strategy.
+
+    Attributes:
+        model: The model.
+    """
 
     def __init__(
         self,
@@ -34,7 +38,7 @@ class Evaluator:
             batch_size: Examples in a batch, over all replicas.
         """
         self._strategy, self._task, self._batch_size = strategy, task, batch_size
-        self._of_tokens = model.head.per_token
+        self.model = model
 
         def forward(batch: dict[str, tf.Tensor]) -> tuple[tf.Tensor, ...]:
             logits = strategy.run(
@@ -44,6 +48,7 @@ class Evaluator:
 
         self._forward = forward
         self._compiled: dict[int, Any] = {}
+        self._read: tuple[Encoded, Plan, Any] | None = None
 
     def logits(self, encoded: Encoded) -> np.ndarray:
         """Compute the head's output for all inputs; all workers must call this together.
@@ -52,15 +57,9 @@ class Evaluator:
             float32 [N, K] in the order of the inputs; [N, L, K] of a head with an output for each
             token, L tokens of the longest input, any value at padding.
         """
-        strategy = self._strategy
-        plan = plan_reading(
-            encoded.lengths,
-            self._batch_size,
-            strategy.num_replicas_in_sync,
-            needs_few_widths(strategy),
-        )
+        strategy, of_tokens = self._strategy, self.model.head.per_token
+        plan, batches = self._plan(encoded)
         logits = np.zeros(self._shape(encoded), np.float32)
-        batches = read_batches(encoded, plan, strategy)
         places = plan.rows.shape[2]
         if places not in self._compiled:
             self._compiled[places] = compile_for(batches, self._forward)
@@ -68,7 +67,7 @@ class Evaluator:
         for replicas, outputs in zip(plan.rows[:, local_replicas(strategy)], found, strict=True):
             for rows, values in zip(replicas, outputs, strict=True):
                 found_rows = np.asarray(values)[rows >= 0]
-                if self._of_tokens:
+                if of_tokens:
                     # Inputs are padded beyond the longest for devices that need few widths.
                     found_rows = found_rows[:, : logits.shape[1]]
                     logits[rows[rows >= 0], : found_rows.shape[1]] = found_rows
@@ -90,8 +89,21 @@ class Evaluator:
         task = self._task.tuned_on(labelled, logits)
         return task, task.evaluate(labelled, logits)
 
+    def _plan(self, encoded: Encoded) -> tuple[Plan, Any]:
+        """Plan and read the batches; those of the last inputs are kept for the next epoch."""
+        if self._read is None or self._read[0] is not encoded:
+            strategy = self._strategy
+            plan = plan_reading(
+                encoded.lengths,
+                self._batch_size,
+                strategy.num_replicas_in_sync,
+                needs_few_widths(strategy),
+            )
+            self._read = encoded, plan, read_batches(encoded, plan, strategy)
+        return self._read[1:]
+
     def _shape(self, encoded: Encoded) -> tuple[int, ...]:
         columns = len(self._task.label_names)
-        if self._of_tokens:
+        if self.model.head.per_token:
             return len(encoded), int(encoded.lengths.max(initial=0)), columns
         return len(encoded), columns

@@ -12,6 +12,7 @@ import tf_keras
 
 from tfpipe.config import TrainConfig
 from tfpipe.data.splits import SAMPLE
+from tfpipe.process import shut_down_fully
 from tfpipe.run_folder import Run, find_run, resumed_config
 from tfpipe.training.cluster import Cluster
 from tfpipe.training.strategy import find_cluster, make_strategy, serve
@@ -57,6 +58,8 @@ def open_context(config: TrainConfig) -> RunContext:
             missing.
     """
     cluster = find_cluster(config)
+    if cluster:
+        shut_down_fully()
     if cluster and cluster.serves:
         serve(cluster)
     default_folder = f"runs/{config.task}-{time.strftime('%Y%m%d-%H%M%S')}"

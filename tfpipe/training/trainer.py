@@ -48,6 +48,7 @@ class Trainer:
         steps: Takes the training steps.
         checkpoints: Saves and restores the state of the run, and holds its progress.
         average: The moving average of the weights that is evaluated and saved; None without one.
+        evaluator: Evaluates the model.
     """
 
     def __init__(self, context: RunContext, model: TextModel, task: Task, train: EncodedDataset):
@@ -86,7 +87,7 @@ class Trainer:
             *(self.checkpoints, self._schedule, folder, context.chief),
             scaled=loss_scale is not None,
         )
-        self._evaluator = Evaluator(strategy, model, task, config.batch_size)
+        self.evaluator = Evaluator(strategy, model, task, config.batch_size)
 
     def _make_step_runner(
         self, task: Task, optimizer: Any, loss_scale: LossScale | None
@@ -144,7 +145,7 @@ class Trainer:
         """Evaluate the weights that would be saved."""
         with self._evaluated_weights():
             # As it would be at the end: a metric at untuned thresholds is none to choose by.
-            return self._evaluator.tune(dev)[1]
+            return self.evaluator.tune(dev)[1]
 
     def _begin(self) -> None:
         """Restore the newest checkpoint where configured, and write the first one."""

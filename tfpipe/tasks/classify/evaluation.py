@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 from scipy.special import softmax
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from tfpipe.stats.bootstrap import Interval
+from tfpipe.stats.label_scores import LabelScores
 from tfpipe.stats.metric_intervals import class_intervals, interval_of_mean
 from tfpipe.tasks.calibration.risk_coverage import Answered, risk_coverage
 from tfpipe.tasks.calibration.selective import (
@@ -102,15 +102,21 @@ class ClassificationEvaluation(TaskEvaluation):
     @cached_property
     def confusion(self) -> np.ndarray:
         """The confusion matrix, int [K, K]: rows gold, columns predicted."""
-        return confusion_matrix(self.gold, self.predicted, labels=range(len(self.label_names)))
+        labels = len(self.label_names)
+        cells = np.bincount(self.gold * labels + self.predicted, minlength=labels**2)
+        return cells.reshape(labels, labels)
+
+    @cached_property
+    def _label_scores(self) -> LabelScores:
+        return LabelScores.of_confusion(self.confusion)
 
     @cached_property
     def metrics(self) -> dict[str, float]:
         """The metrics of metrics.json; F1 is averaged over the labels that occur."""
         return {
             "accuracy": float((self.gold == self.predicted).mean()),
-            "macro_f1": self._f1("macro"),
-            "weighted_f1": self._f1("weighted"),
+            "macro_f1": self._label_scores.macro_f1,
+            "weighted_f1": self._label_scores.weighted_f1,
             "loss": self.loss,
             "examples": len(self.gold),
             **self._abstention(),
@@ -139,22 +145,10 @@ class ClassificationEvaluation(TaskEvaluation):
         for text, gold, predicted, score in zip(*columns, strict=True):
             yield text, self.label_names[gold], predicted, float(score)
 
-    def _f1(self, average: str) -> float:
-        scores = precision_recall_fscore_support(
-            self.gold, self.predicted, average=average, zero_division=0
-        )
-        return float(scores[2])
-
     @cached_property
     def per_class(self) -> list[dict[str, float | str]]:
         """Precision, recall, F1 and support (gold rows) of every label, in column order."""
-        columns = precision_recall_fscore_support(
-            self.gold, self.predicted, labels=range(len(self.label_names)), zero_division=0
-        )
-        return [
-            {"label": name, "precision": p, "recall": r, "f1": f, "support": int(s)}
-            for name, p, r, f, s in zip(self.label_names, *columns, strict=True)
-        ]
+        return self._label_scores.rows(self.label_names)
 
     def mistakes(self, most: int) -> list[Mistake]:
         """List the wrong answers with the highest scores, most confident first."""

@@ -8,9 +8,9 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import precision_recall_fscore_support
 
 from tfpipe.stats.bootstrap import Interval
+from tfpipe.stats.label_scores import LabelScores
 from tfpipe.stats.metric_intervals import count_intervals, label_set_intervals
 from tfpipe.tasks.calibration.temperature import reliability
 from tfpipe.tasks.evaluation import (
@@ -56,46 +56,23 @@ class MultilabelEvaluation(TaskEvaluation):
     @cached_property
     def metrics(self) -> dict[str, float]:
         """The metrics of metrics.json; macro F1 is averaged over the labels that occur."""
-        occur = np.flatnonzero((self.gold | self.active).any(axis=0))
         return {
-            "micro_f1": self._f1("micro", np.arange(len(self.label_names))),
-            "macro_f1": self._f1("macro", occur) if len(occur) else 0.0,
+            "micro_f1": self._label_scores.micro_f1,
+            "macro_f1": self._label_scores.macro_f1,
             "exact_match": float((self.gold == self.active).all(axis=1).mean()),
             "loss": self.loss,
             "examples": len(self.gold),
         }
 
-    def _f1(self, average: str, columns: np.ndarray) -> float:
-        scores = precision_recall_fscore_support(
-            # scikit-learn takes a lone column for one label of two.
-            self._both(self.gold, columns),
-            self._both(self.active, columns),
-            labels=np.arange(len(columns)),
-            average=average,
-            zero_division=0,
-        )
-        return float(scores[2])
-
-    @staticmethod
-    def _both(values: np.ndarray, columns: np.ndarray) -> np.ndarray:
-        chosen = values[:, columns]
-        return np.concatenate([chosen, np.zeros_like(chosen[:, :1])], 1).astype(int)
+    @cached_property
+    def _label_scores(self) -> LabelScores:
+        gold, active = self.gold.astype(bool), self.active.astype(bool)
+        return LabelScores((gold & active).sum(axis=0), active.sum(axis=0), gold.sum(axis=0))
 
     @cached_property
     def per_class(self) -> list[dict[str, float | str]]:
         """Precision, recall, F1 and support (gold rows) of every label, in column order."""
-        everything = np.arange(len(self.label_names))
-        columns = precision_recall_fscore_support(
-            self._both(self.gold, everything),
-            self._both(self.active, everything),
-            labels=everything,
-            average=None,
-            zero_division=0,
-        )
-        return [
-            {"label": name, "precision": p, "recall": r, "f1": f, "support": int(s)}
-            for name, p, r, f, s in zip(self.label_names, *columns, strict=True)
-        ]
+        return self._label_scores.rows(self.label_names)
 
     def mistakes(self, most: int) -> list[Mistake]:
         """List the texts with the most confident wrong decision about a label, worst first."""

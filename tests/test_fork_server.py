@@ -56,6 +56,17 @@ def test_its_outputs_are_read_apart_in_its_folder(tmp_path: Path) -> None:
     assert process.communicate() == (f"{tmp_path}\n", "x" * 9999 + "\n")
 
 
+def test_a_hidden_module_is_there_after_the_imports(tmp_path: Path) -> None:
+    (tmp_path / "wanting.py").write_text(
+        "try:\n    import mailbox\nexcept ImportError:\n    mailbox = None\n", encoding="utf-8"
+    )
+    look = script(tmp_path, "import mailbox, wanting; print(wanting.mailbox, mailbox.__name__)")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path)
+        done = fork_server.run([look], ("-mailbox", "wanting"))
+    assert done.stdout == "None mailbox\n"
+
+
 def test_a_module_runs_as_a_command() -> None:
     done = fork_server.run(["-m", "json.tool", "--help"], MODULES)
     assert done.returncode == 0 and "usage: python -m json.tool" in done.stdout

@@ -27,8 +27,9 @@ from tfpipe.fork_server_worker import PID_BYTES
 from tfpipe.subprocesses import bound
 
 WORKER = Path(__file__).with_name("fork_server_worker.py")
-# What is imported before a command is forked.
-TENSORFLOW = ("tensorflow",)
+# What is imported before a command is forked; the graph of an export needs no Keras, which
+# TensorFlow imports where it finds it.
+TENSORFLOW = ("-keras", "-tf_keras", "tensorflow")
 TRAINING = ("tfpipe.training_run",)
 
 Stream: TypeAlias = "int | IO[Any] | None"

@@ -2,6 +2,7 @@
 
 usage: python fork_server_worker.py SOCKET MODULE...
 
+A MODULE with a minus sign before its name is taken for not installed by the imports of the others.
 SOCKET is the number of an open Unix socket. A request is one byte with five file descriptors: a
 file with {"arguments", "environment", "folder", "new_session"} as JSON, standard input, standard
 output, standard error, and a pipe to which the exit status is written. The answer is the forked
@@ -10,6 +11,7 @@ that it forked end with it. Run by path, so that it imports the named modules al
 """
 
 import ctypes
+import gc
 import importlib
 import json
 import os
@@ -103,8 +105,18 @@ def main(channel: str, *modules: str) -> None:
     # Ctrl-C on a terminal is for the processes that it forked, and for the one it serves.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.path[0] = str(Path.cwd())
+    hidden = [name[1:] for name in modules if name.startswith("-")]
+    # Python's documented way to prevent an import is None in place of the module.
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
+    # There is no garbage in what is imported, and what is never moved stays shared after a fork.
+    gc.disable()
     for module in modules:
-        importlib.import_module(module)
+        if not module.startswith("-"):
+            importlib.import_module(module)
+    gc.freeze()
+    gc.enable()
+    for name in hidden:
+        del sys.modules[name]
     # TensorFlow's import leaves an idle thread; Python 3.12 warns of a fork beside any thread.
     warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
     run(serve(socket.socket(fileno=int(channel))))

@@ -3,9 +3,11 @@ PYTHON ?= python3
 PORT ?= 8500
 VENV := .venv
 BIN := $(VENV)/bin
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
+# Python compiles a module at its first import: most of what is installed is never imported.
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile
 
-.PHONY: demo tensorboard test lint types tests readme test-slow docs docs-serve client lock clean
+.PHONY: demo tensorboard test lint types tests readme test-slow test-pythons docs docs-serve client \
+	lock clean
 
 # Every demo is a run of its own: nothing is overwritten.
 demo: NAME := demo-$(shell date +%Y%m%d-%H%M%S)
@@ -26,7 +28,7 @@ demo: $(VENV)/.installed
 tensorboard: $(VENV)/.installed
 	$(BIN)/tensorboard --logdir runs
 
-test: lint types tests readme
+test: lint types tests
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -36,13 +38,24 @@ types: $(VENV)/.installed-dev
 	$(BIN)/mypy
 
 tests: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -m "not slow and not readme" --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
+# The README's commands as they stand; `make tests` runs them with one epoch.
 readme: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m readme tests/test_readme.py
 
 test-slow: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m slow
+
+# The quick tests on every supported Python, each with a virtual environment of its own.
+test-pythons:
+	@for version in 3.10 3.11 3.12; do \
+		python=python$$version; \
+		$$python -c "" 2>/dev/null || python=$$(uv python find --no-python-downloads $$version 2>/dev/null); \
+		if [ -z "$$python" ]; then echo "Python $$version is not on this machine: skipped"; continue; fi; \
+		echo "Python $$version: $$python"; \
+		$(MAKE) --no-print-directory tests PYTHON=$$python VENV=.venv-$$version || exit 1; \
+	done
 
 # A wheel and a source distribution of the client alone, in dist/.
 client: $(VENV)/.installed
@@ -93,4 +106,4 @@ lock:
 	mv requirements-docs.lock.new requirements-docs.lock
 
 clean:
-	rm -rf $(VENV) build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-3.* build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -20,6 +20,13 @@ if TYPE_CHECKING:
     from tfpipe.run_folder import Run
 
 ROOT = Path(__file__).parents[1]
+# Files that take longest: begun last, one of them would keep a single process busy at the end.
+LONGEST = ("test_readme.py", "test_compare.py", "test_train.py", "test_flow.py", "test_chief.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest."""
+    items.sort(key=lambda item: item.path.name not in LONGEST)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -44,14 +44,18 @@ def read_blocks(page: Path) -> list[tuple[str, str]]:
     return re.findall(r"^```(bash|python|console)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
 
 
-def run_blocks(page: Path, folder: Path, port: int = 8500) -> subprocess.CompletedProcess:
+def run_blocks(
+    page: Path, folder: Path, port: int = 8500, training: str = ""
+) -> subprocess.CompletedProcess:
     """Run the blocks as one session of bash in a folder, with this Python; a server is job 1.
 
     port: Takes the place of the port 8500 in the page.
+    training: Options of every training beside those in the page.
     """
     script = ["set -em"]
     for number, (kind, text) in enumerate(read_blocks(page)):
         text = text.replace("8500", str(port))
+        text = text.replace(" -m tfpipe.train ", f" -m tfpipe.train {training} ")
         if kind == "bash":
             # The server is stopped at the end: blocks behind this one may ask it, too.
             script.append(text.replace("kill %1", ""))

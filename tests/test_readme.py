@@ -54,9 +54,15 @@ def test_flags_of_the_serving_page_exist() -> None:
         assert flag in known, flag
 
 
-@pytest.mark.readme
-def test_commands_run(tmp_path: Path) -> None:
-    done = run_blocks(README, tmp_path)
+@pytest.mark.parametrize(
+    "training",
+    [
+        pytest.param("--epochs 1", id="an epoch"),
+        pytest.param("", id="as it stands", marks=[pytest.mark.readme, pytest.mark.slow]),
+    ],
+)
+def test_commands_run(tmp_path: Path, training: str) -> None:
+    done = run_blocks(README, tmp_path, training=training)
     assert done.returncode == 0, (tmp_path / "errors.txt").read_text(encoding="utf-8")
     assert '"accuracy"' in done.stdout  # evaluate
     assert "models/support/1" in done.stdout  # export

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import binomtest
 
 
 @dataclass(frozen=True)
@@ -37,6 +36,9 @@ def mcnemar_exact(only_a: int, only_b: int) -> float:
 
     Source: McNemar 1947 (https://doi.org/10.1007/BF02295996).
     """
+    # Imported here: SciPy's statistics take half a second, and few commands test anything.
+    from scipy.stats import binomtest
+
     differing = only_a + only_b
     return float(binomtest(only_a, differing).pvalue) if differing else 1.0
 

@@ -55,7 +55,7 @@ def test_metadata_are_those_of_the_package(installed: Path) -> None:
     assert (found["Name"], found["Version"]) == ("tfpipe", tfpipe.__version__)
     assert (found["Requires-Python"], found["License-Expression"]) == ("<3.13,>=3.10", "MIT")
     (commands,) = installed.glob("*.dist-info/entry_points.txt")
-    assert "tfpipe = tfpipe.cli:main" in commands.read_text(encoding="utf-8")
+    assert "tfpipe = tfpipe.cli:run_console_script" in commands.read_text(encoding="utf-8")
 
 
 def test_equal_requirements_are_written_equally(installed: Path) -> None:

@@ -16,6 +16,7 @@ from typing import Any, NoReturn, TextIO
 
 from tfpipe.config import Config, build, field_type, read_values
 from tfpipe.errors import Interrupted, UserError, did_you_mean
+from tfpipe.process import run_as_process
 
 VERBS = {
     "train": ("tfpipe.train", "train a model and write a run folder"),
@@ -266,3 +267,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if verb not in VERBS:
         return run(lambda: refuse_verb(verb))
     return importlib.import_module(VERBS[verb][0]).main(rest)
+
+
+def run_console_script() -> NoReturn:
+    """Run `tfpipe VERB ...` as the whole of this process."""
+    run_as_process(main)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gc
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -67,7 +68,7 @@ class TensorBoardCallback:
         # The number of examples is constant.
         metrics = {k: value for k, value in evaluation.metrics.items() if k != "examples"}
         self._write_scalars("dev", step, metrics)
-        with self._writer().as_default(step=np.asarray(step, np.int64)):
+        with _collected(), self._writer().as_default(step=np.asarray(step, np.int64)):
             for picture in draw_pictures(evaluation):
                 image = pixels(picture.figure)
                 legend = f"{picture.legend} {_numbered_names(picture.names)}".strip()
@@ -78,9 +79,6 @@ class TensorBoardCallback:
                 description="The worst answers, the worst first.",
             )
         self._writer().flush()
-        # The parts of a figure refer to each other: without this, many images would stay in memory
-        # until the next garbage collection.
-        gc.collect()
 
     def close(self) -> None:
         """Write what is still in memory and close the event file."""
@@ -103,6 +101,21 @@ class TensorBoardCallback:
             tf.summary.experimental.write_raw_pb(
                 record.SerializeToString(), np.asarray(step, np.int64)
             )
+
+
+@contextmanager
+def _collected() -> Iterator[None]:
+    """Free the figures of a block at its end.
+
+    Their parts refer to each other: without this, many would stay in memory until the next garbage
+    collection. All older objects are kept out of it, as there are hundreds of thousands.
+    """
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.collect()
+        gc.unfreeze()
 
 
 def mistakes_table(mistakes: Sequence[MistakeRow]) -> str:

@@ -16,7 +16,7 @@ from tfpipe import fork_server
 from tfpipe.fork_server import ForkedProcess, Streams
 
 # Small, so that the server starts at once.
-MODULES = ("wsgiref.types", "decimal")
+MODULES = ("wsgiref.util", "decimal")
 pytestmark = pytest.mark.skipif(
     fork_server.prepare(MODULES) is None, reason="commands are not forked on this machine"
 )

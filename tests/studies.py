@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.tiny import write_messages
+from tests.support.data import write_messages
 from tuning.space import Parameter, Space
 from tuning.study import Study, StudyPlan
 from tuning.trial_result import TrialResult

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.rest_calls import free_port
-from tests.tiny import write_messages
+from tests.support.data import write_messages
 from tfpipe.errors import UserError
 from tuning.chief import NAMES, check_variables, is_chief, is_worker
 

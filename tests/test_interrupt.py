@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from tests.tiny import write_messages
+from tests.support.data import write_messages
 from tfpipe.run_folder import Run
 
 EPOCHS, STEPS = 3, 36  # 96 texts of 120 are trained on, 8 a step

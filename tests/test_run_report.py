@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.data import write_messages
+from tests.support.pages import Page
 from tests.support.runs import tiny_run
-from tests.test_report import Page
 from tfpipe.run_folder import Run
 
 

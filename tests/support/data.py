@@ -30,6 +30,26 @@ def write_messages(path: Path, rows: int = 120, seed: int = 1, pairs: bool = Fal
     return path
 
 
+def write_scoped_messages(path: Path, rows: int = 150, seed: int = 1) -> Path:
+    """A TSV of short messages, a third of them out of scope (oos)."""
+    text = write_messages(path, rows, seed).read_text(encoding="utf-8")
+    path.write_text(text.replace("\tweather\n", "\toos\n"), encoding="utf-8")
+    return path
+
+
+def write_long_messages(path: Path, rows: int = 120, seed: int = 1) -> Path:
+    """A TSV of messages of up to 42 words; the one that tells the label stands anywhere."""
+    chance = random.Random(seed)
+    lines = ["text\tlabel"]
+    for row in range(rows):
+        label = chance.choice(sorted(WORDS))
+        words = chance.choices(FILLERS, k=chance.randint(0, 40))
+        words.insert(chance.randint(0, len(words)), chance.choice(WORDS[label]))
+        lines.append(f"{' '.join(words)} {row}\t{label}")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
 def write_label_sets(path: Path, rows: int = 200, seed: int = 1) -> Path:
     """A TSV of short messages, each with one of its label's words for each of its labels."""
     chance = random.Random(seed)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import random
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -14,7 +12,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from tests.support import commands
 from tests.tiny import write_messages
+from tfpipe.fork_server import Process
 from tfpipe.run_folder import Run
 
 EPOCHS, STEPS = 3, 36  # 96 texts of 120 are trained on, 8 a step
@@ -22,7 +22,7 @@ EPOCHS, STEPS = 3, 36  # 96 texts of 120 are trained on, 8 a step
 
 def command(data: Path, output: Path, *more: str) -> list[str]:
     """A training that tells every step; `--resume` alone where the run has begun."""
-    begin = [sys.executable, "-m", "tests.every_step"]
+    begin = ["tests.every_step"]
     if (output / "config.yaml").exists():
         return [*begin, "--resume", "--output", str(output)]
     settings = ["--train", str(data), "--dev", "0.2", "--model", "tiny", "--epochs", str(EPOCHS)]
@@ -31,7 +31,7 @@ def command(data: Path, output: Path, *more: str) -> list[str]:
     return [*begin, *settings, "--output", str(output), *more]
 
 
-def kill_at(training: subprocess.Popen, step: int, number: int, delay: float) -> str:
+def kill_at(training: Process, step: int, number: int, delay: float) -> str:
     """Wait for a step to be reported, and send the signal soon after; the rest of what it said."""
     assert training.stderr is not None
     for line in training.stderr:
@@ -47,15 +47,10 @@ def interrupted_run(data: Path, output: Path, kills: int, chance: random.Random,
     done = 0
     targets = sorted(chance.sample(range(1, STEPS), kills))
     for number, target in enumerate(targets):
-        training = subprocess.Popen(
-            command(data, output, *more),
-            stderr=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            text=True,
-        )
         signal_number = (signal.SIGKILL, signal.SIGTERM)[number % 2]
-        rest = kill_at(training, target, signal_number, chance.random() * 0.1)
-        status = training.wait(timeout=120)
+        with commands.start(*command(data, output, *more)) as training:
+            rest = kill_at(training, target, signal_number, chance.random() * 0.1)
+            status = training.wait(timeout=120)
         if status == 0:
             # The last steps went by before the signal came.
             break
@@ -66,7 +61,7 @@ def interrupted_run(data: Path, output: Path, kills: int, chance: random.Random,
         else:
             assert status == -signal.SIGKILL, rest
     if not Run(output).finished:
-        subprocess.run(command(data, output, *more), check=True, capture_output=True)
+        commands.run(*command(data, output, *more))
     return done
 
 
@@ -87,9 +82,8 @@ def equal_runs(one: Path, other: Path) -> None:
 def check_kills(folder: Path, kills: int, seed: int, *more: str) -> int:
     data = write_messages(folder / "messages.tsv")
     whole, parts = folder / "whole", folder / "parts"
-    uninterrupted = subprocess.Popen(command(data, whole, *more), stderr=subprocess.DEVNULL)
+    commands.run(*command(data, whole, *more))
     done = interrupted_run(data, parts, kills, random.Random(seed), *more)
-    assert uninterrupted.wait(timeout=300) == 0
     equal_runs(whole, parts)
     assert not [path for path in parts.rglob(".*") if path.suffix in (".tmp", ".old")]
     return done
@@ -102,14 +96,12 @@ def test_three_kills(tmp_path: Path) -> None:
 def test_stops_that_were_asked_for(tmp_path: Path) -> None:
     data = write_messages(tmp_path / "messages.tsv")
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    uninterrupted = subprocess.Popen(command(data, whole), stderr=subprocess.DEVNULL)
+    commands.run(*command(data, whole))
     for epoch in range(1, EPOCHS):
-        stopping = [*command(data, parts), "--stop-after", str(epoch)]
-        done = subprocess.run(stopping, capture_output=True, text=True)
-        assert done.returncode == 0 and f"stopped after epoch {epoch} of" in done.stderr
+        done = commands.run(*command(data, parts), "--stop-after", epoch)
+        assert f"stopped after epoch {epoch} of" in done.stderr
         assert not Run(parts).finished
-    subprocess.run(command(data, parts), check=True, capture_output=True)
-    assert uninterrupted.wait(timeout=300) == 0
+    commands.run(*command(data, parts))
     equal_runs(whole, parts)
 
 

@@ -51,7 +51,7 @@ def shared_data() -> Path:
 @pytest.fixture(scope="session")
 def published(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Export]:
     """A tiny run and its first export; tests copy what they change."""
-    from tests.tiny import tiny_run
+    from tests.support.runs import tiny_run
     from tfpipe.config import ExportConfig
     from tfpipe.export import export
 

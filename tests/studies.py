@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support import commands
-from tests.tiny import write_messages
+from tests.support.data import write_messages
 from tuning.space import Parameter, Space
 from tuning.study import Study, StudyPlan
 from tuning.trial_result import TrialResult

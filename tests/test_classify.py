@@ -11,7 +11,8 @@ import pytest
 import tensorflow as tf
 from scipy.special import log_softmax, softmax
 
-from tests.tiny import tiny_config, write_messages
+from tests.support.data import write_messages
+from tests.support.runs import tiny_config
 from tfpipe.config import ExportConfig, TrainConfig
 from tfpipe.data.encoded import Encoded, EncodedDataset
 from tfpipe.data.examples import Columns, Examples

@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.tiny import (
-    tiny_run,
+from tests.support.data import (
     write_entities,
     write_label_sets,
     write_messages,
     write_numbers,
     write_questions,
 )
+from tests.support.runs import tiny_run
 from tfpipe.compare import compare, main
 from tfpipe.comparing.table import render_table
 from tfpipe.comparing.train_overlap import TrainOverlap, find_train_overlaps, run_overlap

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.tiny import tiny_config
+from tests.support.runs import tiny_config
 from tfpipe import train
 from tfpipe.config import TrainConfig
 from tfpipe.data.encoded import Encoded, EncodedDataset

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.runs import tiny_config, tiny_run
 from tests.test_report import Page
-from tests.tiny import tiny_config, tiny_run
 from tfpipe import train
 from tfpipe.cli import Interrupted
 from tfpipe.config import is_better_epoch

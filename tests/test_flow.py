@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.task_check import check_task
-from tests.tiny import (
-    tiny_config,
+from tests.support.data import (
     write_entities,
     write_label_sets,
     write_messages,
     write_numbers,
     write_questions,
 )
+from tests.support.runs import tiny_config
+from tests.support.task_check import check_task
 
 
 def test_classify(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from tests.support import commands
-from tests.tiny import write_messages
+from tests.support.data import write_messages
 from tfpipe.fork_server import Process
 from tfpipe.run_folder import Run
 

@@ -12,9 +12,10 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.task_check import check_task
-from tests.tiny import FILLERS, tiny_config
-from tests.tiny import WORDS as MESSAGE_WORDS
+from tests.support.data import FILLERS
+from tests.support.data import WORDS as MESSAGE_WORDS
+from tests.support.runs import tiny_config
+from tests.support.task_check import check_task
 from tfpipe.data.encoded import encode
 from tfpipe.data.examples import Columns, Examples
 from tfpipe.data.tokenizer import Tokenizer

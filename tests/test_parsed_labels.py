@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from tests.tiny import (
-    tiny_config,
+from tests.support.data import (
     write_entities,
     write_label_sets,
     write_messages,
     write_numbers,
     write_questions,
 )
+from tests.support.runs import tiny_config
 from tfpipe.data.examples import Columns, Examples
 from tfpipe.data.labels import parsed_labels
 from tfpipe.data.read_examples import read_examples

@@ -20,7 +20,8 @@ import numpy as np
 import pytest
 
 from tests.serving_models import serve
-from tests.tiny import tiny_run, write_messages
+from tests.support.data import write_messages
+from tests.support.runs import tiny_run
 from tfpipe.config import EvaluateConfig, PredictConfig
 from tfpipe.data.streaming import Window
 from tfpipe.data.tabular import read_rows

@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 from tests.serving_models import save_classifier, serve
-from tests.tiny import tiny_run, write_entities, write_messages, write_questions
+from tests.support.data import write_entities, write_messages, write_questions
+from tests.support.runs import tiny_run
 from tfpipe.config import EvaluateConfig, PredictConfig
 from tfpipe.data.examples import Columns
 from tfpipe.data.spans import format_spans, parse_spans

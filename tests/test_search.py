@@ -15,7 +15,7 @@ import pytest
 
 from tests.studies import three_parts
 from tests.support.commands import ROOT
-from tests.tiny import write_messages
+from tests.support.data import write_messages
 from tfpipe import cli
 from tfpipe.cli import parser_for
 from tfpipe.config import TrainConfig

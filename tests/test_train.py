@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from tests.tiny import tiny_config, tiny_run, write_messages
+from tests.support.data import write_messages
+from tests.support.runs import tiny_config, tiny_run
 from tfpipe import evaluate, export, train
 from tfpipe.compare import compare
 from tfpipe.config import CompareConfig, EvaluateConfig, TrainConfig, build, read_values

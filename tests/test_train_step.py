@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
-from tests.tiny import write_messages
+from tests.support.data import write_messages
 from tfpipe.config import TrainConfig
 from tfpipe.data.batches import plan_training, read_batches
 from tfpipe.data.encoded import encode

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from tests.studies import make_study, steps_of, wait_until
+from tests.support.data import write_messages
+from tests.support.runs import tiny_config
 from tests.test_launch import is_alive, on_linux
-from tests.tiny import tiny_config, write_messages
 from tfpipe.run_folder import Run
 from tuning.report.tensorboard_hparams import SUFFIX
 from tuning.study import Study

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.tiny import tiny_config
+from tests.support.runs import tiny_config
 from tfpipe.config import TrainConfig
 from tfpipe.data.encoded import EncodedDataset
 from tfpipe.data.examples import Columns, Examples

@@ -1,14 +1,10 @@
-"""A tiny real world: messages that a two-layer model learns in seconds, and a run on them."""
+"""Small data files for every task, which the model `tiny` learns in seconds."""
 
 from __future__ import annotations
 
 import json
 import random
 from pathlib import Path
-
-from tfpipe.config import TrainConfig
-from tfpipe.run_folder import Run
-from tfpipe.train import train
 
 WORDS = {
     "card": ["card", "卡", "plastic", "pin", "atm"],
@@ -32,31 +28,6 @@ def write_messages(path: Path, rows: int = 120, seed: int = 1, pairs: bool = Fal
         )
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
-
-
-def tiny_config(folder: Path, **values: object) -> TrainConfig:
-    """A configuration that trains `tiny` on fresh messages in seconds."""
-    data = folder / "messages.tsv"
-    if not data.exists():
-        write_messages(data)
-    settings: dict = {
-        "train": str(data),
-        "dev": "0.2",
-        "model": "tiny",
-        "epochs": 3,
-        "batch_size": 8,
-        "max_length": 16,
-        # What `auto` takes depends on the machine.
-        "precision": "float32",
-        "output": str(folder / "run"),
-    }
-    return TrainConfig(**(settings | values))
-
-
-def tiny_run(folder: Path, **values: object) -> Run:
-    """A finished run of `tiny_config`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    return train(tiny_config(folder, **values))
 
 
 def write_label_sets(path: Path, rows: int = 200, seed: int = 1) -> Path:

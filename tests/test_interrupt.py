@@ -20,15 +20,14 @@ from tfpipe.run_folder import Run
 EPOCHS, STEPS = 3, 36  # 96 texts of 120 are trained on, 8 a step
 
 
-def command(data: Path, output: Path, *more: str) -> list[str]:
-    """A training that tells every step; `--resume` alone where the run has begun."""
-    begin = ["tests.every_step"]
+def command(module: str, data: Path, output: Path, *more: str) -> list[str]:
+    """A training; `--resume` alone where the run has begun."""
     if (output / "config.yaml").exists():
-        return [*begin, "--resume", "--output", str(output)]
+        return [module, "--resume", "--output", str(output)]
     settings = ["--train", str(data), "--dev", "0.2", "--model", "tiny", "--epochs", str(EPOCHS)]
     settings += ["--batch-size", "8", "--max-length", "16", "--deterministic", "--seed", "3"]
     settings += ["--checkpoint-steps", "2", "--early-stopping", "0"]
-    return [*begin, *settings, "--output", str(output), *more]
+    return [module, *settings, "--output", str(output), *more]
 
 
 def kill_at(training: Process, step: int, number: int, delay: float) -> str:
@@ -48,7 +47,7 @@ def interrupted_run(data: Path, output: Path, kills: int, chance: random.Random,
     targets = sorted(chance.sample(range(1, STEPS), kills))
     for number, target in enumerate(targets):
         signal_number = (signal.SIGKILL, signal.SIGTERM)[number % 2]
-        with commands.start(*command(data, output, *more)) as training:
+        with commands.start(*command("tests.every_step", data, output, *more)) as training:
             rest = kill_at(training, target, signal_number, chance.random() * 0.1)
             status = training.wait(timeout=120)
         if status == 0:
@@ -61,7 +60,7 @@ def interrupted_run(data: Path, output: Path, kills: int, chance: random.Random,
         else:
             assert status == -signal.SIGKILL, rest
     if not Run(output).finished:
-        commands.run(*command(data, output, *more))
+        commands.run(*command("tfpipe.train", data, output, *more))
     return done
 
 
@@ -79,29 +78,38 @@ def equal_runs(one: Path, other: Path) -> None:
     assert Run(one).metrics["dev"] == Run(other).metrics["dev"]
 
 
-def check_kills(folder: Path, kills: int, seed: int, *more: str) -> int:
-    data = write_messages(folder / "messages.tsv")
-    whole, parts = folder / "whole", folder / "parts"
-    commands.run(*command(data, whole, *more))
+def check_kills(whole: Path, parts: Path, kills: int, seed: int, *more: str) -> int:
+    data = whole.parent / "messages.tsv"
     done = interrupted_run(data, parts, kills, random.Random(seed), *more)
     equal_runs(whole, parts)
     assert not [path for path in parts.rglob(".*") if path.suffix in (".tmp", ".old")]
     return done
 
 
-def test_three_kills(tmp_path: Path) -> None:
-    assert check_kills(tmp_path, 3, seed=1) == 3
+def whole_run(folder: Path, *more: str) -> Path:
+    data = write_messages(folder / "messages.tsv")
+    commands.run(*command("tests.every_step", data, folder / "whole", *more))
+    return folder / "whole"
 
 
-def test_stops_that_were_asked_for(tmp_path: Path) -> None:
-    data = write_messages(tmp_path / "messages.tsv")
-    whole, parts = tmp_path / "whole", tmp_path / "parts"
-    commands.run(*command(data, whole))
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that nothing interrupted."""
+    return whole_run(tmp_path_factory.mktemp("whole"))
+
+
+@pytest.mark.parametrize("kills", [2, pytest.param(3, marks=pytest.mark.slow)])
+def test_kills(whole: Path, tmp_path: Path, kills: int) -> None:
+    assert check_kills(whole, tmp_path / "parts", kills, seed=1) == kills
+
+
+def test_stops_that_were_asked_for(whole: Path, tmp_path: Path) -> None:
+    data, parts = whole.parent / "messages.tsv", tmp_path / "parts"
     for epoch in range(1, EPOCHS):
-        done = commands.run(*command(data, parts), "--stop-after", epoch)
+        done = commands.run(*command("tfpipe.train", data, parts), "--stop-after", epoch)
         assert f"stopped after epoch {epoch} of" in done.stderr
         assert not Run(parts).finished
-    commands.run(*command(data, parts))
+    commands.run(*command("tfpipe.train", data, parts))
     equal_runs(whole, parts)
 
 
@@ -109,4 +117,4 @@ def test_stops_that_were_asked_for(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("strategy", "seed"), [("one_device", 2), ("mirrored", 3)])
 def test_twenty_kills(tmp_path: Path, strategy: str, seed: int) -> None:
     more = ["--strategy", strategy, *(["--devices", "2"] if strategy == "mirrored" else [])]
-    assert check_kills(tmp_path, 20, seed, *more) >= 18
+    assert check_kills(whole_run(tmp_path, *more), tmp_path / "parts", 20, seed, *more) >= 18

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 from tests.support import commands
 from tests.support.data import write_messages
+from tests.support.waiting import wait_until
 from tuning.space import Parameter, Space
 from tuning.study import Study, StudyPlan
 from tuning.trial_result import TrialResult
@@ -121,14 +121,6 @@ def read_or_empty(path: Path) -> str:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
-
-
-def wait_until(holds: Callable[[], bool], seconds: float = 60) -> bool:
-    """Look again and again; whether it came to hold in time."""
-    until = time.monotonic() + seconds
-    while not holds() and time.monotonic() < until:
-        time.sleep(0.02)
-    return holds()
 
 
 def three_parts(reported: str) -> list[str]:

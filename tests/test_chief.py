@@ -11,10 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.rest_calls import free_port
-from tests.studies import wait_until
 from tests.support import commands
 from tests.support.data import write_messages
+from tests.support.waiting import free_port, wait_until
 from tfpipe.errors import UserError
 from tfpipe.fork_server import Process, Streams
 from tuning.chief import NAMES, check_variables, is_chief, is_worker

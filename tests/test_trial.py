@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
-from tests.studies import make_study, steps_of, wait_until
+from tests.studies import make_study, steps_of
 from tests.support import commands
 from tests.support.data import write_messages
 from tests.support.runs import tiny_config
+from tests.support.waiting import wait_until
 from tests.test_launch import is_alive, on_linux
 from tfpipe.run_folder import Run
 from tuning.report.tensorboard_hparams import SUFFIX

@@ -48,6 +48,14 @@ def test_modules_are_imported_before_the_fork_and_no_others(tmp_path: Path) -> N
     assert fork_server.run([names], MODULES).stdout == "[True, False]\n"
 
 
+def test_its_outputs_are_read_apart_in_its_folder(tmp_path: Path) -> None:
+    text = "import os, sys; print(os.getcwd()); print('x' * 9999, file=sys.stderr)"
+    talk = script(tmp_path, text)
+    streams = Streams(stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = fork_server.start([talk], MODULES, streams, folder=tmp_path)
+    assert process.communicate() == (f"{tmp_path}\n", "x" * 9999 + "\n")
+
+
 def test_a_module_runs_as_a_command() -> None:
     done = fork_server.run(["-m", "json.tool", "--help"], MODULES)
     assert done.returncode == 0 and "usage: python -m json.tool" in done.stdout

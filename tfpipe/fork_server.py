@@ -17,6 +17,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +41,7 @@ class Streams:
     Attributes:
         stdin: Standard input; `subprocess.PIPE` for a pipe.
         stdout: Standard output; `subprocess.PIPE` for a pipe.
-        stderr: Standard error; no pipe.
+        stderr: Standard error; `subprocess.PIPE` for a pipe.
     """
 
     stdin: Stream = subprocess.DEVNULL
@@ -59,18 +60,25 @@ class ForkedProcess:
         status: Descriptor from which its exit status is read.
         stdin: Descriptor of a pipe to its standard input, if there is one.
         stdout: Descriptor of a pipe from its standard output, if there is one.
+        stderr: Descriptor of a pipe from its standard error, if there is one.
 
     Attributes:
         pid: Number of the process.
         stdin: Text stream to its standard input, or None.
         stdout: Text stream from its standard output, or None.
+        stderr: Text stream from its standard error, or None.
         returncode: Exit status, negative for a signal; None before `poll` or `wait` found its end.
     """
 
-    def __init__(self, pid: int, status: int, stdin: int | None, stdout: int | None):
+    def __init__(
+        self, pid: int, status: int, stdin: int | None, stdout: int | None, stderr: int | None
+    ):
         self.pid, self._status = pid, status
         self.stdin = None if stdin is None else os.fdopen(stdin, "w")
-        self.stdout = None if stdout is None else os.fdopen(stdout)
+        self.stdout, self.stderr = (
+            None if stream is None else os.fdopen(stream, errors="replace")
+            for stream in (stdout, stderr)
+        )
         self.returncode: int | None = None
 
     def poll(self) -> int | None:
@@ -97,16 +105,14 @@ class ForkedProcess:
         """Send SIGKILL, unless the process has ended."""
         self.send_signal(signal.SIGKILL)
 
-    def communicate(self) -> tuple[str | None, None]:
-        """Close standard input, read standard output to its end and wait for the process."""
+    def communicate(self) -> tuple[str | None, str | None]:
+        """Close standard input, read both outputs to their ends and wait for the process."""
         if self.stdin:
             self.stdin.close()
-        text = None
-        if self.stdout:
-            with self.stdout:
-                text = self.stdout.read()
+        with ThreadPoolExecutor(2) as readers:
+            out, errors = readers.map(_read_and_close, (self.stdout, self.stderr))
         self.wait()
-        return text, None
+        return out, errors
 
     def _read_status(self, timeout: float | None) -> int | None:
         if self.returncode is None and select.select([self._status], [], [], timeout)[0]:
@@ -157,14 +163,14 @@ class ForkServer:
             file.seek(0)
             stdin, given = _open_stream(passed, streams.stdin, 0)
             stdout, taken = _open_stream(passed, streams.stdout, 1)
-            errors = _open_stream(passed, streams.stderr, 2)[1]
+            stderr, errors = _open_stream(passed, streams.stderr, 2)
             with self._lock:
                 descriptors = [file.fileno(), given, taken, errors, written]
                 socket.send_fds(self._channel, [b"."], descriptors)
                 answer = self._channel.recv(PID_BYTES)
             if not answer:
                 raise ConnectionResetError("the fork server has ended")
-        return ForkedProcess(int.from_bytes(answer, "little"), status, stdin, stdout)
+        return ForkedProcess(int.from_bytes(answer, "little"), status, stdin, stdout, stderr)
 
     def close(self) -> None:
         """End the server and the processes that it started."""
@@ -198,6 +204,7 @@ def start(
     streams: Streams = NO_INPUT,
     environment: Mapping[str, str] | None = None,
     new_session: bool = False,
+    folder: Path | None = None,
 ) -> Process:
     """Start a Python command in a process that ends with this one.
 
@@ -207,6 +214,7 @@ def start(
         streams: Its standard streams.
         environment: Variables beside those of this process.
         new_session: Whether it is kept from Ctrl-C on the terminal of this process.
+        folder: Its working folder; None for that of this process.
     """
     variables = os.environ | dict(environment or {})
     server = prepare(modules)
@@ -214,7 +222,7 @@ def start(
         request = {
             "arguments": list(arguments),
             "environment": variables,
-            "folder": str(Path.cwd()),
+            "folder": str(folder or Path.cwd()),
             "new_session": new_session,
         }
         # Where an import failed there, a new process fails with the message.
@@ -225,6 +233,7 @@ def start(
         stdin=streams.stdin,
         stdout=streams.stdout,
         stderr=streams.stderr,
+        cwd=folder,
         env=variables,
         text=True,
         start_new_session=new_session,
@@ -246,6 +255,13 @@ def run(
         for file in (stdout, stderr):
             file.seek(0)
         return subprocess.CompletedProcess(list(arguments), code, stdout.read(), stderr.read())
+
+
+def _read_and_close(stream: IO[str] | None) -> str | None:
+    if stream is None:
+        return None
+    with stream:
+        return stream.read()
 
 
 def _open_stream(passed: ExitStack, stream: Stream, number: int) -> tuple[int | None, int]:

@@ -1,1 +1,1 @@
-"""What several test files share: data, finished runs, exports."""
+"""What tests share."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -17,6 +16,7 @@ from serving.server.batching.batcher import Batcher
 from serving.server.batching.parameters import BatchingParameters
 from serving.server.errors import RequestError
 from serving.server.request import RequestContext
+from tests.support.waiting import wait_until
 
 PATIENCE = 60
 FLOAT, STRING = 1, 7
@@ -77,13 +77,6 @@ class Clients:
         future = self.send([0.0])
         wait_until(lambda: self.model.sizes == [1])
         return future
-
-
-def wait_until(condition):
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.001)
 
 
 def refusal(future: Future) -> tuple[grpc.StatusCode, str]:

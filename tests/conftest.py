@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,21 +56,19 @@ def shared_data() -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
-def published(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Export]:
-    """A tiny run and its first export; tests copy what they change."""
-    from tests.tiny import tiny_run
-    from tfpipe.config import ExportConfig
-    from tfpipe.export import export
+@pytest.fixture(scope="session", autouse=True)
+def shared_files_stay() -> Iterator[None]:
+    """No test changes the runs and exports that all tests share."""
+    from tests.support.built_once import check_used_folders
 
-    folder = tmp_path_factory.mktemp("published")
-    run = tiny_run(folder, epochs=8)
-    config = ExportConfig(
-        run=str(run.folder),
-        to=str(folder / "models" / "tiny"),
-        # What `auto` takes depends on the machine.
-        precision="float32",
-        measure_serving=False,
-        require="dev.accuracy>0.5",
-    )
-    return run, export(config)
+    yield
+    check_used_folders()
+
+
+@pytest.fixture(scope="session")
+def published() -> tuple[Run, Export]:
+    """The shared run of the task classify and its export; tests copy what they change."""
+    from tests.support.exports import exported
+    from tests.support.runs import finished_run
+
+    return finished_run("classify"), exported("classify")

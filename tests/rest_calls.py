@@ -5,15 +5,8 @@ from __future__ import annotations
 import http.client
 import json
 import socket
-import time
 
 PATIENCE = 120
-
-
-def free_port() -> int:
-    """Return a free port; `--rest_api_port=0` would turn REST off."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]
 
 
 def connect(address: str) -> http.client.HTTPConnection:
@@ -56,10 +49,3 @@ def read_all(connection: socket.socket) -> bytes:
         if not piece:
             return content
         content += piece
-
-
-def wait_for(condition) -> None:
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.01)

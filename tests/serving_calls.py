@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import grpc
 import numpy as np
 import pytest
@@ -15,6 +13,7 @@ from tensorflow_serving.apis import (
 )
 
 from serving.server import metrics
+from tests.support.waiting import wait_until
 
 Code = grpc.StatusCode
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
@@ -52,18 +51,9 @@ def refusal(call, *arguments, **options):
     return caught.value.code(), caught.value.details()
 
 
-def wait_for(condition):
-    """Return the value of `condition` once it is true."""
-    deadline = time.monotonic() + SECONDS
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.01)
-    return found
-
-
 def start_slow(stub, steps=ENDLESS):
     """Start a call of so many steps; return once the model runs it."""
     begun = metrics.THREAD_WAIT.total()
     call = stub.Predict.future(slow_request(steps), timeout=SECONDS)
-    wait_for(lambda: metrics.THREAD_WAIT.total() > begun)
+    wait_until(lambda: metrics.THREAD_WAIT.total() > begun)
     return call

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
-import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from tests.tiny import write_messages
+from tests.support import commands
+from tests.support.data import write_messages
+from tests.support.waiting import wait_until
 from tuning.space import Parameter, Space
 from tuning.study import Study, StudyPlan
 from tuning.trial_result import TrialResult
 
-ROOT = Path(__file__).parents[1]
 # What a trial needs to be a matter of seconds; the fixed part of every study here.
 FIXED = {"model": "tiny", "max_length": "16", "dev": "0.2", "precision": "float32"}
 
@@ -63,56 +62,32 @@ class Search:
         if not data.exists():
             write_messages(data, rows)
         fixed = [f"--{name.replace('_', '-')}={value}" for name, value in FIXED.items()]
-        self.command = [sys.executable, "-m", "tuning.search", "--space", str(file), *fixed]
+        self.command = ["tuning.search", "--space", str(file), *fixed]
         self.command += ["--train", str(data), "--output", str(self.study), *more]
 
     def run(self, *more: str, status: int = 0) -> subprocess.CompletedProcess[str]:
         """Run it to its end, which must have this status."""
-        done = subprocess.run(
-            [*self.command, *more], cwd=ROOT, capture_output=True, text=True, timeout=600
-        )
-        assert done.returncode == status, done.stderr
+        done = commands.run(*self.command, *more, status=status)
         assert "Traceback" not in done.stderr, done.stderr
         return done
 
-    def start(self) -> subprocess.Popen[str]:
-        """Start it."""
-        return subprocess.Popen(
-            self.command,
-            cwd=ROOT,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            # A test's Ctrl-C is not for it.
-            start_new_session=True,
-        )
-
     def end_at(self, holds: Callable[[], bool], number: int) -> tuple[int, str]:
         """Start it and send the signal as soon as that holds; its status and what it said."""
-        search = self.start()
-        try:
+        with commands.start(*self.command) as search:
             assert wait_until(lambda: holds() or search.poll() is not None, 120), "never came"
             assert search.poll() is None, search.stderr and search.stderr.read()
             search.send_signal(number)
-            _, reported = search.communicate(timeout=120)
-        finally:
-            search.kill()
-            search.wait()
+            done = commands.finish(search)
         assert wait_until(lambda: not self.trainings(), 10), "trainings outlive their search"
-        return search.returncode, reported
+        return done.returncode, done.stderr
 
     def trainings(self) -> list[int]:
-        """Processes that train in the study's folder."""
+        """Processes that write the log of one of the study's trials."""
         found = []
-        for process in Path("/proc").iterdir():
-            if process.name.isdigit() and int(process.name) != os.getpid():
-                line = read_or_empty(process / "cmdline")
-                ended = read_or_empty(process / "stat").rpartition(")")[2].split()[:1] in (
-                    ["Z"],
-                    ["X"],
-                )
-                if "tfpipe.train" in line and str(self.study) in line and not ended:
-                    found.append(int(process.name))
+        for errors in Path("/proc").glob("[0-9]*/fd/2"):
+            with suppress(OSError):
+                if str(errors.readlink()).startswith(f"{self.study}/trials/"):
+                    found.append(int(errors.parts[2]))
         return found
 
     # ---- what it left
@@ -146,14 +121,6 @@ def read_or_empty(path: Path) -> str:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
-
-
-def wait_until(holds: Callable[[], bool], seconds: float = 60) -> bool:
-    """Look again and again; whether it came to hold in time."""
-    until = time.monotonic() + seconds
-    while not holds() and time.monotonic() < until:
-        time.sleep(0.02)
-    return holds()
 
 
 def three_parts(reported: str) -> list[str]:

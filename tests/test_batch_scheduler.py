@@ -11,7 +11,8 @@ import pytest
 
 from serving.server.batching.batch_scheduler import BatchScheduler
 from serving.server.request import RequestContext
-from tests.blocking_batcher import FLOAT, PATIENCE, block_batches, refusal, rows, wait_until
+from tests.blocking_batcher import FLOAT, PATIENCE, block_batches, refusal, rows
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture

@@ -19,8 +19,9 @@ from serving.server.flags import parse_flags
 from serving.server.inference.loaded_model import LoadedModel
 from serving.server.lifecycle.loader import Loader
 from serving.server.request import RequestContext
-from tests.blocking_batcher import PATIENCE, wait_until
+from tests.blocking_batcher import PATIENCE
 from tests.serving_models import DTYPES, LABELS, save_classifier, save_echo, serve
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture(scope="module")

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import socket
 import subprocess
-import sys
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from tests.rest_calls import free_port
-from tests.tiny import write_messages
+from tests.support import commands
+from tests.support.data import write_messages
+from tests.support.waiting import free_port, wait_until
 from tfpipe.errors import UserError
+from tfpipe.fork_server import Process, Streams
 from tuning.chief import NAMES, check_variables, is_chief, is_worker
 
-Start = Callable[..., subprocess.Popen]
+Start = Callable[..., Process]
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Start:
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts a search of three trials under this name among the processes of its cluster."""
     write_messages(tmp_path / "messages.tsv", rows=60)
     (tmp_path / "space.yaml").write_text(
         "learning_rate: {float: [1e-3, 1e-2], sampling: log}\n"
@@ -32,7 +32,7 @@ def start(tmp_path: Path) -> Start:
     )
     port = free_port()
 
-    def start(tuner_id: str, *arguments: str, **environment: str) -> subprocess.Popen:
+    def start(tuner_id: str, *arguments: str, **environment: str) -> Process:
         names = {
             "KERASTUNER_TUNER_ID": tuner_id,
             "KERASTUNER_ORACLE_IP": "127.0.0.1",
@@ -42,16 +42,15 @@ def start(tmp_path: Path) -> Start:
         training = ["--train", "messages.tsv", "--dev", "0.2", "--model", "tiny"]
         training += ["--epochs", "1", "--max-length", "16", "--algorithm", "random"]
         study = ["--space", "space.yaml", "--output", "study", "--trials", "3"]
-        return subprocess.Popen(
-            [sys.executable, "-m", "tuning.search", *training, *study, *arguments],
-            cwd=tmp_path,
-            env=os.environ | names,
-            stdout=subprocess.PIPE,
-            stderr=(tmp_path / f"{tuner_id}.log").open("a"),
-            text=True,
+        log = started.enter_context((tmp_path / f"{tuner_id}.log").open("a"))
+        streams = Streams(stdout=subprocess.PIPE, stderr=log)
+        search = ("tuning.search", *training, *study, *arguments)
+        return started.enter_context(
+            commands.start(*search, env=names, cwd=tmp_path, streams=streams)
         )
 
-    return start
+    with ExitStack() as started:
+        yield start
 
 
 def test_a_chief_and_two_workers_of_which_one_dies(start: Start, tmp_path: Path) -> None:
@@ -59,21 +58,13 @@ def test_a_chief_and_two_workers_of_which_one_dies(start: Start, tmp_path: Path)
     workers = [start(f"worker{number}") for number in range(2)]
     first = tmp_path / "study" / "trials" / "0001" / "run" / "config.yaml"
     second = tmp_path / "study" / "trials" / "0002" / "run" / "config.yaml"
-    try:
-        until = time.monotonic() + 120
-        while not (first.is_file() and second.is_file()):
-            assert time.monotonic() < until and chief.poll() is None
-            time.sleep(0.1)
-        workers[0].send_signal(signal.SIGKILL)
-        output, _ = chief.communicate(timeout=180)
-        assert chief.returncode == 0, (tmp_path / "chief.log").read_text()
-        assert workers[1].wait(timeout=30) == 0
-    finally:
-        for process in (chief, *workers):
-            process.kill()
-            process.wait()
+    assert wait_until(lambda: first.is_file() and second.is_file(), 120)
+    workers[0].kill()
+    done = commands.finish(chief, 180)
+    assert done.returncode == 0, (tmp_path / "chief.log").read_text()
+    assert workers[1].wait(timeout=30) == 0
     # Nothing of Keras Tuner's is among the results.
-    best = json.loads(output)
+    best = json.loads(done.stdout)
     rows = json.loads((tmp_path / "study" / "trials.json").read_text())
     assert [row["number"] for row in rows] == [1, 2, 3]
     assert {row["status"] for row in rows} <= {"completed", "stopped"}

@@ -11,12 +11,11 @@ import pytest
 import tensorflow as tf
 from scipy.special import log_softmax, softmax
 
-from tests.tiny import tiny_config, write_messages
-from tfpipe.config import ExportConfig, TrainConfig
-from tfpipe.data.encoded import Encoded, EncodedDataset
-from tfpipe.data.examples import Columns, Examples
+from tests.support.exports import exported
+from tests.support.labelled import examples_of, labelled_of
+from tests.support.runs import finished_run
+from tfpipe.config import TrainConfig
 from tfpipe.errors import UserError
-from tfpipe.export import export
 from tfpipe.exporting.clean_process import batches_of, join, run_in_clean_process
 from tfpipe.exporting.info import read_info
 from tfpipe.tasks.calibration.selective import (
@@ -29,21 +28,8 @@ from tfpipe.tasks.calibration.temperature import reliability
 from tfpipe.tasks.calibration.thresholds import CLEAR
 from tfpipe.tasks.classify.task import Classify
 from tfpipe.tasks.losses import LossSettings
-from tfpipe.train import train
 
 NAMES = ["a", "b", "oos"]
-
-
-def examples_of(*labels: str) -> Examples:
-    texts = [f"text {row}" for row in range(len(labels))]
-    return Examples(texts, None, list(labels), "dev.csv", Columns("text", None, "label"))
-
-
-def labelled_of(task: Classify, *labels: str) -> EncodedDataset:
-    nothing, examples = np.zeros(0, np.int32), examples_of(*labels)
-    return EncodedDataset(
-        examples, Encoded(nothing, nothing, nothing, nothing), {"label": task.gold(examples)}
-    )
 
 
 def logits_of(*scores: list[float]) -> np.ndarray:
@@ -327,27 +313,15 @@ def test_the_configuration_becomes_the_task() -> None:
 # ---- from a file to a fresh process ---------------------------------------------------------
 
 
-def test_held_back_from_training_to_the_export(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    data = write_messages(tmp_path / "messages.tsv", rows=150)
-    rows = data.read_text(encoding="utf-8").replace("\tweather\n", "\toos\n")
-    data.write_text(rows, encoding="utf-8")
-    run = train(tiny_config(tmp_path, abstain="auto", epochs=5))
+def test_held_back_from_training_to_the_export() -> None:
+    run, folder = finished_run("abstain"), Path(exported("abstain").folder)
     dev, metrics = run.read_dev(), run.metrics["dev"]
-    assert "answers with a score below" in capsys.readouterr().err
+    log = (run.folder.parent / "log.txt").read_text(encoding="utf-8")
+    assert "answers with a score below" in log
     assert metrics["out_of_scope_recall"] > 0.5 and metrics["in_scope_accuracy"] > 0.5
     lines = (run.folder / "predictions.tsv").read_text(encoding="utf-8").splitlines()[1:]
     predicted = [line.split("\t")[2] for line in lines]
 
-    config = ExportConfig(
-        run=str(run.folder),
-        to=str(tmp_path / "models" / "tiny"),
-        precision="float32",
-        measure_serving=False,
-        require="dev.out_of_scope_recall>0.5",
-    )
-    folder = Path(export(config).folder)
     info = read_info(folder)
     assert info is not None and info["labels"] == ["card", "oos", "refund"]
     task = Classify.restore(info["labels"], info["settings"])

@@ -29,6 +29,7 @@ from serving.client import (
 )
 from serving.client.answers import CLASSIFY
 from tests.serving_models import DTYPES, save_classifier, save_echo, serve
+from tests.support.waiting import free_port
 
 REPOSITORY = Path(__file__).parents[1]
 TEXTS = ["hi", "Where is my card?", "", "卡在哪里", "café"]
@@ -61,8 +62,7 @@ def echo(address):
 @pytest.fixture
 def unreachable_address():
     """An address where nothing listens."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     return f"127.0.0.1:{port}"
 
 

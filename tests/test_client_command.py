@@ -20,6 +20,7 @@ from serving.client.cli.parser import EXAMPLES, build_parser
 from serving.client.errors import AccessDenied, DeadlineExceeded, ServerFault, ServerOverloaded
 from tests.client_run import ask_client, run_client
 from tests.serving_models import save_classifier, save_echo, serve, spec
+from tests.support.waiting import free_port
 
 ROOT = Path(__file__).parents[1]
 
@@ -86,8 +87,7 @@ def address(tmp_path_factory):
 @pytest.fixture
 def unreachable_address():
     """An address where nothing listens."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     return f"127.0.0.1:{port}"
 
 

@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -25,6 +24,7 @@ from serving.client.errors import CODE, ServerOverloaded, ServerUnavailable, nam
 from serving.client.messages import GetModelStatusResponse
 from tests.client_run import run_client
 from tests.scripted_server import ScriptedServer, silent_address
+from tests.support.waiting import free_port
 
 ROOT = Path(__file__).parents[1]
 
@@ -45,11 +45,6 @@ def process(code: str) -> Iterator[subprocess.Popen]:
     finally:
         child.kill()
         child.wait()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
 
 
 def status(state: int, error: str = "") -> GetModelStatusResponse:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 
 import numpy as np
@@ -11,32 +10,10 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tfpipe.data.tokenizer import Tokenizer
+from tests.support.hostile import HOSTILE, INVALID, PIECES, tokenizer
 from tfpipe.tasks.qa.context_windows import ContextWindows, window_contexts
 
-LETTERS = "abcdefg"
-WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *LETTERS, *(f"##{letter}" for letter in LETTERS)]
-WORDS += ["北", "京", "é", "😀", "##😀", ".", "?"]
-HOSTILE = [
-    "",
-    " ",
-    "a",
-    "北京 abc 北京。",
-    "😀a😀 👩‍👩‍👧 b\u200bc",
-    "e\u0301a\u0300 \ufb01 ﷺ 한국어",
-    "a\u0000b \ufeff c \u202eab",
-    "[SEP] [CLS] a",
-    "abcdefg" * 30,
-    "x" * 500,
-    "a b c d e f g. " * 20,
-]
-INVALID = [b"a\xffb c", b"\xf0\x9f\x98 a\xe5\x8c b", b"\xed\xa0\x80 abc \xc0\x80 g", b"\xff" * 9]
-texts = st.lists(st.sampled_from(["a", "bc", "defg", "北", "京", "😀", "é", "."]), max_size=40)
-
-
-@functools.cache
-def tokenizer() -> Tokenizer:
-    return Tokenizer(WORDS)
+texts = st.lists(PIECES, max_size=40)
 
 
 def window(

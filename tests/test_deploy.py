@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import urllib.request
@@ -14,6 +13,7 @@ import pytest
 
 from tests.dockerfile import ROOT
 from tests.serving_models import save_classifier
+from tests.support.waiting import free_port
 
 BASH = shutil.which("bash")
 DEPLOY = ROOT / "serving" / "deploy"
@@ -92,8 +92,7 @@ def test_our_server_starts_so_and_is_healthy(tmp_path: Path) -> None:
     (extra / "batching_parameters.txt").write_text("max_batch_size { value: 8 }\n")
     env = {**os.environ, "MODEL_NAME": "support", "MODEL_BASE_PATH": str(tmp_path)}
     server = [sys.executable, "-m", "serving.server"]
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     words = [str(BASH), str(DEPLOY / "serve.sh"), *server, "--port=0", f"--rest_api_port={port}"]
     env["PYTHONPATH"] = str(ROOT)
     healthy = [str(BASH), str(DEPLOY / "healthy.sh")]

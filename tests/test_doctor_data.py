@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_doctor import examine, marks
-from tests.tiny import (
+from tests.support.data import (
     write_entities,
     write_label_sets,
     write_messages,
     write_numbers,
     write_questions,
 )
+from tests.test_doctor import examine, marks
 from tfpipe import doctor
 from tfpipe.config import DoctorConfig
 

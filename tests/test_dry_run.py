@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tiny import write_entities, write_messages, write_questions
+from tests.support.data import write_entities, write_messages, write_questions
 from tfpipe import train
 from tfpipe.config import TrainConfig
 from tfpipe.data.examples import Columns

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from tests.test_report import Page
-from tests.tiny import tiny_config, tiny_run
+from tests.support.pages import Page
+from tests.support.runs import tiny_config, tiny_run
 from tfpipe import train
 from tfpipe.cli import Interrupted
 from tfpipe.config import is_better_epoch
@@ -155,12 +154,21 @@ TOLD = "stopped after epoch 4 of 6, best 2"
 
 
 @pytest.mark.usefixtures("scripted")
-def test_a_run_says_that_it_stopped(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    config = tiny_config(tmp_path)
-    flags = [f"--train={config.train}", f"--output={config.output}", "--dev=0.2", "--model=tiny"]
-    flags += ["--batch-size=8", "--max-length=16", "--learning-rate=1e-9", "--epochs=6"]
+@pytest.mark.parametrize("before", [3, pytest.param(0, marks=pytest.mark.slow)])
+def test_a_run_stops_and_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture, before: int
+) -> None:
+    """It does where an earlier start has trained some epochs, and where none has."""
+    config = tiny_config(tmp_path, **SETTINGS)
+    flags = [f"--train={config.train}", "--dev=0.2", "--model=tiny", "--batch-size=8"]
+    flags += ["--max-length=16", "--learning-rate=1e-9", "--epochs=6", "--early-stopping=2"]
+    if before:
+        # One epoch of patience is used before the stop.
+        with pytest.raises(Interrupted):
+            tiny_run(tmp_path, **SETTINGS, stop_after=before)
+        flags = ["--resume"]
     # Early stopping comes before a stop that was asked for.
-    assert train.main([*flags, "--early-stopping=2", "--stop-after=4"]) == 0
+    assert train.main([*flags, f"--output={config.output}", "--stop-after=4"]) == 0
     said = capsys.readouterr().err
     assert f"training: {TOLD}\n" in said and f"training {TOLD}\nreport: " in said
     run = Run(tmp_path / "run")
@@ -171,6 +179,14 @@ def test_a_run_says_that_it_stopped(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert f"Training {TOLD}: in the last epochs" in " ".join(page.text.split())
     card = (run.model / "README.md").read_text(encoding="utf-8")
     assert "4 of 6 epochs, stopped early, the weights of epoch 2; 48 steps" in card
+    progress = read_progress(run.folder / "checkpoints")
+    assert progress is not None
+    assert [record["best"] for record in progress.history] == [True, True, False, False]
+    # As a kill leaves it before the run's last file: nothing is trained any more.
+    (run.folder / "metrics.json").unlink()
+    again = tiny_run(tmp_path, **SETTINGS, resume=True).metrics["train"]
+    assert {name: again[name] for name in reported} == reported
+    assert read_progress(run.folder / "checkpoints") == progress
 
 
 @pytest.mark.parametrize(
@@ -187,23 +203,3 @@ def test_the_report_says_how_training_ended(language: str, ending: Ending, repor
     history = progress_of(COARSE, FALLING).history
     report = Report("x", "classify", figures, language, history=history, ending=ending)
     assert reported in " ".join(Page(render_page(report)).text.split())
-
-
-@pytest.mark.usefixtures("scripted")
-def test_a_resumed_run_stops_where_a_whole_one_does(tmp_path: Path) -> None:
-    with pytest.raises(Interrupted):
-        tiny_run(tmp_path, **SETTINGS, stop_after=3)
-    for _ in range(2):
-        run = tiny_run(tmp_path, **SETTINGS, resume=True)
-        progress = read_progress(run.folder / "checkpoints")
-        assert progress is not None
-        # One epoch of patience was used before the stop.
-        assert [record["best"] for record in progress.history] == [True, True, False, False]
-        reported = json.loads((run.folder / "metrics.json").read_text())["train"]
-        assert (reported["epochs"], reported["best_epoch"], reported["stopped_early"]) == (
-            4,
-            2,
-            True,
-        )
-        # As a kill leaves it before the run's last file: nothing is trained any more.
-        (run.folder / "metrics.json").unlink()

@@ -79,17 +79,28 @@ def stock_logits(bert: TFBertForSequenceClassification, batch: dict, training: b
 
 def value_and_gradients(bert, forward):
     """Logits, and the gradient of a loss that weighs every logit differently."""
+    with tf.GradientTape() as tape:
+        logits = forward()
+        weights = tf.reshape(tf.range(tf.size(logits), dtype=tf.float32), tf.shape(logits))
+        loss = tf.reduce_sum(tf.sin(weights) * logits) / tf.cast(tf.shape(logits)[0], tf.float32)
+    gradients = tape.gradient(loss, bert.trainable_variables)
+    return logits, [tf.convert_to_tensor(gradient) for gradient in gradients]
 
-    @tf.function
-    def compute():
-        with tf.GradientTape() as tape:
-            logits = forward()
-            weights = tf.reshape(tf.range(tf.size(logits), dtype=tf.float32), tf.shape(logits))
-            loss = tf.reduce_sum(tf.sin(weights) * logits) / tf.cast(len(logits), tf.float32)
-        gradients = tape.gradient(loss, bert.trainable_variables)
-        return logits, [tf.convert_to_tensor(gradient) for gradient in gradients]
 
-    return compute()
+def compile_encoder(bert, encoder):
+    """`value_and_gradients` of the encoder as a graph, for batches of any shape."""
+    spec = dict.fromkeys(make_batch(TINY, [1]), tf.TensorSpec([None, None], tf.int32))
+    compute = lambda batch: value_and_gradients(bert, lambda: encoder.logits(batch))  # noqa: E731
+    return tf.function(compute, input_signature=[spec], autograph=False)
+
+
+def check_equal(bert, batch, found, gradients):
+    """They are those of stock TFBert."""
+    expected, slopes = value_and_gradients(bert, lambda: stock_logits(bert, batch))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert len(gradients) == len(slopes) == len(bert.trainable_variables)
+    for variable, slope, gradient in zip(bert.trainable_variables, slopes, gradients, strict=True):
+        np.testing.assert_allclose(gradient, slope, atol=1e-5, err_msg=variable.name)
 
 
 BATCHES = {
@@ -101,18 +112,21 @@ BATCHES = {
 }
 
 
-@pytest.mark.parametrize("packed", [False, True], ids=["padded", "packed"])
-@pytest.mark.parametrize("lengths", BATCHES)
-def test_equal_to_stock_forward_and_backward(lengths: str, packed: bool) -> None:
+@pytest.fixture(scope="module", params=[False, True], ids=["padded", "packed"])
+def tiny(request: pytest.FixtureRequest):
+    """A model, its encoder, and what the encoder compiles to."""
     bert = build(TINY)
+    encoder = Encoder(bert, packed=request.param, head=bert.classifier)
+    return bert, encoder, compile_encoder(bert, encoder)
+
+
+@pytest.mark.parametrize("lengths", BATCHES)
+def test_equal_to_stock_forward_and_backward(lengths: str, tiny) -> None:
+    bert, encoder, compiled = tiny
     batch = make_batch(TINY, *BATCHES[lengths])
-    encoder = Encoder(bert, packed=packed, head=bert.classifier)
-    expected, slopes = value_and_gradients(bert, lambda: stock_logits(bert, batch))
-    found, gradients = value_and_gradients(bert, lambda: encoder.logits(batch))
-    np.testing.assert_allclose(found, expected, atol=1e-5)
-    assert len(gradients) == len(slopes) == len(bert.trainable_variables)
-    for variable, slope, gradient in zip(bert.trainable_variables, slopes, gradients, strict=True):
-        np.testing.assert_allclose(gradient, slope, atol=1e-5, err_msg=variable.name)
+    check_equal(bert, batch, *compiled(batch))
+    # Of a known shape, too.
+    check_equal(bert, batch, *value_and_gradients(bert, lambda: encoder.logits(batch)))
 
 
 @pytest.mark.parametrize("packed", [False, True], ids=["padded", "packed"])
@@ -120,11 +134,7 @@ def test_six_layers_equal_stock(packed: bool) -> None:
     bert = build(SIX_LAYERS, identity_pooler=True)
     batch = make_batch(SIX_LAYERS, [17, 5, 40])
     encoder = Encoder(bert, packed=packed, head=bert.classifier)
-    expected, slopes = value_and_gradients(bert, lambda: stock_logits(bert, batch))
-    found, gradients = value_and_gradients(bert, lambda: encoder.logits(batch))
-    np.testing.assert_allclose(found, expected, atol=1e-5)
-    for variable, slope, gradient in zip(bert.trainable_variables, slopes, gradients, strict=True):
-        np.testing.assert_allclose(gradient, slope, atol=1e-5, err_msg=variable.name)
+    check_equal(bert, batch, *compile_encoder(bert, encoder)(batch))
 
 
 def test_tokens_and_pooled_equal_the_bare_model() -> None:
@@ -184,7 +194,7 @@ def test_narrow_products_stay_close(dtype: str, bound: float) -> None:
     batch = make_batch(SIX_LAYERS, [17, 5, 9])
     encoder = Encoder(bert, dtype, head=bert.classifier)
     expected, slopes = value_and_gradients(bert, lambda: stock_logits(bert, batch))
-    found, gradients = value_and_gradients(bert, lambda: encoder.logits(batch))
+    found, gradients = compile_encoder(bert, encoder)(batch)
     assert found.dtype == tf.float32
     scale = np.abs(expected).max()
     assert 0 < np.abs(found - expected).max() < bound * scale

@@ -15,7 +15,8 @@ import pytest
 from safetensors.numpy import load_file
 from transformers import BertConfig
 
-from tests.tiny import WORDS, tiny_config, write_messages
+from tests.support.data import WORDS, write_messages
+from tests.support.runs import tiny_config
 from tfpipe.config import TrainConfig
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.model import pretrained

@@ -7,7 +7,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +19,7 @@ from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from serving.client import AsyncClient, ClientError
 from tests.serving_models import save_classifier, serve
+from tests.support.waiting import free_port
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
@@ -31,8 +31,7 @@ BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 def application(tmp_path_factory):
     folder = tmp_path_factory.mktemp("exports")
     save_classifier(folder / "support" / "1", info={"task": "classify"})
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     with serve(f"--rest_api_port={port}", support=folder / "support") as application:
         yield application
 
@@ -40,8 +39,7 @@ def application(tmp_path_factory):
 @pytest.fixture
 def nobody():
     """An address where nothing listens."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     return f"127.0.0.1:{port}"
 
 

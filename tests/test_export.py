@@ -17,7 +17,7 @@ import pytest
 import tensorflow as tf
 
 from tests.serving_models import save_classifier
-from tests.tiny import write_messages
+from tests.support.data import write_messages
 from tfpipe.doctoring.serving_lines import read_flags
 from tfpipe.export import Export, main
 from tfpipe.exporting.info import read_info

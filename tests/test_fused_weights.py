@@ -31,8 +31,11 @@ def batch_of(settings: dict, rows: int = 5, length: int = 11) -> dict[str, tf.Te
 
 @pytest.mark.parametrize(
     "settings",
-    [TINY, TINY | {"layer_norm_eps": 1e-5}, SIX_LAYERS],
-    ids=["two layers", "another epsilon", "six layers"],
+    [
+        pytest.param(TINY, id="two layers"),
+        pytest.param(TINY | {"layer_norm_eps": 1e-5}, id="another epsilon"),
+        pytest.param(SIX_LAYERS, id="six layers", marks=pytest.mark.slow),
+    ],
 )
 @pytest.mark.parametrize("packed", [False, True], ids=["padded", "packed"])
 def test_stored_weights_answer_as_live_ones(settings: dict, packed: bool) -> None:
@@ -63,7 +66,8 @@ def test_stored_weights_do_not_follow_the_model() -> None:
 
 
 def test_a_narrow_type_halves_what_is_large_and_stays_close(tmp_path: Path) -> None:
-    bert, batch = build(SIX_LAYERS), batch_of(SIX_LAYERS)
+    settings = SIX_LAYERS | {"num_hidden_layers": 2}
+    bert, batch = build(settings), batch_of(settings)
     wide, narrow = store(bert), store(bert, tf.bfloat16)
 
     def size(stored: FrozenWeights) -> int:

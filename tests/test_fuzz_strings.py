@@ -12,8 +12,9 @@ import pytest
 from tensorflow.core.framework import tensor_pb2, types_pb2
 from tensorflow_serving.apis import classification_pb2, predict_pb2
 
-from tests.serving_calls import PREDICT, Code, predict_request, prediction_stub, refusal, wait_for
+from tests.serving_calls import PREDICT, Code, predict_request, prediction_stub, refusal
 from tests.serving_models import save_classifier, serve
+from tests.support.waiting import wait_until
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 SETTINGS = b"\0\0\0\4\0\0\0\0\0"
@@ -174,7 +175,7 @@ def test_a_thousand_damaged_requests_leave_the_server_as_it_was(channel, applica
         except grpc.RpcError as error:
             seen.add(error.code())
     assert Code.INTERNAL in seen and seen <= allowed
-    wait_for(lambda: application.service.pending.total == 0)
+    wait_until(lambda: application.service.pending.total == 0)
     shown = capfd.readouterr().err
     assert "Traceback" not in shown and "failed with" not in shown
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.tiny import write_messages
+from tests.support.data import write_messages
 from tfpipe.config import ExportConfig, build, parse_requirements
 from tfpipe.errors import UserError, UserErrors
 from tfpipe.export import Export

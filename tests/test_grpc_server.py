@@ -21,7 +21,6 @@ from serving.server.errors import StartError
 from serving.server.rpc.grpc_server import read_channel_arguments, remove_stale_socket
 from serving.server.rpc.resilient_pool import ResilientThreadPool
 from serving.server.rpc.unary_handler import truncate_details
-from tests.rest_calls import free_port
 from tests.serving_calls import (
     PREDICT,
     Code,
@@ -30,9 +29,9 @@ from tests.serving_calls import (
     prediction_stub,
     refusal,
     start_slow,
-    wait_for,
 )
 from tests.serving_models import save_classifier, serve
+from tests.support.waiting import free_port, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -166,12 +165,12 @@ def test_bytes_that_wait_are_bounded_but_one_request_always_passes(support):
             stub = prediction_stub(channel)
             large = predict_request(text=["x" * 5000])
             assert stub.Predict(large, timeout=60).outputs["label"].string_val == [b"long"]
-            wait_for(lambda: pending.total == 0)
+            wait_until(lambda: pending.total == 0)
             start_slow(stub)
             code, details = refusal(stub.Predict, large)
             assert code is Code.RESOURCE_EXHAUSTED and "limit 2000" in details
             assert stub.Predict(TEXT, timeout=60).outputs["label"].string_val == [b"long"]
-    wait_for(lambda: pending.total == 0)
+    wait_until(lambda: pending.total == 0)
 
 
 def test_cancelled_requests_are_not_run(support):
@@ -183,16 +182,16 @@ def test_cancelled_requests_are_not_run(support):
         start_slow(stub)
         refused = metrics.VERSION_REQUEST_COUNT.total()
         assert refusal(stub.Predict, TEXT, timeout=0.2)[0] is Code.DEADLINE_EXCEEDED
-        wait_for(lambda: metrics.VERSION_REQUEST_COUNT.total() > refused)
+        wait_until(lambda: metrics.VERSION_REQUEST_COUNT.total() > refused)
         pending = application.service.pending.total
         waiting = stub.Predict.future(TEXT, timeout=60)
-        wait_for(lambda: application.service.pending.total > pending)
+        wait_until(lambda: application.service.pending.total > pending)
         waiting.cancel()
         # Metadata and status do not wait behind models that run.
         request = get_model_status_pb2.GetModelStatusRequest(model_spec={"name": "support"})
         assert model_stub(channel).GetModelStatus(request, timeout=60).model_version_status
         runs = metrics.RUN_TIME.total()
-    wait_for(lambda: application.service.pending.total == 0)
+    wait_until(lambda: application.service.pending.total == 0)
     assert metrics.RUN_TIME.total() == runs
     # Neither got as far as a version.
     start = ':tfpipe:serving:request_count{model_name="support",version="",'
@@ -210,8 +209,8 @@ def test_an_answer_that_is_not_fetched_counts_until_the_client_is_given_up(suppo
         # To gRPC's client this is a stream, of which it reads nothing that is not asked for.
         request = predict_request(text=[b"x"] * 500_000).SerializeToString()
         answers = channel.unary_stream(PREDICT)(request, timeout=600)
-        wait_for(lambda: pending.total > 2 * len(request))
-        wait_for(lambda: not pending.total)
+        wait_until(lambda: pending.total > 2 * len(request))
+        wait_until(lambda: not pending.total)
         answers.cancel()
 
 
@@ -292,7 +291,7 @@ def test_draining_rejects_new_requests_and_finishes_running_ones(support):
                     return error.code() is Code.UNAVAILABLE
                 return False
 
-        wait_for(is_refused)
+        wait_until(is_refused)
         assert slow.result().outputs["sum"].float_val
         stopping.join()
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import random
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -14,24 +12,25 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from tests.tiny import write_messages
+from tests.support import commands
+from tests.support.data import write_messages
+from tfpipe.fork_server import Process
 from tfpipe.run_folder import Run
 
 EPOCHS, STEPS = 3, 36  # 96 texts of 120 are trained on, 8 a step
 
 
-def command(data: Path, output: Path, *more: str) -> list[str]:
-    """A training that tells every step; `--resume` alone where the run has begun."""
-    begin = [sys.executable, "-m", "tests.every_step"]
+def command(module: str, data: Path, output: Path, *more: str) -> list[str]:
+    """A training; `--resume` alone where the run has begun."""
     if (output / "config.yaml").exists():
-        return [*begin, "--resume", "--output", str(output)]
+        return [module, "--resume", "--output", str(output)]
     settings = ["--train", str(data), "--dev", "0.2", "--model", "tiny", "--epochs", str(EPOCHS)]
     settings += ["--batch-size", "8", "--max-length", "16", "--deterministic", "--seed", "3"]
     settings += ["--checkpoint-steps", "2", "--early-stopping", "0"]
-    return [*begin, *settings, "--output", str(output), *more]
+    return [module, *settings, "--output", str(output), *more]
 
 
-def kill_at(training: subprocess.Popen, step: int, number: int, delay: float) -> str:
+def kill_at(training: Process, step: int, number: int, delay: float) -> str:
     """Wait for a step to be reported, and send the signal soon after; the rest of what it said."""
     assert training.stderr is not None
     for line in training.stderr:
@@ -47,15 +46,10 @@ def interrupted_run(data: Path, output: Path, kills: int, chance: random.Random,
     done = 0
     targets = sorted(chance.sample(range(1, STEPS), kills))
     for number, target in enumerate(targets):
-        training = subprocess.Popen(
-            command(data, output, *more),
-            stderr=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            text=True,
-        )
         signal_number = (signal.SIGKILL, signal.SIGTERM)[number % 2]
-        rest = kill_at(training, target, signal_number, chance.random() * 0.1)
-        status = training.wait(timeout=120)
+        with commands.start(*command("tests.every_step", data, output, *more)) as training:
+            rest = kill_at(training, target, signal_number, chance.random() * 0.1)
+            status = training.wait(timeout=120)
         if status == 0:
             # The last steps went by before the signal came.
             break
@@ -66,7 +60,7 @@ def interrupted_run(data: Path, output: Path, kills: int, chance: random.Random,
         else:
             assert status == -signal.SIGKILL, rest
     if not Run(output).finished:
-        subprocess.run(command(data, output, *more), check=True, capture_output=True)
+        commands.run(*command("tfpipe.train", data, output, *more))
     return done
 
 
@@ -84,32 +78,38 @@ def equal_runs(one: Path, other: Path) -> None:
     assert Run(one).metrics["dev"] == Run(other).metrics["dev"]
 
 
-def check_kills(folder: Path, kills: int, seed: int, *more: str) -> int:
-    data = write_messages(folder / "messages.tsv")
-    whole, parts = folder / "whole", folder / "parts"
-    uninterrupted = subprocess.Popen(command(data, whole, *more), stderr=subprocess.DEVNULL)
+def check_kills(whole: Path, parts: Path, kills: int, seed: int, *more: str) -> int:
+    data = whole.parent / "messages.tsv"
     done = interrupted_run(data, parts, kills, random.Random(seed), *more)
-    assert uninterrupted.wait(timeout=300) == 0
     equal_runs(whole, parts)
     assert not [path for path in parts.rglob(".*") if path.suffix in (".tmp", ".old")]
     return done
 
 
-def test_three_kills(tmp_path: Path) -> None:
-    assert check_kills(tmp_path, 3, seed=1) == 3
+def whole_run(folder: Path, *more: str) -> Path:
+    data = write_messages(folder / "messages.tsv")
+    commands.run(*command("tests.every_step", data, folder / "whole", *more))
+    return folder / "whole"
 
 
-def test_stops_that_were_asked_for(tmp_path: Path) -> None:
-    data = write_messages(tmp_path / "messages.tsv")
-    whole, parts = tmp_path / "whole", tmp_path / "parts"
-    uninterrupted = subprocess.Popen(command(data, whole), stderr=subprocess.DEVNULL)
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that nothing interrupted."""
+    return whole_run(tmp_path_factory.mktemp("whole"))
+
+
+@pytest.mark.parametrize("kills", [2, pytest.param(3, marks=pytest.mark.slow)])
+def test_kills(whole: Path, tmp_path: Path, kills: int) -> None:
+    assert check_kills(whole, tmp_path / "parts", kills, seed=1) == kills
+
+
+def test_stops_that_were_asked_for(whole: Path, tmp_path: Path) -> None:
+    data, parts = whole.parent / "messages.tsv", tmp_path / "parts"
     for epoch in range(1, EPOCHS):
-        stopping = [*command(data, parts), "--stop-after", str(epoch)]
-        done = subprocess.run(stopping, capture_output=True, text=True)
-        assert done.returncode == 0 and f"stopped after epoch {epoch} of" in done.stderr
+        done = commands.run(*command("tfpipe.train", data, parts), "--stop-after", epoch)
+        assert f"stopped after epoch {epoch} of" in done.stderr
         assert not Run(parts).finished
-    subprocess.run(command(data, parts), check=True, capture_output=True)
-    assert uninterrupted.wait(timeout=300) == 0
+    commands.run(*command("tfpipe.train", data, parts))
     equal_runs(whole, parts)
 
 
@@ -117,4 +117,4 @@ def test_stops_that_were_asked_for(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("strategy", "seed"), [("one_device", 2), ("mirrored", 3)])
 def test_twenty_kills(tmp_path: Path, strategy: str, seed: int) -> None:
     more = ["--strategy", strategy, *(["--devices", "2"] if strategy == "mirrored" else [])]
-    assert check_kills(tmp_path, 20, seed, *more) >= 18
+    assert check_kills(whole_run(tmp_path, *more), tmp_path / "parts", 20, seed, *more) >= 18

@@ -12,7 +12,8 @@ import pytest
 import tensorflow as tf
 from safetensors.numpy import load_file, save_file
 
-from tests.tiny import WORDS, tiny_config, write_messages
+from tests.support.data import WORDS, write_messages
+from tests.support.runs import tiny_config
 from tfpipe import train
 from tfpipe.errors import UserError
 from tfpipe.model import presets, pretrained

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import random
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +11,9 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.task_check import check_task
-from tests.tiny import FILLERS, tiny_config
-from tests.tiny import WORDS as MESSAGE_WORDS
+from tests.support.hostile import HOSTILE, INVALID, PIECES, tokenizer
+from tests.support.labelled import make_examples
 from tfpipe.data.encoded import encode
-from tfpipe.data.examples import Columns, Examples
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.errors import UserError
 from tfpipe.tasks import long_text
@@ -26,31 +23,7 @@ from tfpipe.tasks.long_text import CUTS, TextInputs, forward_in_groups, mean_by_
 from tfpipe.tasks.multilabel.task import Multilabel
 from tfpipe.tasks.regress.task import Regress
 
-LETTERS = "abcdefg"
-WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *LETTERS, *(f"##{letter}" for letter in LETTERS)]
-WORDS += ["北", "京", "é", "😀", "##😀", ".", "?"]
-HOSTILE = [
-    "",
-    " \t\n",
-    "a",
-    "北京 abc 北京。",
-    "我的卡在哪里？" * 30,
-    "😀a😀 👩‍👩‍👧 b\u200bc",
-    "e\u0301a\u0300 \ufb01 ﷺ 한국어",
-    "a\u0000b \ufeff c \u202eab",
-    "[SEP] [CLS] a [PAD]",
-    "abcdefg" * 14,
-    "x" * 500,
-    "a b c d e f g. " * 20,
-]
-INVALID = [b"a\xffb c" * 9, b"\xf0\x9f\x98 a\xe5\x8c b", b"\xed\xa0\x80 abc \xc0\x80 g"]
 PARTS = ["input_ids", "token_type_ids", "attention_mask"]
-pieces = st.sampled_from(["a", "bc", "defg", "北", "京", "😀", "é", "."])
-
-
-@functools.cache
-def tokenizer() -> Tokenizer:
-    return Tokenizer(WORDS)
 
 
 @functools.cache
@@ -107,7 +80,7 @@ def test_hostile_texts(mode: str, max_length: int) -> None:
 @settings(max_examples=60, deadline=None)
 @given(
     st.sampled_from([*CUTS]),
-    st.lists(st.lists(pieces, max_size=60), max_size=5),
+    st.lists(st.lists(PIECES, max_size=60), max_size=5),
     st.integers(4, 40),
 )
 def test_any_texts(mode: str, texts: list[list[str]], max_length: int) -> None:
@@ -115,7 +88,7 @@ def test_any_texts(mode: str, texts: list[list[str]], max_length: int) -> None:
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.lists(st.lists(pieces, max_size=90), max_size=4), st.integers(4, 40))
+@given(st.lists(st.lists(PIECES, max_size=90), max_size=4), st.integers(4, 40))
 def test_every_token_is_in_a_window_and_neighbours_overlap(
     texts: list[list[str]], max_length: int
 ) -> None:
@@ -222,7 +195,7 @@ def test_what_is_served_is_what_dev_says(mode: str) -> None:
     task = Classify(["x", "y", "z"], long_text=mode)
     texts = [*HOSTILE, "我的卡" * 3000, "a b c " * 2000]
     labels = [task.label_names[i % 3] for i in range(len(texts))]
-    labelled = task.label(examples_of(texts, labels), tokenizer(), 12)
+    labelled = task.label(make_examples(texts, labels), tokenizer(), 12)
     encoded = labelled.encoded
     rows = tf.RaggedTensor.from_row_splits(encoded.ids, encoded.splits).to_tensor()
     mask = tf.sequence_mask(encoded.lengths, dtype=tf.int32)
@@ -253,11 +226,6 @@ def test_what_is_served_is_what_dev_says(mode: str) -> None:
 # ---- labelled examples ----------------------------------------------------------------------
 
 
-def examples_of(texts: list[str], labels: list[str], pairs: list[str] | None = None) -> Examples:
-    columns = Columns("text", "text_pair" if pairs else None, "label")
-    return Examples(texts, pairs, labels, "train.tsv", columns)
-
-
 def rows_of(labelled: EncodedTextDataset) -> list[list[int]]:
     return [part.tolist() for part in np.split(labelled.encoded.ids, labelled.encoded.splits[1:-1])]
 
@@ -269,7 +237,7 @@ def test_labelled_inputs_are_those_of_the_graph(mode: str) -> None:
     texts = [" ".join(chance.choice(words, chance.integers(0, 40))) for _ in range(2 * CHUNK + 3)]
     numbers = [f"{i}.5" for i in range(len(texts))]
     task = Regress(long_text=mode)
-    labelled = task.label(examples_of(texts, numbers), tokenizer(), 16)
+    labelled = task.label(make_examples(texts, numbers), tokenizer(), 16)
     assert isinstance(labelled, EncodedTextDataset)
 
     tokens = tokenizer().tokenize(texts).to_list()
@@ -290,7 +258,7 @@ def test_labelled_inputs_are_those_of_the_graph(mode: str) -> None:
 
 def test_examples_that_are_inputs_stay_as_they_are() -> None:
     task = Classify(["x", "y"])
-    examples = examples_of(["a b c d e f g", "b"], ["x", "y"])
+    examples = make_examples(["a b c d e f g", "b"], ["x", "y"])
     labelled = task.label(examples, tokenizer(), 5)
     np.testing.assert_array_equal(labelled.encoded.ids, encode(examples, tokenizer(), 5).ids)
     logits = np.array([[1.0, 2.0], [3.0, 4.0]], np.float32)
@@ -300,7 +268,7 @@ def test_examples_that_are_inputs_stay_as_they_are() -> None:
 
 def test_gold_with_columns() -> None:
     task = Multilabel(["x", "y"], long_text="windows")
-    labelled = task.label(examples_of(["a " * 9, "", "b " * 5], ["x|y", "", "y"]), tokenizer(), 6)
+    labelled = task.label(make_examples(["a " * 9, "", "b " * 5], ["x|y", "", "y"]), tokenizer(), 6)
     assert isinstance(labelled, EncodedTextDataset)
     gold = [[1, 1], [0, 0], [0, 1]]
     assert labelled.targets["active"].tolist() == [gold[row] for row in labelled.example_of]
@@ -316,7 +284,7 @@ def test_the_cache_keeps_each_way_of_cutting_apart(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TFPIPE_CACHE", str(tmp_path))
-    examples = examples_of(["a b c d e f g " * 9, "北京"], ["x", "y"])
+    examples = make_examples(["a b c d e f g " * 9, "北京"], ["x", "y"])
     firsts = {}
     for number, mode in enumerate(["head", *CUTS], start=1):
         firsts[mode] = Classify(["x", "y"], long_text=mode).label(examples, tokenizer(), 8)
@@ -337,7 +305,7 @@ def test_the_cache_keeps_each_way_of_cutting_apart(
 
 @pytest.mark.parametrize("mode", CUTS)
 def test_pairs_are_refused(mode: str) -> None:
-    examples = examples_of(["a", "b"], ["x", "y"], ["c", "d"])
+    examples = make_examples(["a", "b"], ["x", "y"], ["c", "d"])
     task = Classify(["x", "y"], long_text=mode)
     for refuse in (
         lambda: task.refuse_unknown(examples),
@@ -346,20 +314,7 @@ def test_pairs_are_refused(mode: str) -> None:
         with pytest.raises(UserError, match="pairs of texts") as caught:
             refuse()
         assert caught.value.found == (
-            f"--long-text {mode} with the columns 'text' and 'text_pair' of train.tsv"
+            f"--long-text {mode} with the columns 'text' and 'text_pair' of train.csv"
         )
         assert "leave out --long-text" in caught.value.fix
     assert Classify(["x", "y"]).label(examples, tokenizer(), 8).targets["label"].tolist() == [0, 1]
-
-
-def test_windows_from_text_to_served_answer(tmp_path: Path) -> None:
-    chance = random.Random(1)
-    lines = ["text\tlabel"]
-    for row in range(120):
-        # The word that tells stands anywhere, mostly where the head is over.
-        label = chance.choice(sorted(MESSAGE_WORDS))
-        words = chance.choices(FILLERS, k=chance.randint(0, 40))
-        words.insert(chance.randint(0, len(words)), chance.choice(MESSAGE_WORDS[label]))
-        lines.append(f"{' '.join(words)} {row}\t{label}")
-    (tmp_path / "messages.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    check_task(tiny_config(tmp_path, epochs=8, long_text="windows"), tmp_path)

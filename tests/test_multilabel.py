@@ -7,27 +7,13 @@ import pytest
 import tensorflow as tf
 from sklearn.metrics import f1_score
 
+from tests.support.labelled import examples_of, labelled_of
 from tfpipe.data.dev_split import split_off_dev
-from tfpipe.data.encoded import Encoded, EncodedDataset
-from tfpipe.data.examples import Columns, Examples
 from tfpipe.errors import UserError, UserErrors
 from tfpipe.tasks import TASKS
 from tfpipe.tasks.calibration.thresholds import CLEAR, keep_clear
 from tfpipe.tasks.losses import LossSettings, binary_focal
 from tfpipe.tasks.multilabel.task import Multilabel
-
-
-def examples_of(*labels: str) -> Examples:
-    texts = [f"text {row}" for row in range(len(labels))]
-    return Examples(texts, None, list(labels), "train.csv", Columns("text", None, "label"))
-
-
-def labelled_of(task: Multilabel, examples: Examples) -> EncodedDataset:
-    nothing = np.zeros(0, np.int32)
-    return EncodedDataset(
-        examples, Encoded(nothing, nothing, nothing, nothing), {"active": task.gold(examples)}
-    )
-
 
 # ---- what is read ---------------------------------------------------------------------------
 
@@ -133,7 +119,7 @@ def test_figures_are_those_of_scikit_learn() -> None:
     gold = random.random((50, 5)) < [0.5, 0.3, 0.2, 0.1, 0.0]
     labels = ["|".join(n for n, here in zip(names, row, strict=True) if here) for row in gold]
     logits = random.normal(size=(50, 5)).astype(np.float32)
-    evaluation = task.evaluate(labelled_of(task, examples_of(*labels)), logits)
+    evaluation = task.evaluate(labelled_of(task, *labels), logits)
     active = 1 / (1 + np.exp(-logits)) >= np.array([0.3, 0.5, 0.7, 0.5, 0.9])
     np.testing.assert_array_equal(evaluation.active, active)
     figures, occur = evaluation.metrics, (gold | active).any(axis=0)
@@ -155,7 +141,7 @@ def test_figures_are_those_of_scikit_learn() -> None:
 def test_one_label_is_one_column() -> None:
     task = Multilabel(["only"])
     logits = np.array([[2.0], [-2.0], [2.0]], np.float32)
-    figures = task.evaluate(labelled_of(task, examples_of("only", "only", "")), logits).metrics
+    figures = task.evaluate(labelled_of(task, "only", "only", ""), logits).metrics
     assert figures["micro_f1"] == figures["macro_f1"] == pytest.approx(0.5)
 
 
@@ -175,7 +161,7 @@ def test_tuning_finds_labels_that_are_never_sure() -> None:
     logits = (4 * gold - 2 + random.normal(0, 0.3, gold.shape) - [3, 0]).astype(np.float32)
     task = Multilabel(["a", "b"])
     labels = ["|".join(n for n, here in zip("ab", row, strict=True) if here) for row in gold]
-    labelled = labelled_of(task, examples_of(*labels))
+    labelled = labelled_of(task, *labels)
     tuned = task.tuned_on(labelled, logits)
     assert not task.decode(tf.constant(logits))["active"].numpy()[:, 0].any()
     active = tuned.decode(tf.constant(logits))["active"].numpy()

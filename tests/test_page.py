@@ -11,10 +11,18 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from tests.test_report import HOSTILE, NAMES, Page, make_evaluation
+from tests.support.evaluations import (
+    HOSTILE,
+    NAMES,
+    make_answers,
+    make_entities,
+    make_evaluation,
+    make_label_sets,
+    make_values,
+)
+from tests.support.pages import Page
 from tfpipe.data.examples import Columns, Examples
 from tfpipe.data.near_labels import LabelNotes, NearLabels, Occurrences
-from tfpipe.data.spans import Span
 from tfpipe.data.unknown_tokens import ScriptTokens, UnknownTokens
 from tfpipe.report.confusion_svg import draw_matrix
 from tfpipe.report.curves import curves_figure
@@ -33,11 +41,7 @@ from tfpipe.tasks.calibration.selective import (
     threshold_for_scope,
 )
 from tfpipe.tasks.classify.evaluation import ClassificationEvaluation as Evaluation
-from tfpipe.tasks.multilabel.evaluation import MultilabelEvaluation
-from tfpipe.tasks.qa.evaluation import QAEvaluation
-from tfpipe.tasks.regress.evaluation import RegressEvaluation
 from tfpipe.tasks.sections import Confusion
-from tfpipe.tasks.tag.evaluation import TagEvaluation
 
 HISTORY = [
     {"epoch": 1, "loss": None, "dev_loss": 1.2, "dev_accuracy": 0.5, "dev_macro_f1": 0.4},
@@ -120,28 +124,6 @@ def test_what_is_odd_about_labels(language: str, expected: list[str]) -> None:
     notes = LabelNotes({"a<b>.csv": 12}, near)
     page = html.unescape(render_page(replace(report, data=replace(report.data, label_notes=notes))))
     assert [words for words in expected if words not in page] == []
-
-
-def make_answers(count: int, context: str = "") -> QAEvaluation:
-    """Every second answer is wrong, a quarter of the questions have none."""
-    texts = [f"which | city {n}? | {context} I like Paris a | lot." for n in range(count)]
-    begin = len(context) + 8
-    answers, starts, gold = [], [], []
-    for n in range(count):
-        wrong, silent = n % 2 == 0, n % 4 > 1
-        answers.append("" if silent != wrong else "like" if wrong and not silent else "Paris")
-        starts.append(-1 if not answers[-1] else begin - (5 if answers[-1] == "like" else 0))
-        gold.append([] if silent else ["Paris"])
-    answered = np.array(answers, object)
-    start = np.array(starts)
-    end = np.where(start < 0, -1, start + [len(answer) for answer in answers])
-    outputs = {
-        "answer": answered,
-        "start": start,
-        "end": end,
-        "score": np.linspace(0, 1, count, dtype=np.float32),
-    }
-    return QAEvaluation(texts, gold, outputs, 0.5)
 
 
 def report_interval(evaluation: Evaluation) -> float:
@@ -261,40 +243,25 @@ def test_figures_alone_make_a_page():
 
 
 def test_multilabel_shows_thresholds_and_calibration():
-    random = np.random.default_rng(1)
-    scores = random.random((80, 4), np.float32)
-    gold = random.random((80, 4)) < scores
-    texts = [f"text {n}" for n in range(80)]
-    evaluation = MultilabelEvaluation(
-        texts, ["a", "<b>", "公司", "d"], gold, scores, scores > 0.4, 0.5
-    )
-    sections = evaluation.sections(evaluation, {"thresholds": [0.4] * 4})
+    evaluation = make_label_sets()
+    sections = evaluation.sections(evaluation, {"thresholds": [0.4] * len(NAMES)})
     page = shown(Report("x", "multilabel", measured_metrics(evaluation), **sections))
     assert {"classes", "calibration", "mistakes"} <= {a.get("id") for _, a in page.tags}
-    assert "given from score" in page.text and "<b>" in page.text and "F1 on test" in page.text
+    assert "given from score" in page.text and "F1 on test" in page.text
+    assert all(name in page.text for name in NAMES)
 
 
 def test_regress_shows_points_and_largest_errors():
-    random = np.random.default_rng(1)
-    gold = random.random(2000, np.float32) * 5
-    texts = [f"text {n}" for n in range(2000)]
-    evaluation = RegressEvaluation(texts, gold, gold + random.normal(size=2000), 0.5)
+    evaluation = make_values(2000)
     page = shown(Report("x", "regress", measured_metrics(evaluation), **evaluation.sections()))
     assert "Largest errors" in page.text and "off by" in page.text and "1,500 of 2,000" in page.text
 
 
 def test_tag_shows_types_and_what_was_found():
-    gold = [[Span(0, 3, "person")], []] * 20
-    outputs = {
-        "entity": np.array([["person"], ["<place>"]] * 20),
-        "start": np.zeros((40, 1), np.int32),
-        "end": np.full((40, 1), 3, np.int32),
-        "score": np.full((40, 1), 0.9, np.float32),
-    }
-    evaluation = TagEvaluation(["Ann sings", "One sings"] * 20, ["person"], gold, outputs, 0.1)
+    evaluation = make_entities()
     page = shown(Report("x", "tag", measured_metrics(evaluation), **evaluation.sections()))
     assert "entities of 2 types" in page.text and "100.0% of those that are there" in page.text
-    assert "<place>: One" in page.text and "entities of the type in dev" in page.text
+    assert "$x^2$ <b>: <i>" in page.text and "entities of the type in dev" in page.text
 
 
 def test_qa_shows_figures_with_intervals_and_mistakes():

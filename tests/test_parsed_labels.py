@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.tiny import (
-    tiny_config,
-    write_entities,
-    write_label_sets,
-    write_messages,
-    write_numbers,
-    write_questions,
-)
+from tests.support.runs import KINDS, tiny_config
 from tfpipe.data.examples import Columns, Examples
 from tfpipe.data.labels import parsed_labels
 from tfpipe.data.read_examples import read_examples
@@ -29,20 +21,12 @@ from tfpipe.tasks.qa import task as qa_task
 from tfpipe.tasks.tag import task as tag_task
 from tfpipe.train import train
 
-FILES: dict[str, tuple[str, Callable[..., Path]]] = {
-    "classify": ("a.tsv", write_messages),
-    "multilabel": ("a.tsv", write_label_sets),
-    "regress": ("a.tsv", write_numbers),
-    "tag": ("a.conll", write_entities),
-    "qa": ("a.json", write_questions),
-}
-
 
 def as_table(task: str, folder: Path, rows: int) -> Path:
     """A .jsonl with the rows of the task's sample file, each text different."""
-    ending, write = FILES[task]
-    path = folder / "rows.jsonl"
-    examples = read_examples(write(folder / ending, rows=rows), Columns(), optional_label=True)
+    kind, path = KINDS[task], folder / "rows.jsonl"
+    file = kind.write(folder / kind.file, rows=rows)
+    examples = read_examples(file, Columns(), optional_label=True)
     path.write_text(as_json_lines(examples), encoding="utf-8")
     return path
 
@@ -54,7 +38,7 @@ def as_table(task: str, folder: Path, rows: int) -> Path:
 def test_a_training_parses_each_label_once(
     task: str, module: Any, parser: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = as_table(task, tmp_path, rows=60)
+    path = as_table(task, tmp_path, rows=48)
     labels = read_examples(path, Columns()).labels
     parsed = Counter[str]()
     parse = getattr(module, parser)
@@ -64,16 +48,15 @@ def test_a_training_parses_each_label_once(
         return parse(label, *rest)
 
     monkeypatch.setattr(module, parser, counting)
-    run = train(tiny_config(tmp_path, train=str(path), task=task, epochs=3, test=None))
+    run = train(tiny_config(tmp_path, train=str(path), task=task, epochs=2, test=None))
     assert (run.folder / "report.html").is_file()
-    assert len(labels or ()) == 60 and parsed == Counter(labels)
+    assert len(labels or ()) == 48 and parsed == Counter(labels)
 
 
-@pytest.mark.parametrize("task", FILES)
+@pytest.mark.parametrize("task", TASKS)
 def test_parsed_labels_stay_with_their_rows(task: str, tmp_path: Path) -> None:
     rules = TASKS[task].task_class
-    ending, write = FILES[task]
-    path = str(write(tmp_path / ending, rows=80))
+    path = str(KINDS[task].write(tmp_path / KINDS[task].file, rows=80))
     whole = read_for(path, Columns(), rules)
     value_of = dict(zip(whole.texts, whole.parsed or (), strict=True)) if task != "qa" else {}
     parts = read_splits(path, "0.2", None, Columns(), 1, rules)

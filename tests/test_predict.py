@@ -20,7 +20,8 @@ import numpy as np
 import pytest
 
 from tests.serving_models import serve
-from tests.tiny import tiny_run, write_messages
+from tests.support.data import write_messages
+from tests.support.runs import finished_run
 from tfpipe.config import EvaluateConfig, PredictConfig
 from tfpipe.data.streaming import Window
 from tfpipe.data.tabular import read_rows
@@ -106,8 +107,7 @@ def test_answers_equal_evaluate(
 
 
 def test_pairs(tmp_path: Path) -> None:
-    write_messages(tmp_path / "messages.tsv", rows=40, pairs=True)
-    run = tiny_run(tmp_path, epochs=1)
+    run = finished_run("pairs")
     data = write_messages(tmp_path / "asked.tsv", rows=30, seed=5, pairs=True)
     evaluation = evaluate(EvaluateConfig(run=str(run.folder), data=str(data)))
     assert isinstance(evaluation, ClassificationEvaluation)

@@ -12,8 +12,8 @@ import pytest
 
 from tests.scripted_server import make_certificates
 from tests.serving_models import save_classifier, save_half_plus_two, serve
+from tests.support.data import write_messages
 from tests.test_tls import write_config
-from tests.tiny import write_messages
 from tfpipe.config import PredictConfig
 from tfpipe.errors import UserError
 from tfpipe.predict import main, predict

@@ -16,7 +16,9 @@ import numpy as np
 import pytest
 
 from tests.serving_models import save_classifier, serve
-from tests.tiny import tiny_run, write_entities, write_messages, write_questions
+from tests.support.data import write_messages
+from tests.support.exports import exported
+from tests.support.runs import KINDS, finished_run
 from tfpipe.config import EvaluateConfig, PredictConfig
 from tfpipe.data.examples import Columns
 from tfpipe.data.spans import format_spans, parse_spans
@@ -25,16 +27,14 @@ from tfpipe.data.streaming import Window
 from tfpipe.data.tabular import read_rows
 from tfpipe.errors import UserError
 from tfpipe.evaluate import evaluate
-from tfpipe.exporting.saved_model import ExportedModel
-from tfpipe.model import pretrained
 from tfpipe.predict import main, predict
 from tfpipe.predicting.predictor import spec_of
 from tfpipe.predicting.writers import make_writer
 from tfpipe.run_folder import Run
 from tfpipe.tasks import TASKS
-from tfpipe.tasks.task import TaskEvaluation, task_of
+from tfpipe.tasks.task import TaskEvaluation
 
-WRITERS = {"tag": (write_entities, "conll"), "qa": (write_questions, "json")}
+ENDINGS = {"tag": "conll", "qa": "json"}
 
 
 @dataclass(frozen=True)
@@ -51,21 +51,16 @@ class World:
 @pytest.fixture(scope="module")
 def worlds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, World]:
     made = {}
-    for task, (write, ending) in WRITERS.items():
+    for task, ending in ENDINGS.items():
+        run, export = finished_run(task), Path(exported(task).folder)
         folder = tmp_path_factory.mktemp(task)
-        train = str(write(folder / f"train.{ending}", rows=120))
-        run = tiny_run(folder, task=task, train=train, epochs=4, max_length=32)
-        model = pretrained.load(run.model)
-        facts = {"task": task, "max_length": 32}
-        servable = ExportedModel(model, task_of(task, model), 32, task == "qa", facts)
-        servable.save(str(folder / "models" / "1"))
-        data = write(folder / f"asked.{ending}", rows=60, seed=5)
+        data = KINDS[task].write(folder / f"asked.{ending}", rows=60, seed=5)
         evaluation = evaluate(EvaluateConfig(run=str(run.folder), data=str(data)))
-        made[task] = World(task, run, folder / "models" / "1", data, evaluation)
+        made[task] = World(task, run, export, data, evaluation)
     return made
 
 
-@pytest.fixture(params=list(WRITERS))
+@pytest.fixture(params=list(ENDINGS))
 def world(worlds: dict[str, World], request: pytest.FixtureRequest) -> World:
     return worlds[request.param]
 
@@ -171,8 +166,8 @@ def test_sentences_for_a_classifier_and_texts_for_a_tagger(
 def test_a_kill_leaves_the_bytes_of_an_uninterrupted_run(
     world: World, server: str, tmp_path: Path
 ) -> None:
-    write, ending = WRITERS[world.task]
-    data = write(tmp_path / f"many.{ending}", rows=1500, seed=3)
+    many = tmp_path / f"many.{ENDINGS[world.task]}"
+    data = KINDS[world.task].write(many, rows=1500, seed=3)
     whole, out = tmp_path / "whole.tsv.gz", tmp_path / "out.tsv.gz"
     arguments = [*place_of(world, "server", server), "--data", str(data), "--window", "16"]
     assert main([*arguments, "--out", str(whole)]) == 0

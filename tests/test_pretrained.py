@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from tests.tiny import WORDS
+from tests.support.data import WORDS
 from tfpipe.errors import UserError
 from tfpipe.model import presets, pretrained
 

@@ -7,27 +7,14 @@ import pytest
 import tensorflow as tf
 from scipy.stats import pearsonr, spearmanr
 
+from tests.support.labelled import examples_of, labelled_of
 from tfpipe.config import TrainConfig, build
 from tfpipe.data.dev_split import split_off_dev
-from tfpipe.data.encoded import Encoded, EncodedDataset
-from tfpipe.data.examples import Columns, Examples
 from tfpipe.errors import UserError
 from tfpipe.exporting.answer_parity import compare_answers
 from tfpipe.exporting.baseline import paired_test
 from tfpipe.tasks import TASKS
 from tfpipe.tasks.regress.task import Regress
-
-
-def examples_of(*labels: str) -> Examples:
-    texts = [f"text {row}" for row in range(len(labels))]
-    return Examples(texts, None, list(labels), "train.csv", Columns("text", None, "label"))
-
-
-def labelled_of(task: Regress, examples: Examples) -> EncodedDataset:
-    nothing = np.zeros(0, np.int32)
-    return EncodedDataset(
-        examples, Encoded(nothing, nothing, nothing, nothing), {"value": task.gold(examples)}
-    )
 
 
 @pytest.mark.parametrize("label", ["high", "1,5", "inf", "nan", "1_000", "3.5 kg", "٣x", "0x10"])
@@ -69,7 +56,7 @@ def test_figures_are_those_of_scipy() -> None:
     task = Regress.from_labels(gold.tolist())
     logits = (gold[:, None] + random.normal(0, 0.5, (60, 1))).astype(np.float32)
     examples = examples_of(*map(str, gold))
-    evaluation = task.evaluate(labelled_of(task, examples), logits)
+    evaluation = task.evaluate(labelled_of(task, *examples.labels or ()), logits)
     figures, value = evaluation.metrics, evaluation.value
     assert figures["pearson"] == pytest.approx(pearsonr(gold, value)[0])
     # In float32 as the gold is, so that ties are ties.
@@ -80,7 +67,9 @@ def test_figures_are_those_of_scipy() -> None:
     assert task.judge(examples, evaluation.outputs).metrics == pytest.approx(figures, rel=1e-5)
     worst = evaluation.mistakes(5)
     assert [m.score for m in worst] == sorted(evaluation.error, reverse=True)[:5]
-    same = task.evaluate(labelled_of(task, examples), np.zeros((60, 1), np.float32)).metrics
+    same = task.evaluate(
+        labelled_of(task, *examples.labels or ()), np.zeros((60, 1), np.float32)
+    ).metrics
     assert np.isnan(same["pearson"]) and np.isnan(same["spearman"]) and same["mae"] > 0
 
 

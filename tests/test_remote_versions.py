@@ -35,8 +35,9 @@ DAY = 24 * 3600
 
 
 @pytest.fixture(autouse=True)
-def true_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The file system in memory lists assets.extra/ in assets/, too, as a file .extra."""
+def store_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It answers at once, and lists assets.extra/ in assets/, too, as a file .extra."""
+    monkeypatch.setattr(version_claims, "WAIT_SECONDS", 0.01)
 
     def walk(
         top: str, walk: Callable = gfile.walk, exists: Callable = gfile.exists
@@ -244,7 +245,6 @@ def test_exports_at_once_each_get_a_number(base: str, monkeypatch: pytest.Monkey
 def test_a_number_that_somebody_else_claims_is_left_to_him(
     base: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(version_claims, "WAIT_SECONDS", 0.01)
     others: list[str] = []
 
     def also_claim(base: str, name: str, do: Callable = version_claims.write_claim) -> str:
@@ -262,7 +262,6 @@ def test_a_number_that_somebody_else_claims_is_left_to_him(
 def test_a_rival_that_shows_only_late_keeps_the_number_and_its_files(
     base: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(version_claims, "WAIT_SECONDS", 0.01)
 
     def rename(source: str, target: str, do: Callable = gfile.rename) -> None:
         do(source, target)
@@ -396,7 +395,7 @@ def test_the_command(
     for path in filter(Path.is_file, first.rglob("*")):
         copy(str(path), f"{base}/1/{path.relative_to(first).as_posix()}")
     rival = ["--not-worse-than", f"{base}/1"]
-    assert main([run, "--to", base, *rival, "--keep", "1", "--json"]) == 0
+    assert main([run, "--to", base, *rival, "--keep", "1", "--json", "--no-measure-serving"]) == 0
     reported = capsys.readouterr()
     result = json.loads(reported.out)
     assert (result["folder"], result["version"], result["removed"]) == (f"{base}/2", 2, [1])

@@ -5,17 +5,16 @@ from __future__ import annotations
 import io
 import warnings
 from dataclasses import replace
-from html.parser import HTMLParser
-from pathlib import Path
 from typing import Any
 
 import matplotlib.image
 import numpy as np
 import pytest
 import tensorflow as tf
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugin_util import markdown_to_safe_html
 
+from tests.support.evaluations import NAMES, make_evaluation
+from tests.support.pages import Page, read_events, resident_kilobytes
 from tfpipe.report.confusion_png import (
     confusion_figure,
     picture_names,
@@ -27,65 +26,9 @@ from tfpipe.tasks.classify.confusion import worst_pairs
 from tfpipe.tasks.classify.evaluation import ClassificationEvaluation as Evaluation
 from tfpipe.training.callbacks import StepMetrics
 
-HOSTILE = [
-    '<script>alert(1)</script><img src="http://evil.example/x" onerror=alert(1)>',
-    "a | b || c\n| d | e |\n\n# heading `code` **bold** [link](http://evil.example) <b>",
-    "word " * 2_048,
-    "\u202eoverridden\x00\x07\x1b[31m &lt;script&gt; {{ report }} {% raw %} ]]> -->",
-    "我的银行卡丢了，怎么办？" * 30,
-    "",
-]
-NAMES = [
-    '<script>"x"',
-    "a|b `c` $x^2$",
-    "退款_查询",
-    "id=\"y\" url(#z) & 'q'",
-    "plain",
-    "-- --> ]]>",
-]
-
-
-def make_evaluation(labels: int, examples: int, names: list[str] | None = None) -> Evaluation:
-    """About a third wrong; the hostile texts are the most confident mistakes."""
-    rng = np.random.default_rng(7)
-    gold = np.arange(examples) % labels
-    predicted = np.where(rng.random(examples) < 0.3, (gold + 1) % labels, gold)
-    predicted[: len(HOSTILE)] = (gold[: len(HOSTILE)] + 1) % labels
-    scores = np.full((examples, labels), 0.3 / labels, np.float32)
-    scores[np.arange(examples), predicted] = 0.7
-    scores[np.arange(len(HOSTILE)), predicted[: len(HOSTILE)]] = 0.9
-    texts = HOSTILE + [f"text number {n} 第{n}条" for n in range(len(HOSTILE), examples)]
-    names = (names or []) + [f"label_{n}" for n in range(len(names or []), labels)]
-    return Evaluation(texts, names, gold, scores, 0.5)
-
 
 def draw(evaluation: Evaluation) -> Any:
     return confusion_figure(evaluation.confusion, evaluation.label_names)
-
-
-class Page(HTMLParser):
-    """What a browser would make of a page: tags with attributes, and the text it shows."""
-
-    def __init__(self, html: str):
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self.feed(html)
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_data(self, data):
-        self.text += data
-
-    def count(self, name: str) -> int:
-        return sum(tag == name for tag, _ in self.tags)
-
-
-def read_events(folder) -> EventAccumulator:
-    events = EventAccumulator(str(folder), size_guidance={"tensors": 0})
-    events.Reload()
-    return events
 
 
 @pytest.mark.parametrize("labels", [2, 3, 41, 150])
@@ -180,13 +123,6 @@ def test_board_writes_tidy_tags(tmp_path):
     )
     width, height, picture = tf.make_ndarray(events.Tensors("dev/confusion_matrix")[0].tensor_proto)
     assert tf.io.decode_png(picture).shape == (int(height), int(width), 3)
-
-
-def resident_kilobytes() -> int:
-    status = Path("/proc/self/status")
-    if not status.exists():
-        pytest.skip("only Linux tells a process's memory so")
-    return int(status.read_text().split("VmRSS:")[1].split()[0])
 
 
 def test_curves_of_thousands_of_steps_take_no_memory(tmp_path):

@@ -10,46 +10,20 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.test_page import make_answers
-from tests.test_report import HOSTILE, NAMES, make_evaluation, read_events, resident_kilobytes
-from tfpipe.data.spans import Span
+from tests.support.evaluations import (
+    NAMES,
+    make_answers,
+    make_entities,
+    make_evaluation,
+    make_label_sets,
+    make_values,
+)
+from tests.support.pages import read_events, resident_kilobytes
 from tfpipe.report.bars import MOST_BARS, Bar, bars_figure
 from tfpipe.report.images import pixels, svg
 from tfpipe.report.pictures import draw_pictures
 from tfpipe.report.tensorboard_events import TensorBoardCallback
-from tfpipe.tasks.multilabel.evaluation import MultilabelEvaluation
-from tfpipe.tasks.regress.evaluation import RegressEvaluation
-from tfpipe.tasks.tag.evaluation import TagEvaluation
 from tfpipe.tasks.task import TaskEvaluation
-
-
-def make_label_sets() -> MultilabelEvaluation:
-    random = np.random.default_rng(1)
-    scores = random.random((60, len(NAMES)), np.float32)
-    texts = [*HOSTILE, *map(str, range(60 - len(HOSTILE)))]
-    return MultilabelEvaluation(
-        texts, NAMES, random.random(scores.shape) < scores, scores, scores > 0.4, 0.5
-    )
-
-
-def make_entities() -> TagEvaluation:
-    outputs = {
-        "entity": np.array([["person"], ["$x^2$ <b>"]] * 20),
-        "start": np.zeros((40, 1), np.int32),
-        "end": np.full((40, 1), 3, np.int32),
-        "score": np.full((40, 1), 0.9, np.float32),
-    }
-    gold = [[Span(0, 3, "person")], []] * 20
-    return TagEvaluation(["Ann sings", "<i> | `x`"] * 20, ["person"], gold, outputs, 0.1)
-
-
-def make_values() -> RegressEvaluation:
-    random = np.random.default_rng(1)
-    gold = random.random(200, np.float32) * 5
-    return RegressEvaluation(
-        [str(n) for n in range(200)], gold, gold + random.normal(size=200), 0.5
-    )
-
 
 EVALUATIONS = {
     "classify": (lambda: make_evaluation(6, 90, NAMES), ["confusion_matrix", "reliability"]),

@@ -14,8 +14,9 @@ from serving.server import metrics
 from serving.server.application import Application
 from serving.server.errors import StartError, StartFailure
 from serving.server.flags import parse_flags
-from tests.rest_calls import ask, call, connect, dial, free_port, read_all, wait_for
+from tests.rest_calls import ask, call, connect, dial, read_all
 from tests.serving_models import save_classifier, save_echo, save_half_plus_two, serve
+from tests.support.waiting import free_port, wait_until
 
 MODEL = "/v1/models/half"
 ROWS = {"instances": [1.0, 2.0]}
@@ -51,7 +52,7 @@ def server(models, tmp_path_factory):
             if name == "half":
                 one.model_version_policy.all.SetInParent()
         application.manager.reload(config)
-        wait_for(lambda: application.manager.available()["half"] == [124, 123])
+        wait_until(lambda: application.manager.available()["half"] == [124, 123])
         config.model_config_list.config[list(models).index("half")].version_labels["old one"] = 123
         application.manager.reload(config)
         yield application
@@ -380,7 +381,7 @@ def test_a_run_that_takes_too_long(models):
         before = count("classifier", "DEADLINE_EXCEEDED")
         status, answer = slow(application.rest_address, LONG_RUN)
         assert status == 504 and answer["error"]
-        wait_for(lambda: count("classifier", "DEADLINE_EXCEEDED") == before + 1)
+        wait_until(lambda: count("classifier", "DEADLINE_EXCEEDED") == before + 1)
 
 
 def test_expired_and_cancelled_requests_are_not_run(models):
@@ -397,14 +398,14 @@ def test_expired_and_cancelled_requests_are_not_run(models):
         body = json.dumps({"signature_name": "slow", "inputs": LONG_RUN})
         for number, connection in enumerate([first, second, third], 1):
             connection.request("POST", "/v1/models/classifier:predict", body)
-            wait_for(lambda number=number: application.rest.active_requests == number)
+            wait_until(lambda number=number: application.rest.active_requests == number)
         # One is worked on, two are waiting: there is no place for a fourth, but for the health.
         assert slow(address, 1)[0] == 429
         assert count(name, "RESOURCE_EXHAUSTED") == before["RESOURCE_EXHAUSTED"] + 1
         assert call(address, "GET", "/healthz")[0] == 200
         second.close()
         third.close()
-        wait_for(lambda: count(name, "CANCELLED") == before["CANCELLED"] + 2)
+        wait_until(lambda: count(name, "CANCELLED") == before["CANCELLED"] + 2)
         first.close()
 
 
@@ -418,7 +419,7 @@ def test_draining_finishes_what_runs(models):
         idle.request("GET", "/healthz")
         idle.getresponse().read()
         running = start(slow, address, 300, outcomes)
-        wait_for(lambda: application.rest.active_requests == 1)
+        wait_until(lambda: application.rest.active_requests == 1)
     running.join()
     assert outcomes[0][0] == 200
     with pytest.raises(ConnectionError):

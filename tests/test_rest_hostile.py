@@ -12,8 +12,9 @@ import pytest
 from serving.server.request import PendingBytes
 from serving.server.rest import http_body
 from serving.server.rest.handlers import DECOMPRESSED_LIMIT
-from tests.rest_calls import ask, call, dial, free_port, read_all, wait_for
+from tests.rest_calls import ask, call, dial, read_all
 from tests.serving_models import save_echo, save_half_plus_two, serve
+from tests.support.waiting import free_port, wait_until
 
 PATH = "/v1/models/half:predict"
 HEAD = f"POST {PATH} HTTP/1.1\r\nHost: x\r\n"
@@ -46,7 +47,7 @@ def address(server):
     """Where the server is; after the test it must answer, and hold nothing."""
     yield server.rest_address
     answers(server.rest_address)
-    wait_for(lambda: server.service.pending.total == 0)
+    wait_until(lambda: server.service.pending.total == 0)
 
 
 def answers(address):
@@ -133,7 +134,7 @@ def test_clients_that_promise_more_than_they_send(address, server):
     for _ in range(20):
         with dial(address) as connection:
             connection.sendall((HEAD + 'Content-Length: 100000\r\n\r\n{"instances"').encode())
-    wait_for(lambda: not server.rest.active_requests)
+    wait_until(lambda: not server.rest.active_requests)
 
 
 def test_slow_clients_do_not_block_others(address, server):
@@ -142,11 +143,11 @@ def test_slow_clients_do_not_block_others(address, server):
         # Half of them stop within the head, half within the body.
         sent = HEAD if number % 2 else HEAD + "Content-Length: 100\r\n\r\n{"
         connection.sendall(sent.encode())
-    wait_for(lambda: server.rest.active_requests == 50)
+    wait_until(lambda: server.rest.active_requests == 50)
     answers(address)
     for connection in dribbling:
         connection.close()
-    wait_for(lambda: not server.rest.active_requests)
+    wait_until(lambda: not server.rest.active_requests)
 
 
 def test_a_body_that_does_not_come(address, monkeypatch):
@@ -167,7 +168,7 @@ def test_an_answer_that_is_not_read(address, server, monkeypatch):
     readers = [dial(address) for _ in range(4)]
     for connection in readers:
         connection.sendall((head + body).encode())
-    wait_for(lambda: not server.rest.active_requests)
+    wait_until(lambda: not server.rest.active_requests)
     for connection in readers:
         assert len(read_all(connection)) < len(body)
         connection.close()
@@ -177,11 +178,11 @@ def test_bodies_share_a_bound(address, server, monkeypatch):
     monkeypatch.setattr(server.service, "pending", PendingBytes(1000))
     first = dial(address)
     first.sendall((HEAD + "Content-Length: 2000\r\n\r\n" + " " * 900).encode())
-    wait_for(lambda: server.service.pending.total == 900)
+    wait_until(lambda: server.service.pending.total == 900)
     status, answer = ask(address, "POST", PATH, b" " * 200)
     assert status == 429 and "pending" in answer["error"]
     first.close()
-    wait_for(lambda: server.service.pending.total == 0)
+    wait_until(lambda: server.service.pending.total == 0)
 
 
 def test_deep_nesting(address):

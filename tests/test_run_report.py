@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_report import Page
-from tests.tiny import tiny_run, write_messages
+from tests.support.data import write_messages
+from tests.support.pages import Page
+from tests.support.runs import tiny_run
 from tfpipe.run_folder import Run
 
 

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.studies import ROOT, three_parts
-from tests.tiny import write_messages
+from tests.studies import three_parts
+from tests.support.commands import ROOT
+from tests.support.data import write_messages
 from tfpipe import cli
 from tfpipe.cli import parser_for
 from tfpipe.config import TrainConfig

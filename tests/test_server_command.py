@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import signal
 import socket
 import subprocess
@@ -19,6 +18,7 @@ from serving.server.cli import describe, main
 from serving.server.errors import StartError
 from serving.server.flags import FIXED_FLAGS, parse_flags
 from tests.serving_models import save_classifier, serve
+from tests.support import commands
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -29,23 +29,6 @@ def exports(tmp_path_factory):
     folder = tmp_path_factory.mktemp("exports")
     save_classifier(folder / "support" / "7")
     return folder
-
-
-@contextlib.contextmanager
-def run_server(*argv):
-    """The command in a process of its own, its output readable line by line."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "serving.server", "--port=0", *argv],
-        cwd=REPOSITORY,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
 
 
 def test_flags_are_written_as_for_tensorflow_serving():
@@ -142,27 +125,22 @@ def test_what_cannot_be_served_ends_with_status_255_in_tensorflow_servings_words
 
 def test_a_model_that_fails_for_good_ends_the_command_with_status_255(tmp_path):
     (tmp_path / "1").mkdir()
-    with run_server(
-        f"--model_base_path={tmp_path}", "--model_name=m", "--max_num_load_retries=0"
-    ) as process:
-        out, log = process.communicate(timeout=120)
-    assert process.returncode == 255
-    assert out.startswith(
+    flags = [f"--model_base_path={tmp_path}", "--model_name=m", "--max_num_load_retries=0"]
+    done = commands.run("serving.server", "--port=0", *flags, status=255)
+    assert done.stdout.startswith(
         "Failed to start server. Error: UNKNOWN: 1 servable(s) did not become available: "
         "{{name: m version: 1} due to error: NOT_FOUND: Specified file path"
     )
-    assert "loading version 1 failed" in log and "Traceback" not in log
+    assert "loading version 1 failed" in done.stderr and "Traceback" not in done.stderr
 
 
 def test_waiting_for_a_version_is_logged_and_sigterm_ends_it(tmp_path):
-    with run_server(f"--model_base_path={tmp_path}") as process:
-        assert process.stderr is not None
-        for line in process.stderr:
-            if "has no version to serve, it contains nothing; export a model into it" in line:
-                break
+    with commands.start("serving.server", "--port=0", f"--model_base_path={tmp_path}") as process:
+        waits = "has no version to serve, it contains nothing; export a model into it"
+        commands.read_until(process.stderr, waits)
         process.send_signal(signal.SIGTERM)
-        out, log = process.communicate(timeout=120)
-    assert process.returncode == 0 and out == "" and "Traceback" not in log
+        done = commands.finish(process)
+    assert (done.returncode, done.stdout) == (0, "") and "Traceback" not in done.stderr
 
 
 def test_two_servers_do_not_share_a_port(exports):
@@ -213,8 +191,8 @@ def make_request(signature, **inputs):
 
 
 def test_the_command_serves_and_drains(exports):
-    base_path = f"--model_base_path={exports / 'support'}"
-    with run_server("--model_name=support", base_path, "--drain-seconds=120") as process:
+    flags = ["--port=0", "--model_name=support", f"--model_base_path={exports / 'support'}"]
+    with commands.start("serving.server", *flags, "--drain-seconds=120") as process:
         assert process.stdout is not None
         ready = process.stdout.readline()
         assert ready.startswith("serving support version 7 on 127.0.0.1:")

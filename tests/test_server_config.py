@@ -16,7 +16,8 @@ from serving.server.errors import RequestError, StartFailure
 from serving.server.flags import parse_flags
 from serving.server.lifecycle.model_config import read_first_config, read_models
 from tests.serving_models import save_classifier, serve
-from tests.test_server_life import AVAILABLE, END, QUICK, make_spec, states_of, wait_for
+from tests.support.waiting import wait_until
+from tests.test_server_life import AVAILABLE, END, QUICK, make_spec, states_of
 
 INVALID, PRECONDITION = grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.FAILED_PRECONDITION
 ALL = "model_version_policy { all {} }"
@@ -179,16 +180,16 @@ def test_a_reload_replaces_the_whole_config(exports):
             # The new name answers, the one left out is not waited for.
             assert manager.available() == {"n": [1]} and manager.names() == ["n"]
             assert old.signatures and manager.ready()
-        wait_for(lambda: states_of(manager, "m") == {2: END})
+        wait_until(lambda: states_of(manager, "m") == {2: END})
         manager.reload(read(write_model("m", exports / "m", ALL), write_model("n", exports / "n")))
-        wait_for(lambda: manager.available() == {"m": [2, 1], "n": [1]})
+        wait_until(lambda: manager.available() == {"m": [2, 1], "n": [1]})
         # A new place and a new policy of a known name are followed.
         manager.reload(read(write_model("m", exports / "n"), write_model("n", exports / "n")))
-        wait_for(lambda: states_of(manager, "m") == {2: END, 1: AVAILABLE})
+        wait_until(lambda: states_of(manager, "m") == {2: END, 1: AVAILABLE})
         with manager.use(make_spec(name="m")) as model:
             assert model.version == 1
         manager.reload(read())
-        wait_for(lambda: manager.available() == {})
+        wait_until(lambda: manager.available() == {})
 
 
 def test_a_refused_reload_leaves_everything_as_it_was(exports, tmp_path):
@@ -196,9 +197,9 @@ def test_a_refused_reload_leaves_everything_as_it_was(exports, tmp_path):
     with serve(*QUICK, m=exports / "m") as app:
         manager = app.manager
         manager.reload(read(write_model("m", exports / "m", ALL)))
-        wait_for(lambda: manager.available() == {"m": [2, 1]})
+        wait_until(lambda: manager.available() == {"m": [2, 1]})
         manager.reload(read(stable))
-        wait_for(lambda: manager.available() == {"m": [1]})
+        wait_until(lambda: manager.available() == {"m": [1]})
         with refused(INVALID, "Model x requests unsupported platform caffe"):
             manager.reload(read('config { name: "x" base_path: "/m" model_platform: "caffe" }'))
         with pytest.raises(RequestError) as caught:
@@ -242,12 +243,12 @@ def test_labels_name_versions_that_answer(exports):
         with refused(INVALID, "Unrecognized servable version label: canary"):
             version_of(manager, "canary")
         manager.reload(policy(label("stable", 2)))
-        wait_for(lambda: manager.available() == {"m": [2, 1]})
+        wait_until(lambda: manager.available() == {"m": [2, 1]})
         manager.reload(policy(label("stable", 1), label("canary", 2)))
         assert (version_of(manager, "stable"), version_of(manager, "canary")) == (1, 2)
         # A label follows no policy: what it names may be unloaded.
         manager.reload(read(write_model("m", exports / "m", specific(2) + label("stable", 1))))
-        wait_for(lambda: manager.available() == {"m": [2]})
+        wait_until(lambda: manager.available() == {"m": [2]})
         with refused(grpc.StatusCode.NOT_FOUND, "Servable not found for request: Specific(m, 1)"):
             version_of(manager, "stable")
 
@@ -310,7 +311,7 @@ def test_reload_reports_a_broken_model_and_a_model_without_versions_blocks_nothi
 
         waiting = threading.Thread(target=wait_for_an_empty_one)
         waiting.start()
-        wait_for(lambda: manager.names() == ["e", "m"])
+        wait_until(lambda: manager.names() == ["e", "m"])
         manager.reload(read(good, write_model("n", exports / "n")))
         assert manager.available() == {"m": [2], "n": [1]}
         # Left out by the later config, it is waited for no more.
@@ -318,7 +319,7 @@ def test_reload_reports_a_broken_model_and_a_model_without_versions_blocks_nothi
         waiting.join()
         waiting = threading.Thread(target=wait_for_an_empty_one)
         waiting.start()
-        wait_for(lambda: manager.names() == ["e", "m"])
+        wait_until(lambda: manager.names() == ["e", "m"])
         # The same config once more does not make the first call believe that it is done.
         manager.reload(read(good, write_model("e", tmp_path / "empty")))
         waiting.join(0.5)
@@ -341,13 +342,13 @@ def test_the_config_file_is_read_again_and_a_wrong_one_is_ignored(exports, tmp_p
     ) as app:
         manager = app.manager
         write("model_config_list { config { nam")
-        wait_for(lambda: "is rejected: Invalid protobuf file" in caplog.text)
+        wait_until(lambda: "is rejected: Invalid protobuf file" in caplog.text)
         assert manager.available() == {"m": [2]}
         # The version with the label has to be loaded first, by a config that asks for it.
         write(str(read(write_model("m", exports / "m", ALL), write_model("n", exports / "n"))))
-        wait_for(lambda: manager.available() == {"m": [2, 1], "n": [1]})
+        wait_until(lambda: manager.available() == {"m": [2, 1], "n": [1]})
         write(str(read(write_model("m", exports / "m", ALL + label("stable", 1)))))
-        wait_for(lambda: manager.available() == {"m": [2, 1]})
+        wait_until(lambda: manager.available() == {"m": [2, 1]})
         assert version_of(manager, "stable") == 1
 
 
@@ -366,8 +367,8 @@ def test_versions_come_by_policy(exports, tmp_path):
             ("", [3]),
         ]:
             manager.reload(read(write_model("m", base_path, policy)))
-            wait_for(lambda: manager.available() == {"m": versions})  # noqa: B023
-        wait_for(lambda: states_of(manager, "m") == {3: AVAILABLE, 2: END, 1: END})
+            wait_until(lambda: manager.available() == {"m": versions})  # noqa: B023
+        wait_until(lambda: states_of(manager, "m") == {3: AVAILABLE, 2: END, 1: END})
 
 
 @pytest.mark.parametrize(

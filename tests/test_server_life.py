@@ -22,6 +22,7 @@ from serving.server.lifecycle.loader import Loader
 from serving.server.lifecycle.manager import ModelManager
 from serving.server.request import RequestContext
 from tests.serving_models import save_classifier, serve
+from tests.support.waiting import wait_until
 
 LOADING, AVAILABLE, UNLOADING, END = 20, 30, 40, 50
 # A broken version fails at once instead of after minutes, and looks are frequent.
@@ -49,13 +50,6 @@ def publish(exports, version, base_path, name=None):
     copy = base_path.parent / f"copy-of-{version}"
     shutil.copytree(exports / str(version), copy)
     copy.rename(base_path / (name or str(version)))
-
-
-def wait_for(condition, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.01)
 
 
 def states_of(manager, name="support"):
@@ -112,7 +106,7 @@ def test_under_constant_load_no_request_is_lost_and_none_is_answered_too_early(e
                 answers.append((response.model_spec.version.value, info["version"]))
 
         def wait_for_states(**wanted):
-            wait_for(lambda: states_of(manager) == {int(n[1:]): wanted[n] for n in wanted})
+            wait_until(lambda: states_of(manager) == {int(n[1:]): wanted[n] for n in wanted})
 
         asking = [threading.Thread(target=keep_asking) for _ in range(3)]
         for thread in asking:
@@ -138,7 +132,7 @@ def test_under_constant_load_no_request_is_lost_and_none_is_answered_too_early(e
             timeout=60,
         )
         (base_path.parent / "away").rename(base_path)
-        wait_for(lambda: len(answers) > 100 or refusals)
+        wait_until(lambda: len(answers) > 100 or refusals)
         stop.set()
         for thread in asking:
             thread.join()
@@ -159,7 +153,7 @@ def test_a_new_version_takes_traffic_only_when_its_load_has_returned(exports, ba
     with manage(load, base_path) as manager:
         assert manager.start(threading.Event())
         publish(exports, 2, base_path)
-        wait_for(lambda: states_of(manager) == {2: LOADING, 1: AVAILABLE})
+        wait_until(lambda: states_of(manager) == {2: LOADING, 1: AVAILABLE})
         assert ask_version(manager, make_spec()) == 1
         with (
             pytest.raises(RequestError, match=r"Specific\(support, 2\)"),
@@ -167,7 +161,7 @@ def test_a_new_version_takes_traffic_only_when_its_load_has_returned(exports, ba
         ):
             pass
         gate.set()
-        wait_for(lambda: states_of(manager) == {2: AVAILABLE, 1: END})
+        wait_until(lambda: states_of(manager) == {2: AVAILABLE, 1: END})
         assert ask_version(manager, make_spec()) == 2
 
 
@@ -176,13 +170,13 @@ def test_an_old_version_finishes_what_it_has_begun(exports, base_path):
         manager = app.manager
         with manager.use(make_spec()) as old:
             publish(exports, 2, base_path)
-            wait_for(lambda: states_of(manager) == {2: AVAILABLE, 1: UNLOADING})
+            wait_until(lambda: states_of(manager) == {2: AVAILABLE, 1: UNLOADING})
             assert ask_version(manager, make_spec()) == 2
             [(_, info)] = old.run(
                 {}, [old.signatures["info"].outputs["info"].name], RequestContext()
             )
             assert json.loads(info) == {"version": 1}
-        wait_for(lambda: states_of(manager) == {2: AVAILABLE, 1: END})
+        wait_until(lambda: states_of(manager) == {2: AVAILABLE, 1: END})
 
 
 def test_closing_ends_what_still_runs(exports, base_path):
@@ -247,7 +241,7 @@ def test_a_broken_version_reports_its_error_and_the_old_one_stays(
     break_it(broken)
     with serve(*QUICK, support=base_path) as app:
         broken.rename(base_path / "2")
-        wait_for(lambda: states_of(app.manager) == {2: END, 1: AVAILABLE})
+        wait_until(lambda: states_of(app.manager) == {2: END, 1: AVAILABLE})
         state = app.manager.states("support")[2]
         assert state.error_code == code
         assert message in state.error_message
@@ -282,14 +276,14 @@ def test_a_version_that_is_withdrawn_is_not_tried_again(exports, base_path):
         support=base_path,
     ) as app:
         (base_path / "2").mkdir()
-        wait_for(lambda: states_of(app.manager) == {2: LOADING, 1: AVAILABLE})
+        wait_until(lambda: states_of(app.manager) == {2: LOADING, 1: AVAILABLE})
         (base_path / "2").rmdir()
-        wait_for(lambda: states_of(app.manager) == {2: END, 1: AVAILABLE})
+        wait_until(lambda: states_of(app.manager) == {2: END, 1: AVAILABLE})
         # Between two tries, too, changed files are a reason to look again.
         (base_path / "3").mkdir()
-        wait_for(lambda: states_of(app.manager).get(3) == LOADING)
+        wait_until(lambda: states_of(app.manager).get(3) == LOADING)
         shutil.copytree(exports / "3", base_path / "3", dirs_exist_ok=True)
-        wait_for(lambda: app.manager.available() == {"support": [3]})
+        wait_until(lambda: app.manager.available() == {"support": [3]})
 
 
 def test_missing_versions_are_awaited_and_logged_at_each_poll(exports, tmp_path, caplog):
@@ -300,7 +294,7 @@ def test_missing_versions_are_awaited_and_logged_at_each_poll(exports, tmp_path,
 
     def wait_for_two_lines(part):
         caplog.clear()
-        wait_for(lambda: sum(part in line for line in caplog.messages) >= 2)
+        wait_until(lambda: sum(part in line for line in caplog.messages) >= 2)
 
     with caplog.at_level(logging.WARNING):
         waiting.start()
@@ -325,11 +319,11 @@ def test_an_empty_base_path_unloads_all_and_a_missing_one_does_not_stop_the_othe
         manager = app.manager
         base_path.rename(tmp_path / "away")
         publish(exports, 2, tmp_path / "other")
-        wait_for(lambda: manager.available() == {"missing": [1], "support": [2]})
+        wait_until(lambda: manager.available() == {"missing": [1], "support": [2]})
         assert manager.ready() and manager.names() == ["missing", "support"]
         shutil.rmtree(tmp_path / "other")
         (tmp_path / "other").mkdir()
-        wait_for(lambda: states_of(manager) == {2: END, 1: END})
+        wait_until(lambda: states_of(manager) == {2: END, 1: END})
         assert not manager.ready()
         with pytest.raises(RequestError) as caught, manager.use(make_spec()):
             pass
@@ -362,7 +356,7 @@ def test_resource_preserving_unloads_before_it_loads(exports, base_path):
         with manage(load, base_path, f"--version_transition_policy={policy}") as manager:
             assert manager.start(threading.Event())
             publish(exports, 2, base_path)
-            wait_for(lambda: states_of(manager) == {2: AVAILABLE, 1: END})
+            wait_until(lambda: states_of(manager) == {2: AVAILABLE, 1: END})
         assert events[:3] == order
 
 
@@ -377,7 +371,7 @@ def test_models_are_chosen_with_the_codes_and_texts_of_tensorflow_serving(export
     )
     with serve(*QUICK, f"--model_config_file={config}") as app:
         manager = app.manager
-        wait_for(lambda: manager.available() == {"support": [3, 1, -2]})
+        wait_until(lambda: manager.available() == {"support": [3, 1, -2]})
         for spec, version in [
             (make_spec(), 3),
             (make_spec(3), 3),
@@ -431,7 +425,7 @@ def test_loads_are_counted_and_polling_can_be_off(exports, base_path):
         # A config is a reason to look, nothing else is.
         assert states_of(app.manager) == {1: AVAILABLE}
         app.manager.reload(app.manager.first_config)
-        wait_for(lambda: states_of(app.manager) == {2: AVAILABLE, 1: END})
+        wait_until(lambda: states_of(app.manager) == {2: AVAILABLE, 1: END})
 
 
 def test_other_tags(base_path):

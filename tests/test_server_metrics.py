@@ -26,9 +26,9 @@ from tests.serving_calls import (
     predict_request,
     prediction_stub,
     refusal,
-    wait_for,
 )
 from tests.serving_models import make_example, save_classifier, save_half_plus_two, serve
+from tests.support.waiting import wait_until
 
 numbers = itertools.count()
 
@@ -198,7 +198,7 @@ def read_lines(capsys, count):
         lines = [line for line in "".join(shown).splitlines() if line.startswith("{")]
         return lines if len(lines) >= count else None
 
-    return [json.loads(line) for line in wait_for(enough)]
+    return [json.loads(line) for line in wait_until(enough)]
 
 
 SECRET = "my card ends in 4242"

@@ -57,12 +57,15 @@ def test_sources() -> None:
     ]
     assert found.rows[2].interval is None and found.rows[1].interval is not None
     assert slices_by_source(right, ["mail"] * 18, "accuracy") is None
+    assert slices_by_source(right, [], "accuracy") is None
     many = slices_by_source(np.ones(60), [f"s{i % 30}" for i in range(60)], "accuracy")
     assert many is not None and len(many.rows) == 20
 
 
 def test_one_length_has_no_slices() -> None:
     assert slices_by_length(np.ones(10), np.full(10, 7), "accuracy") is None
+    five = slices_by_length(np.ones(500), np.repeat([5, 9, 14, 20, 90], 100), "accuracy")
+    assert five is not None and [row.name for row in five.rows] == ["5", "9", "14", "20", "90"]
 
 
 def test_scripts() -> None:

@@ -24,9 +24,9 @@ import grpc
 import numpy as np
 import pytest
 
-from tests.rest_calls import free_port
 from tests.serving_calls import PREDICT, predict_request, prediction_stub
 from tests.serving_models import LABELS, save_classifier
+from tests.support.waiting import free_port
 
 REPOSITORY = Path(__file__).parents[1]
 REFUSALS = {"UNAVAILABLE", "RESOURCE_EXHAUSTED"}

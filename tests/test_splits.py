@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tiny import write_entities, write_label_sets, write_questions
+from tests.support.data import write_entities, write_label_sets, write_questions
 from tfpipe.data.examples import Columns, Examples
 from tfpipe.data.labels import OneLabel
 from tfpipe.data.splits import is_share, read_for, read_splits, refuse_other_inputs

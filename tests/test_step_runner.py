@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from safetensors.numpy import load_file
 
-from tests.tiny import tiny_config, tiny_run
+from tests.support.runs import tiny_config, tiny_run
 from tfpipe import train
 from tfpipe.errors import UserError
 from tfpipe.run_folder import Run

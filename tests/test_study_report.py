@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tests.test_report import Page
+from tests.support.pages import Page
 from tfpipe.report.images import svg
 from tfpipe.tasks.sections import Baseline
 from tuning.report.baseline_comparison import baseline_warning, defaults_note, describe_defaults

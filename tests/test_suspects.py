@@ -22,6 +22,8 @@ def test_by_hand() -> None:
     scores = [[0.9, 0.1, 0.0], [0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.9, 0.05, 0.05], [0.2, 0.6, 0.2]]
     # The mean of a over its own is 0.8, of b (0.8 + 0.05 + 0.6) / 3.
     assert find(scores, [0, 0, 1, 1, 1]) == [("3", "b", "a")]
+    (row,) = find_suspects([*"01234"], NAMES, np.array([0, 0, 1, 1, 1]), np.array(scores), 9).rows
+    assert (row.score, row.gold_score) == (0.9, 0.05)
     assert find(scores, [0, 0, 1, 0, 1]) == []
 
 
@@ -34,6 +36,7 @@ def test_a_threshold_of_the_label_s_own_is_to_be_reached() -> None:
 
 def test_nothing_counts_as_a_label_without_texts() -> None:
     assert find([[0.0, 0.1, 0.9], [0.6, 0.3, 0.1], [0.3, 0.6, 0.1]], [0, 0, 1]) == []
+    assert find_suspects([], ["a"], np.zeros(0, int), np.zeros((0, 1)), 9).count == 0
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from serving.client import Client
-from tests.tiny import write_messages
+from tests.support.data import write_messages
 
 ROOT = Path(__file__).parents[1]
 # Every command in one process: each alone would import TensorFlow again.

@@ -15,11 +15,14 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from tests.tiny import tiny_config, tiny_run, write_messages
+from tests.support import commands
+from tests.support.data import write_messages
+from tests.support.runs import tiny_config, tiny_run
 from tfpipe import evaluate, export, train
 from tfpipe.compare import compare
 from tfpipe.config import CompareConfig, EvaluateConfig, TrainConfig, build, read_values
 from tfpipe.errors import Interrupted
+from tfpipe.fork_server import Process
 from tfpipe.io.locks import training_lock
 from tfpipe.run_folder import Run
 from tfpipe.training import trainer
@@ -89,8 +92,24 @@ def test_all_wrong_options_at_once(capsys: pytest.CaptureFixture) -> None:
     assert "did you mean 'strategy'" in reported and "float32" in reported
 
 
-def test_run_folder(tmp_path: Path) -> None:
-    run = tiny_run(tmp_path, test=str(write_messages(tmp_path / "test.tsv", 30, seed=9)))
+def write_parts(folder: Path) -> dict[str, str]:
+    """Files of dev and test, as settings of a run."""
+    dev = write_messages(folder / "dev.tsv", rows=30, seed=5)
+    test = write_messages(folder / "test.tsv", rows=30, seed=9)
+    return {"dev": str(dev), "test": str(test)}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run on files of train, dev and test; that of dev is there no more."""
+    folder = tmp_path_factory.mktemp("finished")
+    run = tiny_run(folder, **write_parts(folder))
+    (folder / "dev.tsv").unlink()
+    return run
+
+
+def test_run_folder(finished: Run, tmp_path: Path) -> None:
+    run = Run(shutil.copytree(finished.folder, tmp_path / "run"))
     metrics = json.loads((run.folder / "metrics.json").read_text())
     assert set(metrics) == {"task", "dev", "test", "train", "model", "data", "environment"}
     assert set(metrics["dev"]) == {"accuracy", "macro_f1", "weighted_f1", "loss", "examples"}
@@ -121,10 +140,8 @@ def test_run_folder(tmp_path: Path) -> None:
 
 
 def test_stopped_and_resumed_is_the_same_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+    finished: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    whole = tiny_run(tmp_path / "whole", deterministic=False)
-
     class Stopping(trainer.SignalHandler):
         """Asks for a stop as a signal would, in the middle of the second epoch."""
 
@@ -141,7 +158,7 @@ def test_stopped_and_resumed_is_the_same_run(
         def signal(self, number: int | None) -> None:
             """The attribute that the base class sets to None."""
 
-    config = tiny_config(tmp_path / "whole", output=str(tmp_path / "parts"))
+    config = tiny_config(tmp_path, **write_parts(tmp_path), output=str(tmp_path / "parts"))
     with monkeypatch.context() as patch:
         patch.setattr(trainer, "SignalHandler", Stopping)
         with pytest.raises(Interrupted) as stopped:
@@ -163,10 +180,10 @@ def test_stopped_and_resumed_is_the_same_run(
     stored.write_text(json.dumps(content))
     resumed = train.train(TrainConfig(resume=True, output=config.output, keep_checkpoints=1))
     assert len(list((resumed.folder / "checkpoints").glob("step-*"))) == 1
-    assert resumed.metrics["train"]["steps"] == whole.metrics["train"]["steps"]
+    assert resumed.metrics["train"]["steps"] == finished.metrics["train"]["steps"]
     assert train.main(["--resume", "--output", config.output or ""]) == 2
     names = load_file(resumed.model / "model.safetensors").keys()
-    assert names == load_file(whole.model / "model.safetensors").keys()
+    assert names == load_file(finished.model / "model.safetensors").keys()
 
 
 def test_a_start_that_stops_after_an_epoch(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
@@ -208,25 +225,18 @@ def test_the_best_epoch_by_loss(tmp_path: Path) -> None:
 
 def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
     data = write_messages(tmp_path / "messages.tsv")
-    command = [sys.executable, "-m", "tfpipe.train", "--train", str(data), "--model", "tiny"]
     output = tmp_path / "run"
-    training = subprocess.Popen(
-        [*command, "--epochs", "500", "--batch-size", "8", "--output", str(output)],
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert training.stderr is not None
-    for line in training.stderr:
-        if line.startswith("epoch 1:"):
-            training.send_signal(signal.SIGINT)
-            break
-    rest = training.stderr.read()
-    assert training.wait(timeout=60) == 130, rest
-    assert f"--resume --output {output}" in rest and "Traceback" not in rest
+    settings = ["--model", "tiny", "--epochs", "500", "--batch-size", "8", "--output", output]
+    with commands.start("tfpipe.train", "--train", data, *settings) as training:
+        commands.read_until(training.stderr, "epoch 1:")
+        training.send_signal(signal.SIGINT)
+        done = commands.finish(training)
+    assert done.returncode == 130, done.stderr
+    assert f"--resume --output {output}" in done.stderr and "Traceback" not in done.stderr
     assert list((output / "checkpoints").glob("step-*"))
 
 
-def epoch_memory(training: subprocess.Popen) -> list[int]:
+def epoch_memory(training: Process) -> list[int]:
     """Kilobytes of a training when each of its epochs has been reported."""
     assert training.stderr is not None
     status = Path(f"/proc/{training.pid}/status")
@@ -240,11 +250,9 @@ def epoch_memory(training: subprocess.Popen) -> list[int]:
 @pytest.mark.slow
 def test_memory_stays_flat_over_epochs(tmp_path: Path) -> None:
     data = write_messages(tmp_path / "messages.tsv")
-    command = [sys.executable, "-m", "tfpipe.train", "--train", str(data), "--model", "tiny"]
-    command += ["--epochs", "20", "--early-stopping", "0", "--output", str(tmp_path / "run")]
-    with subprocess.Popen(
-        command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
-    ) as training:
+    settings = ["--model", "tiny", "--epochs", "20", "--early-stopping", "0"]
+    settings += ["--train", str(data), "--output", str(tmp_path / "run")]
+    with commands.start("tfpipe.train", *settings) as training:
         memory = epoch_memory(training)
     assert len(memory) == 20 and max(memory[2:]) - memory[2] < 50_000, memory
 
@@ -277,7 +285,8 @@ def test_two_million_rows_take_less_than_three_gib(tmp_path: Path) -> None:
 
 def test_a_dry_run_keeps_nothing(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     data, output = write_messages(tmp_path / "messages.tsv"), tmp_path / "run"
-    usual = ["--train", str(data), "--model", "tiny", "--batch-size", "8", "--dry-run"]
+    usual = ["--train", str(data), "--model", "tiny", "--batch-size", "8", "--max-length", "16"]
+    usual.append("--dry-run")
     assert train.main([*usual, "--output", str(output)]) == 0
     reported = capsys.readouterr().err
     assert "8 texts predicted as in training" in reported and "checkpoint read back" in reported
@@ -285,21 +294,22 @@ def test_a_dry_run_keeps_nothing(tmp_path: Path, capsys: pytest.CaptureFixture) 
     refused([*usual, "--resume", "--output", str(output)], capsys, "a dry run cannot resume")
 
 
-def test_a_profile_of_some_steps(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    run = tiny_run(tmp_path, epochs=1, profile_steps="3,5")
-    (file,) = (run.logs / "plugins" / "profile").glob("*/*.xplane.pb")
+@pytest.fixture(scope="module")
+def profiled(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return tiny_run(tmp_path_factory.mktemp("profiled"), epochs=1, profile_steps="3,5")
+
+
+def test_a_profile_of_some_steps(profiled: Run, capsys: pytest.CaptureFixture) -> None:
+    (file,) = (profiled.logs / "plugins" / "profile").glob("*/*.xplane.pb")
     content = file.read_bytes()
     # The markers by which the profile tab tells steps apart: the third to the fifth.
     assert b"train" in content and b"step_num" in content
     refused(["--profile-steps", "5,3"], capsys, "--profile-steps")
 
 
-def test_a_run_needs_its_dev_file_no_more(tmp_path: Path) -> None:
-    dev = write_messages(tmp_path / "dev.tsv", rows=30, seed=5)
-    run = tiny_run(tmp_path, dev=str(dev), epochs=1)
-    dev.unlink()
-    evaluation = evaluate.evaluate(EvaluateConfig(run=str(run.folder)))
-    assert evaluation.metrics == run.metrics["dev"]
+def test_a_run_needs_its_dev_file_no_more(finished: Run) -> None:
+    evaluation = evaluate.evaluate(EvaluateConfig(run=str(finished.folder)))
+    assert evaluation.metrics == pytest.approx(finished.metrics["dev"], rel=1e-6)
 
 
 def test_labels_with_blanks_around_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -333,18 +343,16 @@ def test_labels_with_blanks_around_them(tmp_path: Path, capsys: pytest.CaptureFi
     assert f"23 labels of {test} had blanks around them; they were removed" in found.notes
 
 
-def test_bfloat16_trains_float32_weights(tmp_path: Path) -> None:
-    run = tiny_run(tmp_path, precision="bfloat16", epochs=6)
+def test_bfloat16_trains_float32_weights(finished: Run, tmp_path: Path) -> None:
+    run = tiny_run(tmp_path, **write_parts(tmp_path), precision="bfloat16")
     weights = load_file(run.model / "model.safetensors").values()
     assert {weight.dtype for weight in weights} == {np.dtype(np.float32)}
-    plain = tiny_run(tmp_path / "plain", train=str(tmp_path / "messages.tsv"), epochs=6)
-    assert run.metrics["dev"]["loss"] != plain.metrics["dev"]["loss"]
-    assert run.metrics["dev"]["loss"] == pytest.approx(plain.metrics["dev"]["loss"], abs=0.2)
+    assert run.metrics["dev"]["loss"] != finished.metrics["dev"]["loss"]
+    assert run.metrics["dev"]["loss"] == pytest.approx(finished.metrics["dev"]["loss"], abs=0.2)
 
 
-def test_equal_seeds_equal_runs(tmp_path: Path) -> None:
-    first = tiny_run(tmp_path / "a", epochs=1)
-    second = tiny_run(tmp_path / "b", epochs=1)
-    one, two = (load_file(run.model / "model.safetensors") for run in (first, second))
+def test_equal_seeds_equal_runs(profiled: Run, tmp_path: Path) -> None:
+    second = tiny_run(tmp_path, epochs=1)
+    one, two = (load_file(run.model / "model.safetensors") for run in (profiled, second))
     for name, value in one.items():
         np.testing.assert_allclose(two[name], value, atol=1e-5)

@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
-from tests.tiny import write_messages
+from tests.support.data import write_messages
 from tfpipe.config import TrainConfig
 from tfpipe.data.batches import plan_training, read_batches
 from tfpipe.data.encoded import encode
@@ -42,7 +42,9 @@ def strategy_of(name: str) -> tf.distribute.Strategy:
     return make_strategy(name, 0)[0]
 
 
-def train_steps(folder: Path, strategy_name: str, parts: int, weight: float = 3.0) -> np.ndarray:
+def train_steps(
+    folder: Path, strategy_name: str, parts: int, weight: float = 3.0, compiles: bool = True
+) -> np.ndarray:
     """All weights, in one row, after 20 steps without dropout; the first label weighs more."""
     examples = read_examples(write_messages(folder / "messages.tsv", rows=150), Columns())
     task = Classify.from_labels(examples.labels or [])
@@ -60,7 +62,7 @@ def train_steps(folder: Path, strategy_name: str, parts: int, weight: float = 3.
         for epoch in range(2)
     ]
     step = TrainStep(strategy, model, optimizer, TaskLoss(task), parts=parts)
-    compiled = None
+    compiled = None if compiles else step
     for plan in plans:
         batches = read_batches(encoded, plan, strategy, {"label": gold}, weights)
         compiled = compiled or compile_for(batches, step)
@@ -74,14 +76,25 @@ def train_steps(folder: Path, strategy_name: str, parts: int, weight: float = 3.
     return np.concatenate([weight.numpy().ravel() for weight in kept])
 
 
-def test_replicas_and_parts_give_equal_weights(tmp_path: Path) -> None:
-    one = train_steps(tmp_path, "one_device", 1)
-    two = train_steps(tmp_path, "mirrored", 1)
-    parts = train_steps(tmp_path, "one_device", 4)
-    np.testing.assert_allclose(two, one, atol=1e-5)
-    np.testing.assert_allclose(parts, one, atol=1e-5)
-    unweighted = train_steps(tmp_path, "one_device", 1, weight=1.0)
-    assert np.abs(unweighted - one).max() > 1e-4
+@pytest.fixture(scope="module")
+def one_replica(tmp_path_factory: pytest.TempPathFactory) -> np.ndarray:
+    return train_steps(tmp_path_factory.mktemp("one"), "one_device", 1)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "parts"),
+    [("mirrored", 1), ("one_device", 2), pytest.param("one_device", 4, marks=pytest.mark.slow)],
+)
+def test_replicas_and_parts_give_equal_weights(
+    one_replica: np.ndarray, tmp_path: Path, strategy: str, parts: int
+) -> None:
+    found = train_steps(tmp_path, strategy, parts)
+    np.testing.assert_allclose(found, one_replica, atol=1e-5)
+
+
+def test_weights_of_examples_count(one_replica: np.ndarray, tmp_path: Path) -> None:
+    unweighted = train_steps(tmp_path, "one_device", 1, weight=1.0, compiles=False)
+    assert np.abs(unweighted - one_replica).max() > 1e-4
 
 
 def test_default_rate_falls_with_width() -> None:
@@ -251,6 +264,8 @@ def test_scale_and_average_under_a_strategy(name: str) -> None:
     strategy = strategy_of(name)
     with strategy.scope():
         model = make_model()
+        # Pooler and head are enough, and soon compiled.
+        configure_layers(model, TrainConfig(freeze_layers=2))
         optimizer = make_optimizer(LinearWarmupDecay(1e-2, 1, 10), 0.01, model)
         scale = LossScale(start=2.0**64)
         variables = model.bert.trainable_variables

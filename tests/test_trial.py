@@ -12,9 +12,12 @@ from typing import Any
 
 import pytest
 
-from tests.studies import make_study, steps_of, wait_until
+from tests.studies import make_study, steps_of
+from tests.support import commands
+from tests.support.data import write_messages
+from tests.support.runs import tiny_config
+from tests.support.waiting import wait_until
 from tests.test_launch import is_alive, on_linux
-from tests.tiny import tiny_config, write_messages
 from tfpipe.run_folder import Run
 from tuning.report.tensorboard_hparams import SUFFIX
 from tuning.study import Study
@@ -32,6 +35,7 @@ from tuning.trial_result import COMPLETED, FAILED, RUNNING, STOPPED, TrialResult
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     """A study that has begun, with messages beside it."""
+    commands.prepare()
     folder = tmp_path_factory.mktemp("trial")
     write_messages(folder / "messages.tsv")
     return make_study(folder / "study")

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.studies import ROOT, Search, steps_of, three_parts
+from tests.studies import Search, steps_of, three_parts
+from tests.support import commands
 from tests.test_launch import on_linux
 from tfpipe.config import TrainConfig, build, read_values
 from tfpipe.run_folder import Run
@@ -34,11 +33,7 @@ ROW = {"number", "status", "values", "score", "seconds", "reason"}
 
 def train(config: Path, output: Path, *more: str) -> Run:
     """A training of a configuration file, in a process of its own."""
-    command = [sys.executable, "-m", "tfpipe.train", "--config", str(config), *more]
-    done = subprocess.run(
-        [*command, "--output", str(output)], cwd=ROOT, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
+    commands.run("tfpipe.train", "--config", config, *more, "--output", output)
     return Run(output)
 
 
@@ -212,9 +207,7 @@ def test_the_winner_is_trained_again_and_exports(killed: Killed, tmp_path: Path)
     assert run.finished and killed.search.rows == before
     assert run.config.learning_rate == json.loads(killed.done.stdout)["values"]["learning_rate"]
     assert "tfpipe.export" in done.stderr
-    export = [sys.executable, "-m", "tfpipe.export", str(run.folder), "--to", str(tmp_path / "m")]
-    export.append("--no-measure-serving")
-    subprocess.run(export, cwd=ROOT, check=True, capture_output=True)
+    commands.run("tfpipe.export", run.folder, "--to", tmp_path / "m", "--no-measure-serving")
     assert (tmp_path / "m" / "1" / "saved_model.pb").is_file()
     assert "is finished" in killed.search.run("--retrain").stderr
 

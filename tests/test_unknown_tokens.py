@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.tiny import tiny_config
+from tests.support.labelled import make_examples
+from tests.support.runs import tiny_config
 from tfpipe.config import TrainConfig
 from tfpipe.data.encoded import EncodedDataset
-from tfpipe.data.examples import Columns, Examples
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.data.unknown_tokens import ScriptTokens, UnknownTokens, count_unknown
 from tfpipe.model import presets, pretrained
+from tfpipe.report import run_outputs
+from tfpipe.report.page import render_page, write_page
+from tfpipe.report.run_report import Report
 from tfpipe.tasks import TASKS
 from tfpipe.train import train
 
@@ -38,7 +42,7 @@ def label(
 ) -> EncodedDataset:
     labels = labels or ["a", "b"] * (len(texts) // 2)
     rules = TASKS[task].task_class
-    examples = Examples(texts, pairs, labels, "a.tsv", Columns("text", None, "label"))
+    examples = make_examples(texts, labels, pairs)
     found = rules.from_labels(rules.parse_labels(examples), TrainConfig(task=task, **settings))
     return found.label(examples, tokenizer, max_length)
 
@@ -200,10 +204,17 @@ def test_json_and_back() -> None:
 # ---- a run ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("language", ["en", "zh"])
 def test_a_run_on_texts_that_the_vocabulary_does_not_cover(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], language: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    pages = {}
+
+    def write_both(path: Path, report: Report) -> None:
+        for language in ("en", "zh"):
+            pages[language] = render_page(dataclasses.replace(report, language=language))
+        write_page(path, report)
+
+    monkeypatch.setattr(run_outputs, "write_page", write_both)
     folder = tmp_path / "model"
     latin = ["where is my card", "I want a refund", "rain again?"]
     pretrained.save(presets.make_tiny(["a", "b"], latin), folder)
@@ -211,7 +222,7 @@ def test_a_run_on_texts_that_the_vocabulary_does_not_cover(
     rows = [(latin[i % 3] if i % 2 else "我的卡在哪里", "ab"[i % 3 == 0]) for i in range(60)]
     lines = [f"{text} {i}\t{name}" for i, (text, name) in enumerate(rows)]
     data.write_text("text\tlabel\n" + "\n".join(lines) + "\n", encoding="utf-8")
-    config = tiny_config(tmp_path, train=str(data), model=str(folder), epochs=1, language=language)
+    config = tiny_config(tmp_path, train=str(data), model=str(folder), epochs=1, language="zh")
     run = train(config)
 
     log = capsys.readouterr().err
@@ -225,10 +236,11 @@ def test_a_run_on_texts_that_the_vocabulary_does_not_cover(
     card = (run.model / "README.md").read_text(encoding="utf-8")
     assert f"- Unknown tokens: {UnknownTokens.from_json(kept)}.\n" in card
     assert "does not cover texts of these scripts: han" in card and str(folder) not in card
-    page = (run.folder / "report.html").read_text(encoding="utf-8")
+    assert (run.folder / "report.html").read_text(encoding="utf-8") == pages["zh"]
     shown = {
         "en": ["does not cover these texts", "Chinese or multilingual BERT", "By script", "Latin"],
         "zh": ["模型词表不能覆盖这些文本", "中文或多语言 BERT", "按文字", "拉丁字母"],
     }
-    assert not [sentence for sentence in shown[language] if sentence not in page]
-    assert f"{kept['dev']['share']:.1%}" in page
+    for language, page in pages.items():
+        assert not [sentence for sentence in shown[language] if sentence not in page]
+        assert f"{kept['dev']['share']:.1%}" in page

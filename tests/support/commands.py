@@ -84,7 +84,7 @@ def run(
         stdin.seek(0)
         streams = fork_server.Streams(*files)
         process = opened.enter_context(start(module, *arguments, env=env, cwd=cwd, streams=streams))
-        code = process.wait(300)
+        code = process.wait(600)
         for file in (stdout, stderr):
             file.seek(0)
         done = subprocess.CompletedProcess([module, *arguments], code, stdout.read(), stderr.read())

@@ -37,6 +37,8 @@ def flag_of(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
+# A search checks hundreds of configurations, and the hints are texts that are compiled each time.
+@functools.cache
 def field_type(config_class: type, name: str) -> tuple[type, bool]:
     """Return the type of a field without None, and whether it may be None."""
     hint = _type_hints(config_class)[name]

@@ -148,8 +148,10 @@ def measure_importance(
     def fit_of(forest: RandomForestRegressor, codes: np.ndarray, scores: np.ndarray) -> float:
         # A trial is predicted only by trees that were not fitted on it: on its training data a
         # forest overestimates the importance of every parameter.
-        rows = encoder.transform(codes)
-        predicted = np.stack([tree.predict(rows) for tree in forest.estimators_])
+        # Trees compute in float32; a check for each of them would take longer than its answers.
+        rows = encoder.transform(codes).astype(np.float32)
+        trees = [tree.predict(rows, check_input=False) for tree in forest.estimators_]
+        predicted = np.stack(trees)
         mean = (predicted * out_of_bag).sum(axis=0) / np.maximum(out_of_bag.sum(axis=0), 1)
         return float(r2_score(scores, mean))
 

@@ -1,14 +1,10 @@
-"""A tiny real world: messages that a two-layer model learns in seconds, and a run on them."""
+"""Small data files for every task, which the model `tiny` learns in seconds."""
 
 from __future__ import annotations
 
 import json
 import random
 from pathlib import Path
-
-from tfpipe.config import TrainConfig
-from tfpipe.run_folder import Run
-from tfpipe.train import train
 
 WORDS = {
     "card": ["card", "卡", "plastic", "pin", "atm"],
@@ -34,29 +30,24 @@ def write_messages(path: Path, rows: int = 120, seed: int = 1, pairs: bool = Fal
     return path
 
 
-def tiny_config(folder: Path, **values: object) -> TrainConfig:
-    """A configuration that trains `tiny` on fresh messages in seconds."""
-    data = folder / "messages.tsv"
-    if not data.exists():
-        write_messages(data)
-    settings: dict = {
-        "train": str(data),
-        "dev": "0.2",
-        "model": "tiny",
-        "epochs": 3,
-        "batch_size": 8,
-        "max_length": 16,
-        # What `auto` takes depends on the machine.
-        "precision": "float32",
-        "output": str(folder / "run"),
-    }
-    return TrainConfig(**(settings | values))
+def write_scoped_messages(path: Path, rows: int = 150, seed: int = 1) -> Path:
+    """A TSV of short messages, a third of them out of scope (oos)."""
+    text = write_messages(path, rows, seed).read_text(encoding="utf-8")
+    path.write_text(text.replace("\tweather\n", "\toos\n"), encoding="utf-8")
+    return path
 
 
-def tiny_run(folder: Path, **values: object) -> Run:
-    """A finished run of `tiny_config`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    return train(tiny_config(folder, **values))
+def write_long_messages(path: Path, rows: int = 120, seed: int = 1) -> Path:
+    """A TSV of messages of up to 42 words; the one that tells the label stands anywhere."""
+    chance = random.Random(seed)
+    lines = ["text\tlabel"]
+    for row in range(rows):
+        label = chance.choice(sorted(WORDS))
+        words = chance.choices(FILLERS, k=chance.randint(0, 40))
+        words.insert(chance.randint(0, len(words)), chance.choice(WORDS[label]))
+        lines.append(f"{' '.join(words)} {row}\t{label}")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
 
 
 def write_label_sets(path: Path, rows: int = 200, seed: int = 1) -> Path:

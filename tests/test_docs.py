@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.pages import ROOT, check_command, free_port, read_blocks, read_commands, run_blocks
+from tests.support.documents import (
+    ROOT,
+    check_command,
+    free_port,
+    read_blocks,
+    read_commands,
+    run_blocks,
+)
 from tests.test_imports import LAYERS
 from tfpipe.tasks import TASKS
 

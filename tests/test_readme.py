@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.pages import CONFIGS, ROOT, run_blocks
+from tests.support.documents import CONFIGS, ROOT, run_blocks
 
 README = ROOT / "README.md"
 

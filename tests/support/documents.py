@@ -27,7 +27,7 @@ from tfpipe.config import (
 from tuning.config import SearchConfig, training_fields
 from tuning.search import parse_search
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 CONFIGS: dict[str, type] = {
     "tfpipe.train": TrainConfig,
     "tfpipe.evaluate": EvaluateConfig,

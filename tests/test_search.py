@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -356,16 +355,11 @@ except SystemExit as stop:
 """
 
 
-def test_help_is_complete_and_answers_at_once() -> None:
-    took = []
-    for _ in range(3):
-        began = time.perf_counter()
-        done = subprocess.run(
-            [sys.executable, "-c", HELP], cwd=ROOT, capture_output=True, text=True, check=True
-        )
-        took.append(time.perf_counter() - began)
+def test_help_is_complete_and_imports_nothing_heavy() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", HELP], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     assert done.stdout.endswith("heavy: [] 0\n")
-    assert min(took) < 0.5
     shown = " ".join(done.stdout.split())
     assert "example: python -m tuning.search " in shown
     for name in {field.name for field in fields(SearchConfig)} | {

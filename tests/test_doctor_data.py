@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,15 +18,22 @@ from tests.support.data import (
 from tests.test_doctor import examine, marks
 from tfpipe import doctor
 from tfpipe.config import DoctorConfig
+from tfpipe.doctoring.findings import Diagnosis, Finding
+
+
+def diagnose(path: Path, **more: Any) -> tuple[Diagnosis, dict[str, Finding]]:
+    """The diagnosis of a data file that training reads, and its findings by name."""
+    diagnosis = doctor.examine(DoctorConfig(str(path), **more))
+    found = {finding.about: finding for finding in diagnosis.findings}
+    if "starter" in found:
+        pytest.skip("the starter checkpoint is not installed")
+    return diagnosis, found
 
 
 def test_a_data_file(tmp_path: Path) -> None:
     pytest.importorskip("tensorflow")
     path = write_messages(tmp_path / "my messages.tsv")
-    diagnosis = doctor.examine(DoctorConfig(subject=str(path), label="label"))
-    found = {finding.about: finding for finding in diagnosis.findings}
-    if "starter" in found:
-        pytest.skip("the starter checkpoint is not installed")
+    diagnosis, found = diagnose(path, label="label")
     assert found["train"].value.startswith("108 rows of ")
     assert found["labels"].value == {"card": 40, "refund": 40, "weather": 40}
     assert f"--train '{path}' --output runs/NAME --label label" in diagnosis.commands[0].line
@@ -43,12 +51,12 @@ def test_labels_with_blanks_and_labels_that_are_nearly_equal(
         lines[row] = lines[row].replace("\tweather", "\twaether")
     path = tmp_path / "a.tsv"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    diagnose(path)
     assert doctor.main([str(path)]) == 0
     out = capsys.readouterr().out
-    if "starter" in out:
-        pytest.skip("the starter checkpoint is not installed")
     notes = [line.removeprefix("note     ") for line in out.splitlines() if line[:4] == "note"]
-    assert notes[:3] == [
+    assert "The vocabulary of --model starter" in notes[0]
+    assert notes[1:4] == [
         f"4 labels of {path} had blanks around them; they were removed.",
         "The labels 'card' (38 rows: 1, 10, 13, ...) and 'Card' (2 rows: 4, 7) differ in case,"
         " width or spaces alone: write them alike if they are one label.",
@@ -70,16 +78,12 @@ def test_a_file_to_predict_on(tmp_path: Path) -> None:
 
 
 def test_files_of_one_task_are_read_as_it_would(tmp_path: Path) -> None:
-    tagged = doctor.examine(DoctorConfig(str(write_entities(tmp_path / "a.conll", rows=60))))
-    found = {finding.about: finding for finding in tagged.findings}
-    if "starter" in found:
-        pytest.skip("the starter checkpoint is not installed")
+    tagged, found = diagnose(write_entities(tmp_path / "a.conll", rows=60))
     entities = {"sentences": 60, "entities": {"person": 60, "place": 60}}
     assert found["entities"].value == entities and found["train"].value.startswith("54 rows")
     assert found["proposed --max-length"].value.startswith("16 ")
     assert tagged.commands[0].line.endswith("--output runs/NAME --task tag")
-    asked = doctor.examine(DoctorConfig(str(write_questions(tmp_path / "a.json", rows=60))))
-    found = {finding.about: finding for finding in asked.findings}
+    asked, found = diagnose(write_questions(tmp_path / "a.json", rows=60))
     assert found["questions"].value == {"questions": 60, "contexts": 60, "without_answer": 15}
     assert asked.commands[0].line.endswith("--output runs/NAME --task qa")
     # Both have Chinese words, many of which the vocabulary of the starter lacks.
@@ -101,10 +105,7 @@ def test_labels_that_another_task_reads(tmp_path: Path) -> None:
         (tmp_path / "entities.tsv", "tag", "entities"),
         (tmp_path / "whole.tsv", "regress", "labels"),
     ):
-        diagnosis = doctor.examine(DoctorConfig(str(path)))
-        found = {finding.about: finding for finding in diagnosis.findings}
-        if "starter" in found:
-            pytest.skip("the starter checkpoint is not installed")
+        diagnosis, found = diagnose(path)
         assert (found["task"].mark, found["task"].value) == ("note", task)
         assert f"--task {task}" in found["task"].sentence
         assert found[about].mark == "ok" and not marks(found, "problem")
@@ -137,10 +138,7 @@ def write_titles(path: Path, titles: list[str]) -> Path:
 def test_texts_that_the_starter_has_no_vocabulary_for(tmp_path: Path) -> None:
     # The starter's vocabulary has 我 and 的, and neither 邮 nor 箱.
     path = write_titles(tmp_path / "zh.tsv", ["我的邮箱", "邮箱邮箱"])
-    diagnosis = doctor.examine(DoctorConfig(str(path)))
-    found = {finding.about: finding for finding in diagnosis.findings}
-    if "starter" in found:
-        pytest.skip("the starter checkpoint is not installed")
+    diagnosis, found = diagnose(path)
     finding = found["unknown_tokens"]
     assert finding.mark == "note" and "give --model tiny" in finding.sentence
     assert "Chinese or multilingual BERT" in finding.sentence
@@ -151,8 +149,7 @@ def test_texts_that_the_starter_has_no_vocabulary_for(tmp_path: Path) -> None:
     first, second = (command.line for command in diagnosis.commands)
     assert "--model" not in first and second == f"{first} --model tiny"
 
-    covered = doctor.examine(DoctorConfig(str(write_titles(tmp_path / "en.tsv", ["my mail"]))))
-    found = {finding.about: finding for finding in covered.findings}
+    covered, found = diagnose(write_titles(tmp_path / "en.tsv", ["my mail"]))
     assert found["unknown_tokens"].mark == "ok" and len(covered.commands) == 1
     assert found["unknown_tokens"].sentence == (
         "Unknown tokens: 0.0% of train (latin), 0.0% of dev (latin)."

@@ -207,7 +207,7 @@ def test_what_is_not_needed_is_not_loaded(
 
 
 # So many that the command is not done before the signal reaches it.
-MANY = 12_000
+MANY = 8_000
 
 
 def stop_at(running: subprocess.Popen, note: Path, rows: int, number: int) -> str:

@@ -83,6 +83,8 @@ def test_per_replica_spec_is_the_signature_of_a_replicated_value() -> None:
 
 
 def test_determinism_ends() -> None:
+    # Another test may have set a seed, with which random numbers are deterministic.
+    tf.random.set_seed(None)
     tf.config.experimental.enable_op_determinism()
     try:
         with pytest.raises(RuntimeError, match="seed"):

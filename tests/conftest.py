@@ -21,13 +21,18 @@ if TYPE_CHECKING:
     from tfpipe.run_folder import Run
 
 ROOT = Path(__file__).parents[1]
-# Files that take longest: begun last, one of them would keep a single process busy at the end.
-LONGEST = ("test_readme.py", "test_compare.py", "test_train.py", "test_flow.py", "test_chief.py")
+# Files that take longest are begun first: at the end, one of them would keep a single process
+# busy. The first and the third build the same runs and exports, one after the other.
+LONGEST = [
+    f"test_{name}.py"
+    for name in ("flow", "readme", "compare", "train", "task_recipe", "chief", "interrupt")
+]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the files that take longest."""
-    items.sort(key=lambda item: item.path.name not in LONGEST)
+    place = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.name, len(LONGEST)))
 
 
 @pytest.fixture(scope="session", autouse=True)

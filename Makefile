@@ -40,7 +40,7 @@ types: $(VENV)/.installed-dev
 tests: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-# The README's commands as they stand; `make tests` runs them with one epoch.
+# The README's commands as they stand; `make tests` runs them with a tiny model.
 readme: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m readme tests/test_readme.py
 

@@ -57,7 +57,7 @@ def test_flags_of_the_serving_page_exist() -> None:
 @pytest.mark.parametrize(
     "training",
     [
-        pytest.param("--epochs 1", id="an epoch"),
+        pytest.param("--model tiny --epochs 1", id="tiny"),
         pytest.param("", id="as it stands", marks=[pytest.mark.readme, pytest.mark.slow]),
     ],
 )

@@ -133,8 +133,8 @@ def test_by_default_on_the_dev_examples_of_both(
 
 def test_what_was_learnt_by_heart_proves_nothing(good: Run, tmp_path: Path) -> None:
     # On its own train file the better one may have learnt by heart what the other has not seen.
-    stranger = with_noise(finished_run("windows"), tmp_path / "stranger")
-    found = compare(configured(stranger, good, data=str(good.config.train)))
+    noisy = with_noise(finished_run("windows"), tmp_path / "noisy")
+    found = compare(configured(noisy, good, data=str(good.config.train)))
     assert found.trained_on == {"A": 0, "B": 96}
     assert found.differences[0].better == "B" and found.better is None
     assert "these texts do not show which is better" in found.verdict

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ import pytest
 from serving.client import Client
 from tests.support.exports import exported
 from tests.support.runs import ALL_KINDS, KINDS, SLOW_KINDS, finished_run
+from tests.support.servers import served
 from tfpipe.config import EvaluateConfig
 from tfpipe.data.examples import Examples
 from tfpipe.evaluate import evaluate
@@ -26,7 +25,7 @@ QUICK = [kind for kind in KINDS if kind != "abstain"]
 
 
 @contextlib.contextmanager
-def served(kinds: Sequence[str], folder: Path) -> Iterator[str]:
+def serve_kinds(kinds: Sequence[str], folder: Path) -> Iterator[str]:
     """Serve the exports of `kinds` in a process of its own; yields host:port."""
     models = "".join(
         f'config {{ name: "{kind}" base_path: "{Path(exported(kind).folder).parent}" '
@@ -35,19 +34,13 @@ def served(kinds: Sequence[str], folder: Path) -> Iterator[str]:
     )
     config = folder / "models.config"
     config.write_text(f"model_config_list {{\n{models}}}\n", encoding="utf-8")
-    command = [sys.executable, "-m", "serving.server", "--port=0", f"--model_config_file={config}"]
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
-        assert server.stdout is not None
-        yield f"localhost:{server.stdout.readline().rsplit(':', 1)[1].split()[0]}"
-    finally:
-        server.terminate()
-        assert server.wait(timeout=30) == 0
+    with served(f"--model_config_file={config}") as target:
+        yield target
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with served(QUICK, tmp_path_factory.mktemp("flow")) as target:
+    with serve_kinds(QUICK, tmp_path_factory.mktemp("flow")) as target:
         yield target
 
 
@@ -59,7 +52,7 @@ def test_a_task_from_training_to_served_answers(kind: str, server: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", SLOW_KINDS)
 def test_other_trainings(kind: str, tmp_path: Path) -> None:
-    with served([kind], tmp_path) as target:
+    with serve_kinds([kind], tmp_path) as target:
         check_kind(kind, target)
 
 

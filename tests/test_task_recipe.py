@@ -8,14 +8,13 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from serving.client import Client
 from tests.support.data import write_messages
+from tests.support.servers import served
 
 ROOT = Path(__file__).parents[1]
 # Every command in one process: each alone would import TensorFlow again.
@@ -59,25 +58,6 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def environment(project: Path) -> dict[str, str]:
     return os.environ | {"PYTHONPATH": str(project)}
-
-
-@contextmanager
-def served(project: Path, base: Path) -> Iterator[str]:
-    """Serve the models in `base` as `feelings`; yields host:port."""
-    command = [sys.executable, "-m", "serving.server", "--port=0", "--model_name=feelings"]
-    server = subprocess.Popen(
-        [*command, f"--model_base_path={base}"],
-        cwd=project,
-        env=environment(project),
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert server.stdout is not None
-        yield f"localhost:{server.stdout.readline().rsplit(':', 1)[1].split()[0]}"
-    finally:
-        server.terminate()
-        assert server.wait(timeout=60) == 0
 
 
 def run(project: Path, *commands: list[str]) -> dict[str, str]:
@@ -126,7 +106,8 @@ def test_a_new_task_goes_through_every_command(project: Path) -> None:
     commands = json.dumps(json.loads(printed["tfpipe.doctor"])["commands"])
     assert "serving.client classify --model feelings" in commands
 
-    with served(project, project / "models" / "feelings") as target:
+    flags = ["--model_name=feelings", f"--model_base_path={project / 'models' / 'feelings'}"]
+    with served(*flags, cwd=project, env=environment(project)) as target:
         with Client(target, model="feelings") as client:
             answers = client.classify([row.split("\t")[0] for row in rows[1:]])
         again = ["--target", target, "--model", "feelings", "--out", "served.tsv", "--scores"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +163,23 @@ def as_text(value: Any) -> str | None:
     return text
 
 
+def _column_errors(
+    path: Path, header: list[str], role: str, name: str | None, usual: Sequence[str]
+) -> Iterator[UserError]:
+    """Yield what is wrong with the column of a role; no name: none of the usual ones was found."""
+    found = f"columns {', '.join(map(repr, header[:20])) or 'none'}"
+    flag = "--" + role.replace("_", "-")
+    if name is None:
+        wrong = f"no {role} column was found in {path}"
+        yield UserError(wrong, found, f"name it with {flag}, or call it {' or '.join(usual[:2])}")
+    elif name not in header:
+        fix = f"{did_you_mean(name, header)}name the {role} column with {flag}"
+        yield UserError(f"{path} has no column {name!r}", found, fix)
+    elif header.count(name) > 1:
+        wrong = f"{path} has {header.count(name)} columns {name!r}"
+        yield UserError(wrong, found, f"rename one, or name another {role} column with {flag}")
+
+
 def find_columns(path: Path, header: list[str], asked: Columns, labelled: bool | None) -> Columns:
     """Find the columns to read: those given by the user, the others by their usual names.
 
@@ -176,37 +193,12 @@ def find_columns(path: Path, header: list[str], asked: Columns, labelled: bool |
         UserError: All errors of the columns at once.
     """
     errors: list[UserError] = []
-    shown = ", ".join(map(repr, header[:20])) or "none"
 
     def choose(role: str, name: str | None, usual: Sequence[str], needed: bool) -> str | None:
-        flag = "--" + role.replace("_", "-")
         if name is None:
             name = next((h for n in usual for h in header if h.lower() == n), None)
-            if name is None and needed:
-                errors.append(
-                    UserError(
-                        f"no {role} column was found in {path}",
-                        f"columns {shown}",
-                        f"name it with {flag}, or call it {' or '.join(usual[:2])}",
-                    )
-                )
-        elif name not in header:
-            hint = did_you_mean(name, header)
-            errors.append(
-                UserError(
-                    f"{path} has no column {name!r}",
-                    f"columns {shown}",
-                    f"{hint}name the {role} column with {flag}",
-                )
-            )
-        if name is not None and header.count(name) > 1:
-            errors.append(
-                UserError(
-                    f"{path} has {header.count(name)} columns {name!r}",
-                    f"columns {shown}",
-                    f"rename one, or name another {role} column with {flag}",
-                )
-            )
+        if name is not None or needed:
+            errors.extend(_column_errors(path, header, role, name, usual))
         return name
 
     text = choose("text", asked.text, TEXT_COLUMNS, needed=True)

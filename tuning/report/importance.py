@@ -105,6 +105,38 @@ def is_numeric(parameter: Parameter) -> bool:
     )
 
 
+class _OutOfBagFit:
+    """A random forest, and its R² where each trial is predicted by the trees not fitted on it.
+
+    On the trials that a tree was fitted on, it overestimates the importance of every parameter.
+
+    Args:
+        codes: float64 [N, P], encoded values of the trials.
+        scores: float64 [N].
+        choices: Columns of `codes` whose values have no order.
+        seed: Random seed.
+    """
+
+    def __init__(self, codes: np.ndarray, scores: np.ndarray, choices: Sequence[int], seed: int):
+        one_hot = ("choices", OneHotEncoder(sparse_output=False), choices)
+        self._encoder = ColumnTransformer([one_hot], remainder="passthrough").fit(codes)
+        forest = RandomForestRegressor(TREES, random_state=seed)
+        self.forest = forest.fit(self._encoder.transform(codes), scores)
+        self._out_of_bag = np.ones((TREES, len(scores)), dtype=bool)
+        for tree, drawn in enumerate(self.forest.estimators_samples_):
+            self._out_of_bag[tree, drawn] = False
+
+    def __call__(
+        self, forest: RandomForestRegressor, codes: np.ndarray, scores: np.ndarray
+    ) -> float:
+        """Compute R² on the same trials, whose values may be shuffled."""
+        # Trees compute in float32; a check for each of them would take longer than its answers.
+        rows = self._encoder.transform(codes).astype(np.float32)
+        predicted = np.stack([tree.predict(rows, check_input=False) for tree in forest.estimators_])
+        known = self._out_of_bag
+        return float(r2_score(scores, (predicted * known).sum(0) / np.maximum(known.sum(0), 1)))
+
+
 def measure_importance(
     results: Sequence[TrialResult], parameters: Sequence[Parameter], seed: int = 0
 ) -> Importance:
@@ -136,31 +168,14 @@ def measure_importance(
 
     active = [active_values(parameters, one.values) for one in trials]
     codes = np.column_stack([_encode(parameter, active) for parameter in parameters])
-    texts = [place for place, parameter in enumerate(parameters) if not is_numeric(parameter)]
-    encoder = ColumnTransformer(
-        [("texts", OneHotEncoder(sparse_output=False), texts)], remainder="passthrough"
-    ).fit(codes)
-    forest = RandomForestRegressor(TREES, random_state=seed).fit(encoder.transform(codes), scores)
-    out_of_bag = np.ones((TREES, count), dtype=bool)
-    for tree, drawn in enumerate(forest.estimators_samples_):
-        out_of_bag[tree, drawn] = False
-
-    def fit_of(forest: RandomForestRegressor, codes: np.ndarray, scores: np.ndarray) -> float:
-        # A trial is predicted only by trees that were not fitted on it: on its training data a
-        # forest overestimates the importance of every parameter.
-        # Trees compute in float32; a check for each of them would take longer than its answers.
-        rows = encoder.transform(codes).astype(np.float32)
-        trees = [tree.predict(rows, check_input=False) for tree in forest.estimators_]
-        predicted = np.stack(trees)
-        mean = (predicted * out_of_bag).sum(axis=0) / np.maximum(out_of_bag.sum(axis=0), 1)
-        return float(r2_score(scores, mean))
-
-    fit = fit_of(forest, codes, scores)
+    choices = [place for place, parameter in enumerate(parameters) if not is_numeric(parameter)]
+    fit_of = _OutOfBagFit(codes, scores, choices, seed)
+    fit = fit_of(fit_of.forest, codes, scores)
     if not fit > 0:
         problem = "A random forest predicts held-out trials no better than their mean."
         return Importance(count, fit, problem=problem)
     lost = permutation_importance(
-        forest, codes, scores, scoring=fit_of, n_repeats=REPEATS, random_state=seed
+        fit_of.forest, codes, scores, scoring=fit_of, n_repeats=REPEATS, random_state=seed
     )
     rows = zip(parameters, lost.importances_mean, lost.importances_std, strict=True)
     importances = [

@@ -96,9 +96,7 @@ def _find_train(run: Run) -> Examples | None:
         columns = Columns(config.text, config.text_pair, config.label)
         # The hash shows whether these are the examples: labels need not be checked.
         rules = TASKS[config.task].task_class
-        train = read_examples(
-            str(config.train), columns, optional_label=True, strip_label=rules.strip_label
-        )
+        train = read_examples(str(config.train), columns, optional_label=True, rules=rules)
         if is_share(config.dev):
             train, _ = split_off_dev(train, float(config.dev), config.seed, rules)
     except UserError:

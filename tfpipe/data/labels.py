@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Protocol
 
 from tfpipe.data.examples import Examples
+from tfpipe.data.label_values import one_choice
 from tfpipe.data.near_labels import find_near_labels
 from tfpipe.data.tabular import strip_blanks
 from tfpipe.errors import UserError, raise_all
@@ -52,6 +53,18 @@ class LabelRules(Protocol):
         """Remove blanks around the label as written, and around the names in it."""
 
     @classmethod
+    def write_label(cls, value: list[Any] | dict[str, Any], remarks: Counter[str]) -> str:
+        """Write a list or table of a data file as a label in a table is written.
+
+        Args:
+            value: As JSON holds it.
+            remarks: Counts, under a sentence that follows a number, what is read otherwise.
+
+        Raises:
+            UnreadableLabel: It is no label of the task.
+        """
+
+    @classmethod
     def names_in(cls, label: Any) -> Sequence[str]:
         """Label names in a parsed label, by which rows are counted and dev is cut; may be none."""
 
@@ -86,6 +99,11 @@ class OneLabel:
     def strip_label(cls, label: str) -> str:
         """Remove blanks around the label."""
         return strip_blanks(label)
+
+    @classmethod
+    def write_label(cls, value: list[Any] | dict[str, Any], remarks: Counter[str]) -> str:
+        """Return the one name in `["name"]` or `{"choices": ["name"]}`."""
+        return one_choice(value)
 
     @classmethod
     def names_in(cls, label: str) -> Sequence[str]:

@@ -112,9 +112,7 @@ def _read(path: str, columns: Columns, rules: type[LabelRules]) -> Examples:
             f"{path} with --task {rules.name}",
             f"use --task {spec.name}, or give a file with a label column, such as .tsv",
         )
-    return read_examples(
-        path, columns, optional_label=rules.optional_label, strip_label=rules.strip_label
-    )
+    return read_examples(path, columns, optional_label=rules.optional_label, rules=rules)
 
 
 def is_share(dev: str) -> bool:

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,6 +20,7 @@ from tfpipe.errors import UserError
 
 FORMATS = (".csv", ".tsv", ".jsonl", ".parquet")
 PARQUET_ROWS = 1024  # read at once
+HELD = 200  # rows that are looked at before columns are chosen
 T = TypeVar("T")
 # What is no space in Unicode, and yet cannot be seen at the end of a name: zero-width space and
 # word joiner, byte order mark, marks of direction.
@@ -57,10 +58,34 @@ class LineMark:
     def __init__(self) -> None:
         self.line: int | None = None
 
-    def follow(self, numbered: Iterable[tuple[int, T]]) -> Iterator[T]:
+    def follow(self, numbered: Iterable[tuple[int | None, T]]) -> Iterator[T]:
         """Yield the values."""
         for self.line, value in numbered:
             yield value
+
+
+def hold_rows(opened: Rows, count: int = HELD) -> tuple[Rows, list[Sequence[Any]]]:
+    """Return the file as before, and its first rows, by which columns are told from each other.
+
+    A broken row among them is told where it stands, when the rows before it have been read.
+    """
+    seen: list[tuple[int | None, Sequence[Any]]] = []
+    broken: UserError | None = None
+    try:
+        # What was read before an error stays in the list.
+        seen.extend((opened.line(), row) for row in itertools.islice(opened.rows, count))
+    except UserError as error:
+        broken = error
+    mark = LineMark()
+
+    def rows() -> Iterator[tuple[int | None, Sequence[Any]]]:
+        yield from seen
+        if broken is not None:
+            raise broken
+        yield from ((opened.line(), row) for row in opened.rows)
+
+    held = replace(opened, rows=mark.follow(rows()), line=lambda: mark.line)
+    return held, [row for _, row in seen]
 
 
 def read_rows(path: Path) -> tuple[list[str], Iterator[Sequence[Any]]]:

@@ -88,6 +88,9 @@ class TaskSpec:
             like this task's; None for a task that is never guessed.
         columns_noun: What the columns of the head are; None where they name nothing.
         labels_from_data: Whether label names are those of the data; else they are the task's own.
+        pairs: Whether the task reads pairs of texts: `optional`, `never` or `needed`.
+        label_columns: Names of the label column in files for this task, beside the usual ones.
+        reads_tokens: Whether rows may be a list of tokens and a list of their tags.
         always_windows: Whether long inputs are read in windows whatever --long-text is.
     """
 
@@ -105,6 +108,9 @@ class TaskSpec:
     file_format: FileFormat | None = None
     recognise: Reference | None = None
     columns_noun: str | None = "labels"
+    pairs: str = "optional"
+    label_columns: tuple[str, ...] = ()
+    reads_tokens: bool = False
     always_windows: bool = False
     labels_from_data: bool = True
 

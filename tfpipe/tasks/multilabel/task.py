@@ -14,9 +14,10 @@ import tensorflow as tf
 from tfpipe.config import TrainConfig
 from tfpipe.data.encoded import EncodedDataset
 from tfpipe.data.examples import Examples
+from tfpipe.data.label_values import UnreadableLabel, choices_of
 from tfpipe.data.labels import parsed_labels
-from tfpipe.data.read_examples import show_few
 from tfpipe.data.tabular import strip_blanks
+from tfpipe.data.values import show_few
 from tfpipe.errors import UserError, raise_all
 from tfpipe.model.head import Head
 from tfpipe.tasks.calibration.thresholds import keep_clear, tune_thresholds
@@ -99,6 +100,24 @@ class Multilabel(SequenceTask):
     def strip_label(cls, label: str) -> str:
         """Remove blanks around the labels between the bars."""
         return SEPARATOR.join(map(strip_blanks, label.split(SEPARATOR)))
+
+    @classmethod
+    def write_label(cls, value: list[Any] | dict[str, Any], remarks: Counter[str]) -> str:
+        """Join the names in `["a", "b"]` or `{"choices": ["a", "b"]}`.
+
+        Raises:
+            UnreadableLabel: The value does not hold names, or one of them holds a bar.
+        """
+        names = choices_of(value)
+        if names is None:
+            raise UnreadableLabel(
+                "a label is a list or table that does not hold names", 'write ["a", "b"], or a|b'
+            )
+        if any(SEPARATOR in name for name in names):
+            raise UnreadableLabel(
+                f"a label holds {SEPARATOR!r}, by which labels are joined", "rename the label"
+            )
+        return SEPARATOR.join(names)
 
     @classmethod
     def names_in(cls, label: tuple[str, ...]) -> Sequence[str]:

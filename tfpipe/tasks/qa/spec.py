@@ -34,6 +34,8 @@ SPEC = TaskSpec(
     ),
     recognise=Reference(f"{PACKAGE}.recognition", "recognise"),
     columns_noun=None,
+    pairs="needed",
+    label_columns=("answers", "answer", "答案", "回答"),
     always_windows=True,
     labels_from_data=False,
 )

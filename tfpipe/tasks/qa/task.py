@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -13,6 +14,7 @@ import tensorflow as tf
 from tfpipe.config import TrainConfig
 from tfpipe.data.encoded import EncodedDataset
 from tfpipe.data.examples import Examples
+from tfpipe.data.label_values import NO_ANSWER, answers_of, dump, is_no_answer
 from tfpipe.data.labels import parsed_labels
 from tfpipe.data.squad import GoldAnswer, find_misplaced, load_answers
 from tfpipe.data.tabular import strip_blanks
@@ -115,6 +117,15 @@ class QA:
     def strip_label(cls, label: str) -> str:
         """Remove blanks around the JSON; those within answers belong to the context."""
         return strip_blanks(label)
+
+    @classmethod
+    def write_label(cls, value: list[Any] | dict[str, Any], remarks: Counter[str]) -> str:
+        """Write answers, also those of Hugging Face's squad sets, as `[[17, "Rome"]]`."""
+        answers = answers_of(value)
+        if answers is not None and is_no_answer(answers):
+            remarks[NO_ANSWER] += 1
+            return "[]"
+        return dump(value if answers is None else answers)
 
     @classmethod
     def names_in(cls, label: tuple[GoldAnswer, ...]) -> Sequence[str]:

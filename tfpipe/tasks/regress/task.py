@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -14,9 +15,10 @@ import tensorflow as tf
 from tfpipe.config import TrainConfig
 from tfpipe.data.encoded import EncodedDataset
 from tfpipe.data.examples import Examples
+from tfpipe.data.label_values import choices_of, dump
 from tfpipe.data.labels import parsed_labels
-from tfpipe.data.read_examples import show_few
 from tfpipe.data.tabular import strip_blanks
+from tfpipe.data.values import show_few
 from tfpipe.errors import UserError
 from tfpipe.model.head import Head
 from tfpipe.tasks.losses import LossSettings
@@ -89,6 +91,12 @@ class Regress(SequenceTask):
     def strip_label(cls, label: str) -> str:
         """Remove blanks around the number."""
         return strip_blanks(label)
+
+    @classmethod
+    def write_label(cls, value: list[Any] | dict[str, Any], remarks: Counter[str]) -> str:
+        """Return the one number in `[3.5]` or Label Studio's `{"rating": 4}`."""
+        names = choices_of(value) or ()
+        return names[0] if len(names) == 1 else dump(value)
 
     @classmethod
     def names_in(cls, label: float) -> Sequence[str]:

@@ -31,4 +31,7 @@ SPEC = TaskSpec(
     ),
     recognise=Reference(f"{PACKAGE}.recognition", "recognise"),
     columns_noun="tags",
+    pairs="never",
+    label_columns=("entities", "spans"),
+    reads_tokens=True,
 )

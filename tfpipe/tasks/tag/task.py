@@ -13,6 +13,7 @@ import tensorflow as tf
 from tfpipe.config import TrainConfig
 from tfpipe.data.encoded import EncodedDataset
 from tfpipe.data.examples import Examples
+from tfpipe.data.label_values import dump, spans_of
 from tfpipe.data.labels import parsed_labels
 from tfpipe.data.schemes import split_tag
 from tfpipe.data.spans import Span, parse_spans, strip_types
@@ -93,6 +94,12 @@ class Tag:
     def strip_label(cls, label: str) -> str:
         """Remove blanks around the label and around the types in it."""
         return strip_types(strip_blanks(label))
+
+    @classmethod
+    def write_label(cls, value: list[Any] | dict[str, Any], remarks: Counter[str]) -> str:
+        """Write entities, in any order and form of annotation tools, as `[[0, 4, "person"]]`."""
+        spans = spans_of(value)
+        return dump(value if spans is None else spans)
 
     @classmethod
     def names_in(cls, label: tuple[Span, ...]) -> Sequence[str]:

@@ -70,6 +70,7 @@ class TaskSpec:
     Attributes:
         name: As on the command line.
         task: The class that implements tasks.task.Task.
+        labels: Its data.labels.LabelRules, in a module that imports no TensorFlow.
         metrics: The metrics on dev by name, `max` or `min` for which way each gets better. The
             first chooses the best epoch unless `--best-by` names another.
         optional_metrics: Further metrics that only some models have.
@@ -87,12 +88,12 @@ class TaskSpec:
         recognise: `(labels, pairs) -> Recognition | None` for doctor: whether a file's labels look
             like this task's; None for a task that is never guessed.
         columns_noun: What the columns of the head are; None where they name nothing.
-        labels_from_data: Whether label names are those of the data; else they are the task's own.
         always_windows: Whether long inputs are read in windows whatever --long-text is.
     """
 
     name: str
     task: Reference
+    labels: Reference
     metrics: Mapping[str, str]
     schema: Reference
     compare: Reference
@@ -106,12 +107,16 @@ class TaskSpec:
     recognise: Reference | None = None
     columns_noun: str | None = "labels"
     always_windows: bool = False
-    labels_from_data: bool = True
 
     @property
     def task_class(self) -> Any:
         """The class that implements tasks.task.Task; imports TensorFlow."""
         return self.task.load()
+
+    @property
+    def rules(self) -> Any:
+        """The class with the data.labels.LabelRules of the task; imports no TensorFlow."""
+        return self.labels.load()
 
 
 @dataclass(frozen=True)

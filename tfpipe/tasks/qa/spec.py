@@ -9,6 +9,7 @@ PACKAGE = "tfpipe.tasks.qa"
 SPEC = TaskSpec(
     name="qa",
     task=Reference(f"{PACKAGE}.task", "QA"),
+    labels=Reference(f"{PACKAGE}.labels", "Answers"),
     schema=Reference(f"{PACKAGE}.output", "SCHEMA"),
     compare=Reference(f"{PACKAGE}.comparison", "compare"),
     words=WORDS,
@@ -35,5 +36,4 @@ SPEC = TaskSpec(
     recognise=Reference(f"{PACKAGE}.recognition", "recognise"),
     columns_noun=None,
     always_windows=True,
-    labels_from_data=False,
 )

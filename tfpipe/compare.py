@@ -100,6 +100,7 @@ def _notes(
     if models["A"].folder.resolve() == models["B"].folder.resolve():
         yield "A and B are the same model"
     yield from note_other_labels({name: model.task for name, model in models.items()})
+    yield from examples.decisions
     if examples.stripped:
         yield describe_stripped(examples.path, examples.stripped)
     for name, overlap in overlaps.items():

@@ -148,8 +148,8 @@ def encode_data(context: RunContext, parts: Splits, model: TextModel, task: Task
     report = replace(report, label_notes=parts.label_notes, unknown=unknown)
     for name, value in (*report.facts, ("unknown tokens", unknown)):
         logger.info("data: %s: %s", name, value)
-    notes = [unknown.note] if unknown.note else []
-    for note in (*parts.label_notes, *report.warnings, *task.notes(sets[0]), *notes):
+    notes = [*parts.decisions, *parts.label_notes, *report.warnings, *task.notes(sets[0])]
+    for note in (*notes, *([unknown.note] if unknown.note else [])):
         logger.info("data: note: %s", note)
     if unknown.warning:
         logger.warning("data: warning: %s", unknown.warning)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import unicodedata
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 from tfpipe.data.examples import Columns, Examples
 from tfpipe.data.schemes import SchemeTag, find_breaks, find_entities, recognise_scheme, split_tag
 from tfpipe.data.spans import Span, format_spans
-from tfpipe.data.tabular import Rows, split_ending, strip_blanks
+from tfpipe.data.tabular import LineMark, Rows, split_ending, strip_blanks
 from tfpipe.data.text_file import DataFile
 from tfpipe.errors import UserError
 
@@ -61,7 +62,10 @@ def read_conll(path: str | Path, labelled: bool = True) -> Examples:
     labels = _label(path, sentences, [starts for _, starts in joined]) if labelled else None
     columns = Columns("text", None, "label" if labelled else None)
     stripped = sum(sentence.stripped for sentence in sentences) if labelled else 0
-    return Examples([text for text, _ in joined], None, labels, str(path), columns, stripped)
+    return Examples(
+        *([text for text, _ in joined], None, labels, str(path), columns, stripped),
+        lines=array("q", (sentence.lines[0] for sentence in sentences)),
+    )
 
 
 def stream_texts(path: Path) -> Rows:
@@ -72,8 +76,9 @@ def stream_texts(path: Path) -> Rows:
     """
     file = DataFile(path, split_ending(path)[1])
     sentences = _refuse_none(path, read_sentences(file, False))
-    rows = ([join_tokens(sentence.tokens)[0]] for sentence in sentences)
-    return Rows(["text"], rows, lambda: file.share_read)
+    mark = LineMark()
+    rows = mark.follow((one.lines[0], [join_tokens(one.tokens)[0]]) for one in sentences)
+    return Rows(["text"], rows, lambda: file.share_read, line=lambda: mark.line)
 
 
 def has_tags(path: Path) -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from tfpipe.data.examples import Columns, Examples
-from tfpipe.data.tabular import read_rows, split_ending, strip_blanks
+from tfpipe.data.tabular import open_rows, split_ending, strip_blanks
 from tfpipe.errors import UserError, did_you_mean, raise_all
 from tfpipe.tasks import TASKS
 from tfpipe.tasks.spec import TaskSpec
@@ -49,13 +50,15 @@ def read_examples(
     path = Path(path)
     if spec := task_of_format(path):
         return _read_marked(path, spec, columns, labelled)
-    header, rows = read_rows(path)
+    opened = open_rows(path)
+    header, lines = opened.header, array("q")
     found = find_columns(path, header, columns, labelled)
     names = [name for name in (found.text, found.text_pair, found.label) if name is not None]
     picked: list[list[str]] = [[] for _ in names]
     places = [header.index(name) for name in names]
     labels = _LabelColumn(strip_label)
-    for number, row in enumerate(rows, start=1):
+    for number, row in enumerate(opened.rows, start=1):
+        lines.append(opened.line() or 0)
         try:
             values = [as_text(row[place]) for place in places]
         except (TypeError, UnicodeError) as error:
@@ -84,6 +87,8 @@ def read_examples(
         str(path),
         found,
         labels.stripped,
+        decisions=opened.decisions,
+        lines=lines if opened.line() else None,
     )
 
 

@@ -58,6 +58,9 @@ class TextStream:
         columns: Names given by the user.
         answer_empty: Whether rows without a text are taken for an empty one.
 
+    Attributes:
+        decisions: How the file is read where that is not evident: sentences without a full stop.
+
     Raises:
         UserError: The file cannot be read, or lacks a column.
     """
@@ -68,6 +71,7 @@ class TextStream:
         self.columns = find_columns(path, self._opened.header, columns, labelled=None)
         names = (self.columns.text, self.columns.text_pair)
         self._places = [self._opened.header.index(name) for name in names if name is not None]
+        self.decisions = self._opened.decisions
         self._end, self._digest = 0, hashlib.sha256()
 
     def refuse_other_inputs(self, inputs: Sequence[str]) -> None:

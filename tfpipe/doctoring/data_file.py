@@ -34,10 +34,12 @@ def check_data(path: str, columns: Columns) -> Diagnosis:
     try:
         examples = read_examples(file, columns, labelled=columns.label is not None)
         if not is_labelled(file, examples):
-            return Diagnosis("data", path, list(_describe_unlabelled(examples)))
+            findings = [*_describe_decisions(examples), *_describe_unlabelled(examples)]
+            return Diagnosis("data", path, findings)
     except UserError as error:
         return Diagnosis("data", path, problems_of(error, "file"))
     task, findings = find_task(file, examples)
+    findings = [*_describe_decisions(examples), *findings]
     config = TrainConfig(task=task)
     try:
         parts = read_splits(path, config.dev, None, columns, config.seed, TASKS[task].rules)
@@ -91,6 +93,11 @@ def _describe_parts(parts: Splits, config: TrainConfig) -> Iterator[Finding]:
         yield ok("labels", f"Training can learn {len(counts)} labels from it.", counts)
     else:
         yield ok(*summary)
+
+
+def _describe_decisions(examples: Examples) -> Iterator[Finding]:
+    for decision in examples.decisions:
+        yield note("reading", f"{decision[0].upper()}{decision[1:]}.")
 
 
 def _describe_unlabelled(examples: Examples) -> Iterator[Finding]:

@@ -139,7 +139,7 @@ def read_data(base: Mapping[str, Any]) -> Splits:
     columns = Columns(*(base.get(name) for name in ("text", "text_pair", "label")))
     files = (str(base.get("train") or SAMPLE), str(base.get("dev", "0.1")), base.get("test"))
     return read_splits(
-        *files, columns, base.get("seed", 1), TASKS[base.get("task", "classify")].task_class
+        *files, columns, base.get("seed", 1), TASKS[base.get("task", "classify")].rules
     )
 
 

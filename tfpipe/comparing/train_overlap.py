@@ -95,7 +95,7 @@ def _find_train(run: Run) -> Examples | None:
     try:
         columns = Columns(config.text, config.text_pair, config.label)
         # The hash shows whether these are the examples: labels need not be checked.
-        rules = TASKS[config.task].task_class
+        rules = TASKS[config.task].rules
         train = read_examples(str(config.train), columns, optional_label=True, rules=rules)
         if is_share(config.dev):
             train, _ = split_off_dev(train, float(config.dev), config.seed, rules)

@@ -11,12 +11,12 @@ import tensorflow as tf
 
 from tfpipe.data.encoded import EncodedDataset, encode
 from tfpipe.data.examples import Examples
-from tfpipe.data.labels import LabelRules, parsed_labels
+from tfpipe.data.labels import LabelRules, refuse_unknown
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.errors import UserError
 from tfpipe.tasks.labelled_texts import EncodedTextDataset, label_texts
 from tfpipe.tasks.long_text import CUTS, forward_in_groups, mean_by_owner
-from tfpipe.tasks.task import Forward, LabelSummary, Tensors
+from tfpipe.tasks.task import Forward, Tensors
 
 
 class SequenceTask(LabelRules, abc.ABC):
@@ -50,16 +50,6 @@ class SequenceTask(LabelRules, abc.ABC):
         """Return `text`, and where rows are pairs `text_pair`."""
         return ("text", "text_pair") if pairs else ("text",)
 
-    @classmethod
-    def show_label(cls, examples: Examples, row: int) -> str:
-        """Return the label as written."""
-        return (examples.labels or ())[row]
-
-    @classmethod
-    def describe_labels(cls, parts: Sequence[Examples]) -> LabelSummary | None:
-        """Return None: labels are names that are counted."""
-        return None
-
     def notes(self, labelled: EncodedDataset) -> Sequence[str]:
         """Return nothing beyond the data report."""
         return ()
@@ -75,15 +65,7 @@ class SequenceTask(LabelRules, abc.ABC):
         self._refuse_pairs(examples)
 
     def _refuse_unknown_names(self, examples: Examples) -> None:
-        different = set(parsed_labels(examples, type(self)))
-        names = {name for label in different for name in self.names_in(label)}
-        unknown = sorted(names - set(self.label_names))
-        if unknown:
-            raise UserError(
-                f"{examples.path} has labels that the model was not trained on",
-                ", ".join(map(repr, unknown[:5])) + (" and more" if len(unknown) > 5 else ""),
-                "remove these rows, mend the label names, or add such examples to train",
-            )
+        refuse_unknown(examples, self.label_names, type(self))
 
     def label(self, examples: Examples, tokenizer: Tokenizer, max_length: int) -> EncodedDataset:
         """Build the model's inputs and targets; raises UserError like `refuse_unknown`."""

@@ -52,7 +52,6 @@ class Classify(OneLabel, SequenceTask):
     abstention_target: AbstentionTarget | None = None
     no_threshold_reason: str | None = None
 
-    name: ClassVar[str] = "classify"
     target: ClassVar[str] = "label"
     unit: ClassVar[float] = 1.0
 

@@ -9,6 +9,7 @@ PACKAGE = "tfpipe.tasks.qa"
 SPEC = TaskSpec(
     name="qa",
     task=Reference(f"{PACKAGE}.task", "QA"),
+    labels=Reference(f"{PACKAGE}.labels", "Answers"),
     schema=Reference(f"{PACKAGE}.output", "SCHEMA"),
     compare=Reference(f"{PACKAGE}.comparison", "compare"),
     words=WORDS,
@@ -37,5 +38,4 @@ SPEC = TaskSpec(
     pairs="needed",
     label_columns=("answers", "answer", "答案", "回答"),
     always_windows=True,
-    labels_from_data=False,
 )

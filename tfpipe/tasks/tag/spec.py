@@ -9,6 +9,7 @@ PACKAGE = "tfpipe.tasks.tag"
 SPEC = TaskSpec(
     name="tag",
     task=Reference(f"{PACKAGE}.task", "Tag"),
+    labels=Reference(f"{PACKAGE}.labels", "Entities"),
     schema=Reference(f"{PACKAGE}.output", "SCHEMA"),
     compare=Reference(f"{PACKAGE}.comparison", "compare"),
     words=WORDS,

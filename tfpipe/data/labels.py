@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import Any, ClassVar, NamedTuple, Protocol
 
+from tfpipe.config import TrainConfig
 from tfpipe.data.examples import Examples
 from tfpipe.data.label_values import one_choice
 from tfpipe.data.near_labels import find_near_labels
@@ -84,6 +85,11 @@ class LabelRules(Protocol):
         """Label names in a parsed label, by which rows are counted and dev is cut; may be none."""
 
     @classmethod
+    def refuse_settings(cls, train: Examples, config: TrainConfig) -> None:
+        """Raise UserError for settings of training that do not fit the examples."""
+        refuse_pairs(train, config.long_text)
+
+    @classmethod
     def show_label(cls, examples: Examples, row: int) -> str:
         """Format a row's label for people; as written, unless the task has a better form."""
         return (examples.labels or ())[row]
@@ -147,6 +153,18 @@ def refuse_unknown(examples: Examples, known: Collection[str], rules: type[Label
             f"{examples.path} has {rules.noun} that the model was not trained on",
             ", ".join(map(repr, unknown[:5])) + (" and more" if len(unknown) > 5 else ""),
             "remove these rows, correct the names, or add such examples to train",
+        )
+
+
+def refuse_pairs(examples: Examples, long_text: str) -> None:
+    """Raise UserError for pairs of texts that are to be read otherwise than by their head."""
+    if long_text != "head" and examples.text_pairs is not None:
+        columns = examples.columns
+        raise UserError(
+            "of pairs of texts only the head can be read",
+            f"--long-text {long_text} with the columns {columns.text!r} and"
+            f" {columns.text_pair!r} of {examples.path}",
+            "leave out --long-text, or give a file of single texts",
         )
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tfpipe.data.tabular import read_rows
+from tfpipe.data.tabular import open_rows, read_rows
 from tfpipe.errors import UserError
 
 HEADER = ["text", "label"]
@@ -118,6 +118,25 @@ def test_blank_lines_and_spaces_around_names_do_not_count(
 ) -> None:
     content = f"\n  \n text {separator} label \n\na{separator}b\n \n\r\nc{separator}d".encode()
     assert read(tmp_path / f"a.{kind}", content) == (HEADER, [["a", "b"], ["c", "d"]])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "lines"),
+    [
+        ("a.csv", '\ntext,label\n\n"a\nb",x\r\nc,y\n', [4, 6]),
+        ("a.tsv", "text\tlabel\na\tx\n \nb\ty\n", [2, 4]),
+        ("a.jsonl", '\n{"text": "a"}\n\n{"text": "b"}\n', [2, 4]),
+        ("a.parquet", as_parquet([HEADER, ["a", "x"], ["b", "y"]]), [None, None]),
+    ],
+)
+def test_each_row_has_the_line_where_it_begins(
+    tmp_path: Path, name: str, content: bytes | str, lines: list[int | None]
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    opened = open_rows(path)
+    assert opened.line() is None
+    assert [opened.line() for _ in opened.rows] == lines
 
 
 def test_in_a_file_of_one_column_an_empty_field_is_a_row(tmp_path: Path) -> None:

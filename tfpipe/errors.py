@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class UserError(Exception):
@@ -60,6 +61,15 @@ def near_names(name: str, known: Iterable[str], most: int = 3) -> list[str]:
     original = {k.lower(): k for k in known}
     close = difflib.get_close_matches(name.lower(), original, n=most, cutoff=0.6)
     return [original[one] for one in close]
+
+
+@contextmanager
+def collected(errors: list[UserError]) -> Iterator[None]:
+    """Add a UserError that is raised within the block to the list, and go on behind the block."""
+    try:
+        yield
+    except UserError as error:
+        errors.append(error)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -73,6 +73,8 @@ def predict(config: PredictConfig) -> Prediction:
     refuse_taken(out)
     columns = Columns(config.text, config.text_pair)
     texts = TextStream(Path(config.data), columns, config.answer_empty)
+    for decision in texts.decisions:
+        say(f"data: note: {decision}")
 
     with _open_model(config) as predictor:
         texts.refuse_other_inputs(predictor.inputs)

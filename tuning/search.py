@@ -87,7 +87,7 @@ def plan_study(config: SearchConfig, given: Mapping[str, Any]) -> tuple[StudyPla
     Raises:
         UserError: For invalid settings or data.
     """
-    from tfpipe.data.encoded import hash_texts
+    from tfpipe.data.hashing import hash_texts
     from tfpipe.tasks import TASKS
     from tuning.space import read_space
     from tuning.study import StudyPlan
@@ -140,7 +140,7 @@ def read_data(base: Mapping[str, Any]) -> Splits:
     columns = Columns(*(base.get(name) for name in ("text", "text_pair", "label")))
     files = (str(base.get("train") or SAMPLE), str(base.get("dev", "0.1")), base.get("test"))
     return read_splits(
-        *files, columns, base.get("seed", 1), TASKS[base.get("task", "classify")].task_class
+        *files, columns, base.get("seed", 1), TASKS[base.get("task", "classify")].rules
     )
 
 

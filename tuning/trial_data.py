@@ -76,5 +76,5 @@ def with_data_files(config: TrainConfig, train: Path, dev: Path) -> TrainConfig:
 
 def _read(config: TrainConfig) -> Splits:
     columns = Columns(config.text, config.text_pair, config.label)
-    rules = TASKS[config.task].task_class
+    rules = TASKS[config.task].rules
     return read_splits(str(config.train or SAMPLE), config.dev, None, columns, config.seed, rules)

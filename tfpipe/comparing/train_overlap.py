@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from tfpipe.data.dev_split import example_keys, split_off_dev
-from tfpipe.data.encoded import hash_texts
 from tfpipe.data.examples import Columns, Examples
+from tfpipe.data.hashing import hash_texts
 from tfpipe.data.read_examples import read_examples
 from tfpipe.data.splits import is_share
 from tfpipe.errors import UserError
@@ -95,10 +95,8 @@ def _find_train(run: Run) -> Examples | None:
     try:
         columns = Columns(config.text, config.text_pair, config.label)
         # The hash shows whether these are the examples: labels need not be checked.
-        rules = TASKS[config.task].task_class
-        train = read_examples(
-            str(config.train), columns, optional_label=True, strip_label=rules.strip_label
-        )
+        rules = TASKS[config.task].rules
+        train = read_examples(str(config.train), columns, optional_label=True, rules=rules)
         if is_share(config.dev):
             train, _ = split_off_dev(train, float(config.dev), config.seed, rules)
     except UserError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -31,6 +32,10 @@ class Examples:
         stripped: Labels of the file from which blanks were removed, 0 for a selection of its rows.
         parsed: The labels as the task works with them, see `tfpipe.data.labels.parsed_labels`;
             None where they have not been parsed.
+        decisions: How the file was read where that is not evident: sentences without a full stop;
+            none for a selection of its rows.
+        lines: The line of the file, counted from 1, at which each example begins; None where a
+            file has no lines, as parquet.
     """
 
     texts: Sequence[str]
@@ -40,6 +45,8 @@ class Examples:
     columns: Columns
     stripped: int = 0
     parsed: Sequence[Any] | None = None
+    decisions: Sequence[str] = ()
+    lines: Sequence[int] | None = None
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -52,7 +59,8 @@ class Examples:
 
         texts = [self.texts[row] for row in rows]
         pairs, labels, parsed = pick(self.text_pairs), pick(self.labels), pick(self.parsed)
-        return Examples(texts, pairs, labels, self.path, self.columns, parsed=parsed)
+        lines = None if self.lines is None else array("q", (self.lines[row] for row in rows))
+        return Examples(texts, pairs, labels, self.path, self.columns, parsed=parsed, lines=lines)
 
     def joined(self) -> Sequence[str]:
         """Return one string an example, pairs with ` | ` between: for tables and reports."""

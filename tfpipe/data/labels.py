@@ -1,28 +1,47 @@
-"""Label rules of a task: how a row's label is parsed, and which names are in it."""
+"""Label rules of a task: how a row's label is parsed, checked, shown and counted."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from typing import Any, ClassVar, Protocol
+from collections.abc import Collection, Sequence
+from typing import Any, ClassVar, NamedTuple, Protocol
 
+from tfpipe.config import TrainConfig
 from tfpipe.data.examples import Examples
+from tfpipe.data.fast_tokenizer import FastTokenizer
+from tfpipe.data.label_values import one_choice
 from tfpipe.data.near_labels import find_near_labels
 from tfpipe.data.tabular import strip_blanks
+from tfpipe.data.token_counts import TokenCounts, count_tokens
 from tfpipe.errors import UserError, raise_all
 from tfpipe.text_display import list_few
 
 
+class LabelSummary(NamedTuple):
+    """What doctor shows of a data file's labels: a name, a sentence, and the value for scripts."""
+
+    name: str
+    sentence: str
+    value: Any
+
+
 class LabelRules(Protocol):
-    """Class methods of a task that reading and splitting of data files need, without a model.
+    """What reading, checking and splitting of data files need of a task, without a model.
+
+    The rules of a task are a module of their own, for they answer questions about data before
+    TensorFlow is imported; the class of the task inherits them.
 
     Attributes:
         name: The task's, as on the command line.
         optional_label: Whether a row without a label is an example.
+        labels_from_data: Whether label names are those of the data; else they are the task's own.
+        noun: What the label names are of, in the plural.
     """
 
     name: ClassVar[str]
-    optional_label: ClassVar[bool]
+    optional_label: ClassVar[bool] = False
+    labels_from_data: ClassVar[bool] = True
+    noun: ClassVar[str] = "labels"
 
     @classmethod
     def parse_labels(cls, examples: Examples) -> Sequence[Any]:
@@ -52,8 +71,49 @@ class LabelRules(Protocol):
         """Remove blanks around the label as written, and around the names in it."""
 
     @classmethod
+    def write_label(cls, value: list[Any] | dict[str, Any], remarks: Counter[str]) -> str:
+        """Write a list or table of a data file as a label in a table is written.
+
+        Args:
+            value: As JSON holds it.
+            remarks: Counts, under a sentence that follows a number, what is read otherwise.
+
+        Raises:
+            UnreadableLabel: It is no label of the task.
+        """
+
+    @classmethod
     def names_in(cls, label: Any) -> Sequence[str]:
         """Label names in a parsed label, by which rows are counted and dev is cut; may be none."""
+
+    @classmethod
+    def refuse_settings(cls, train: Examples, config: TrainConfig) -> None:
+        """Raise UserError for settings of training that do not fit the examples."""
+        refuse_pairs(train, config.long_text)
+
+    @classmethod
+    def count_tokens(
+        cls, examples: Examples, tokenizer: FastTokenizer, max_length: int
+    ) -> TokenCounts:
+        """Count the tokens of the examples in the inputs that training makes of them."""
+        return count_tokens(examples, tokenizer, max_length)
+
+    @classmethod
+    def find_lost(
+        cls, examples: Examples, tokenizer: FastTokenizer, max_length: int
+    ) -> Sequence[str]:
+        """Return what cannot be learnt of the labels, as the task's `notes` say it."""
+        return ()
+
+    @classmethod
+    def show_label(cls, examples: Examples, row: int) -> str:
+        """Format a row's label for people; as written, unless the task has a better form."""
+        return (examples.labels or ())[row]
+
+    @classmethod
+    def describe_labels(cls, parts: Sequence[Examples]) -> LabelSummary | None:
+        """Summarise the labels of a data file for doctor; None for names that are counted."""
+        return None
 
 
 def parsed_labels(examples: Examples, rules: type[LabelRules]) -> Sequence[Any]:
@@ -65,11 +125,69 @@ def parsed_labels(examples: Examples, rules: type[LabelRules]) -> Sequence[Any]:
     return rules.parse_labels(examples) if examples.parsed is None else examples.parsed
 
 
-class OneLabel:
+def find_names(labels: Collection[Any], rules: type[LabelRules]) -> set[str]:
+    """Return the label names in parsed labels."""
+    # Millions of rows share a few labels.
+    return {name for label in set(labels) for name in rules.names_in(label)}
+
+
+def find_unknown(
+    examples: Examples, known: Collection[str], rules: type[LabelRules]
+) -> dict[str, list[int]]:
+    """Find the label names that a model cannot answer.
+
+    Args:
+        examples: Labelled examples.
+        known: The names that it can answer: those in the labels of train.
+        rules: The label rules of the task.
+
+    Returns:
+        The rows, from 0, of each unknown name; names in sorted order. Empty where names are not
+        those of the data.
+
+    Raises:
+        UserError: A label cannot be parsed.
+    """
+    labels = parsed_labels(examples, rules)
+    if not rules.labels_from_data:
+        return {}
+    rows: dict[str, list[int]] = {}
+    for name in sorted(find_names(labels, rules) - {*known}):
+        rows[name] = []
+    for row, label in enumerate(labels) if rows else ():
+        for name in rules.names_in(label):
+            if name in rows:
+                rows[name].append(row)
+    return rows
+
+
+def refuse_unknown(examples: Examples, known: Collection[str], rules: type[LabelRules]) -> None:
+    """Raise UserError for label names that a model cannot answer; arguments as `find_unknown`."""
+    unknown = [*find_unknown(examples, known, rules)]
+    if unknown:
+        raise UserError(
+            f"{examples.path} has {rules.noun} that the model was not trained on",
+            ", ".join(map(repr, unknown[:5])) + (" and more" if len(unknown) > 5 else ""),
+            "remove these rows, correct the names, or add such examples to train",
+        )
+
+
+def refuse_pairs(examples: Examples, long_text: str) -> None:
+    """Raise UserError for pairs of texts that are to be read otherwise than by their head."""
+    if long_text != "head" and examples.text_pairs is not None:
+        columns = examples.columns
+        raise UserError(
+            "of pairs of texts only the head can be read",
+            f"--long-text {long_text} with the columns {columns.text!r} and"
+            f" {columns.text_pair!r} of {examples.path}",
+            "leave out --long-text, or give a file of single texts",
+        )
+
+
+class OneLabel(LabelRules):
     """Rules for labels that are one name each."""
 
     name: ClassVar[str] = "classify"
-    optional_label: ClassVar[bool] = False
 
     @classmethod
     def parse_labels(cls, examples: Examples) -> Sequence[str]:
@@ -86,6 +204,11 @@ class OneLabel:
     def strip_label(cls, label: str) -> str:
         """Remove blanks around the label."""
         return strip_blanks(label)
+
+    @classmethod
+    def write_label(cls, value: list[Any] | dict[str, Any], remarks: Counter[str]) -> str:
+        """Return the one name in `["name"]` or `{"choices": ["name"]}`."""
+        return one_choice(value)
 
     @classmethod
     def names_in(cls, label: str) -> Sequence[str]:

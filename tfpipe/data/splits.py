@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -28,12 +28,14 @@ class Splits:
         dev: To choose the best epoch, thresholds and temperatures on.
         test: For the final evaluation; None without a file.
         label_notes: About the labels of their files.
+        decisions: How the files were read where that is not evident, as in Examples.
     """
 
     train: Examples
     dev: Examples
     test: Examples | None
     label_notes: LabelNotes = field(default_factory=LabelNotes)
+    decisions: Sequence[str] = ()
 
     def __iter__(self) -> Iterator[Examples]:
         """Yield train, dev, and test where it is given."""
@@ -89,7 +91,8 @@ def read_splits(
         train_part, dev_part = split_off_dev(train_part, share, seed, rules)
         dev_part = replace(dev_part, path=f"{dev} of {train}, cut with seed {seed}")
     assert dev_part is not None
-    return Splits(train_part, dev_part, read[test] if test else None, notes)
+    decisions = [decision for examples in read.values() for decision in examples.decisions]
+    return Splits(train_part, dev_part, read[test] if test else None, notes, decisions)
 
 
 def read_for(path: str, columns: Columns, rules: type[LabelRules]) -> Examples:
@@ -109,9 +112,7 @@ def _read(path: str, columns: Columns, rules: type[LabelRules]) -> Examples:
             f"{path} with --task {rules.name}",
             f"use --task {spec.name}, or give a file with a label column, such as .tsv",
         )
-    return read_examples(
-        path, columns, optional_label=rules.optional_label, strip_label=rules.strip_label
-    )
+    return read_examples(path, columns, optional_label=rules.optional_label, rules=rules)
 
 
 def is_share(dev: str) -> bool:

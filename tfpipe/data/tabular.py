@@ -11,15 +11,17 @@ import sys
 import tempfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tfpipe.data.text_file import DataFile
 from tfpipe.errors import UserError
 
 FORMATS = (".csv", ".tsv", ".jsonl", ".parquet")
 PARQUET_ROWS = 1024  # read at once
+HELD = 200  # rows that are looked at before columns are chosen
+T = TypeVar("T")
 # What is no space in Unicode, and yet cannot be seen at the end of a name: zero-width space and
 # word joiner, byte order mark, marks of direction.
 INVISIBLE = "\u200b\u2060\ufeff\u200e\u200f"
@@ -32,11 +34,58 @@ BLANKS = SPACES + INVISIBLE
 
 @dataclass(frozen=True)
 class Rows:
-    """A data file's column names, its rows as they are read, and the share of it read so far."""
+    """An open data file.
+
+    Attributes:
+        header: The column names, without blanks around them.
+        rows: The rows as they are read, each as wide as the header.
+        share_read: Returns the share of the file read so far, 0 to 1.
+        decisions: How the file is read where that is not evident: sentences without a full stop.
+        line: Returns the line, counted from 1, at which the row that was yielded last begins; None
+            before the first row and where a file has no lines.
+    """
 
     header: list[str]
     rows: Iterator[Sequence[Any]]
     share_read: Callable[[], float]
+    decisions: list[str] = field(default_factory=list)
+    line: Callable[[], int | None] = lambda: None
+
+
+class LineMark:
+    """Yields values that come with the lines where they begin, and holds the last one's line."""
+
+    def __init__(self) -> None:
+        self.line: int | None = None
+
+    def follow(self, numbered: Iterable[tuple[int | None, T]]) -> Iterator[T]:
+        """Yield the values."""
+        for self.line, value in numbered:
+            yield value
+
+
+def hold_rows(opened: Rows, count: int = HELD) -> tuple[Rows, list[Sequence[Any]]]:
+    """Return the file as before, and its first rows, by which columns are told from each other.
+
+    A broken row among them is told where it stands, when the rows before it have been read.
+    """
+    seen: list[tuple[int | None, Sequence[Any]]] = []
+    broken: UserError | None = None
+    try:
+        # What was read before an error stays in the list.
+        seen.extend((opened.line(), row) for row in itertools.islice(opened.rows, count))
+    except UserError as error:
+        broken = error
+    mark = LineMark()
+
+    def rows() -> Iterator[tuple[int | None, Sequence[Any]]]:
+        yield from seen
+        if broken is not None:
+            raise broken
+        yield from ((opened.line(), row) for row in opened.rows)
+
+    held = replace(opened, rows=mark.follow(rows()), line=lambda: mark.line)
+    return held, [row for _, row in seen]
 
 
 def read_rows(path: Path) -> tuple[list[str], Iterator[Sequence[Any]]]:
@@ -75,7 +124,13 @@ def open_rows(path: Path, look_ahead: int | None = None) -> Rows:
         header, rows = _read_tsv(path, lines)
     else:
         header, rows = _read_jsonl(path, lines, look_ahead)
-    return Rows([*map(strip_blanks, header)], rows, lambda: file.share_read)
+    mark = LineMark()
+    return Rows(
+        [*map(strip_blanks, header)],
+        mark.follow(rows),
+        lambda: file.share_read,
+        line=lambda: mark.line,
+    )
 
 
 def split_ending(path: Path) -> tuple[str, bool]:
@@ -106,7 +161,7 @@ def _empty(path: Path) -> UserError:
 
 def _read_csv(
     path: Path, lines: Iterable[str], separator: str = ","
-) -> tuple[list[str], Iterator[list[str]]]:
+) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
     csv.field_size_limit(sys.maxsize)
     reader = csv.reader(_split_at_returns(lines), delimiter=separator, strict=True)
 
@@ -136,7 +191,9 @@ def _split_at_returns(lines: Iterable[str]) -> Iterator[str]:
             yield line
 
 
-def _read_tsv(path: Path, lines: Iterator[str]) -> tuple[list[str], Iterator[list[str]]]:
+def _read_tsv(
+    path: Path, lines: Iterator[str]
+) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
     # Only "\n" ends a line: str.splitlines would also break at U+2028 or a form feed in a text.
     before = []
     for line in lines:
@@ -159,12 +216,12 @@ def _bare(line: str) -> str:
 
 def _split_header(
     path: Path, numbered: Iterable[tuple[int, list[str]]]
-) -> tuple[list[str], Iterator[list[str]]]:
+) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
     """The first row that is not blank, and the rows after it; blank lines are passed over."""
     rest = iter(numbered)
     header = next((row for _, row in rest if "".join(row).strip()), [])
 
-    def rows() -> Iterator[list[str]]:
+    def rows() -> Iterator[tuple[int, list[str]]]:
         for line, row in rest:
             # In a file of one column a field of spaces is a row.
             if not row or (len(row) == 1 < len(header) and not row[0].strip()):
@@ -175,22 +232,22 @@ def _split_header(
                     f"{path}, line {line}: {len(row)} fields, {len(header)} in the header",
                     "check separators, tabs and quotes in that line",
                 )
-            yield row
+            yield line, row
 
     return header, rows()
 
 
 def _read_jsonl(
     path: Path, lines: Iterable[str], look_ahead: int | None
-) -> tuple[list[str], Iterator[list[Any]]]:
+) -> tuple[list[str], Iterator[tuple[int, list[Any]]]]:
     records = _parse_records(path, lines)
     seen = list(itertools.islice(records, look_ahead))
-    header = list(dict.fromkeys(key for record in seen for key in record))
+    header = list(dict.fromkeys(key for _, record in seen for key in record))
     every = itertools.chain(seen, records)
-    return header, ([record.get(name) for name in header] for record in every)
+    return header, ((line, [record.get(name) for name in header]) for line, record in every)
 
 
-def _parse_records(path: Path, lines: Iterable[str]) -> Iterator[dict[str, Any]]:
+def _parse_records(path: Path, lines: Iterable[str]) -> Iterator[tuple[int, dict[str, Any]]]:
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
@@ -206,7 +263,7 @@ def _parse_records(path: Path, lines: Iterable[str]) -> Iterator[dict[str, Any]]
                 f"{path}, line {number}: {type(record).__name__}",
                 'write lines such as {"text": "...", "label": "..."}',
             )
-        yield record
+        yield number, record
 
 
 def _read_parquet(file: DataFile, zipped: bool) -> Rows:

@@ -63,6 +63,8 @@ def read_gate(config: ExportConfig, run: Run, task: Task) -> Gate:
         if config.data is not None:
             columns = Columns(config.text, config.text_pair, config.label)
             examples = read_for(config.data, columns, type(task))
+            for decision in examples.decisions:
+                logger.info(f"data: note: {decision}")
             refuse_other_inputs(examples, run.data["pairs"])
             task.refuse_unknown(examples)
     except UserError as error:

@@ -9,6 +9,7 @@ PACKAGE = "tfpipe.tasks.classify"
 SPEC = TaskSpec(
     name="classify",
     task=Reference(f"{PACKAGE}.task", "Classify"),
+    labels=Reference(f"{PACKAGE}.labels", "Names"),
     schema=Reference(f"{PACKAGE}.output", "SCHEMA"),
     compare=Reference(f"{PACKAGE}.comparison", "compare"),
     words=WORDS,

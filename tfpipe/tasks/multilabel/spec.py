@@ -9,6 +9,7 @@ PACKAGE = "tfpipe.tasks.multilabel"
 SPEC = TaskSpec(
     name="multilabel",
     task=Reference(f"{PACKAGE}.task", "Multilabel"),
+    labels=Reference(f"{PACKAGE}.labels", "LabelSets"),
     schema=Reference(f"{PACKAGE}.output", "SCHEMA"),
     compare=Reference(f"{PACKAGE}.comparison", "compare"),
     words=WORDS,

@@ -9,6 +9,7 @@ PACKAGE = "tfpipe.tasks.qa"
 SPEC = TaskSpec(
     name="qa",
     task=Reference(f"{PACKAGE}.task", "QA"),
+    labels=Reference(f"{PACKAGE}.labels", "Answers"),
     schema=Reference(f"{PACKAGE}.output", "SCHEMA"),
     compare=Reference(f"{PACKAGE}.comparison", "compare"),
     words=WORDS,
@@ -34,6 +35,7 @@ SPEC = TaskSpec(
     ),
     recognise=Reference(f"{PACKAGE}.recognition", "recognise"),
     columns_noun=None,
+    pairs="needed",
+    label_columns=("answers", "answer", "答案", "回答"),
     always_windows=True,
-    labels_from_data=False,
 )

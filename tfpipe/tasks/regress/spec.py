@@ -9,6 +9,7 @@ PACKAGE = "tfpipe.tasks.regress"
 SPEC = TaskSpec(
     name="regress",
     task=Reference(f"{PACKAGE}.task", "Regress"),
+    labels=Reference(f"{PACKAGE}.labels", "Numbers"),
     schema=Reference(f"{PACKAGE}.output", "SCHEMA"),
     compare=Reference(f"{PACKAGE}.comparison", "compare"),
     words=WORDS,

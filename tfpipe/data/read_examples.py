@@ -117,7 +117,7 @@ def task_of_format(path: Path) -> TaskSpec | None:
 def _read_marked(path: Path, spec: TaskSpec, columns: Columns, labelled: bool) -> Examples:
     """Read a file without columns, in the format of one task."""
     assert spec.file_format is not None
-    given = {f"--{name.replace('_', '-')}": value for name, value in vars(columns).items()}
+    given = {f"--{name.replace('_', '-')}": value for name, value in columns.names.items()}
     named = [f"{flag} {value}" for flag, value in given.items() if value is not None]
     if named:
         raise UserError(

@@ -8,9 +8,11 @@ from pathlib import Path
 
 from tfpipe.data.dev_split import split_off_dev
 from tfpipe.data.examples import Columns, Examples
-from tfpipe.data.labels import LabelRules, OneLabel
-from tfpipe.data.near_labels import LabelNotes, find_near_labels
+from tfpipe.data.labels import LabelRules, OneLabel, find_names
+from tfpipe.data.near_labels import LabelNotes, find_near_labels, note_marks
+from tfpipe.data.offset_units import DEFAULT
 from tfpipe.data.quality import long_words
+from tfpipe.data.rare_labels import fit_names, fit_train
 from tfpipe.data.read_examples import read_examples, task_of_format
 from tfpipe.errors import UserError, raise_all
 
@@ -65,6 +67,7 @@ def read_splits(
             not.
     """
     share = float(dev) if is_share(dev) else None
+    rare = columns.rare_labels
     read: dict[str, Examples] = {}
     errors: list[UserError] = []
 
@@ -72,7 +75,11 @@ def read_splits(
         try:
             read[path] = _read(path, columns, rules)
             errors.extend(long_words(read[path]))
-            read[path] = replace(read[path], parsed=rules.parse_labels(read[path]))
+            if path == train:
+                read[path] = fit_train(read[path], rare, share is not None, rules)
+            elif train in read:
+                known = find_names(read[train].parsed or (), rules)
+                read[path] = fit_names(read[path], known, rare, rules)
             rules.check(read[path], to_learn=path == train)
             if path != train and train in read:
                 refuse_other_inputs(read[path], pairs=read[train].text_pairs is not None)
@@ -88,7 +95,7 @@ def read_splits(
     )
     train_part, dev_part = read[train], read.get(dev)
     if share:
-        train_part, dev_part = split_off_dev(train_part, share, seed, rules)
+        train_part, dev_part = split_off_dev(train_part, share, seed, rules, rare != "error")
         dev_part = replace(dev_part, path=f"{dev} of {train}, cut with seed {seed}")
     assert dev_part is not None
     decisions = [decision for examples in read.values() for decision in examples.decisions]
@@ -98,7 +105,6 @@ def read_splits(
 def read_for(path: str, columns: Columns, rules: type[LabelRules]) -> Examples:
     """Read a labelled file to evaluate on, and parse its labels; raises UserError."""
     examples = _read(path, columns, rules)
-    examples = replace(examples, parsed=rules.parse_labels(examples))
     rules.check(examples, to_learn=False)
     return examples
 
@@ -112,7 +118,12 @@ def _read(path: str, columns: Columns, rules: type[LabelRules]) -> Examples:
             f"{path} with --task {rules.name}",
             f"use --task {spec.name}, or give a file with a label column, such as .tsv",
         )
-    return read_examples(path, columns, optional_label=rules.optional_label, rules=rules)
+    examples = read_examples(path, columns, optional_label=rules.optional_label, rules=rules)
+    if columns.offsets != DEFAULT:
+        examples = rules.in_characters(examples, columns.offsets)
+    examples = replace(examples, parsed=rules.parse_labels(examples))
+    noted = note_marks(path, examples.parsed or (), rules.names_in)
+    return replace(examples, decisions=[*examples.decisions, *noted])
 
 
 def is_share(dev: str) -> bool:

@@ -86,7 +86,7 @@ def plan_study(config: SearchConfig, given: Mapping[str, Any]) -> tuple[StudyPla
     Raises:
         UserError: For invalid settings or data.
     """
-    from tfpipe.data.encoded import hash_texts
+    from tfpipe.data.hashing import hash_texts
     from tfpipe.tasks import TASKS
     from tuning.space import read_space
     from tuning.study import StudyPlan

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from tfpipe.data.dev_split import example_keys, split_off_dev
-from tfpipe.data.encoded import hash_texts
 from tfpipe.data.examples import Columns, Examples
+from tfpipe.data.hashing import hash_texts
 from tfpipe.data.read_examples import read_examples
 from tfpipe.data.splits import is_share
 from tfpipe.errors import UserError

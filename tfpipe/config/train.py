@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from tfpipe.config.profile_steps import parse_steps
 from tfpipe.config.settings import Conflict, flag_of, setting
 from tfpipe.errors import UserError, did_you_mean
 from tfpipe.tasks import TASKS
@@ -287,6 +288,20 @@ class TrainConfig:
         yield from _metric_conflicts(self)
         yield from _objective_conflicts(self)
         yield from _device_conflicts(self)
+        yield from _run_conflicts(self)
+
+
+def _run_conflicts(config: TrainConfig) -> Iterator[Conflict]:
+    if config.profile_steps:
+        try:
+            parse_steps(config.profile_steps)
+        except UserError as error:
+            yield ("profile_steps",), error
+    if config.dry_run and config.resume:
+        yield (
+            ("dry_run", "resume"),
+            UserError("a dry run cannot resume", "--dry-run --resume", "leave out one of them"),
+        )
 
 
 def _ignored_settings(config: TrainConfig) -> Iterator[Conflict]:

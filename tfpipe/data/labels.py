@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, Protocol
 
+from tfpipe.config import TrainConfig
 from tfpipe.data.examples import Examples
 from tfpipe.data.label_values import one_choice
 from tfpipe.data.near_labels import fold
@@ -112,6 +113,11 @@ class LabelRules(Protocol):
         )
 
     @classmethod
+    def refuse_settings(cls, train: Examples, config: TrainConfig) -> None:
+        """Raise UserError for settings of training that do not fit the examples."""
+        refuse_pairs(train, config.long_text)
+
+    @classmethod
     def show_label(cls, examples: Examples, row: int) -> str:
         """Format a row's label for people; as written, unless the task has a better form."""
         return (examples.labels or ())[row]
@@ -180,6 +186,18 @@ def refuse_unknown(examples: Examples, known: Collection[str], rules: type[Label
             f"{list_few(unknown)}{hints}; known are {list_few(sorted(known), 10)}",
             "remove these rows, correct the names, or add such examples to train; --rare-labels"
             " drop leaves them out",
+        )
+
+
+def refuse_pairs(examples: Examples, long_text: str) -> None:
+    """Raise UserError for pairs of texts that are to be read otherwise than by their head."""
+    if long_text != "head" and examples.text_pairs is not None:
+        columns = examples.columns
+        raise UserError(
+            "of pairs of texts only the head can be read",
+            f"--long-text {long_text} with the columns {columns.text!r} and"
+            f" {columns.text_pair!r} of {examples.path}",
+            "leave out --long-text, or give a file of single texts",
         )
 
 

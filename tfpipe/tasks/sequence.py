@@ -11,9 +11,8 @@ import tensorflow as tf
 
 from tfpipe.data.encoded import EncodedDataset, encode
 from tfpipe.data.examples import Examples
-from tfpipe.data.labels import LabelRules, refuse_unknown
+from tfpipe.data.labels import LabelRules, refuse_pairs, refuse_unknown
 from tfpipe.data.tokenizer import Tokenizer
-from tfpipe.errors import UserError
 from tfpipe.tasks.labelled_texts import EncodedTextDataset, label_texts
 from tfpipe.tasks.long_text import CUTS, forward_in_groups, mean_by_owner
 from tfpipe.tasks.task import Forward, Tensors
@@ -62,7 +61,7 @@ class SequenceTask(LabelRules, abc.ABC):
     def refuse_unknown(self, examples: Examples) -> None:
         """Raise UserError for labels that the head has no column for, and for pairs in windows."""
         self._refuse_unknown_names(examples)
-        self._refuse_pairs(examples)
+        refuse_pairs(examples, self.long_text)
 
     def _refuse_unknown_names(self, examples: Examples) -> None:
         refuse_unknown(examples, self.label_names, type(self))
@@ -72,18 +71,8 @@ class SequenceTask(LabelRules, abc.ABC):
         targets = {self.target: self.gold(examples)}
         if self.long_text == "head":
             return EncodedDataset(examples, encode(examples, tokenizer, max_length), targets)
-        self._refuse_pairs(examples)
+        refuse_pairs(examples, self.long_text)
         return label_texts(examples, targets, tokenizer, max_length, self.long_text)
-
-    def _refuse_pairs(self, examples: Examples) -> None:
-        if self.long_text != "head" and examples.text_pairs is not None:
-            columns = examples.columns
-            raise UserError(
-                "of pairs of texts only the head can be read",
-                f"--long-text {self.long_text} with the columns {columns.text!r} and"
-                f" {columns.text_pair!r} of {examples.path}",
-                "leave out --long-text, or give a file of single texts",
-            )
 
     def pooled(self, labelled: EncodedDataset, logits: np.ndarray) -> np.ndarray:
         """Return the logits of each example, float32 [N, K], from those of each input."""

@@ -87,6 +87,11 @@ class LabelRules(Protocol):
         """Label names in a parsed label, by which rows are counted and dev is cut; may be none."""
 
     @classmethod
+    def names_of_columns(cls, columns: Sequence[str]) -> Sequence[str]:
+        """Return the label names that a model can answer, by the names of its head's columns."""
+        return columns
+
+    @classmethod
     def rewrite(cls, label: Any, names: Mapping[str, str | None]) -> str | None:
         """Write a parsed label with other names.
 

@@ -14,7 +14,6 @@ from tfpipe.data.near_labels import find_near_labels
 from tfpipe.errors import UserError
 from tfpipe.text_display import list_few
 
-RARE_LABELS = ("error", "drop", "keep")
 SHOWN = 20
 # Numbers as computers write them: 01 is a name.
 NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?")
@@ -25,7 +24,7 @@ def fit_train(train: Examples, rare: str, cut: bool, rules: type[LabelRules]) ->
 
     Args:
         train: The examples to train on, with parsed labels.
-        rare: One of RARE_LABELS.
+        rare: `error`, `drop` or `keep`.
         cut: Whether dev is cut off train, for which a label needs two different texts.
         rules: The label rules of the task.
 
@@ -61,7 +60,7 @@ def fit_names(
     Args:
         examples: Examples to evaluate on, with parsed labels.
         known: The names that the model can answer.
-        rare: One of RARE_LABELS.
+        rare: `error`, `drop` or `keep`.
         rules: The label rules of the task.
     """
     unknown = [*find_unknown(examples, known, rules)]
@@ -120,9 +119,8 @@ def _without(
     )
     shown = list_few([*counts.items()], SHOWN, lambda item: f"{item[0]!r} ({item[1]:,})")
     rest, touched = _rewrite(examples, names, rules)
-    done = f"left out {touched:,} rows of {examples.path} with"
-    if len(rest) == len(examples):
-        done = f"took from {touched:,} rows of {examples.path} the"
+    rows = f"{touched:,} row{'s' if touched > 1 else ''} of {examples.path}"
+    done = f"took from {rows} the" if len(rest) == len(examples) else f"left out {rows} with"
     sentence = f"--rare-labels {rare} {done} {what}: {shown}"
     if not len(rest):
         raise UserError("no row is left", sentence, "give a file with labels that train has")

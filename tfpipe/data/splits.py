@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -73,7 +73,7 @@ def read_splits(
 
     def load(path: str) -> None:
         try:
-            read[path] = _read(path, columns, rules)
+            read[path] = read_labelled(path, columns, rules)
             errors.extend(long_words(read[path]))
             if path == train:
                 read[path] = fit_train(read[path], rare, share is not None, rules)
@@ -102,14 +102,33 @@ def read_splits(
     return Splits(train_part, dev_part, read[test] if test else None, notes, decisions)
 
 
-def read_for(path: str, columns: Columns, rules: type[LabelRules]) -> Examples:
-    """Read a labelled file to evaluate on, and parse its labels; raises UserError."""
-    examples = _read(path, columns, rules)
+def read_for(
+    path: str,
+    columns: Columns,
+    rules: type[LabelRules],
+    known: Collection[str] | None = None,
+) -> Examples:
+    """Read a labelled file to evaluate on, and parse its labels.
+
+    Args:
+        path: The file.
+        columns: Names of columns, and what becomes of labels that are not known.
+        rules: The label rules of the task.
+        known: The columns of the head of the model that is evaluated; None where all labels stay.
+
+    Raises:
+        UserError: The file cannot be read, or its labels are not of the task.
+    """
+    examples = read_labelled(path, columns, rules)
+    if known is not None:
+        names = rules.names_of_columns([*known])
+        examples = fit_names(examples, names, columns.rare_labels, rules)
     rules.check(examples, to_learn=False)
     return examples
 
 
-def _read(path: str, columns: Columns, rules: type[LabelRules]) -> Examples:
+def read_labelled(path: str, columns: Columns, rules: type[LabelRules]) -> Examples:
+    """Read a labelled file of any part, and parse its labels; raises UserError."""
     # Before it is read: errors of another task's reader would mislead.
     spec = task_of_format(Path(path))
     if spec is not None and spec.name != rules.name:

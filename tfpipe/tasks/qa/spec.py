@@ -24,6 +24,8 @@ SPEC = TaskSpec(
         inputs="questions and their contexts",
     ),
     inapplicable={
+        "offsets": "places of answers count characters",
+        "rare_labels": "its labels are answers",
         "abstain": "it learns from questions without an answer when to give none",
         "long_text": "contexts are always read in windows",
     },

@@ -11,6 +11,7 @@ from tfpipe.data.examples import Examples
 from tfpipe.data.label_values import dump, spans_of
 from tfpipe.data.labels import LabelRules, LabelSummary, parsed_labels
 from tfpipe.data.offset_units import refuse_other_units, to_characters
+from tfpipe.data.schemes import split_tag
 from tfpipe.data.spans import Span, format_spans, parse_spans, refuse_outside, strip_types
 from tfpipe.data.tabular import strip_blanks
 from tfpipe.errors import UserError
@@ -61,6 +62,12 @@ class Entities(LabelRules):
                 )
             labels.append(format_spans(spans))
         return replace(examples, labels=labels)
+
+    @classmethod
+    def names_of_columns(cls, columns: Sequence[str]) -> Sequence[str]:
+        """Return the types in tags such as O, B-person and I-person."""
+        tags = [split_tag(name) for name in columns]
+        return sorted({tag.type for tag in tags if tag is not None and tag.type})
 
     @classmethod
     def rewrite(cls, label: tuple[Span, ...], names: Mapping[str, str | None]) -> None:

@@ -145,7 +145,7 @@ def _read_data(config: CompareConfig, models: Mapping[str, Model]) -> Examples:
     from tfpipe.tasks import TASKS
 
     if config.data is not None:
-        columns = Columns(config.text, config.text_pair, config.label)
+        columns = Columns.of(config)
         return read_for(config.data, columns, TASKS[models["A"].task_name].task_class)
     a, b = models["A"].run, models["B"].run
     if a is None or b is None:

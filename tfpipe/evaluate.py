@@ -31,7 +31,7 @@ def evaluate(config: EvaluateConfig) -> TaskEvaluation:
     if config.data is None:
         examples = finished.read_dev()
     else:
-        columns = Columns(config.text, config.text_pair, config.label)
+        columns = Columns.of(config)
         examples = read_for(config.data, columns, TASKS[finished.config.task].task_class)
     for decision in examples.decisions:
         say(f"data: note: {decision}")

@@ -83,7 +83,7 @@ def train(config: TrainConfig) -> Run:
 def read_data(context: RunContext) -> tuple[Splits, Task]:
     """Read and check the data files; raises UserError."""
     config, rules = context.config, TASKS[context.config.task].task_class
-    columns = Columns(config.text, config.text_pair, config.label)
+    columns = Columns.of(config)
     parts = read_splits(str(config.train), config.dev, config.test, columns, config.seed, rules)
     task = rules.from_labels(parsed_labels(parts.train, rules), config)
     for part in parts:

@@ -75,6 +75,6 @@ def with_data_files(config: TrainConfig, train: Path, dev: Path) -> TrainConfig:
 
 
 def _read(config: TrainConfig) -> Splits:
-    columns = Columns(config.text, config.text_pair, config.label)
+    columns = Columns.of(config)
     rules = TASKS[config.task].task_class
     return read_splits(str(config.train or SAMPLE), config.dev, None, columns, config.seed, rules)

@@ -93,7 +93,7 @@ def _find_train(run: Run) -> Examples | None:
     """Return the run's train examples where their hash is the recorded one, else None."""
     config = run.config
     try:
-        columns = Columns(config.text, config.text_pair, config.label)
+        columns = Columns.of(config)
         # The hash shows whether these are the examples: labels need not be checked.
         rules = TASKS[config.task].task_class
         train = read_examples(

@@ -33,8 +33,8 @@ class TrainConfig:
     task: str = setting("classify", "what the model predicts", choices=tuple(TASKS), group="data")
     train: str | None = setting(
         None,
-        "training file: .csv .tsv .jsonl .parquet, .conll for tag, SQuAD .json for qa, or .gz of"
-        " these (default: the sample data)",
+        "training file: .csv .tsv .jsonl .json .parquet .xlsx, .conll for tag, SQuAD .json for qa,"
+        " or .gz of these (default: the sample data)",
         group="data",
     )
     dev: str = setting(
@@ -48,6 +48,12 @@ class TrainConfig:
         None, "column of the second text (default: detected)", group="data"
     )
     label: str | None = setting(None, "label column (default: detected)", group="data")
+    header: bool | None = setting(
+        None,
+        "the first row of a file has the names of the columns; without, columns are numbered from"
+        " 1 where they are not evident (default: detected)",
+        group="data",
+    )
     abstain: str | None = setting(
         None,
         "abstain from uncertain answers: the label of out-of-scope texts, or the largest share of"

@@ -12,11 +12,30 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Columns:
-    """Names of the columns; None is found by name."""
+    """Names of the columns; None is found by name.
+
+    Attributes:
+        text: Of the text, or of the first of a pair.
+        text_pair: Of the second text.
+        label: Of the label.
+        header: Whether the file's first row has the names; None is found by its content.
+    """
 
     text: str | None = None
     text_pair: str | None = None
     label: str | None = None
+    header: bool | None = None
+
+    @classmethod
+    def of(cls, settings: Any) -> Columns:
+        """Return the columns that the fields of a configuration name."""
+        names = ("text", "text_pair", "label", "header")
+        return cls(*(getattr(settings, name, None) for name in names))
+
+    @property
+    def names(self) -> dict[str, str | None]:
+        """The names by role."""
+        return {"text": self.text, "text_pair": self.text_pair, "label": self.label}
 
 
 @dataclass(frozen=True)

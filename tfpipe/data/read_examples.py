@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from tfpipe.data.examples import Columns, Examples
+from tfpipe.data.formats.header import show_first_row
+from tfpipe.data.rows import Rows
 from tfpipe.data.tabular import open_rows, split_ending, strip_blanks
 from tfpipe.errors import UserError, did_you_mean, raise_all
 from tfpipe.tasks import TASKS
@@ -50,9 +52,9 @@ def read_examples(
     path = Path(path)
     if spec := task_of_format(path):
         return _read_marked(path, spec, columns, labelled)
-    opened = open_rows(path)
+    opened = open_rows(path, columns=columns)
     header, lines = opened.header, array("q")
-    found = find_columns(path, header, columns, labelled)
+    found = find_columns(opened, path, columns, labelled)
     names = [name for name in (found.text, found.text_pair, found.label) if name is not None]
     picked: list[list[str]] = [[] for _ in names]
     places = [header.index(name) for name in names]
@@ -120,16 +122,23 @@ class _LabelColumn:
 
 
 def task_of_format(path: Path) -> TaskSpec | None:
-    """Return the task whose own format a file of this ending has; None for files with columns."""
+    """Return the task whose own format a file has; None for files with columns.
+
+    Raises:
+        UserError: The file's ending does not say which, and it cannot be read.
+    """
     ending = split_ending(path)[0]
-    own = (spec for spec in TASKS.values() if spec.file_format)
-    return next((s for s in own if s.file_format and s.file_format.ending == ending), None)
+    for spec in TASKS.values():
+        if spec.file_format and ending in spec.file_format.endings:
+            is_other = spec.file_format.is_other
+            return None if is_other and is_other.load()(path) else spec
+    return None
 
 
 def _read_marked(path: Path, spec: TaskSpec, columns: Columns, labelled: bool) -> Examples:
     """Read a file without columns, in the format of one task."""
     assert spec.file_format is not None
-    given = {f"--{name.replace('_', '-')}": value for name, value in vars(columns).items()}
+    given = {f"--{role.replace('_', '-')}": name for role, name in columns.names.items()}
     named = [f"{flag} {value}" for flag, value in given.items() if value is not None]
     if named:
         raise UserError(
@@ -169,14 +178,24 @@ def as_text(value: Any) -> str | None:
 
 
 def _column_errors(
-    path: Path, header: list[str], role: str, name: str | None, usual: Sequence[str]
+    opened: Rows, path: Path, role: str, name: str | None, usual: Sequence[str]
 ) -> Iterator[UserError]:
     """Yield what is wrong with the column of a role; no name: none of the usual ones was found."""
+    header = opened.header
     found = f"columns {', '.join(map(repr, header[:20])) or 'none'}"
     flag = "--" + role.replace("_", "-")
-    if name is None:
+    if opened.first_row is not None:
+        found = f"no header, first row: {show_first_row(opened.first_row)}"
+    if name is None and opened.first_row is not None:
+        wrong = f"which column of {path} is the {role} is not evident"
+        fix = f"name it by its number, as in {flag} {len(header)}, or add --header if the first row"
+        yield UserError(wrong, found, f"{fix} has the names of the columns")
+    elif name is None:
         wrong = f"no {role} column was found in {path}"
-        yield UserError(wrong, found, f"name it with {flag}, or call it {' or '.join(usual[:2])}")
+        fix = f"name it with {flag}, or call it {' or '.join(usual[:2])}"
+        if opened.may_lack_header:
+            fix += "; if the first row is data, add --no-header"
+        yield UserError(wrong, found, fix)
     elif name not in header:
         fix = f"{did_you_mean(name, header)}name the {role} column with {flag}"
         yield UserError(f"{path} has no column {name!r}", found, fix)
@@ -185,12 +204,12 @@ def _column_errors(
         yield UserError(wrong, found, f"rename one, or name another {role} column with {flag}")
 
 
-def find_columns(path: Path, header: list[str], asked: Columns, labelled: bool | None) -> Columns:
+def find_columns(opened: Rows, path: Path, asked: Columns, labelled: bool | None) -> Columns:
     """Find the columns to read: those given by the user, the others by their usual names.
 
     Args:
+        opened: The open file.
         path: The file, for messages.
-        header: The names of its columns.
         asked: Names given by the user.
         labelled: Whether a label column is needed; None reads none.
 
@@ -198,12 +217,13 @@ def find_columns(path: Path, header: list[str], asked: Columns, labelled: bool |
         UserError: All errors of the columns at once.
     """
     errors: list[UserError] = []
+    header = opened.header
 
     def choose(role: str, name: str | None, usual: Sequence[str], needed: bool) -> str | None:
         if name is None:
             name = next((h for n in usual for h in header if h.lower() == n), None)
         if name is not None or needed:
-            errors.extend(_column_errors(path, header, role, name, usual))
+            errors.extend(_column_errors(opened, path, role, name, usual))
         return name
 
     text = choose("text", asked.text, TEXT_COLUMNS, needed=True)
@@ -222,4 +242,4 @@ def find_columns(path: Path, header: list[str], asked: Columns, labelled: bool |
             )
         )
     raise_all(errors)
-    return Columns(text, text_pair, label)
+    return Columns(text, text_pair, label, asked.header)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tfpipe.data.examples import Columns, Examples
-from tfpipe.data.tabular import Rows
+from tfpipe.data.rows import Rows
 from tfpipe.data.text_file import DataFile
 from tfpipe.errors import UserError, raise_all
 from tfpipe.text_display import list_few

@@ -14,8 +14,9 @@ from tfpipe.data.read_examples import (
     show_few,
     task_of_format,
 )
+from tfpipe.data.rows import Rows
 from tfpipe.data.splits import refuse_other_inputs
-from tfpipe.data.tabular import Rows, open_rows
+from tfpipe.data.tabular import open_rows
 from tfpipe.errors import UserError
 
 # Records of a .jsonl among which its columns must show.
@@ -67,8 +68,8 @@ class TextStream:
 
     def __init__(self, path: Path, columns: Columns, answer_empty: bool):
         self.path, self._answer_empty = path, answer_empty
-        self._opened = _open(path)
-        self.columns = find_columns(path, self._opened.header, columns, labelled=None)
+        self._opened = _open(path, columns)
+        self.columns = find_columns(self._opened, path, columns, labelled=None)
         names = (self.columns.text, self.columns.text_pair)
         self._places = [self._opened.header.index(name) for name in names if name is not None]
         self.decisions = self._opened.decisions
@@ -151,9 +152,9 @@ class TextStream:
         self._digest.update(b"".join(len(c).to_bytes(8, "little") + c for c in contents))
 
 
-def _open(path: Path) -> Rows:
+def _open(path: Path, columns: Columns) -> Rows:
     spec = task_of_format(path)
     if spec is None or spec.file_format is None:
-        return open_rows(path, LOOK_AHEAD)
+        return open_rows(path, LOOK_AHEAD, columns)
     rows: Rows = spec.file_format.stream.load()(path)
     return rows

@@ -14,6 +14,7 @@ import pytest
 from tfpipe.data.columns import find_columns
 from tfpipe.data.examples import Columns
 from tfpipe.data.read_examples import read_examples
+from tfpipe.data.rows import Rows
 from tfpipe.data.streaming import TextStream
 from tfpipe.errors import UserError
 from tfpipe.tasks import TASKS
@@ -22,8 +23,8 @@ ROWS = 12
 
 
 def find(header: str, task: str | None = None, asked: Columns | None = None) -> Columns:
-    spec = TASKS[task] if task else None
-    return find_columns(Path("a.csv"), header.split(","), asked or Columns(), False, spec)
+    spec, opened = TASKS[task] if task else None, Rows(header.split(","), iter(()), lambda: 0.0)
+    return find_columns(opened, Path("a.csv"), asked or Columns(), False, spec)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +86,7 @@ def test_columns_of_other_names(header: str, task: str | None, found: Sequence[s
 
 def test_an_index_without_a_name_is_no_column_to_offer() -> None:
     with pytest.raises(UserError) as caught:
-        find_columns(Path("a.csv"), ["", "Unnamed: 0", "words", "x"], Columns("a"), True)
+        find(",Unnamed: 0,words,x", asked=Columns("a"))
     assert "found: columns 'words', 'x'" in str(caught.value)
 
 

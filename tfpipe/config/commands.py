@@ -13,7 +13,10 @@ from tfpipe.errors import UserError
 # A setting of an export, and the one without which it would be ignored.
 REQUIRED_SETTINGS = (
     ("data", "not_worse_than"),
-    *((name, "data") for name in ("text", "text_pair", "label", "rare_labels", "offsets")),
+    *(
+        (name, "data")
+        for name in ("text", "text_pair", "label", "header", "rare_labels", "offsets")
+    ),
     ("model_config", "keep"),
 )
 # Settings of the connection to a server, named as in serving.client.
@@ -29,6 +32,9 @@ class EvaluateConfig:
     text: str | None = setting(None, "text column (default: detected)")
     text_pair: str | None = setting(None, "column of the second text (default: detected)")
     label: str | None = setting(None, "label column (default: detected)")
+    header: bool | None = setting(
+        None, "the first row of the file has the names of the columns (default: detected)"
+    )
     rare_labels: str = setting(
         "error",
         "rows with labels that the model was not trained on: refuse or drop them",
@@ -81,6 +87,11 @@ class ExportConfig:
         None, "column of the second text of --data (default: detected)", group="gate"
     )
     label: str | None = setting(None, "label column of --data (default: detected)", group="gate")
+    header: bool | None = setting(
+        None,
+        "the first row of --data has the names of the columns (default: detected)",
+        group="gate",
+    )
     rare_labels: str = setting(
         "error",
         "rows with labels that the model was not trained on: refuse or drop them",
@@ -125,7 +136,7 @@ class ExportConfig:
                     (name, owner),
                     UserError(
                         f"{flag} has no effect without {owner_flag}",
-                        f"{flag} {getattr(self, name)}",
+                        flag if name == "header" else f"{flag} {getattr(self, name)}",
                         f"add {owner_flag}, or leave out {flag}",
                     ),
                 )
@@ -143,6 +154,9 @@ class CompareConfig:
     text: str | None = setting(None, "text column (default: detected)")
     text_pair: str | None = setting(None, "column of the second text (default: detected)")
     label: str | None = setting(None, "label column (default: detected)")
+    header: bool | None = setting(
+        None, "the first row of the file has the names of the columns (default: detected)"
+    )
     rare_labels: str = setting(
         "error",
         "rows with labels that the model was not trained on: refuse or drop them",
@@ -175,6 +189,9 @@ class PredictConfig:
     out: str = setting("", "output file: .tsv, .csv or .jsonl, or .gz of these", required=True)
     text: str | None = setting(None, "text column (default: detected)")
     text_pair: str | None = setting(None, "column of the second text (default: detected)")
+    header: bool | None = setting(
+        None, "the first row of the file has the names of the columns (default: detected)"
+    )
     scores: bool = setting(False, "also write the score of every label or entity")
     answer_empty: bool = setting(
         False, "answer rows without a text as empty texts instead of stopping"
@@ -269,4 +286,7 @@ class DoctorConfig:
     text: str | None = setting(None, "text column of a data file (default: detected)")
     text_pair: str | None = setting(None, "column of the second text (default: detected)")
     label: str | None = setting(None, "label column (default: detected)")
+    header: bool | None = setting(
+        None, "the first row of the file has the names of the columns (default: detected)"
+    )
     json: bool = setting(False, "print the results as one JSON object")

@@ -36,8 +36,8 @@ class TrainConfig:
     task: str = setting("classify", "what the model predicts", choices=tuple(TASKS), group="data")
     train: str | None = setting(
         None,
-        "training file: .csv .tsv .jsonl .parquet, .conll for tag, SQuAD .json for qa, or .gz of"
-        " these (default: the sample data)",
+        "training file: .csv .tsv .jsonl .json .parquet .xlsx, .conll for tag, SQuAD .json for qa,"
+        " or .gz of these (default: the sample data)",
         group="data",
     )
     dev: str = setting(
@@ -51,6 +51,12 @@ class TrainConfig:
         None, "column of the second text (default: detected)", group="data"
     )
     label: str | None = setting(None, "label column (default: detected)", group="data")
+    header: bool | None = setting(
+        None,
+        "the first row of a file has the names of the columns; without, columns are numbered from"
+        " 1 where they are not evident (default: detected)",
+        group="data",
+    )
     rare_labels: str = setting(
         "error",
         "labels with one row in train, and labels of dev or test that train lacks: refuse both,"

@@ -18,6 +18,7 @@ class Columns:
         text: Of the text, or of the first of a pair.
         text_pair: Of the second text.
         label: Of the label.
+        header: Whether the file's first row has the names; None is found by its content.
         offsets: What the places of entities in labels count, see `offset_units`.
         rare_labels: What becomes of labels that train or the other files lack, see `rare_labels`.
     """
@@ -25,13 +26,14 @@ class Columns:
     text: str | None = None
     text_pair: str | None = None
     label: str | None = None
+    header: bool | None = None
     offsets: str = "characters"
     rare_labels: str = "error"
 
     @classmethod
     def of(cls, settings: Any) -> Columns:
         """Return the columns that the fields of a configuration name."""
-        known = {field.name for field in fields(cls)} & set(vars(settings))
+        known = {field.name for field in fields(cls)} & {*vars(settings)}
         return cls(**{name: getattr(settings, name) for name in known})
 
     @property

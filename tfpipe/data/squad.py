@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from tfpipe.data.examples import Columns, Examples
 from tfpipe.data.label_values import NO_ANSWER, is_no_answer
-from tfpipe.data.tabular import Rows
+from tfpipe.data.rows import Rows
 from tfpipe.data.text_file import DataFile
 from tfpipe.errors import UserError, raise_all
 from tfpipe.text_display import list_few

@@ -30,10 +30,11 @@ SPEC = TaskSpec(
         "long_text": "contexts are always read in windows",
     },
     file_format=FileFormat(
-        ".json",
+        (".json",),
         read=Reference("tfpipe.data.squad", "read_squad"),
         stream=Reference("tfpipe.data.squad", "stream_questions"),
         has_labels=Reference("tfpipe.data.squad", "has_answers"),
+        is_other=Reference("tfpipe.data.tabular", "holds_objects"),
     ),
     recognise=Reference(f"{PACKAGE}.recognition", "recognise"),
     columns_noun=None,

@@ -120,7 +120,7 @@ def test_a_format_of_another_task_is_refused(
     data = tmp_path / f"a{ending}"
     (write_entities if owner == "tag" else write_questions)(data, rows=8)
     broken = tmp_path / f"b{ending}"
-    broken.write_text('[{"text": "a", "label": "b"}]', encoding="utf-8")
+    broken.write_text('{"data": [{"text": "a", "label": "b"}]', encoding="utf-8")
     # It is of no use to know how a file is broken that is of another task all the same.
     for path in (data, broken):
         errors = []
@@ -182,11 +182,11 @@ def test_one_label_a_row() -> None:
         return Examples([*labels], None, labels, "a.csv", Columns("text", None, "label"))
 
     assert OneLabel.names_in("a|b, c") == ("a|b, c",) and not OneLabel.optional_label
-    OneLabel.check(examples("a", "b", "a", "b"), to_learn=True)
     for labels in (("a", "a"), ("a", "a", "b")):
         OneLabel.check(examples(*labels), to_learn=False)
-        with pytest.raises(UserError):
-            OneLabel.check(examples(*labels), to_learn=True)
+    OneLabel.check(examples("a", "b", "a", "b"), to_learn=True)
+    with pytest.raises(UserError, match="only one label"):
+        OneLabel.check(examples("a", "a"), to_learn=True)
     # What is left out is what the first task does.
     assert OneLabel.name == TASKS["classify"].name == next(iter(TASKS))
     assert issubclass(TASKS["classify"].rules, OneLabel)

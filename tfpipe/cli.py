@@ -89,7 +89,8 @@ def parser_for(
         groups[name] = group
         flags = [flag_of(name) for name in (field.name, *aliases_of(field.name, names))]
         if plain is bool:
-            help_text += f" (default: {'on' if field.default else 'off'})"
+            if "(default" not in help_text:
+                help_text += f" (default: {'on' if field.default else 'off'})"
             group.add_argument(*flags, action=argparse.BooleanOptionalAction, help=help_text)
             continue
         if "choices" in rules:

@@ -138,7 +138,9 @@ def encode_data(context: RunContext, parts: Splits, model: TextModel, task: Task
         in_windows=len(sets[0].encoded) > len(parts.train),
     )
     unknown = count_unknown(dict(zip(PARTS, sets, strict=False)), model.tokenizer, config.model)
-    report = replace(report, label_notes=parts.label_notes, unknown=unknown)
+    report = replace(
+        report, label_notes=parts.label_notes, decisions=parts.decisions, unknown=unknown
+    )
     for name, value in (*report.facts, ("unknown tokens", unknown)):
         logger.info("data: %s: %s", name, value)
     notes = [*parts.decisions, *parts.label_notes, *report.warnings, *task.notes(sets[0])]

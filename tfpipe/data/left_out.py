@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tfpipe.data.columns import fold_name, is_prodigy
+from tfpipe.data.column_names import fold_name
+from tfpipe.data.columns import is_prodigy
 from tfpipe.data.examples import Columns
 
 SNLI_PAIRS = {("sentence1", "sentence2"), ("premise", "hypothesis")}
@@ -51,7 +52,7 @@ def find_left_out(
         sample: The first rows.
         found: The columns that are read.
     """
-    if is_prodigy(header, sample):
+    if is_prodigy(header, sample) and found.label != "answer":
         values = frozenset(("reject", "ignore"))
         return LeftOut(header.index("answer"), values, "rejected or ignored in Prodigy")
     texts = (fold_name(found.text or ""), fold_name(found.text_pair or ""))

@@ -14,6 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 # Each layer imports from itself and from layers before it.
 LAYERS = [
+    "library_settings",
     "imports",
     "process",
     "library_internals",

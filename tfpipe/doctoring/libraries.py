@@ -27,7 +27,14 @@ def check_libraries() -> list[Finding]:
     """Import TensorFlow, transformers and Keras Tuner in a process, and return the findings."""
     command = bound([sys.executable, str(WORKER)])
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=SECONDS,
+            check=False,
+        )
     except subprocess.TimeoutExpired:
         text = f"Importing TensorFlow, transformers and Keras Tuner takes more than {SECONDS} s."
         return [problem("imports", text)]

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn, TextIO
 
+from serving.standard_output import replace_unencodable
 from tfpipe.config import Config, build, field_type, read_values
 from tfpipe.config.settings import aliases_of, field_name, flag_of
 from tfpipe.errors import Interrupted, UserError, did_you_mean
@@ -234,6 +235,7 @@ def stderr_format(formatter: logging.Formatter) -> Iterator[None]:
 
 def run(command: Callable[[], Any]) -> int:
     """Run a command, print the errors that it raises, and return its exit status."""
+    replace_unencodable()
     log_to_stderr()
     try:
         command()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -17,6 +16,7 @@ from serving.client.cli.text_input import Row, read_lines, read_object, read_row
 from serving.client.client import Client
 from serving.client.errors import InvalidRequest
 from serving.client.tensor_codec import AnyArray
+from serving.standard_output import json_line
 
 
 def answer_texts(client: Client, arguments: argparse.Namespace) -> None:
@@ -102,7 +102,7 @@ def predict(client: Client, arguments: argparse.Namespace) -> None:
             continue
         for name, array in sorted(answer.items()):
             dtype = "string" if array.dtype.kind == "O" else array.dtype.name
-            value = json.dumps(to_json(array), ensure_ascii=False)
+            value = json_line(to_json(array))
             print(f"{name:<20} {dtype:<10} {format_shape(array.shape)}  {value}")
 
 

@@ -10,6 +10,7 @@ from serving.client.cli.arg_types import (
     positive_int,
     positive_number,
     seconds_or_none,
+    unicode_text,
 )
 from serving.client.cli.connection_args import add_connection_options, add_sending_options
 
@@ -87,6 +88,7 @@ def add_text_options(options: argparse.ArgumentParser, verb: str) -> None:
     group.add_argument(
         "texts",
         nargs="*",
+        type=unicode_text,
         metavar="QUESTION" if verb == "answer" else "TEXT",
         help="texts to send; without any, --data or the lines of standard input",
     )
@@ -98,6 +100,7 @@ def add_text_options(options: argparse.ArgumentParser, verb: str) -> None:
         "--context" if verb == "answer" else "--text-pair",
         dest="text_pair",
         action="append",
+        type=unicode_text,
         metavar="TEXT",
         help="context: once for all QUESTIONs or once for each (none)"
         if verb == "answer"
@@ -181,6 +184,7 @@ def add_bench_options(options: argparse.ArgumentParser) -> None:
     group.add_argument(
         "texts",
         nargs="*",
+        type=unicode_text,
         metavar="TEXT",
         help="texts to send in a cycle; without any, --data or the lines of standard input",
     )

@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any
 from tfpipe.cli import parse, parser_for, print_metrics, run, say
 from tfpipe.config import PredictConfig
 from tfpipe.errors import Interrupted, UserError
-from tfpipe.imports import without_packages
-from tfpipe.process import quick_imports, run_as_process
+from tfpipe.process import run_as_process
 
 if TYPE_CHECKING:
     from tfpipe.predicting.predictor import Predictor
@@ -131,19 +130,13 @@ def _open_model(config: PredictConfig) -> Iterator[Predictor]:
         with open_remote(config) as predictor:
             yield predictor
         return
-    from tfpipe.locations import locate_model
+    from tfpipe.predicting.open_local import open_local
 
-    place = locate_model(str(config.run_or_export))
-    logger.info(f"model: the {place.kind} {place.folder}")
-
-    # TensorFlow imports Keras where it finds it, but exports do not need it.
-    hidden = ("keras", "tf_keras") if place.kind == "export" else ()
-    with quick_imports(), without_packages(*hidden):
-        from tfpipe.predicting.local import open_export, open_run_model
-        from tfpipe.training.allocator import keep_freed_memory
+    predictor = open_local(str(config.run_or_export))
+    from tfpipe.training.allocator import keep_freed_memory
 
     keep_freed_memory()
-    yield (open_run_model if place.kind == "run" else open_export)(place.folder)
+    yield predictor
 
 
 @contextmanager

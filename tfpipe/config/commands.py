@@ -212,6 +212,27 @@ class PredictConfig:
 
 
 @dataclass(frozen=True)
+class AskConfig:
+    """The configuration of `tfpipe.ask`; see the help of each field."""
+
+    run_or_export: str = setting(
+        "",
+        "folder of a run, of an export, or of a model's versions (the highest is used)",
+        positional=True,
+    )
+    texts: tuple[str, ...] = setting(
+        (), "texts, or questions; - for the lines of standard input", positional=True
+    )
+    text_pair: str | None = setting(
+        None,
+        "second text, or context, of every text; lines of standard input may have their own after"
+        " a tab",
+    )
+    scores: bool = setting(False, "also print the score of every label")
+    json: bool = setting(False, "print one JSON object a text")
+
+
+@dataclass(frozen=True)
 class LaunchConfig:
     """The configuration of `tfpipe.launch`; options after `--` are those of `tfpipe.train`."""
 

@@ -24,6 +24,7 @@ def evaluate(config: EvaluateConfig) -> TaskEvaluation:
     from tfpipe.data.examples import Columns
     from tfpipe.data.near_labels import describe_stripped
     from tfpipe.data.splits import read_for
+    from tfpipe.predicting.trained_columns import prefer_trained
     from tfpipe.run_folder import open_run
     from tfpipe.tasks import TASKS
 
@@ -32,6 +33,7 @@ def evaluate(config: EvaluateConfig) -> TaskEvaluation:
         examples = finished.read_dev()
     else:
         columns = Columns(config.text, config.text_pair, config.label)
+        columns = prefer_trained(config.data, columns, finished.columns)
         examples = read_for(config.data, columns, TASKS[finished.config.task].task_class)
     if examples.stripped:
         say(f"data: note: {describe_stripped(examples.path, examples.stripped)}")

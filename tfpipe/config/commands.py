@@ -141,7 +141,18 @@ class PredictConfig:
     out: str = setting("", "output file: .tsv, .csv or .jsonl, or .gz of these", required=True)
     text: str | None = setting(None, "text column (default: detected)")
     text_pair: str | None = setting(None, "column of the second text (default: detected)")
+    keep_columns: str = setting(
+        "id",
+        "other columns of the file to write before the answers: `id` (those named id or 编号, or"
+        " ending in _id), `all`, `none`, or name,name",
+        alone="all",
+    )
     scores: bool = setting(False, "also write the score of every label or entity")
+    second: bool = setting(
+        False, "also write the label with the second highest score, and that score"
+    )
+    excel: bool = setting(False, "begin the .csv with the mark by which Excel knows UTF-8")
+    overwrite: bool = setting(False, "replace the output file where it exists")
     answer_empty: bool = setting(
         False, "answer rows without a text as empty texts instead of stopping"
     )

@@ -133,7 +133,7 @@ def test_each_task_strips_the_names_in_its_labels(
     for row in rows if task == "tag" else ():
         del row["text_pair"]
     path = write(tmp_path / "a.jsonl", *map(json.dumps, rows))
-    found = read_for(str(path), Columns(), TASKS[task].task_class)
+    found = read_for(str(path), Columns(), TASKS[task].rules)
     assert (found.labels, found.stripped) == ([expected, expected], 1)
 
 

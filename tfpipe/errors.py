@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class UserError(Exception):
@@ -53,6 +54,15 @@ def raise_all(errors: list[UserError]) -> None:
         raise errors[0]
     if errors:
         raise UserErrors(errors)
+
+
+@contextmanager
+def collected(errors: list[UserError]) -> Iterator[None]:
+    """Add a UserError that is raised within the block to the list, and go on behind the block."""
+    try:
+        yield
+    except UserError as error:
+        errors.append(error)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

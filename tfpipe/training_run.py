@@ -14,11 +14,13 @@ import numpy as np
 import tensorflow as tf
 
 from tfpipe.config import TrainConfig
-from tfpipe.data.encoded import EncodedDataset, hash_texts
-from tfpipe.data.examples import Columns, Examples
+from tfpipe.config.profile_steps import parse_steps
+from tfpipe.data.encoded import EncodedDataset
+from tfpipe.data.examples import Examples
+from tfpipe.data.hashing import hash_texts
 from tfpipe.data.labels import parsed_labels
 from tfpipe.data.quality import DataReport, report_data
-from tfpipe.data.splits import PARTS, Splits, read_splits
+from tfpipe.data.splits import PARTS, Splits
 from tfpipe.data.unknown_tokens import count_unknown
 from tfpipe.errors import Interrupted, UserError
 from tfpipe.io.locks import training_lock
@@ -37,7 +39,8 @@ from tfpipe.training.ending import Ending
 from tfpipe.training.evaluator import Evaluator
 from tfpipe.training.precision import choose_precision
 from tfpipe.training.preemption import Stopped
-from tfpipe.training.profile import Profile, parse_steps
+from tfpipe.training.preparation import Preparation
+from tfpipe.training.profile import Profile
 from tfpipe.training.progress import ProgressLine, Throughput
 from tfpipe.training.run_context import RunContext, open_context
 from tfpipe.training.strategy import describe_batch
@@ -59,13 +62,13 @@ class EncodedData:
     report: DataReport
 
 
-def train(config: TrainConfig) -> Run:
+def train(prepared: Preparation) -> Run:
     """Train as configured; see tfpipe.train.train."""
     began = time.perf_counter()
-    if config.profile_steps:
-        parse_steps(config.profile_steps)
-    context = open_context(config)
-    parts, task = read_data(context)
+    context, parts = open_context(prepared), prepared.parts
+    assert parts is not None, "a process that serves others does not return"
+    spec = TASKS[context.config.task]
+    task = spec.task_class.from_labels(parsed_labels(parts.train, spec.rules), context.config)
     context, model = build_model(context, parts, task)
     data = encode_data(context, parts, model, task)
     begin(context, parts, model)
@@ -78,17 +81,6 @@ def train(config: TrainConfig) -> Run:
     evaluator = evaluator_of_saved(context, task, evaluator)
     finish(context, data, history, {"seconds": seconds, **throughput.rates()}, evaluator)
     return context.run
-
-
-def read_data(context: RunContext) -> tuple[Splits, Task]:
-    """Read and check the data files; raises UserError."""
-    config, rules = context.config, TASKS[context.config.task].task_class
-    columns = Columns.of(config)
-    parts = read_splits(str(config.train), config.dev, config.test, columns, config.seed, rules)
-    task = rules.from_labels(parsed_labels(parts.train, rules), config)
-    for part in parts:
-        task.refuse_unknown(part)
-    return parts, task
 
 
 def build_model(context: RunContext, parts: Splits, task: Task) -> tuple[RunContext, TextModel]:
@@ -141,7 +133,7 @@ def encode_data(context: RunContext, parts: Splits, model: TextModel, task: Task
     sets = [task.label(part, model.tokenizer, config.max_length) for part in parts]
     report = report_data(
         *(parts.train, parts.dev, sets[0].full_lengths, config.max_length),
-        TASKS[config.task].task_class,
+        TASKS[config.task].rules,
         in_windows=len(sets[0].encoded) > len(parts.train),
     )
     unknown = count_unknown(dict(zip(PARTS, sets, strict=False)), model.tokenizer, config.model)

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 from tfpipe.config.requirements import parse_requirements
 from tfpipe.config.settings import Conflict, flag_of, setting
+from tfpipe.config.train import OFFSETS
 from tfpipe.errors import UserError
 
 # A setting of an export, and the one without which it would be ignored.
 REQUIRED_SETTINGS = (
     ("data", "not_worse_than"),
-    *((column, "data") for column in ("text", "text_pair", "label", "header")),
+    *((name, "data") for name in ("text", "text_pair", "label", "header")),
+    *((name, "data") for name in ("rare_labels", "offsets")),
     ("model_config", "keep"),
 )
 # Settings of the connection to a server, named as in serving.client.
@@ -30,6 +32,16 @@ class EvaluateConfig:
     label: str | None = setting(None, "label column (default: detected)")
     header: bool | None = setting(
         None, "the first row of the file has the names of the columns (default: detected)"
+    )
+    rare_labels: str = setting(
+        "error",
+        "rows with labels that the model was not trained on: refuse or drop them",
+        choices=("error", "drop"),
+    )
+    offsets: str = setting(
+        "characters",
+        "what the places of entities count: `characters`, `utf16` code units, or `utf8` bytes",
+        choices=OFFSETS,
     )
     batch_size: int = setting(64, "examples in a forward pass", minimum=1)
     json: bool = setting(False, "print the metrics as one JSON object")
@@ -78,6 +90,18 @@ class ExportConfig:
         "the first row of --data has the names of the columns (default: detected)",
         group="gate",
     )
+    rare_labels: str = setting(
+        "error",
+        "rows with labels that the model was not trained on: refuse or drop them",
+        choices=("error", "drop"),
+        group="gate",
+    )
+    offsets: str = setting(
+        "characters",
+        "what the places of entities count: `characters`, `utf16` code units, or `utf8` bytes",
+        choices=OFFSETS,
+        group="gate",
+    )
     allow_new_labels: bool = setting(
         False, "publish even if the labels differ from the previous version", group="gate"
     )
@@ -102,8 +126,9 @@ class ExportConfig:
             parse_requirements(self.require)
         except UserError as error:
             yield ("require",), error
+        default = type(self)()
         for name, owner in REQUIRED_SETTINGS:
-            if getattr(self, name) is not None and getattr(self, owner) is None:
+            if getattr(self, name) != getattr(default, name) and getattr(self, owner) is None:
                 flag, owner_flag = flag_of(name), flag_of(owner)
                 yield (
                     (name, owner),
@@ -129,6 +154,16 @@ class CompareConfig:
     label: str | None = setting(None, "label column (default: detected)")
     header: bool | None = setting(
         None, "the first row of the file has the names of the columns (default: detected)"
+    )
+    rare_labels: str = setting(
+        "error",
+        "rows with labels that the model was not trained on: refuse or drop them",
+        choices=("error", "drop"),
+    )
+    offsets: str = setting(
+        "characters",
+        "what the places of entities count: `characters`, `utf16` code units, or `utf8` bytes",
+        choices=OFFSETS,
     )
     out: str | None = setting(None, ".tsv file for all texts with different answers")
     show: int = setting(10, "changed texts and labels to print", minimum=0)

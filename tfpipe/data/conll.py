@@ -60,7 +60,9 @@ def read_conll(path: str | Path, labelled: bool = True) -> Examples:
     file = DataFile(path, path.suffix.lower() == ".gz")
     sentences = list(_refuse_none(path, read_sentences(file, labelled)))
     joined = [join_tokens(sentence.tokens) for sentence in sentences]
-    labels = _label(path, sentences, [starts for _, starts in joined]) if labelled else None
+    labels = (
+        label_sentences(path, sentences, [starts for _, starts in joined]) if labelled else None
+    )
     columns = Columns("text", None, "label" if labelled else None)
     stripped = sum(sentence.stripped for sentence in sentences) if labelled else 0
     return Examples(
@@ -201,8 +203,20 @@ def _refuse_line(where: str, line: str, fields: list[str], width: int, labelled:
         )
 
 
-def _label(path: Path, sentences: list[Sentence], starts: list[list[int]]) -> list[str]:
-    """Format the entities of each sentence as a label; raises UserError for a broken scheme."""
+def label_sentences(
+    path: Path, sentences: list[Sentence], starts: list[list[int]], unit: str = "line"
+) -> list[str]:
+    """Format the entities of each sentence as a label.
+
+    Args:
+        path: The file, for messages.
+        sentences: Their tokens and tags.
+        starts: Where each token begins in the text of its sentence.
+        unit: What the numbers in `Sentence.lines` count.
+
+    Raises:
+        UserError: The tags of a sentence break the scheme.
+    """
     # Millions of tokens share a few tags.
     known: dict[str, SchemeTag] = {}
     for sentence in sentences:
@@ -224,7 +238,7 @@ def _label(path: Path, sentences: list[Sentence], starts: list[list[int]]) -> li
         more = f", and {len(broken) - 1} more such tags" if len(broken) > 1 else ""
         raise UserError(
             f"a tag sequence breaks {scheme}, as which the file was read",
-            f"{path}, line {sentence.lines[place]}: {sentence.tags[place]} {before}"
+            f"{path}, {unit} {sentence.lines[place]}: {sentence.tags[place]} {before}"
             f" ({sentence.tokens[place]!r}){more}",
             f"write {fix}",
         )

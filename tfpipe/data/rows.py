@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
+from tfpipe.errors import UserError
+
 T = TypeVar("T")
-# Rows with the lines, counted from 1, at which they begin.
-Numbered = Iterator[tuple[int, Sequence[Any]]]
+SHOWN = 40  # characters of a value in a message
+HELD = 200  # rows that are looked at before columns are chosen
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,37 @@ class LineMark:
     def __init__(self) -> None:
         self.line: int | None = None
 
-    def follow(self, numbered: Iterable[tuple[int, T]]) -> Iterator[T]:
+    def follow(self, numbered: Iterable[tuple[int | None, T]]) -> Iterator[T]:
         """Yield the values."""
         for self.line, value in numbered:
             yield value
+
+
+def hold_rows(opened: Rows, count: int = HELD) -> tuple[Rows, list[Sequence[Any]]]:
+    """Return the file as before, and its first rows, by which columns are told from each other.
+
+    A broken row among them is told where it stands, when the rows before it have been read.
+    """
+    seen: list[tuple[int | None, Sequence[Any]]] = []
+    broken: UserError | None = None
+    try:
+        # What was read before an error stays in the list.
+        seen.extend((opened.line(), row) for row in itertools.islice(opened.rows, count))
+    except UserError as error:
+        broken = error
+    mark = LineMark()
+
+    def rows() -> Iterator[tuple[int | None, Sequence[Any]]]:
+        yield from seen
+        if broken is not None:
+            raise broken
+        yield from ((opened.line(), row) for row in opened.rows)
+
+    held = replace(opened, rows=mark.follow(rows()), line=lambda: mark.line)
+    return held, [row for _, row in seen]
+
+
+def show_row(row: Sequence[str]) -> str:
+    """Return a row of a file without a header with the numbers of its columns, for messages."""
+    shown = (value if len(value) <= SHOWN else f"{value[:SHOWN]}..." for value in row)
+    return ", ".join(f"{place} {value!r}" for place, value in enumerate(shown, start=1))

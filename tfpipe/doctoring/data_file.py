@@ -42,7 +42,7 @@ def check_data(path: str, columns: Columns) -> Diagnosis:
     findings = [*_describe_decisions(examples), *findings]
     config = TrainConfig(task=task)
     try:
-        parts = read_splits(path, config.dev, None, columns, config.seed, TASKS[task].task_class)
+        parts = read_splits(path, config.dev, None, columns, config.seed, TASKS[task].rules)
         findings += _describe_parts(parts, config)
     except UserError as error:
         return Diagnosis("data", path, [*findings, *problems_of(error, "training")])
@@ -61,8 +61,8 @@ def check_data(path: str, columns: Columns) -> Diagnosis:
 
 def _describe_parts(parts: Splits, config: TrainConfig) -> Iterator[Finding]:
     """Yield the data report and the labels; raises UserError as training does."""
-    rules = TASKS[config.task].task_class
-    task = rules.from_labels(parsed_labels(parts.train, rules), config)
+    rules = TASKS[config.task].rules
+    task = TASKS[config.task].task_class.from_labels(parsed_labels(parts.train, rules), config)
     for part in parts:
         task.refuse_unknown(part)
     try:

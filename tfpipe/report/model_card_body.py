@@ -15,7 +15,7 @@ from tfpipe.data.splits import is_share
 from tfpipe.data.unknown_tokens import WARNED, show_script
 from tfpipe.run_folder import Run
 from tfpipe.tasks import TASKS
-from tfpipe.tasks.calibration.selective import ABSTAIN
+from tfpipe.tasks.calibration.abstention_target import ABSTAIN
 
 # Treatment of longer texts, by the setting `long_text`.
 LONGER = {

@@ -8,21 +8,31 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tfpipe.data.columns import LABEL_COLUMNS, PAIRS, TEXT_COLUMNS, fold_name
 from tfpipe.data.examples import Columns
 from tfpipe.data.formats.column_kinds import Kind, kind_of
+from tfpipe.data.rows import show_row
 from tfpipe.errors import UserError
 
-# A row with one of these is a header, whatever stands below.
-USUAL_NAME = re.compile(
-    r"((text|sentence|sent|question|query|title|sequence|document|content)s?|s|q)[_ -]?[ab12]?"
-    r"|passage|text_pair|utterance|message|body|comment|review|context|premise|hypothesis|answers?"
-    r"|(gold[_ -]?)?(label|tag|class|category|categories|intent|target|sentiment|score)s?"
-    r"|rating|stars|topic|id|idx|index|uid|guid|source|channel|lang|language|date|split"
-    r"|文本|内容|标签|类别|句子|标题|问题|答案|评论|来源|编号|序号"
+# What is no text and no label, and may be the only usual name of a header.
+OTHER_NAMES = (
+    "id",
+    "idx",
+    "index",
+    "uid",
+    "guid",
+    "source",
+    "channel",
+    "lang",
+    "language",
+    "score",
+)
+USUAL_NAMES = frozenset(
+    fold_name(name)
+    for name in (*TEXT_COLUMNS, *LABEL_COLUMNS, *itertools.chain(*PAIRS), "title", *OTHER_NAMES)
 )
 SAMPLE = 1000
 TAG = re.compile(r"O|[BIESLUM]-\S+")
-SHOWN = 40
 
 
 class Table(NamedTuple):
@@ -102,13 +112,11 @@ def _of_width(
 
 def _has_known_name(first: Sequence[str], asked: Columns) -> bool:
     """Return whether a row has a usual name of a column or one that the user gave."""
-    given = {name.lower() for name in asked.names.values() if name is not None}
-    numbers = [str(place) for place in range(len(first))]
-    names = {name.strip().lower() for name in first}
+    given = {name for name in asked.names.values() if name is not None} - {*_numbers(first)}
+    names = {*map(fold_name, first)}
     # pandas numbers columns that have no name.
-    return [*first] == numbers or bool(
-        names & (given - set(_numbers(first))) or any(map(USUAL_NAME.fullmatch, names))
-    )
+    numbers = [str(place) for place in range(len(first))]
+    return [*first] == numbers or bool(names & (USUAL_NAMES | {*map(fold_name, given)}))
 
 
 def _is_like(first: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
@@ -159,15 +167,9 @@ def _find_roles(kinds: Sequence[Kind]) -> dict[str, int]:
     return roles | ({"label": labels[0]} if roles and len(labels) == 1 else {})
 
 
-def show_first_row(row: Sequence[str]) -> str:
-    """Return the first row of a file without a header with the numbers of its columns."""
-    shown = (value if len(value) <= SHOWN else f"{value[:SHOWN]}..." for value in row)
-    return ", ".join(f"{place} {value!r}" for place, value in enumerate(shown, start=1))
-
-
 def _holds_tags(path: Path, line: int, first: Sequence[str]) -> UserError:
     return UserError(
         "the file holds a token and its tag a line, not texts",
-        f"{path}, line {line}: {show_first_row(first)}",
+        f"{path}, line {line}: {show_row(first)}",
         "name it .conll, and train with --task tag",
     )

@@ -9,6 +9,7 @@ PACKAGE = "tfpipe.tasks.tag"
 SPEC = TaskSpec(
     name="tag",
     task=Reference(f"{PACKAGE}.task", "Tag"),
+    labels=Reference(f"{PACKAGE}.labels", "Entities"),
     schema=Reference(f"{PACKAGE}.output", "SCHEMA"),
     compare=Reference(f"{PACKAGE}.comparison", "compare"),
     words=WORDS,
@@ -31,4 +32,7 @@ SPEC = TaskSpec(
     ),
     recognise=Reference(f"{PACKAGE}.recognition", "recognise"),
     columns_noun="tags",
+    pairs="never",
+    label_columns=("entities", "spans"),
+    reads_tokens=True,
 )

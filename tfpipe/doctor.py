@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
 from collections.abc import Sequence
 
+from serving.standard_output import json_line
 from tfpipe.cli import parse, parser_for, run
 from tfpipe.config import DoctorConfig
 from tfpipe.doctoring.findings import Diagnosis
@@ -90,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             ) from None
         problems = diagnosis.count("problem")
         if config.json:
-            print(json.dumps(diagnosis.as_json(), ensure_ascii=False))
+            print(json_line(diagnosis.as_json()))
         else:
             print("\n".join(diagnosis.as_lines()))
 

@@ -8,21 +8,43 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tfpipe.data.column_names import (
+    LABEL_COLUMNS,
+    LAST_TEXT_COLUMNS,
+    PAIRS,
+    TEXT_COLUMNS,
+    TOKEN_COLUMNS,
+    fold_name,
+)
 from tfpipe.data.examples import Columns
 from tfpipe.data.formats.column_kinds import Kind, kind_of
 from tfpipe.errors import UserError
 
-# A row with one of these is a header, whatever stands below.
-USUAL_NAME = re.compile(
-    r"((text|sentence|sent|question|query|title|sequence|document|content)s?|s|q)[_ -]?[ab12]?"
-    r"|passage|text_pair|utterance|message|body|comment|review|context|premise|hypothesis|answers?"
-    r"|(gold[_ -]?)?(label|tag|class|category|categories|intent|target|sentiment|score)s?"
-    r"|rating|stars|topic|id|idx|index|uid|guid|source|channel|lang|language|date|split"
-    r"|文本|内容|标签|类别|句子|标题|问题|答案|评论|来源|编号|序号"
+# What is no text and no label, and may be the only usual name of a header.
+OTHER_NAMES = (
+    *(
+        "id",
+        "idx",
+        "index",
+        "uid",
+        "guid",
+        "source",
+        "channel",
+        "lang",
+        "language",
+        "date",
+        "split",
+    ),
+    *("score", "rating", "stars", "编号", "序号", "来源"),
 )
+PAIRED = tuple(name for pair in PAIRS for name in pair)
+USUAL_NAMES = {
+    *map(fold_name, (*TEXT_COLUMNS, *LAST_TEXT_COLUMNS, *TOKEN_COLUMNS, *PAIRED)),
+    *map(fold_name, (*LABEL_COLUMNS, *OTHER_NAMES)),
+}
 SAMPLE = 1000
-TAG = re.compile(r"O|[BIESLUM]-\S+")
 SHOWN = 40
+TAG = re.compile(r"O|[BIESLUM]-\S+")
 
 
 class Table(NamedTuple):
@@ -102,13 +124,11 @@ def _of_width(
 
 def _has_known_name(first: Sequence[str], asked: Columns) -> bool:
     """Return whether a row has a usual name of a column or one that the user gave."""
-    given = {name.lower() for name in asked.names.values() if name is not None}
-    numbers = [str(place) for place in range(len(first))]
-    names = {name.strip().lower() for name in first}
+    given = {name for name in asked.names.values() if name is not None} - {*_numbers(first)}
+    names = {*map(fold_name, first)}
     # pandas numbers columns that have no name.
-    return [*first] == numbers or bool(
-        names & (given - set(_numbers(first))) or any(map(USUAL_NAME.fullmatch, names))
-    )
+    numbers = [str(place) for place in range(len(first))]
+    return [*first] == numbers or bool(names & (USUAL_NAMES | {*map(fold_name, given)}))
 
 
 def _is_like(first: Sequence[str], below: Sequence[Sequence[str]]) -> bool:

@@ -120,7 +120,7 @@ def test_a_format_of_another_task_is_refused(
     data = tmp_path / f"a{ending}"
     (write_entities if owner == "tag" else write_questions)(data, rows=8)
     broken = tmp_path / f"b{ending}"
-    broken.write_text('[{"text": "a", "label": "b"}]', encoding="utf-8")
+    broken.write_text('{"data": [{"text": "a", "label": "b"}]', encoding="utf-8")
     # It is of no use to know how a file is broken that is of another task all the same.
     for path in (data, broken):
         errors = []

@@ -86,7 +86,8 @@ def parser_for(
         groups[name] = group
         flag = "--" + field.name.replace("_", "-")
         if plain is bool:
-            help_text += f" (default: {'on' if field.default else 'off'})"
+            if "(default" not in help_text:
+                help_text += f" (default: {'on' if field.default else 'off'})"
             group.add_argument(flag, action=argparse.BooleanOptionalAction, help=help_text)
             continue
         if "choices" in rules:

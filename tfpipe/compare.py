@@ -145,8 +145,9 @@ def _read_data(config: CompareConfig, models: Mapping[str, Model]) -> Examples:
     from tfpipe.tasks import TASKS
 
     if config.data is not None:
-        columns = Columns(config.text, config.text_pair, config.label)
-        return read_for(config.data, columns, TASKS[models["A"].task_name].rules)
+        known = {*models["A"].label_names} & {*models["B"].label_names}
+        rules = TASKS[models["A"].task_name].rules
+        return read_for(config.data, Columns.of(config), rules, known)
     a, b = models["A"].run, models["B"].run
     if a is None or b is None:
         raise UserError(

@@ -136,7 +136,8 @@ def read_data(base: Mapping[str, Any]) -> Splits:
     from tfpipe.data.splits import SAMPLE, read_splits
     from tfpipe.tasks import TASKS
 
-    columns = Columns(*(base.get(name) for name in ("text", "text_pair", "label")))
+    names = ("text", "text_pair", "label", "header", "offsets", "rare_labels")
+    columns = Columns(**{name: base[name] for name in names if base.get(name) is not None})
     files = (str(base.get("train") or SAMPLE), str(base.get("dev", "0.1")), base.get("test"))
     return read_splits(
         *files, columns, base.get("seed", 1), TASKS[base.get("task", "classify")].rules

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tfpipe.data.examples import Columns
+from tfpipe.data.rows import Rows, show_row
 from tfpipe.errors import UserError, did_you_mean, raise_all
 from tfpipe.tasks import TASKS
 from tfpipe.tasks.spec import TaskSpec
@@ -52,7 +53,7 @@ def fold_name(name: str) -> str:
 
 def find_columns(
     path: Path,
-    header: Sequence[str],
+    opened: Rows,
     asked: Columns,
     labelled: bool | None,
     spec: TaskSpec | None = None,
@@ -62,7 +63,7 @@ def find_columns(
 
     Args:
         path: The file, for messages.
-        header: The names of its columns.
+        opened: The open file.
         asked: Names given by the user.
         labelled: Whether a label column is needed; None reads none.
         spec: The task that the columns are for; None for any.
@@ -71,7 +72,7 @@ def find_columns(
     Raises:
         UserError: All errors of the columns at once.
     """
-    table = _Table(header, sample)
+    table = _Table(opened.header, sample)
     text, text_pair = _find_texts(table, asked, spec)
     label = asked.label
     if labelled is not None and label is None:
@@ -83,7 +84,7 @@ def find_columns(
         error
         for role, name, needed, usual in roles
         if name is not None or needed
-        for error in _column_errors(path, header, role, name, usual)
+        for error in _column_errors(path, opened, role, name, usual)
     ]
     label = None if labelled is None else label
     chosen = [name for name in (text, text_pair, label) if name is not None]
@@ -96,7 +97,7 @@ def find_columns(
             )
         )
     raise_all(errors)
-    return Columns(text, text_pair, label)
+    return Columns(text, text_pair, label, asked.header)
 
 
 class _Table(NamedTuple):
@@ -204,15 +205,25 @@ def is_unnamed(name: str) -> bool:
 
 
 def _column_errors(
-    path: Path, header: Sequence[str], role: str, name: str | None, usual: Sequence[str]
+    path: Path, opened: Rows, role: str, name: str | None, usual: Sequence[str]
 ) -> Iterator[UserError]:
     """Yield what is wrong with the column of a role; no name: none of the usual ones was found."""
+    header = opened.header
     named = [column for column in header if not is_unnamed(column)]
     found = f"columns {', '.join(map(repr, named[:20])) or 'none'}"
     flag = "--" + role.replace("_", "-")
-    if name is None:
+    if opened.first_row is not None:
+        found = f"no header, first row: {show_row(opened.first_row)}"
+    if name is None and opened.first_row is not None:
+        wrong = f"which column of {path} is the {role} is not evident"
+        fix = f"name it by its number, as in {flag} {len(header)}, or add --header if the first row"
+        yield UserError(wrong, found, f"{fix} has the names of the columns")
+    elif name is None:
         wrong = f"no {role} column was found in {path}"
-        yield UserError(wrong, found, f"name it with {flag}, or call it {' or '.join(usual[:2])}")
+        fix = f"name it with {flag}, or call it {' or '.join(usual[:2])}"
+        if opened.may_lack_header:
+            fix += "; if the first row is data, add --no-header"
+        yield UserError(wrong, found, fix)
     elif name not in header:
         fix = f"{did_you_mean(name, header)}name the {role} column with {flag}"
         yield UserError(f"{path} has no column {name!r}", found, fix)

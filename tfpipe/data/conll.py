@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tfpipe.data.examples import Columns, Examples
+from tfpipe.data.rows import LineMark, Rows
 from tfpipe.data.schemes import SchemeTag, find_breaks, find_entities, recognise_scheme, split_tag
 from tfpipe.data.spans import Span, format_spans
-from tfpipe.data.tabular import LineMark, Rows, split_ending, strip_blanks
+from tfpipe.data.tabular import split_ending, strip_blanks
 from tfpipe.data.text_file import DataFile
 from tfpipe.errors import UserError
 
@@ -66,6 +67,7 @@ def read_conll(path: str | Path, labelled: bool = True) -> Examples:
     stripped = sum(sentence.stripped for sentence in sentences) if labelled else 0
     return Examples(
         *([text for text, _ in joined], None, labels, str(path), columns, stripped),
+        decisions=file.decisions,
         lines=array("q", (sentence.lines[0] for sentence in sentences)),
     )
 
@@ -80,7 +82,7 @@ def stream_texts(path: Path) -> Rows:
     sentences = _refuse_none(path, read_sentences(file, False))
     mark = LineMark()
     rows = mark.follow((one.lines[0], [join_tokens(one.tokens)[0]]) for one in sentences)
-    return Rows(["text"], rows, lambda: file.share_read, line=lambda: mark.line)
+    return Rows(["text"], rows, lambda: file.share_read, file.decisions, lambda: mark.line)
 
 
 def has_tags(path: Path) -> bool:

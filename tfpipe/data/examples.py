@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -12,11 +12,34 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Columns:
-    """Names of the columns; None is found by name."""
+    """Names of the columns; None is found by name.
+
+    Attributes:
+        text: Of the text, or of the first of a pair.
+        text_pair: Of the second text.
+        label: Of the label.
+        header: Whether the file's first row has the names; None is found by its content.
+        offsets: What the places of entities in labels count, see `offset_units`.
+        rare_labels: What becomes of labels that train or the other files lack, see `rare_labels`.
+    """
 
     text: str | None = None
     text_pair: str | None = None
     label: str | None = None
+    header: bool | None = None
+    offsets: str = "characters"
+    rare_labels: str = "error"
+
+    @classmethod
+    def of(cls, settings: Any) -> Columns:
+        """Return the columns that the fields of a configuration name."""
+        known = {field.name for field in fields(cls)} & set(vars(settings))
+        return cls(**{name: getattr(settings, name) for name in known})
+
+    @property
+    def names(self) -> dict[str, str | None]:
+        """The names by role."""
+        return {"text": self.text, "text_pair": self.text_pair, "label": self.label}
 
 
 @dataclass(frozen=True)

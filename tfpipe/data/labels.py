@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 from tfpipe.config import TrainConfig
 from tfpipe.data.examples import Examples
 from tfpipe.data.fast_tokenizer import FastTokenizer
 from tfpipe.data.label_values import one_choice
-from tfpipe.data.near_labels import find_near_labels
+from tfpipe.data.near_labels import fold
 from tfpipe.data.tabular import strip_blanks
 from tfpipe.data.token_counts import TokenCounts, count_tokens
-from tfpipe.errors import UserError, raise_all
+from tfpipe.errors import UserError
 from tfpipe.text_display import list_few
 
 
@@ -36,12 +36,14 @@ class LabelRules(Protocol):
         optional_label: Whether a row without a label is an example.
         labels_from_data: Whether label names are those of the data; else they are the task's own.
         noun: What the label names are of, in the plural.
+        one_name: Whether a label is one name, so that a row without it is no example.
     """
 
     name: ClassVar[str]
     optional_label: ClassVar[bool] = False
     labels_from_data: ClassVar[bool] = True
     noun: ClassVar[str] = "labels"
+    one_name: ClassVar[bool] = False
 
     @classmethod
     def parse_labels(cls, examples: Examples) -> Sequence[Any]:
@@ -85,6 +87,37 @@ class LabelRules(Protocol):
     @classmethod
     def names_in(cls, label: Any) -> Sequence[str]:
         """Label names in a parsed label, by which rows are counted and dev is cut; may be none."""
+
+    @classmethod
+    def names_of_columns(cls, columns: Sequence[str]) -> Sequence[str]:
+        """Return the label names that a model can answer, by the names of its head's columns."""
+        return columns
+
+    @classmethod
+    def rewrite(cls, label: Any, names: Mapping[str, str | None]) -> str | None:
+        """Write a parsed label with other names.
+
+        Args:
+            label: One that has some of the names.
+            names: The new name by the old one, None for one that is taken out.
+
+        Returns:
+            The label as a table has it; None where nothing is left of the example.
+        """
+        return None
+
+    @classmethod
+    def in_characters(cls, examples: Examples, unit: str) -> Examples:
+        """Return examples whose places count a unit of `offset_units`, counted in characters.
+
+        Raises:
+            UserError: Labels have no places, or one is inside of a character.
+        """
+        raise UserError(
+            f"labels of --task {cls.name} have no places of entities to count",
+            f"--offsets {unit} with {examples.path}",
+            "leave out --offsets",
+        )
 
     @classmethod
     def refuse_settings(cls, train: Examples, config: TrainConfig) -> None:
@@ -165,10 +198,15 @@ def refuse_unknown(examples: Examples, known: Collection[str], rules: type[Label
     """Raise UserError for label names that a model cannot answer; arguments as `find_unknown`."""
     unknown = [*find_unknown(examples, known, rules)]
     if unknown:
+        by_key = {fold(name): name for name in known}
+        pairs = [(name, by_key[fold(name)]) for name in unknown if fold(name) in by_key]
+        near = [f"{name!r} is perhaps {other!r}" for name, other in pairs]
+        hints = f"; {'; '.join(near[:3])}" if near else ""
         raise UserError(
             f"{examples.path} has {rules.noun} that the model was not trained on",
-            ", ".join(map(repr, unknown[:5])) + (" and more" if len(unknown) > 5 else ""),
-            "remove these rows, correct the names, or add such examples to train",
+            f"{list_few(unknown)}{hints}; known are {list_few(sorted(known), 10)}",
+            "remove these rows, correct the names, or add such examples to train; --rare-labels"
+            " drop leaves them out",
         )
 
 
@@ -188,6 +226,7 @@ class OneLabel(LabelRules):
     """Rules for labels that are one name each."""
 
     name: ClassVar[str] = "classify"
+    one_name: ClassVar[bool] = True
 
     @classmethod
     def parse_labels(cls, examples: Examples) -> Sequence[str]:
@@ -196,7 +235,7 @@ class OneLabel(LabelRules):
 
     @classmethod
     def check(cls, examples: Examples, to_learn: bool) -> None:
-        """Accept any name; those of train must differ and occur more than once."""
+        """Accept any name; those of train must differ."""
         if to_learn:
             refuse_untrainable(examples)
 
@@ -215,29 +254,18 @@ class OneLabel(LabelRules):
         """Return the label itself."""
         return (label,)
 
+    @classmethod
+    def rewrite(cls, label: str, names: Mapping[str, str | None]) -> str | None:
+        """Return the new name."""
+        return names[label]
+
 
 def refuse_untrainable(train: Examples) -> None:
-    """Raise UserError for labels that cannot be learnt."""
-    assert train.labels is not None
-    errors: list[UserError] = []
-    counts = Counter(train.labels)
-    if len(counts) == 1:
-        errors.append(
-            UserError(
-                "there is only one label, so there is nothing to learn",
-                f"{next(iter(counts))!r} in all {len(train)} rows of {train.path}",
-                "check the label column, or add examples of other labels",
-            )
+    """Raise UserError for labels of which nothing can be learnt."""
+    labels = set(train.labels or ())
+    if len(labels) == 1:
+        raise UserError(
+            "there is only one label, so there is nothing to learn",
+            f"{next(iter(labels))!r} in all {len(train)} rows of {train.path}",
+            "check the label column, or add examples of other labels",
         )
-    single = sorted(label for label, count in counts.items() if count == 1)
-    if single and len(counts) > 1:
-        near = [str(pair) for pair in find_near_labels(train.labels) if pair.rare.count == 1]
-        more = f"; {near[0]}" if near else ""
-        errors.append(
-            UserError(
-                "a label that occurs once cannot be learnt and checked",
-                f"{list_few(single)} in {train.path}{more}",
-                "add examples of it, merge it with another label, or remove the row",
-            )
-        )
-    raise_all(errors)

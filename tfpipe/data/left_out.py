@@ -51,7 +51,7 @@ def find_left_out(
         sample: The first rows.
         found: The columns that are read.
     """
-    if is_prodigy(header, sample):
+    if is_prodigy(header, sample) and found.label != "answer":
         values = frozenset(("reject", "ignore"))
         return LeftOut(header.index("answer"), values, "rejected or ignored in Prodigy")
     texts = (fold_name(found.text or ""), fold_name(found.text_pair or ""))

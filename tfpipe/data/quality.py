@@ -97,7 +97,7 @@ def report_data(
 
 
 def _report_sizes(train: Examples, dev: Examples, facts: Facts, warnings: list[str]) -> None:
-    named = [name for name in vars(train.columns).values() if name is not None]
+    named = [name for name in train.columns.names.values() if name is not None]
     facts.append(("train", f"{len(train):,} rows of {train.path}, columns {', '.join(named)}"))
     facts.append(("dev", f"{len(dev):,} rows of {dev.path}"))
     for name, part in (("train", train), ("dev", dev)):

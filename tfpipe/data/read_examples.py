@@ -10,7 +10,8 @@ from tfpipe.data.examples import Columns, Examples
 from tfpipe.data.label_column import LabelColumn
 from tfpipe.data.labels import LabelRules
 from tfpipe.data.left_out import LeftOut, find_left_out
-from tfpipe.data.tabular import Rows, hold_rows, open_rows, split_ending
+from tfpipe.data.rows import Rows, hold_rows
+from tfpipe.data.tabular import open_rows, split_ending
 from tfpipe.data.token_columns import find_token_columns, read_tagged_rows, read_value
 from tfpipe.data.unread_columns import note_unread
 from tfpipe.data.values import as_text
@@ -43,11 +44,11 @@ def read_examples(
     if marked := task_of_format(path):
         return _read_marked(path, marked, columns, labelled)
     spec = TASKS[rules.name] if rules else None
-    opened, sample = hold_rows(open_rows(path))
+    opened, sample = hold_rows(open_rows(path, columns=columns))
     tagged = find_token_columns(opened.header, sample, columns)
     if tagged and (spec is None or spec.reads_tokens):
         return read_tagged_rows(path, opened, tagged)
-    found = find_columns(path, opened.header, columns, labelled, spec, sample)
+    found = find_columns(path, opened, columns, labelled, spec, sample)
     left_out = find_left_out(opened.header, sample, found)
     labels = LabelColumn(rules, labelled)
     picked, lines = _pick(path, opened, found, labels, left_out)
@@ -108,16 +109,23 @@ def _no_rows(path: Path, left_out: LeftOut | None) -> UserError:
 
 
 def task_of_format(path: Path) -> TaskSpec | None:
-    """Return the task whose own format a file of this ending has; None for files with columns."""
+    """Return the task whose own format a file has; None for files with columns.
+
+    Raises:
+        UserError: The file's ending does not say which, and it cannot be read.
+    """
     ending = split_ending(path)[0]
-    own = (spec for spec in TASKS.values() if spec.file_format)
-    return next((s for s in own if s.file_format and s.file_format.ending == ending), None)
+    for spec in TASKS.values():
+        if spec.file_format and ending in spec.file_format.endings:
+            is_other = spec.file_format.is_other
+            return None if is_other and is_other.load()(path) else spec
+    return None
 
 
 def _read_marked(path: Path, spec: TaskSpec, columns: Columns, labelled: bool) -> Examples:
     """Read a file without columns, in the format of one task."""
     assert spec.file_format is not None
-    given = {f"--{name.replace('_', '-')}": value for name, value in vars(columns).items()}
+    given = {f"--{name.replace('_', '-')}": value for name, value in columns.names.items()}
     named = [f"{flag} {value}" for flag, value in given.items() if value is not None]
     if named:
         raise UserError(

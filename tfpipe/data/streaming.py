@@ -11,8 +11,9 @@ from typing import Any
 from tfpipe.data.columns import find_columns
 from tfpipe.data.examples import Columns, Examples
 from tfpipe.data.read_examples import task_of_format
+from tfpipe.data.rows import Rows, hold_rows
 from tfpipe.data.splits import refuse_other_inputs
-from tfpipe.data.tabular import Rows, hold_rows, open_rows
+from tfpipe.data.tabular import open_rows
 from tfpipe.data.token_columns import read_value
 from tfpipe.data.unread_columns import note_unread
 from tfpipe.data.values import as_text, show_few
@@ -67,9 +68,9 @@ class TextStream:
 
     def __init__(self, path: Path, columns: Columns, answer_empty: bool):
         self.path, self._answer_empty = path, answer_empty
-        self._opened, sample = _open(path)
+        self._opened, sample = _open(path, columns)
         header = self._opened.header
-        self.columns = find_columns(path, header, columns, labelled=None, sample=sample)
+        self.columns = find_columns(path, self._opened, columns, labelled=None, sample=sample)
         names = (self.columns.text, self.columns.text_pair)
         self._places = [header.index(name) for name in names if name is not None]
         noted = note_unread(path, header, sample, self.columns, columns)
@@ -156,10 +157,10 @@ class TextStream:
         self._digest.update(b"".join(len(c).to_bytes(8, "little") + c for c in contents))
 
 
-def _open(path: Path) -> tuple[Rows, Sequence[Sequence[Any]]]:
+def _open(path: Path, columns: Columns) -> tuple[Rows, Sequence[Sequence[Any]]]:
     """Open a file; returns its rows and, where columns must be found, the first of them."""
     spec = task_of_format(path)
     if spec is None or spec.file_format is None:
-        return hold_rows(open_rows(path, LOOK_AHEAD))
+        return hold_rows(open_rows(path, LOOK_AHEAD, columns))
     rows: Rows = spec.file_format.stream.load()(path)
     return rows, ()

@@ -11,8 +11,9 @@ from tfpipe.data.columns import TOKEN_COLUMNS, find_name
 from tfpipe.data.conll import Sentence, join_tokens, label_sentences
 from tfpipe.data.examples import Columns, Examples
 from tfpipe.data.label_values import parse_literal
+from tfpipe.data.rows import Rows
 from tfpipe.data.schemes import split_tag
-from tfpipe.data.tabular import Rows, strip_blanks
+from tfpipe.data.tabular import strip_blanks
 from tfpipe.errors import UserError
 
 TAG_COLUMNS = ("ner_tags", "tags", "ner", "bio_tags", "labels", "label")

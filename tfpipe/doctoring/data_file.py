@@ -47,8 +47,10 @@ def check_data(path: str, columns: Columns) -> Diagnosis:
         return Diagnosis("data", path, [*findings, *problems_of(error, "training")])
     words = ["python", "-m", "tfpipe.train", "--train", path, "--output", "runs/NAME"]
     words += ["--task", task] if task != TrainConfig().task else []
-    for name, value in vars(columns).items():
+    for name, value in columns.names.items():
         words += [flag_of(name), value] if value is not None else []
+    if columns.header is not None:
+        words.append("--header" if columns.header else "--no-header")
     commands = [Command("to train on it", shlex.join(words))]
     if is_uncovered(findings):
         purpose = "to train on it with a vocabulary that is learnt from it"

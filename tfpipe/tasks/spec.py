@@ -31,16 +31,18 @@ class FileFormat:
     """A file format that only one task reads, without columns.
 
     Attributes:
-        ending: With the dot, such as `.conll`.
+        endings: With the dot, such as `.conll`.
         read: `(path, labelled) -> Examples`.
         stream: `(path) -> Rows`, the texts alone, for prediction.
         has_labels: `(path) -> bool`, whether there is something to learn from.
+        is_other: `(path) -> bool`, whether a file of this ending has rows with columns instead.
     """
 
-    ending: str
+    endings: tuple[str, ...]
     read: Reference
     stream: Reference
     has_labels: Reference
+    is_other: Reference | None = None
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ def prepare(config: TrainConfig) -> Preparation:
 def read_parts(config: TrainConfig) -> Splits:
     """Read and check the data files; raises UserError."""
     rules = TASKS[config.task].rules
-    columns = Columns(config.text, config.text_pair, config.label)
+    columns = Columns.of(config)
     parts = read_splits(str(config.train), config.dev, config.test, columns, config.seed, rules)
     known = find_names(parsed_labels(parts.train, rules), rules)
     errors: list[UserError] = []

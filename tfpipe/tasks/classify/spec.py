@@ -21,6 +21,7 @@ SPEC = TaskSpec(
         "in_scope_accuracy": "max",
         "out_of_scope_recall": "max",
     },
+    inapplicable={"offsets": "its labels have no places of entities"},
     baseline=Reference(f"{PACKAGE}.baseline", "majority_baseline"),
     hub=HubEntry(
         "text-classification",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from tfpipe.data.examples import Examples
@@ -91,3 +91,9 @@ class LabelSets(LabelRules):
     def names_in(cls, label: tuple[str, ...]) -> Sequence[str]:
         """Return the names themselves."""
         return label
+
+    @classmethod
+    def rewrite(cls, label: tuple[str, ...], names: Mapping[str, str | None]) -> str:
+        """Join the new names, each once, and the others."""
+        rest = (names.get(name, name) for name in label)
+        return SEPARATOR.join(dict.fromkeys(name for name in rest if name is not None))

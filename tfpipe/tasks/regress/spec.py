@@ -22,6 +22,8 @@ SPEC = TaskSpec(
         {"deviation": 1.0, "mean": 0.0},
     ),
     inapplicable={
+        "offsets": "its labels have no places of entities",
+        "rare_labels": "its labels are numbers",
         "abstain": "a number has no score",
         "loss": "its loss is the squared error",
         "label_smoothing": "a number has no other labels to share with",

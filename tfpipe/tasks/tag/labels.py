@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from tfpipe.data.examples import Examples
 from tfpipe.data.fast_tokenizer import FastTokenizer
 from tfpipe.data.label_values import dump, spans_of
 from tfpipe.data.labels import LabelRules, LabelSummary, parsed_labels
-from tfpipe.data.spans import Span, parse_spans, strip_types
+from tfpipe.data.offset_units import refuse_other_units, to_characters
+from tfpipe.data.schemes import split_tag
+from tfpipe.data.spans import Span, format_spans, parse_spans, refuse_outside, strip_types
 from tfpipe.data.tabular import strip_blanks
 from tfpipe.errors import UserError
 from tfpipe.tasks.tag.lost_entities import find_lost
@@ -36,11 +39,42 @@ class Entities(LabelRules):
                 f" {examples.columns.text_pair!r}",
                 "leave out --text-pair, or rename the second column",
             )
-        rows = zip(examples.labels or (), examples.texts, strict=True)
-        return [
-            tuple(parse_spans(label, text, f"{examples.path}, row {number}"))
-            for number, (label, text) in enumerate(rows, start=1)
-        ]
+        rows = [f"{examples.path}, row {row}" for row in range(1, len(examples) + 1)]
+        labels = zip(examples.labels or (), rows, strict=True)
+        parsed = [parse_spans(label, where=where) for label, where in labels]
+        refuse_other_units(examples.path, examples.texts, parsed)
+        for spans, text, where in zip(parsed, examples.texts, rows, strict=True):
+            refuse_outside(spans, text, where)
+        return [*map(tuple, parsed)]
+
+    @classmethod
+    def in_characters(cls, examples: Examples, unit: str) -> Examples:
+        """Return examples whose entities count a unit of `offset_units`, counted in characters."""
+        labels = []
+        for row, (label, text) in enumerate(
+            zip(examples.labels or (), examples.texts, strict=True), start=1
+        ):
+            where = f"{examples.path}, row {row}"
+            spans = to_characters(parse_spans(label, where=where), text, unit)
+            if spans is None:
+                raise UserError(
+                    "an entity begins or ends inside of a character, or outside of its text",
+                    f"{where}: {label[:80]}",
+                    f"leave out --offsets {unit} where places count characters",
+                )
+            labels.append(format_spans(spans))
+        return replace(examples, labels=labels)
+
+    @classmethod
+    def names_of_columns(cls, columns: Sequence[str]) -> Sequence[str]:
+        """Return the types in tags such as O, B-person and I-person."""
+        tags = [split_tag(name) for name in columns]
+        return sorted({tag.type for tag in tags if tag is not None and tag.type})
+
+    @classmethod
+    def rewrite(cls, label: tuple[Span, ...], names: Mapping[str, str | None]) -> None:
+        """Return None: without some of its entities a text would be wrong."""
+        return
 
     @classmethod
     def check(cls, examples: Examples, to_learn: bool) -> None:

@@ -25,7 +25,7 @@ SPEC = TaskSpec(
         "long_text": "entities behind --max-length are not read",
     },
     file_format=FileFormat(
-        ".conll",
+        (".conll", ".bio", ".bmes", ".bioes", ".iob"),
         read=Reference("tfpipe.data.conll", "read_conll"),
         stream=Reference("tfpipe.data.conll", "stream_texts"),
         has_labels=Reference("tfpipe.data.conll", "has_tags"),

@@ -13,7 +13,6 @@ from tfpipe.config import TrainConfig
 from tfpipe.data.encoded import EncodedDataset
 from tfpipe.data.examples import Examples
 from tfpipe.data.labels import parsed_labels, refuse_unknown
-from tfpipe.data.schemes import split_tag
 from tfpipe.data.spans import Span
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.errors import UserError
@@ -43,8 +42,7 @@ class Tag(Entities):
     def __init__(self, label_names: Sequence[str]):
         self.label_names = list(label_names)
         self._column = {name: i for i, name in enumerate(self.label_names)}
-        tags = [split_tag(name) for name in self.label_names]
-        self.types = sorted({tag.type for tag in tags if tag is not None and tag.type})
+        self.types = [*self.names_of_columns(self.label_names)]
         # The order in which tags are decoded: see entities.py.
         self._decoded = ["O", *(f"B-{t}" for t in self.types), *(f"I-{t}" for t in self.types)]
         if sorted(self._decoded) != sorted(self.label_names) or not self.types:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 from tfpipe.errors import UserError
@@ -36,6 +38,46 @@ class Rows:
     line: Callable[[], int | None] = lambda: None
     first_row: Sequence[str] | None = None
     may_lack_header: bool = False
+
+
+@dataclass
+class Trace:
+    """What is noted while a file is read whole.
+
+    Attributes:
+        begins: The lines at which the records of a separated file begin, header and blank ones
+            included: the rows of a spreadsheet that opens it.
+        other_width: Rows of another width than the header, with their lines; None where they are
+            an error at once.
+        first: What gives the width.
+    """
+
+    begins: array[int] = field(default_factory=lambda: array("q"))
+    other_width: list[tuple[int, Sequence[Any]]] | None = None
+    first: str = ""
+
+    def follow(self, records: Iterable[tuple[int, T]]) -> Iterator[tuple[int, T]]:
+        """Yield the records of a separated file."""
+        for line, record in records:
+            self.begins.append(line)
+            yield line, record
+
+
+def check_widths(
+    path: Path, rows: Iterable[tuple[int, Sequence[Any]]], width: int, trace: Trace
+) -> Iterator[tuple[int, Sequence[Any]]]:
+    """Yield the rows of that width; raises UserError for another one, unless the trace notes it."""
+    for line, row in rows:
+        if len(row) == width:
+            yield line, row
+        elif trace.other_width is not None:
+            trace.other_width.append((line, row))
+        else:
+            raise UserError(
+                f"a row is not as wide as {trace.first}",
+                f"{path}, line {line}: {len(row)} fields, {width} in {trace.first}",
+                "check separators, tabs and quotes in that line",
+            )
 
 
 class LineMark:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tfpipe.data.dev_split import split_off_dev
 from tfpipe.data.examples import Columns, Examples
-from tfpipe.data.labels import LabelRules, OneLabel, find_names
+from tfpipe.data.labels import LabelRules, OneLabel, find_names, refuse_unknown
 from tfpipe.data.near_labels import LabelNotes, find_near_labels, note_marks
 from tfpipe.data.offset_units import DEFAULT
+from tfpipe.data.parse_rows import parse_rows
 from tfpipe.data.quality import long_words
 from tfpipe.data.rare_labels import fit_names, fit_train
 from tfpipe.data.read_examples import read_examples, task_of_format
-from tfpipe.errors import UserError, raise_all
+from tfpipe.data.row_errors import RowsError, without_rows
+from tfpipe.errors import UserError, collected, raise_all
 
 PARTS = ("train", "dev", "test")
 # What training reads when no file is given.
@@ -66,29 +68,66 @@ def read_splits(
         UserError: A file cannot be read or trained on, or some files have text pairs and some have
             not.
     """
+    parts, errors = collect_splits(train, dev, test, columns, seed, rules)
+    raise_all(errors)
+    assert parts is not None
+    return parts
+
+
+def collect_splits(
+    train: str,
+    dev: str,
+    test: str | None,
+    columns: Columns,
+    seed: int,
+    rules: type[LabelRules] = OneLabel,
+) -> tuple[Splits | None, list[UserError]]:
+    """Read the files as `read_splits` does, and collect what is wrong with them.
+
+    Returns:
+        The parts without the rows that are wrong, None where there is no train or dev left; and
+        all errors.
+    """
     share = float(dev) if is_share(dev) else None
     rare = columns.rare_labels
     read: dict[str, Examples] = {}
     errors: list[UserError] = []
+    known: set[str] = set()
 
     def load(path: str) -> None:
-        try:
-            read[path] = read_labelled(path, columns, rules)
-            errors.extend(long_words(read[path]))
+        with collected(errors):
+            read[path] = part = read_labelled(path, columns, rules, errors)
+            errors.extend(long_words(part))
             if path == train:
-                read[path] = fit_train(read[path], rare, share is not None, rules)
+                known.update(find_names(part.parsed or (), rules))
+                part = settle(part, errors, lambda: fit_train(part, rare, share is not None, rules))
+                if rare == "drop":
+                    known.intersection_update(find_names(part.parsed or (), rules))
             elif train in read:
-                known = find_names(read[train].parsed or (), rules)
-                read[path] = fit_names(read[path], known, rare, rules)
-            rules.check(read[path], to_learn=path == train)
-            if path != train and train in read:
-                refuse_other_inputs(read[path], pairs=read[train].text_pairs is not None)
-        except UserError as error:
-            errors.append(error)
+                refuse_other_inputs(part, pairs=read[train].text_pairs is not None)
+                part = fit_names(part, known, rare, rules)
+                part = settle(part, errors, lambda: accept_known(part, known, rules))
+            read[path] = part
+            rules.check(part, to_learn=path == train)
 
     for path in dict.fromkeys((train, *([] if share else [dev]), *([test] if test else []))):
         load(path)
-    raise_all(errors)
+    parts = None
+    if {train, test or train, train if share else dev} <= read.keys():
+        with collected(errors):
+            parts = _split(read, (train, dev, test), share, seed, (rules, rare))
+    return parts, errors
+
+
+def _split(
+    read: Mapping[str, Examples],
+    names: tuple[str, str, str | None],
+    share: float | None,
+    seed: int,
+    rules_and_rare: tuple[type[LabelRules], str],
+) -> Splits:
+    """Build the parts of the files that were read; raises UserError where no dev can be cut."""
+    (train, dev, test), (rules, rare) = names, rules_and_rare
     notes = LabelNotes(
         {path: examples.stripped for path, examples in read.items() if examples.stripped},
         find_near_labels(read[train].parsed or (), rules.names_in),
@@ -100,6 +139,21 @@ def read_splits(
     assert dev_part is not None
     decisions = [decision for examples in read.values() for decision in examples.decisions]
     return Splits(train_part, dev_part, read[test] if test else None, notes, decisions)
+
+
+def settle(part: Examples, errors: list[UserError], step: Callable[[], Examples]) -> Examples:
+    """Return what a step makes of examples; where it refuses some rows, the others."""
+    try:
+        return step()
+    except RowsError as error:
+        errors.append(error)
+        return without_rows(part, [error])
+
+
+def accept_known(part: Examples, known: Collection[str], rules: type[LabelRules]) -> Examples:
+    """Return the examples; raises UserError for label names that train lacks."""
+    refuse_unknown(part, known, rules)
+    return part
 
 
 def read_for(
@@ -119,7 +173,9 @@ def read_for(
     Raises:
         UserError: The file cannot be read, or its labels are not of the task.
     """
-    examples = read_labelled(path, columns, rules)
+    faults: list[UserError] = []
+    examples = read_labelled(path, columns, rules, faults)
+    raise_all(faults)
     if known is not None:
         names = rules.names_of_columns([*known])
         examples = fit_names(examples, names, columns.rare_labels, rules)
@@ -127,8 +183,23 @@ def read_for(
     return examples
 
 
-def read_labelled(path: str, columns: Columns, rules: type[LabelRules]) -> Examples:
-    """Read a labelled file of any part, and parse its labels; raises UserError."""
+def read_labelled(
+    path: str,
+    columns: Columns,
+    rules: type[LabelRules],
+    faults: list[UserError] | None = None,
+) -> Examples:
+    """Read a labelled file of any part, and parse its labels.
+
+    Args:
+        path: The file.
+        columns: Names of columns, and how labels are read.
+        rules: The label rules of the task.
+        faults: Where errors of single rows are added, which are then left out; None raises them.
+
+    Raises:
+        UserError: The file cannot be read, or its labels are not of the task.
+    """
     # Before it is read: errors of another task's reader would mislead.
     spec = task_of_format(Path(path))
     if spec is not None and spec.name != rules.name:
@@ -137,10 +208,13 @@ def read_labelled(path: str, columns: Columns, rules: type[LabelRules]) -> Examp
             f"{path} with --task {rules.name}",
             f"use --task {spec.name}, or give a file with a label column, such as .tsv",
         )
-    examples = read_examples(path, columns, optional_label=rules.optional_label, rules=rules)
+    found = [] if faults is None else faults
+    examples = read_examples(path, columns, True, rules.optional_label, rules, found)
     if columns.offsets != DEFAULT:
         examples = rules.in_characters(examples, columns.offsets)
-    examples = replace(examples, parsed=rules.parse_labels(examples))
+    examples = parse_rows(examples, rules, found)
+    if faults is None:
+        raise_all(found)
     noted = note_marks(path, examples.parsed or (), rules.names_in)
     return replace(examples, decisions=[*examples.decisions, *noted])
 

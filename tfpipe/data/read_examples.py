@@ -5,8 +5,6 @@ from __future__ import annotations
 from array import array
 from pathlib import Path
 
-import numpy as np
-
 from tfpipe.data.columns import find_columns
 from tfpipe.data.examples import Columns, Examples
 from tfpipe.data.label_column import LabelColumn
@@ -67,6 +65,7 @@ def read_examples(
         decisions.append(left_out.sentence(str(path)))
     decisions += note_unread(path, opened.header, sample, found, columns, spec)
     by_name = dict(zip((found.text, found.text_pair, found.label), picked.columns, strict=True))
+    lines, rows = _places(picked, trace, opened)
     examples = Examples(
         by_name[found.text],
         by_name[found.text_pair] if found.text_pair else None,
@@ -75,8 +74,8 @@ def read_examples(
         found,
         labels.stripped,
         decisions=decisions,
-        lines=picked.lines if opened.line() else None,
-        rows=_sheet_rows(picked, trace, has_lines=opened.line() is not None),
+        lines=lines,
+        rows=rows,
     )
     errors += [*picked.errors(examples), *labels.errors(examples, optional_label)]
     if faults is None:
@@ -133,23 +132,26 @@ class _Picked:
         return [RowsError("bad_value", wrong, examples.path, "mend or remove the row", of)]
 
 
-def _sheet_rows(picked: _Picked, trace: Trace, has_lines: bool) -> array[int] | None:
-    """Return the row of a spreadsheet of each row; the row's number where a file has no lines."""
-    if not has_lines:
-        return picked.numbers
-    if not trace.begins:
-        return None
-    return array("q", (np.searchsorted(trace.begins, picked.lines) + 1).tolist())
+def _places(
+    picked: _Picked, trace: Trace, opened: Rows
+) -> tuple[array[int] | None, array[int] | None]:
+    """Return the lines of the rows, and their rows in a spreadsheet, as Examples has them."""
+    if opened.line() is None:
+        return None, picked.numbers
+    if trace.begins:
+        return picked.lines, trace.rows_of(picked.lines)
+    # The rows of a workbook are its lines; JSON has no others.
+    return (None, picked.lines) if trace.is_workbook else (picked.lines, None)
 
 
 def _other_widths(path: Path, opened: Rows, trace: Trace) -> UserError:
     rows = trace.other_width or []
     lines = array("q", (line for line, _ in rows))
-    numbers = (
-        array("q", (np.searchsorted(trace.begins, lines) + 1).tolist()) if trace.begins else None
-    )
+    numbers = trace.rows_of(lines) if trace.begins else lines
     texts = ["\t".join(str(value) for value in row) for _, row in rows]
-    examples = Examples(texts, None, None, str(path), Columns(), lines=lines, rows=numbers)
+    examples = Examples(
+        texts, None, None, str(path), Columns(), lines=lines if trace.begins else None, rows=numbers
+    )
     details = [f"{len(row)} fields, {len(opened.header)} in {trace.first}" for _, row in rows]
     one, several = "a row is", f"{len(rows):,} rows are"
     return RowsError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from array import array
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -50,11 +51,17 @@ class Trace:
         other_width: Rows of another width than the header, with their lines; None where they are
             an error at once.
         first: What gives the width.
+        is_workbook: Whether what counts as lines are the rows of a workbook.
     """
 
     begins: array[int] = field(default_factory=lambda: array("q"))
     other_width: list[tuple[int, Sequence[Any]]] | None = None
     first: str = ""
+    is_workbook: bool = False
+
+    def rows_of(self, lines: array[int]) -> array[int]:
+        """Return the rows of a spreadsheet, counted from 1, that begin at lines of the file."""
+        return array("q", (bisect_left(self.begins, line) + 1 for line in lines))
 
     def follow(self, records: Iterable[tuple[int, T]]) -> Iterator[tuple[int, T]]:
         """Yield the records of a separated file."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -89,71 +89,92 @@ def collect_splits(
         all errors.
     """
     share = float(dev) if is_share(dev) else None
-    rare = columns.rare_labels
-    read: dict[str, Examples] = {}
-    errors: list[UserError] = []
-    known: set[str] = set()
-
-    def load(path: str) -> None:
-        with collected(errors):
-            read[path] = part = read_labelled(path, columns, rules, errors)
-            errors.extend(long_words(part))
-            if path == train:
-                known.update(find_names(part.parsed or (), rules))
-                part = settle(part, errors, lambda: fit_train(part, rare, share is not None, rules))
-                if rare == "drop":
-                    known.intersection_update(find_names(part.parsed or (), rules))
-            elif train in read:
-                refuse_other_inputs(part, pairs=read[train].text_pairs is not None)
-                part = fit_names(part, known, rare, rules)
-                part = settle(part, errors, lambda: accept_known(part, known, rules))
-            read[path] = part
-            rules.check(part, to_learn=path == train)
-
-    for path in dict.fromkeys((train, *([] if share else [dev]), *([test] if test else []))):
-        load(path)
+    reading = _Reading(columns, rules)
+    with collected(reading.errors):
+        reading.read_train(train, cut=share is not None)
+    for path in dict.fromkeys(([] if share else [dev]) + ([test] if test else [])):
+        if path != train:
+            with collected(reading.errors):
+                reading.read_other(path)
     parts = None
-    if {train, test or train, train if share else dev} <= read.keys():
-        with collected(errors):
-            parts = _split(read, (train, dev, test), share, seed, (rules, rare))
-    return parts, errors
+    if {train, test or train, train if share else dev} <= reading.files.keys():
+        with collected(reading.errors):
+            parts = reading.split((train, dev, test), share, seed)
+    return parts, reading.errors
 
 
-def _split(
-    read: Mapping[str, Examples],
-    names: tuple[str, str, str | None],
-    share: float | None,
-    seed: int,
-    rules_and_rare: tuple[type[LabelRules], str],
-) -> Splits:
-    """Build the parts of the files that were read; raises UserError where no dev can be cut."""
-    (train, dev, test), (rules, rare) = names, rules_and_rare
-    notes = LabelNotes(
-        {path: examples.stripped for path, examples in read.items() if examples.stripped},
-        find_near_labels(read[train].parsed or (), rules.names_in),
-    )
-    train_part, dev_part = read[train], read.get(dev)
-    if share:
-        train_part, dev_part = split_off_dev(train_part, share, seed, rules, rare != "error")
-        dev_part = replace(dev_part, path=f"{dev} of {train}, cut with seed {seed}")
-    assert dev_part is not None
-    decisions = [decision for examples in read.values() for decision in examples.decisions]
-    return Splits(train_part, dev_part, read[test] if test else None, notes, decisions)
+@dataclass
+class _Reading:
+    """The files of a run as they are read.
 
+    Attributes:
+        columns: Names of columns, and how labels are read.
+        rules: The label rules of the task.
+        files: The examples of each file, without the rows that are wrong.
+        errors: What is wrong.
+        known: The label names of train; None where it could not be read.
+    """
 
-def settle(part: Examples, errors: list[UserError], step: Callable[[], Examples]) -> Examples:
-    """Return what a step makes of examples; where it refuses some rows, the others."""
-    try:
-        return step()
-    except RowsError as error:
-        errors.append(error)
-        return without_rows(part, [error])
+    columns: Columns
+    rules: type[LabelRules]
+    files: dict[str, Examples] = field(default_factory=dict)
+    errors: list[UserError] = field(default_factory=list)
+    known: set[str] | None = None
 
+    def read_train(self, path: str, cut: bool) -> None:
+        """Read the train file; cut: whether dev is cut off it. Raises UserError."""
+        rare, rules = self.columns.rare_labels, self.rules
+        whole = self._read(path)
+        self.known = find_names(whole.parsed or (), rules)
+        try:
+            part = self.files[path] = fit_train(whole, rare, cut, rules)
+        except RowsError as error:
+            # What the other rows hold is not judged: a label in one row may be mended.
+            self.files[path] = without_rows(whole, [error])
+            raise
+        self.known = find_names(part.parsed or (), rules)
+        rules.check(part, to_learn=True)
 
-def accept_known(part: Examples, known: Collection[str], rules: type[LabelRules]) -> Examples:
-    """Return the examples; raises UserError for label names that train lacks."""
-    refuse_unknown(part, known, rules)
-    return part
+    def read_other(self, path: str) -> None:
+        """Read dev or test; raises UserError."""
+        part = self._read(path)
+        train = next(iter(self.files.values()))
+        if self.known is None or train is part:
+            return
+        refuse_other_inputs(part, pairs=train.text_pairs is not None)
+        part = self.files[path] = fit_names(part, self.known, self.columns.rare_labels, self.rules)
+        try:
+            refuse_unknown(part, self.known, self.rules)
+        except RowsError as error:
+            self.files[path] = without_rows(part, [error])
+            raise
+
+    def _read(self, path: str) -> Examples:
+        part = self.files[path] = read_labelled(path, self.columns, self.rules, self.errors)
+        self.errors += long_words(part)
+        return part
+
+    def split(self, names: tuple[str, str, str | None], share: float | None, seed: int) -> Splits:
+        """Build the parts; raises UserError where no dev can be cut.
+
+        Args:
+            names: The files of train, dev and test.
+            share: Of train that becomes dev; None for a file.
+            seed: Of the cut.
+        """
+        (train, dev, test), read, rules = names, self.files, self.rules
+        notes = LabelNotes(
+            {path: examples.stripped for path, examples in read.items() if examples.stripped},
+            find_near_labels(read[train].parsed or (), rules.names_in),
+        )
+        train_part, dev_part = read[train], read.get(dev)
+        if share:
+            may_lack = self.columns.rare_labels != "error"
+            train_part, dev_part = split_off_dev(train_part, share, seed, rules, may_lack)
+            dev_part = replace(dev_part, path=f"{dev} of {train}, cut with seed {seed}")
+        assert dev_part is not None
+        decisions = [decision for examples in read.values() for decision in examples.decisions]
+        return Splits(train_part, dev_part, read[test] if test else None, notes, decisions)
 
 
 def read_for(

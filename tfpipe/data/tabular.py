@@ -86,6 +86,7 @@ def open_rows(
     else:
         table = _read_json(file, look_ahead)
     mark, trace = LineMark(), trace or Trace()
+    trace.is_workbook = content is XLSX
     trace.first = "the header" if table.first_row is None else "the first row"
     return Rows(
         [*map(strip_blanks, table.header)],

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from serving.standard_output import json_line
 from tfpipe.cli import parse, parser_for, run, say
 from tfpipe.config import DoctorConfig
 from tfpipe.doctoring.findings import Diagnosis
@@ -111,7 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             write_rows(config.rows_to, diagnosis.rows)
             say(f"{len(diagnosis.rows):,} rows are written to {config.rows_to}")
         if config.json:
-            print(json.dumps(diagnosis.as_json(), ensure_ascii=False))
+            print(json_line(diagnosis.as_json()))
         else:
             print("\n".join(diagnosis.as_lines()))
 

@@ -14,8 +14,10 @@ from tfpipe.tasks import TASKS
 # A setting of an export, and the one without which it would be ignored.
 REQUIRED_SETTINGS = (
     ("data", "not_worse_than"),
-    *((name, "data") for name in ("text", "text_pair", "label", "header")),
-    *((name, "data") for name in ("rare_labels", "offsets")),
+    *(
+        (name, "data")
+        for name in ("text", "text_pair", "label", "header", "rare_labels", "offsets")
+    ),
     ("model_config", "keep"),
 )
 # Settings of the connection to a server, named as in serving.client.

@@ -2,58 +2,35 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tfpipe.data.column_names import (
+    LABEL_COLUMNS,
+    LAST_TEXT_COLUMNS,
+    PAIRS,
+    TEXT_COLUMNS,
+    TOKEN_COLUMNS,
+    find_name,
+    fold_name,
+    is_unnamed,
+)
 from tfpipe.data.examples import Columns
-from tfpipe.data.rows import Rows, show_row
+from tfpipe.data.formats.header import show_first_row
+from tfpipe.data.rows import Rows
 from tfpipe.errors import UserError, did_you_mean, raise_all
 from tfpipe.tasks import TASKS
 from tfpipe.tasks.spec import TaskSpec
 
-# All names are compared by `fold_name`; each list is in the order in which names are looked for.
-TEXT_COLUMNS = (
-    *("text", "sentence", "message", "utterance", "content", "body", "review", "comment"),
-    *("文本", "内容", "正文", "句子", "评论", "query", "question", "问题"),
-)
-LABEL_COLUMNS = (
-    *("label", "labels", "category", "intent", "class", "gold_label", "sentiment", "target"),
-    *("topic", "tag", "y", "标签", "类别", "分类", "意图", "情感"),
-)
-NUMBERED = (
-    *("text", "sentence", "sent", "s", "question", "query", "q", "文本", "句子", "问题", "问句"),
-)
-PAIRS = (
-    ("text", "text_pair"),
-    *((name + a, name + b) for name in NUMBERED for a, b in ("ab", "12", "01")),
-    *(("question", name) for name in ("context", "passage", "paragraph", "sentence")),
-    *(("query", name) for name in ("context", "passage", "document", "doc", "title", "answer")),
-    *(("question", "answer"), ("premise", "hypothesis"), ("anchor", "positive")),
-    *(("问题", name) for name in ("上下文", "段落", "文章", "答案", "回答")),
-    *(("查询", "文档"), ("查询", "标题"), ("前提", "假设")),
-)
-# A title is a text where there is no longer one.
-LAST_TEXT_COLUMNS = (*dict.fromkeys(first for first, _ in PAIRS[1:]), "title", "标题")
-# Lists of words; only where there is no text.
-TOKEN_COLUMNS = ("tokens", "words")
 # Columns of Label Studio's tables beside the data and the labels.
 LABEL_STUDIO = ("annotation_id", "annotator", "lead_time", "created_at", "updated_at", "id")
-# What pandas calls an index or column without a name.
-UNNAMED = re.compile(r"Unnamed: \d+(_level_\d+)?|__index_level_\d+__")
 PRODIGY_ANSWERS = {"accept", "reject", "ignore"}
 
 
-def fold_name(name: str) -> str:
-    """Return a key that is equal for names that differ in case, width, `_`, `-` and blanks."""
-    return re.sub(r"[\s_-]+", "", unicodedata.normalize("NFKC", name).casefold())
-
-
 def find_columns(
-    path: Path,
     opened: Rows,
+    path: Path,
     asked: Columns,
     labelled: bool | None,
     spec: TaskSpec | None = None,
@@ -62,8 +39,8 @@ def find_columns(
     """Find the columns to read: those given by the user, the others by their usual names.
 
     Args:
-        path: The file, for messages.
         opened: The open file.
+        path: The file, for messages.
         asked: Names given by the user.
         labelled: Whether a label column is needed; None reads none.
         spec: The task that the columns are for; None for any.
@@ -84,7 +61,7 @@ def find_columns(
         error
         for role, name, needed, usual in roles
         if name is not None or needed
-        for error in _column_errors(path, opened, role, name, usual)
+        for error in _column_errors(opened, path, role, name, usual)
     ]
     label = None if labelled is None else label
     chosen = [name for name in (text, text_pair, label) if name is not None]
@@ -173,14 +150,6 @@ def _label_studio_control(table: _Table, free: Sequence[str]) -> str | None:
     return next((names[0] for names in (others, marked) if len(names) == 1), None)
 
 
-def find_name(header: Sequence[str], usual: Sequence[str]) -> str | None:
-    """Return the column that has the first of the usual names that any has."""
-    by_key: dict[str, str] = {}
-    for name in header:
-        by_key.setdefault(fold_name(name), name)
-    return next((by_key[key] for key in map(fold_name, usual) if key in by_key), None)
-
-
 def is_prodigy(header: Sequence[str], sample: Sequence[Sequence[Any]]) -> bool:
     """Return whether the column `answer` holds Prodigy's decisions on the rows."""
     if "answer" not in header:
@@ -197,15 +166,8 @@ def is_json(value: Any) -> bool:
     )
 
 
-def is_unnamed(name: str) -> bool:
-    """Return whether a column is an index that pandas wrote without a name."""
-    return (
-        not name or re.fullmatch(r"Unnamed: \d+(_level_\d+)?|__index_level_\d+__", name) is not None
-    )
-
-
 def _column_errors(
-    path: Path, opened: Rows, role: str, name: str | None, usual: Sequence[str]
+    opened: Rows, path: Path, role: str, name: str | None, usual: Sequence[str]
 ) -> Iterator[UserError]:
     """Yield what is wrong with the column of a role; no name: none of the usual ones was found."""
     header = opened.header
@@ -213,7 +175,7 @@ def _column_errors(
     found = f"columns {', '.join(map(repr, named[:20])) or 'none'}"
     flag = "--" + role.replace("_", "-")
     if opened.first_row is not None:
-        found = f"no header, first row: {show_row(opened.first_row)}"
+        found = f"no header, first row: {show_first_row(opened.first_row)}"
     if name is None and opened.first_row is not None:
         wrong = f"which column of {path} is the {role} is not evident"
         fix = f"name it by its number, as in {flag} {len(header)}, or add --header if the first row"

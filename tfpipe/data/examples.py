@@ -33,7 +33,7 @@ class Columns:
     @classmethod
     def of(cls, settings: Any) -> Columns:
         """Return the columns that the fields of a configuration name."""
-        known = {field.name for field in fields(cls)} & set(vars(settings))
+        known = {field.name for field in fields(cls)} & {*vars(settings)}
         return cls(**{name: getattr(settings, name) for name in known})
 
     @property

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tfpipe.data.columns import fold_name, is_prodigy
+from tfpipe.data.column_names import fold_name
+from tfpipe.data.columns import is_prodigy
 from tfpipe.data.examples import Columns
 
 SNLI_PAIRS = {("sentence1", "sentence2"), ("premise", "hypothesis")}

@@ -41,6 +41,7 @@ class DataReport:
         warnings: Sentences without a full stop.
         unknown: The tokens that the vocabulary lacks, None where they were not counted.
         label_notes: From reading the files; `report_data` leaves them empty.
+        decisions: How the files were read, from reading them, too.
     """
 
     facts: Sequence[tuple[str, str]]
@@ -48,6 +49,7 @@ class DataReport:
     warnings: Sequence[str]
     unknown: UnknownTokens | None = None
     label_notes: LabelNotes = field(default_factory=LabelNotes)
+    decisions: Sequence[str] = ()
 
 
 def long_words(examples: Examples) -> list[UserError]:

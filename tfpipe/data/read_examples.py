@@ -52,7 +52,7 @@ def read_examples(
     tagged = find_token_columns(opened.header, sample, columns)
     if tagged and (spec is None or spec.reads_tokens):
         return read_tagged_rows(path, opened, tagged)
-    found = find_columns(path, opened, columns, labelled, spec, sample)
+    found = find_columns(opened, path, columns, labelled, spec, sample)
     left_out = find_left_out(opened.header, sample, found)
     labels = LabelColumn(rules, labelled)
     picked = _Picked()

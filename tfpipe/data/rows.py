@@ -13,8 +13,9 @@ from typing import Any, TypeVar
 from tfpipe.errors import UserError
 
 T = TypeVar("T")
-SHOWN = 40  # characters of a value in a message
 HELD = 200  # rows that are looked at before columns are chosen
+# Rows with the lines, counted from 1, at which they begin.
+Numbered = Iterator[tuple[int, Sequence[Any]]]
 
 
 @dataclass(frozen=True)
@@ -121,9 +122,3 @@ def hold_rows(opened: Rows, count: int = HELD) -> tuple[Rows, list[Sequence[Any]
 
     held = replace(opened, rows=mark.follow(rows()), line=lambda: mark.line)
     return held, [row for _, row in seen]
-
-
-def show_row(row: Sequence[str]) -> str:
-    """Return a row of a file without a header with the numbers of its columns, for messages."""
-    shown = (value if len(value) <= SHOWN else f"{value[:SHOWN]}..." for value in row)
-    return ", ".join(f"{place} {value!r}" for place, value in enumerate(shown, start=1))

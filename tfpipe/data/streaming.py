@@ -70,7 +70,7 @@ class TextStream:
         self.path, self._answer_empty = path, answer_empty
         self._opened, sample = _open(path, columns)
         header = self._opened.header
-        self.columns = find_columns(path, self._opened, columns, labelled=None, sample=sample)
+        self.columns = find_columns(self._opened, path, columns, None, sample=sample)
         names = (self.columns.text, self.columns.text_pair)
         self._places = [header.index(name) for name in names if name is not None]
         noted = note_unread(path, header, sample, self.columns, columns)

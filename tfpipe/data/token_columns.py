@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tfpipe.data.columns import TOKEN_COLUMNS, find_name
+from tfpipe.data.column_names import TOKEN_COLUMNS, find_name
 from tfpipe.data.conll import Sentence, join_tokens, label_sentences
 from tfpipe.data.examples import Columns, Examples
 from tfpipe.data.label_values import parse_literal

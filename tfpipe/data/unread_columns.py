@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tfpipe.data.columns import LABEL_COLUMNS, fold_name
+from tfpipe.data.column_names import LABEL_COLUMNS, fold_name
 from tfpipe.data.examples import Columns
 from tfpipe.tasks.spec import TaskSpec
 

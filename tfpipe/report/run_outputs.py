@@ -131,7 +131,13 @@ def _describe_data(run: Run, outcome: Outcome) -> Data:
         in_windows=len(sets[0].encoded) > len(sets[0].examples),
         show_label=TASKS[run.config.task].rules.show_label,
     )
-    return replace(described, label_notes=outcome.data.label_notes, unknown=outcome.data.unknown)
+    found = outcome.data
+    return replace(
+        described,
+        label_notes=found.label_notes,
+        decisions=found.decisions,
+        unknown=found.unknown,
+    )
 
 
 def _describe_slices(run: Run, outcome: Outcome) -> list[Slices]:

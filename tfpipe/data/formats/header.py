@@ -8,30 +8,42 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tfpipe.data.columns import LABEL_COLUMNS, PAIRS, TEXT_COLUMNS, fold_name
+from tfpipe.data.column_names import (
+    LABEL_COLUMNS,
+    LAST_TEXT_COLUMNS,
+    PAIRS,
+    TEXT_COLUMNS,
+    TOKEN_COLUMNS,
+    fold_name,
+)
 from tfpipe.data.examples import Columns
 from tfpipe.data.formats.column_kinds import Kind, kind_of
-from tfpipe.data.rows import show_row
 from tfpipe.errors import UserError
 
 # What is no text and no label, and may be the only usual name of a header.
 OTHER_NAMES = (
-    "id",
-    "idx",
-    "index",
-    "uid",
-    "guid",
-    "source",
-    "channel",
-    "lang",
-    "language",
-    "score",
+    *(
+        "id",
+        "idx",
+        "index",
+        "uid",
+        "guid",
+        "source",
+        "channel",
+        "lang",
+        "language",
+        "date",
+        "split",
+    ),
+    *("score", "rating", "stars", "编号", "序号", "来源"),
 )
-USUAL_NAMES = frozenset(
-    fold_name(name)
-    for name in (*TEXT_COLUMNS, *LABEL_COLUMNS, *itertools.chain(*PAIRS), "title", *OTHER_NAMES)
-)
+PAIRED = tuple(name for pair in PAIRS for name in pair)
+USUAL_NAMES = {
+    *map(fold_name, (*TEXT_COLUMNS, *LAST_TEXT_COLUMNS, *TOKEN_COLUMNS, *PAIRED)),
+    *map(fold_name, (*LABEL_COLUMNS, *OTHER_NAMES)),
+}
 SAMPLE = 1000
+SHOWN = 40
 TAG = re.compile(r"O|[BIESLUM]-\S+")
 
 
@@ -153,9 +165,15 @@ def _find_roles(kinds: Sequence[Kind]) -> dict[str, int]:
     return roles | ({"label": labels[0]} if roles and len(labels) == 1 else {})
 
 
+def show_first_row(row: Sequence[str]) -> str:
+    """Return the first row of a file without a header with the numbers of its columns."""
+    shown = (value if len(value) <= SHOWN else f"{value[:SHOWN]}..." for value in row)
+    return ", ".join(f"{place} {value!r}" for place, value in enumerate(shown, start=1))
+
+
 def _holds_tags(path: Path, line: int, first: Sequence[str]) -> UserError:
     return UserError(
         "the file holds a token and its tag a line, not texts",
-        f"{path}, line {line}: {show_row(first)}",
+        f"{path}, line {line}: {show_first_row(first)}",
         "name it .conll, and train with --task tag",
     )

@@ -8,9 +8,11 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 
 from tfpipe.config import TrainConfig
 from tfpipe.data.examples import Examples
+from tfpipe.data.fast_tokenizer import FastTokenizer
 from tfpipe.data.label_values import one_choice
 from tfpipe.data.near_labels import fold
 from tfpipe.data.tabular import strip_blanks
+from tfpipe.data.token_counts import TokenCounts, count_tokens
 from tfpipe.errors import UserError
 from tfpipe.text_display import list_few
 
@@ -121,6 +123,20 @@ class LabelRules(Protocol):
     def refuse_settings(cls, train: Examples, config: TrainConfig) -> None:
         """Raise UserError for settings of training that do not fit the examples."""
         refuse_pairs(train, config.long_text)
+
+    @classmethod
+    def count_tokens(
+        cls, examples: Examples, tokenizer: FastTokenizer, max_length: int
+    ) -> TokenCounts:
+        """Count the tokens of the examples in the inputs that training makes of them."""
+        return count_tokens(examples, tokenizer, max_length)
+
+    @classmethod
+    def find_lost(
+        cls, examples: Examples, tokenizer: FastTokenizer, max_length: int
+    ) -> Sequence[str]:
+        """Return what cannot be learnt of the labels, as the task's `notes` say it."""
+        return ()
 
     @classmethod
     def show_label(cls, examples: Examples, row: int) -> str:

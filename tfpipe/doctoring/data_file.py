@@ -10,17 +10,16 @@ from pathlib import Path
 from tfpipe.config import TrainConfig
 from tfpipe.config.settings import flag_of
 from tfpipe.data.examples import Columns, Examples
-from tfpipe.data.labels import parsed_labels
+from tfpipe.data.fast_tokenizer import FastTokenizer
 from tfpipe.data.quality import long_words, report_data
 from tfpipe.data.read_examples import read_examples
-from tfpipe.data.splits import Splits, read_splits
-from tfpipe.data.tokenizer import Tokenizer
-from tfpipe.data.unknown_tokens import count_unknown
+from tfpipe.data.splits import PARTS, Splits, read_splits
+from tfpipe.data.unknown_tokens import UnknownTokens, sum_by_script
 from tfpipe.doctoring.findings import Command, Diagnosis, Finding, note, ok, problems_of
 from tfpipe.doctoring.task_of_labels import find_task, is_labelled
 from tfpipe.doctoring.vocabulary import describe_unknown, is_uncovered
 from tfpipe.errors import UserError
-from tfpipe.model.presets import find_folder
+from tfpipe.model.starter import starter_folder
 from tfpipe.tasks import TASKS
 
 
@@ -62,37 +61,38 @@ def check_data(path: str, columns: Columns) -> Diagnosis:
 def _describe_parts(parts: Splits, config: TrainConfig) -> Iterator[Finding]:
     """Yield the data report and the labels; raises UserError as training does."""
     rules = TASKS[config.task].rules
-    task = TASKS[config.task].task_class.from_labels(parsed_labels(parts.train, rules), config)
-    for part in parts:
-        task.refuse_unknown(part)
     try:
-        tokenizer = Tokenizer.from_folder(find_folder(config.model))
+        tokenizer = FastTokenizer.from_folder(starter_folder())
     except UserError as error:
         yield from problems_of(error, "starter")
         return
-    labelled, of_dev = (
-        task.label(part, tokenizer, config.max_length) for part in (parts.train, parts.dev)
-    )
+    counts = {
+        name: rules.count_tokens(part, tokenizer, config.max_length)
+        for name, part in zip(PARTS, parts, strict=False)
+    }
     cut = replace(parts.dev, path=f"{config.dev} of it, which training cuts off")
     report = report_data(
         parts.train,
         cut,
-        labelled.full_lengths,
+        counts["train"].full_lengths,
         config.max_length,
         rules,
-        in_windows=len(labelled.encoded) > len(parts.train),
+        in_windows=counts["train"].inputs > len(parts.train),
     )
     for name, value in report.facts:
         yield ok(name, f"{name}: {value}.", value)
-    yield describe_unknown(
-        count_unknown({"train": labelled, "dev": of_dev}, tokenizer, config.model)
-    )
-    for warning in (*parts.label_notes, *report.warnings, *task.notes(labelled)):
+    scripts = {
+        name: sum_by_script(part, counts[name].tokens, counts[name].unknown)
+        for name, part in zip(PARTS, parts, strict=False)
+    }
+    yield describe_unknown(UnknownTokens(scripts, config.model))
+    lost = rules.find_lost(parts.train, tokenizer, config.max_length)
+    for warning in (*parts.label_notes, *report.warnings, *lost):
         yield note("data", f"{warning[0].upper()}{warning[1:]}.")
     summary = rules.describe_labels([*parts])
     if summary is None:
-        counts = {label: in_train + in_dev for label, in_train, in_dev in report.labels}
-        yield ok("labels", f"Training can learn {len(counts)} labels from it.", counts)
+        rows = {label: in_train + in_dev for label, in_train, in_dev in report.labels}
+        yield ok("labels", f"Training can learn {len(rows)} labels from it.", rows)
     else:
         yield ok(*summary)
 

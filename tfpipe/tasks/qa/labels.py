@@ -7,11 +7,14 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from tfpipe.data.examples import Examples
+from tfpipe.data.fast_tokenizer import FastTokenizer
 from tfpipe.data.label_values import NO_ANSWER, answers_of, dump, is_no_answer
 from tfpipe.data.labels import LabelRules, LabelSummary, parsed_labels
 from tfpipe.data.squad import GoldAnswer, find_misplaced, load_answers
 from tfpipe.data.tabular import strip_blanks
+from tfpipe.data.token_counts import TokenCounts
 from tfpipe.errors import UserError, raise_all
+from tfpipe.tasks.qa.window_counts import count_lost_answers, count_window_tokens
 
 
 class Answers(LabelRules):
@@ -87,6 +90,21 @@ class Answers(LabelRules):
         return ["answer" if label else "no answer"]
 
     @classmethod
+    def count_tokens(
+        cls, examples: Examples, tokenizer: FastTokenizer, max_length: int
+    ) -> TokenCounts:
+        """Count the tokens of the questions over all windows of their contexts."""
+        return count_window_tokens(examples, tokenizer, max_length)
+
+    @classmethod
+    def find_lost(
+        cls, examples: Examples, tokenizer: FastTokenizer, max_length: int
+    ) -> Sequence[str]:
+        """Report answers that are whole in no window."""
+        answers = parsed_labels(examples, cls)
+        return describe_lost(count_lost_answers(examples, answers, tokenizer, max_length))
+
+    @classmethod
     def show_label(cls, examples: Examples, row: int) -> str:
         """Join the answers, each once."""
         answers = parsed_labels(examples, cls)[row]
@@ -102,6 +120,11 @@ class Answers(LabelRules):
         held += f": {len(labels) - without:,} with an answer, {without:,} without one."
         value = {"questions": len(labels), "contexts": contexts, "without_answer": without}
         return LabelSummary("questions", held, value)
+
+
+def describe_lost(count: int) -> Sequence[str]:
+    """Report answers that are whole in no window, which cannot be learnt."""
+    return [f"{count:,} answers are longer than what windows of --max-length share"] * bool(count)
 
 
 def _parse_answers(label: str, where: str) -> tuple[GoldAnswer, ...]:

@@ -23,7 +23,7 @@ from tfpipe.tasks.qa.best_spans import NEVER, BestSpans, find_best_spans, mask_l
 from tfpipe.tasks.qa.context_windows import ContextTokens, window_contexts
 from tfpipe.tasks.qa.evaluation import QAEvaluation
 from tfpipe.tasks.qa.labelled_windows import EncodedQADataset, label_windows
-from tfpipe.tasks.qa.labels import Answers
+from tfpipe.tasks.qa.labels import Answers, describe_lost
 from tfpipe.tasks.qa.squad_metrics import find_threshold
 from tfpipe.tasks.task import Batch, Forward, Outputs, Tensors
 
@@ -103,9 +103,7 @@ class QA(Answers):
         )
         answers = parsed_labels(labelled.examples, type(self))
         lost = sum(map(bool, answers)) - int(held.sum())
-        if not lost:
-            return ()
-        return [f"{lost:,} answers are longer than what windows of --max-length share"]
+        return describe_lost(lost)
 
     def loss(self, logits: tf.Tensor, batch: Batch) -> tf.Tensor:
         """Return the mean of the cross-entropies of the answer's first and last token, float32 [W].

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from tfpipe.data.examples import Examples
+from tfpipe.data.fast_tokenizer import FastTokenizer
 from tfpipe.data.label_values import dump, spans_of
 from tfpipe.data.labels import LabelRules, LabelSummary, parsed_labels
 from tfpipe.data.offset_units import refuse_other_units, to_characters
@@ -15,6 +16,7 @@ from tfpipe.data.schemes import split_tag
 from tfpipe.data.spans import Span, format_spans, parse_spans, refuse_outside, strip_types
 from tfpipe.data.tabular import strip_blanks
 from tfpipe.errors import UserError
+from tfpipe.tasks.tag.lost_entities import find_lost
 
 
 class Entities(LabelRules):
@@ -100,6 +102,13 @@ class Entities(LabelRules):
     def names_in(cls, label: tuple[Span, ...]) -> Sequence[str]:
         """List the types of the entities."""
         return sorted({span.type for span in label})
+
+    @classmethod
+    def find_lost(
+        cls, examples: Examples, tokenizer: FastTokenizer, max_length: int
+    ) -> Sequence[str]:
+        """Report truncated entities, and those that begin or end inside a word."""
+        return find_lost(examples, parsed_labels(examples, cls), tokenizer, max_length)
 
     @classmethod
     def show_label(cls, examples: Examples, row: int) -> str:

@@ -18,6 +18,7 @@ from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.errors import UserError
 from tfpipe.model.head import Head
 from tfpipe.tasks.losses import LossSettings, cross_entropy, focal, symmetric_divergence
+from tfpipe.tasks.tag.covers import describe_lost
 from tfpipe.tasks.tag.entities import decode_entities
 from tfpipe.tasks.tag.evaluation import TagEvaluation
 from tfpipe.tasks.tag.labelled_words import NO_WORD, EncodedTagDataset, label_words
@@ -93,19 +94,8 @@ class Tag(Entities):
     def notes(self, labelled: EncodedDataset) -> list[str]:
         """Report entities that cannot be learnt: truncated ones, and parts of words."""
         assert isinstance(labelled, EncodedTagDataset)
-        notes = []
         total = sum(map(len, parsed_labels(labelled.examples, type(self))))
-        if labelled.cut:
-            notes.append(
-                f"{labelled.cut:,} of {total:,} entities lie behind --max-length, wholly or in"
-                " part, and cannot be found"
-            )
-        if labelled.torn:
-            notes.append(
-                f"{labelled.torn:,} of {total:,} entities begin or end inside a word, as the"
-                " tokenizer divides the text; whole words are tagged"
-            )
-        return notes
+        return describe_lost(total, labelled.cut, labelled.torn)
 
     def loss(self, logits: tf.Tensor, batch: Batch) -> tf.Tensor:
         """Return mean cross-entropy over a text's words in nats, float32 [B]; 0 for a text of none.

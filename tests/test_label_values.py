@@ -234,7 +234,7 @@ def test_no_answer_by_its_place(form: str, tmp_path: Path) -> None:
     found = read(path, "qa")
     assert found.labels == ['[[13, "red"]]', "[]", "[]"]
     assert [*found.decisions] == [
-        f"{path}: 2 questions have answer_start -1 and no text, which was read as no answer"
+        f"{path}: questions read as without an answer, for theirs starts at -1 and has no text: 2"
     ]
 
 

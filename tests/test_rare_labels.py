@@ -190,3 +190,37 @@ def test_hints_at_names_that_are_nearly_known() -> None:
 def test_a_number_that_two_labels_are_is_none_of_them() -> None:
     assert same_values(["1"], ["1.0", "1.00"]) == {}
     assert same_values(["1", "2", "x"], ["1.0", "x"]) == {"1": "1.0", "x": "x"}
+
+
+# ---- in a run, and in what reads files for it -------------------------------------------------
+
+
+def test_a_run_without_rare_labels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from tests.support.runs import tiny_config
+    from tfpipe import compare, evaluate
+    from tfpipe.comparing.train_overlap import run_overlap
+    from tfpipe.train import train as train_run
+
+    file = write(tmp_path / "a.tsv", [*"xy" * 16, "once"])
+    other = write(tmp_path / "b.tsv", ["x", "y", "new"], ["hello a", "hello b", "hello c"])
+    settings: dict[str, Any] = {"train": file, "dev": "0.2", "test": other, "epochs": 1}
+    run = train_run(tiny_config(tmp_path, **settings, rare_labels="drop"))
+    assert run.data["train_rows"] + run.data["dev_rows"] == 32
+    assert run.metrics["test"]["examples"] == 2
+    page = (run.folder / "report.html").read_text(encoding="utf-8")
+    for label in ("once", "new"):
+        assert f"&#39;{label}&#39; (1)" in page or f"'{label}' (1)" in page
+    kept = read("classify", "drop", file, "0.2").train
+    assert run_overlap(run, kept).trained_on == len(kept)
+
+    arguments = [str(run.folder), "--data", other]
+    assert evaluate.main(arguments) == 2
+    assert "'new'; known are 'x', 'y'" in capsys.readouterr().err
+    assert evaluate.main([*arguments, "--rare-labels", "drop", "--json"]) == 0
+    told = f"left out 1 row of {other} with labels that train lacks: 'new' (1)"
+    shown = capsys.readouterr()
+    assert told in shown.err and '"examples": 2' in shown.out
+    both = [str(run.folder), *arguments, "--resamples", "100"]
+    assert compare.main(both) == 2
+    assert compare.main([*both, "--rare-labels", "drop"]) == 0
+    assert told in capsys.readouterr().out

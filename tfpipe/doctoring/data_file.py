@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,18 +33,23 @@ def check_data(path: str, columns: Columns) -> Diagnosis:
     try:
         examples = read_examples(file, columns, labelled=columns.label is not None)
         if not is_labelled(file, examples):
-            findings = [*_describe_decisions(examples), *_describe_unlabelled(examples)]
+            findings = [
+                *_describe_decisions(examples.decisions),
+                *_describe_unlabelled(examples),
+            ]
             return Diagnosis("data", path, findings)
     except UserError as error:
         return Diagnosis("data", path, problems_of(error, "file"))
     task, findings = find_task(file, examples)
-    findings = [*_describe_decisions(examples), *findings]
-    config = TrainConfig(task=task)
+    config, decisions = TrainConfig(task=task), examples.decisions
     try:
         parts = read_splits(path, config.dev, None, columns, config.seed, TASKS[task].rules)
+        decisions = parts.decisions
         findings += _describe_parts(parts, config)
     except UserError as error:
-        return Diagnosis("data", path, [*findings, *problems_of(error, "training")])
+        findings = [*_describe_decisions(decisions), *findings, *problems_of(error, "training")]
+        return Diagnosis("data", path, findings)
+    findings = [*_describe_decisions(decisions), *findings]
     words = ["python", "-m", "tfpipe.train", "--train", path, "--output", "runs/NAME"]
     words += ["--task", task] if task != TrainConfig().task else []
     for name, value in columns.names.items():
@@ -97,8 +102,8 @@ def _describe_parts(parts: Splits, config: TrainConfig) -> Iterator[Finding]:
         yield ok(*summary)
 
 
-def _describe_decisions(examples: Examples) -> Iterator[Finding]:
-    for decision in examples.decisions:
+def _describe_decisions(decisions: Sequence[str]) -> Iterator[Finding]:
+    for decision in decisions:
         yield note("reading", f"{decision[0].upper()}{decision[1:]}.")
 
 

@@ -144,7 +144,7 @@ def test_a_choice_and_a_bound_are_named() -> None:
 def test_an_unknown_name_is_told_with_the_close_one() -> None:
     error = refused({"batchsize": 3})
     assert error.wrong == "there is no option 'batchsize'"
-    assert error.fix.startswith("did you mean 'batch_size'? known: task, train, dev,")
+    assert error.fix.startswith("did you mean 'batch_size'")
 
 
 def test_all_errors_are_told_at_once() -> None:

@@ -31,6 +31,7 @@ from tfpipe.report.tensorboard_events import TensorBoardCallback
 from tfpipe.run_folder import RESUMABLE, Run, begin_run
 from tfpipe.tasks import TASKS
 from tfpipe.tasks.task import Task
+from tfpipe.text_display import count_of
 from tfpipe.training.allocator import keep_freed_memory
 from tfpipe.training.callbacks import Callback
 from tfpipe.training.collectives import check_agreement, report_lost_processes
@@ -77,7 +78,7 @@ def train(prepared: Preparation) -> Run:
         return replace(context.run, written_here=False)
     assert context.config.epochs is not None
     logger.info("training: %s", Ending.of(history, context.config.epochs))
-    seconds = time.perf_counter() - began
+    seconds = throughput.earlier_seconds + time.perf_counter() - began
     evaluator = evaluator_of_saved(context, task, evaluator)
     finish(context, data, history, {"seconds": seconds, **throughput.rates()}, evaluator)
     return context.run
@@ -186,10 +187,10 @@ def run_epochs(
         UserError: Training diverged twice, or memory or disk are too small.
     """
     config, folder = context.config, context.run.folder
-    assert config.learning_rate is not None
+    assert config.learning_rate is not None and config.epochs is not None
     batch = (config.batch_size, config.accumulate, config.learning_rate)
     logger.info(describe_batch(context.strategy, *batch))
-    logger.info("training: %s epochs, into %s", config.epochs, folder)
+    logger.info("training: %s, into %s", count_of(config.epochs, "epoch"), folder)
     keep_freed_memory()
     throughput, board = Throughput(), TensorBoardCallback(context.run.logs)
     steps = parse_steps(config.profile_steps) if config.profile_steps else (0, 0)
@@ -200,6 +201,7 @@ def run_epochs(
         with lock, board, profile, report_lost_processes(context.strategy):
             trainer = Trainer(context, model, task, data.sets[0])
             history = trainer.fit(data.sets[1], callbacks if context.chief else ())
+            throughput.earlier_seconds = trainer.checkpoints.earlier_seconds
     except Stopped as stop:
         command = f"{context.restart_command} --resume --output {shlex.quote(str(folder))}"
         raise Interrupted(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfpipe.cli import given_values, owned_fields, parser_for, print_metrics, run, say
 from tfpipe.config import build
+from tfpipe.config.settings import field_name, flag_of, unknown_option
 from tfpipe.errors import UserError, did_you_mean, raise_all
 from tfpipe.process import quick_imports, run_as_process
 from tuning import chief
@@ -260,16 +261,14 @@ def parse_search(parser: Any, arguments: Sequence[str]) -> tuple[SearchConfig, d
     values, errors = given_values(parser, all_fields, arguments)
     given = {name: value for name, value in values.items() if name in training}
     for raw in values:
-        name = raw.replace("-", "_")
-        flag = f"--{name.replace('_', '-')}"
+        name = field_name(raw, own | training)
         if name in own | training:
             continue
         if name in RESERVED_SETTINGS:
-            wrong, fix = f"{flag} is set by the study itself", RESERVED_SETTINGS[name]
+            wrong, found = f"{flag_of(name)} is set by the study itself", f"{raw}: {values[raw]!r}"
+            errors.append(UserError(wrong, found, RESERVED_SETTINGS[name]))
         else:
-            hint = did_you_mean(name, own | training)
-            wrong, fix = f"there is no option {raw!r}", f"{hint}see --help"
-        errors.append(UserError(wrong, f"{raw}: {values[raw]!r}", fix))
+            errors.append(unknown_option(raw, values[raw], own | training))
     try:
         config = build(SearchConfig, {n: v for n, v in values.items() if n in own}, errors)
     except UserError as error:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from tfpipe.config.requirements import parse_requirements
 from tfpipe.config.settings import Conflict, flag_of, setting
-from tfpipe.config.train import OFFSETS
+from tfpipe.config.train import OFFSETS, RARE_LABELS
 from tfpipe.errors import UserError
+from tfpipe.tasks import TASKS
 
 # A setting of an export, and the one without which it would be ignored.
 REQUIRED_SETTINGS = (
@@ -289,4 +290,39 @@ class DoctorConfig:
     header: bool | None = setting(
         None, "the first row of the file has the names of the columns (default: detected)"
     )
+    task: str | None = setting(
+        None,
+        "task to read a data file for (default: by its format or labels)",
+        choices=tuple(TASKS),
+    )
+    dev: str = setting("0.1", "dev file, or the share of the data file to use as dev")
+    test: str | None = setting(None, "test file, checked together with the data file")
+    rare_labels: str = setting(
+        "error",
+        "labels with one row in the data file, and labels of dev or test that it lacks: refuse"
+        " both, drop their rows, or keep the former and drop the latter",
+        choices=RARE_LABELS,
+    )
+    offsets: str = setting(
+        "characters",
+        "what the places of entities count: `characters`, `utf16` code units, or `utf8` bytes",
+        choices=OFFSETS,
+    )
+    rows_to: str | None = setting(
+        None,
+        "file for the rows of a data file that something was found about: .tsv, .csv or .jsonl",
+    )
+    overwrite: bool = setting(False, "replace the file of --rows-to")
     json: bool = setting(False, "print the results as one JSON object")
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """Yield settings that cannot be combined, each with the names of its fields."""
+        if self.overwrite and self.rows_to is None:
+            yield (
+                ("overwrite", "rows_to"),
+                UserError(
+                    "--overwrite has no effect without --rows-to",
+                    "--overwrite",
+                    "add --rows-to FILE, or leave out --overwrite",
+                ),
+            )

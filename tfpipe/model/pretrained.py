@@ -12,12 +12,13 @@ from safetensors.numpy import save as as_bytes
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.errors import UserError
 from tfpipe.io.atomic import write_text
+from tfpipe.io.git_lfs import refuse_pointers_in
 from tfpipe.library_internals import as_pytorch_weight
 from tfpipe.model.head import Head
 from tfpipe.model.load_weights import load_weights
 from tfpipe.model.stored_weights import WEIGHTS, StoredWeights, open_weights
 from tfpipe.model.text_model import TextModel
-from tfpipe.model.transformers_classes import BertConfig
+from tfpipe.model.transformers_classes import BertConfig, check_libraries
 
 PICKLES = ("pytorch_model.bin", "*.pkl", "*.pickle", "*.pt", "*.ckpt")
 
@@ -76,6 +77,7 @@ def build(
 
 def _construct(config: BertConfig, head: Head) -> Any:
     """Build a TFBert with random weights; raises UserError for an invalid configuration."""
+    check_libraries()
     try:
         bert = head.tf_class(config)
     except (KeyError, TypeError, ValueError) as error:
@@ -121,6 +123,7 @@ def store_settings(folder: Path, settings: Mapping[str, Any]) -> None:
 def read_settings(folder: Path) -> dict[str, Any]:
     """Read config.json of a model folder; raises UserError for what is not a loadable BERT."""
     path = folder / "config.json"
+    refuse_pointers_in(folder)
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

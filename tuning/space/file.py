@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tfpipe.config import TrainConfig, checked_value, read_values
+from tfpipe.config.settings import unknown_option
 from tfpipe.errors import UserError, did_you_mean, raise_all
 from tuning.config import RESERVED_SETTINGS
 from tuning.space.checks import FIELDS, ErrorCollector, brief, check_value
@@ -22,7 +23,7 @@ SAMPLES = 100
 FIXED_ONLY = {
     **dict.fromkeys(("task", "test"), "metrics of different tasks or texts cannot be compared"),
     "dev": "trials are compared on the same dev examples",
-    **dict.fromkeys(("text", "text_pair", "label"), "a file has its columns"),
+    **dict.fromkeys(("text", "text_pair", "label", "header"), "a file has its columns"),
     "tpu": "it says where to train, not how",
     "profile_steps": "it changes nothing that is learnt",
     "seed": "a lucky seed is no setting: --seeds trains each configuration with several",
@@ -115,13 +116,7 @@ def _check_flags(given: Mapping[str, Any], errors: list[UserError]) -> dict[str,
                 )
             )
         elif name not in FIELDS:
-            errors.append(
-                UserError(
-                    f"there is no option {key!r}",
-                    f"{key}: {brief(raw)}",
-                    f"{did_you_mean(name, FIELDS)}see --help",
-                )
-            )
+            errors.append(unknown_option(key, raw, FIELDS))
         else:
             try:
                 flags[name] = checked_value(TrainConfig, FIELDS[name], raw)

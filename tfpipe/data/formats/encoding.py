@@ -94,15 +94,16 @@ def find_encoding(path: Path, head: bytes, content: BinaryIO) -> Encoding:
         if found.lone:
             raise _lone_surrogate(path, found)
         return CESU_8
-    if found.valid_lines <= len(found.invalid_lines) // 10:
-        certain: tuple[tuple[Encoding, ChineseText | WesternText], ...] = (
-            (GB18030, found.chinese),
-            (WINDOWS_1252, found.western),
-        )
-        for encoding, text in certain:
-            content.seek(0)
-            if text.is_certain and _decodes(content, text.codec):
-                return encoding
+    # A line of one or two Chinese words may be UTF-8 by accident, of characters of two bytes.
+    few = len(found.invalid_lines) // 10
+    certain: tuple[tuple[Encoding, ChineseText | WesternText, bool], ...] = (
+        (GB18030, found.chinese, found.wide_lines <= few and found.valid_lines <= 9 * few + 1),
+        (WINDOWS_1252, found.western, found.valid_lines <= few),
+    )
+    for encoding, text, is_one_encoding in certain:
+        content.seek(0)
+        if is_one_encoding and text.is_certain and _decodes(content, text.codec):
+            return encoding
     raise _uncertain(path, found)
 
 
@@ -125,6 +126,7 @@ class _Survey:
     Attributes:
         first: The first invalid byte.
         valid_lines: Number of those that are UTF-8.
+        wide_lines: Those of them that have a character of three bytes.
         invalid_lines: Numbers of the others.
         lone: Numbers of those with half of a surrogate pair.
         only_surrogates: Whether surrogates are all that keeps the file from being UTF-8.
@@ -133,6 +135,7 @@ class _Survey:
 
     first: int = 0
     valid_lines: int = 0
+    wide_lines: int = 0
     invalid_lines: list[int] = field(default_factory=list)
     lone: list[int] = field(default_factory=list)
     only_surrogates: bool = True
@@ -147,12 +150,13 @@ class _Survey:
             if line.isascii():
                 continue
             try:
-                line.decode("utf-8")
+                text = line.decode("utf-8")
             except UnicodeDecodeError as error:
                 self.first = self.first or line[error.start]
                 self._add_invalid(number, line)
             else:
                 self.valid_lines += 1
+                self.wide_lines += max(text) > "\u07ff"
             if left > 0:
                 left -= len(line)
                 self.chinese.add(line)

@@ -24,6 +24,7 @@ def evaluate(config: EvaluateConfig) -> TaskEvaluation:
     from tfpipe.data.examples import Columns
     from tfpipe.data.near_labels import describe_stripped
     from tfpipe.data.splits import read_for
+    from tfpipe.predicting.trained_columns import prefer_trained
     from tfpipe.run_folder import open_run
     from tfpipe.tasks import TASKS
 
@@ -31,8 +32,9 @@ def evaluate(config: EvaluateConfig) -> TaskEvaluation:
     if config.data is None:
         examples = finished.read_dev()
     else:
+        columns = prefer_trained(config.data, Columns.of(config), finished.columns)
         rules, known = TASKS[finished.config.task].rules, finished.data["model"]["labels"]
-        examples = read_for(config.data, Columns.of(config), rules, known)
+        examples = read_for(config.data, columns, rules, known)
     for decision in examples.decisions:
         say(f"data: note: {decision}")
     if examples.stripped:

@@ -16,6 +16,7 @@ from serving.client.cli.parser import build_parser
 from serving.server.flags import check_combinations, parse_flags
 from tfpipe.cli import parse, parser_for
 from tfpipe.config import (
+    AskConfig,
     CompareConfig,
     DoctorConfig,
     EvaluateConfig,
@@ -33,6 +34,7 @@ CONFIGS: dict[str, type] = {
     "tfpipe.evaluate": EvaluateConfig,
     "tfpipe.predict": PredictConfig,
     "tfpipe.compare": CompareConfig,
+    "tfpipe.ask": AskConfig,
     "tfpipe.export": ExportConfig,
     "tfpipe.doctor": DoctorConfig,
 }

@@ -1,6 +1,7 @@
 """The configuration of each command: a frozen dataclass that defines API, flags and YAML file."""
 
 from tfpipe.config.commands import (
+    AskConfig,
     CompareConfig,
     DoctorConfig,
     EvaluateConfig,
@@ -10,7 +11,15 @@ from tfpipe.config.commands import (
 )
 from tfpipe.config.metrics import is_better, is_better_epoch
 from tfpipe.config.requirements import Requirement, parse_requirements
-from tfpipe.config.settings import Config, build, checked_value, field_type, read_values, to_yaml
+from tfpipe.config.settings import (
+    TEXTS,
+    Config,
+    build,
+    checked_value,
+    field_type,
+    read_values,
+    to_yaml,
+)
 from tfpipe.config.train import (
     CLASS_WEIGHTS,
     LOSSES,
@@ -26,6 +35,8 @@ __all__ = [
     "PRECISIONS",
     "SCHEDULES",
     "STRATEGIES",
+    "TEXTS",
+    "AskConfig",
     "CompareConfig",
     "Config",
     "DoctorConfig",

@@ -193,7 +193,18 @@ class PredictConfig:
     header: bool | None = setting(
         None, "the first row of the file has the names of the columns (default: detected)"
     )
+    keep_columns: str = setting(
+        "id",
+        "other columns of the file to write before the answers: `id` (those named id or 编号, or"
+        " ending in _id), `all`, `none`, or name,name",
+        alone="all",
+    )
     scores: bool = setting(False, "also write the score of every label or entity")
+    second: bool = setting(
+        False, "also write the label with the second highest score, and that score"
+    )
+    excel: bool = setting(False, "begin the .csv with the mark by which Excel knows UTF-8")
+    overwrite: bool = setting(False, "replace the output file where it exists")
     answer_empty: bool = setting(
         False, "answer rows without a text as empty texts instead of stopping"
     )
@@ -261,6 +272,27 @@ class PredictConfig:
                         f"add --target and --model, or leave out {flag_of(name)}",
                     ),
                 )
+
+
+@dataclass(frozen=True)
+class AskConfig:
+    """The configuration of `tfpipe.ask`; see the help of each field."""
+
+    run_or_export: str = setting(
+        "",
+        "folder of a run, of an export, or of a model's versions (the highest is used)",
+        positional=True,
+    )
+    texts: tuple[str, ...] = setting(
+        (), "texts, or questions; - for the lines of standard input", positional=True
+    )
+    text_pair: str | None = setting(
+        None,
+        "second text, or context, of every text; lines of standard input may have their own after"
+        " a tab",
+    )
+    scores: bool = setting(False, "also print the score of every label")
+    json: bool = setting(False, "print one JSON object a text")
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ def test_a_label_that_occurs_once_and_is_nearly_another_names_that_one() -> None
     error = refused([*["refund"] * 10, "refnud", "card", "card"])
     assert error.found == (
         "'refnud' in train.csv; the label 'refnud' (1 row: 11) is one edit from 'refund' (10 rows:"
-        " 1, 2, 3, ...): correct it if it is a typing error"
+        " 1, 2, 3, ...): correct it if it is a typing error; rows: row 11 'a' ('refnud')"
     )
 
 
@@ -108,9 +108,7 @@ def test_label_sets_lose_the_names_alone(tmp_path: Path) -> None:
     train = write(tmp_path / "a.tsv", ["a|b", "a", "b", "", "a|once", "b"] * 1)
     dev = write(tmp_path / "b.tsv", ["a|new", "new", "b", "new|b|a"])
     with pytest.raises(UserError, match="not trained on"):
-        refuse_unknown(
-            read("multilabel", "error", train, dev).dev, ["a", "b"], TASKS["multilabel"].rules
-        )
+        read("multilabel", "error", train, dev)
     parts = read("multilabel", "drop", train, dev)
     assert parts.train.labels == ["a|b", "a", "b", "", "a", "b"]
     assert parts.dev.labels == ["a", "", "b", "b|a"]
@@ -137,7 +135,7 @@ def test_a_file_to_evaluate_on(tmp_path: Path) -> None:
     left = read_for(path, Columns(), rules, ["x", "y"])
     with pytest.raises(UserError, match="not trained on") as caught:
         refuse_unknown(left, ["x", "y"], rules)
-    assert caught.value.found == "'new'; known are 'x', 'y'"
+    assert caught.value.found == "'new'; known are 'x', 'y'; rows: line 3 'text 1'"
     assert read_for(path, Columns(rare_labels="drop"), rules, ["x", "y"]).labels == ["x", "y"]
     assert tags.names_of_columns(["O", "B-b", "I-b", "B-a", "I-a"]) == ["a", "b"]
 
@@ -174,10 +172,10 @@ def test_equal_numbers_are_one_label(
 @pytest.mark.parametrize("other", ["01 1", "1 3", "one two", "1.5 1"])
 def test_others_are_not(other: str, tmp_path: Path) -> None:
     train = write(tmp_path / "a.tsv", ["1.0", "2.0"] * 4)
-    dev = read("classify", "error", train, write(tmp_path / "b.tsv", other.split())).dev
-    assert dev.labels == other.split()
-    with pytest.raises(UserError) as caught:
-        refuse_unknown(dev, ["1.0", "2.0"], TASKS["classify"].rules)
+    dev = write(tmp_path / "b.tsv", other.split())
+    assert read_for(dev, Columns(), TASKS["classify"].rules, ["1.0", "2.0"]).labels == other.split()
+    with pytest.raises(UserError, match="not trained on") as caught:
+        read("classify", "error", train, dev)
     assert "known are '1.0', '2.0'" in caught.value.found
 
 

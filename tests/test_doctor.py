@@ -29,7 +29,7 @@ from tfpipe.errors import UserError
 from tfpipe.export import Export
 from tfpipe.exporting.client_command import client_command
 from tfpipe.io.locks import training_lock
-from tfpipe.model import presets
+from tfpipe.model import starter
 from tfpipe.run_folder import Run
 
 
@@ -183,7 +183,7 @@ def test_the_client_is_not_installed_twice(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_the_starter_is_the_one_that_training_takes() -> None:
-    assert packages.STARTER == presets.STARTER_PACKAGE
+    assert packages.STARTER == starter.STARTER_PACKAGE
 
 
 # ---- a run ----------------------------------------------------------------------------------

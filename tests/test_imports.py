@@ -189,6 +189,16 @@ assert f1_score([1, 0], [1, 0]) == 1
 """)
 
 
+def test_labels_are_read_without_tensorflow() -> None:
+    run_script("""
+import sys
+import tfpipe.data.splits
+from tfpipe.tasks import TASKS
+assert [spec.rules.name for spec in TASKS.values()] == [*TASKS]
+assert not {"tensorflow", "transformers"} & set(sys.modules)
+""")
+
+
 def test_packages_that_are_imported_already_stay() -> None:
     run_script("""
 import sys

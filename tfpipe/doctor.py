@@ -32,7 +32,7 @@ def examine(config: DoctorConfig) -> Diagnosis:
         from tfpipe.data.examples import Columns
         from tfpipe.doctoring.data_file import check_data
 
-        return check_data(config.subject, Columns(config.text, config.text_pair, config.label))
+        return check_data(config.subject, Columns.of(config))
     if found.kind == "run":
         from tfpipe.doctoring.run_folder import check_run
 

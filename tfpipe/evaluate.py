@@ -31,8 +31,10 @@ def evaluate(config: EvaluateConfig) -> TaskEvaluation:
     if config.data is None:
         examples = finished.read_dev()
     else:
-        columns = Columns(config.text, config.text_pair, config.label)
-        examples = read_for(config.data, columns, TASKS[finished.config.task].task_class)
+        rules, known = TASKS[finished.config.task].rules, finished.data["model"]["labels"]
+        examples = read_for(config.data, Columns.of(config), rules, known)
+    for decision in examples.decisions:
+        say(f"data: note: {decision}")
     if examples.stripped:
         say(f"data: note: {describe_stripped(examples.path, examples.stripped)}")
     return evaluate_on(finished, examples, config.batch_size)

@@ -71,8 +71,10 @@ def predict(config: PredictConfig) -> Prediction:
     out = Path(config.out)
     split_name(out)
     refuse_taken(out)
-    columns = Columns(config.text, config.text_pair)
+    columns = Columns.of(config)
     texts = TextStream(Path(config.data), columns, config.answer_empty)
+    for decision in texts.decisions:
+        say(f"data: note: {decision}")
 
     with _open_model(config) as predictor:
         texts.refuse_other_inputs(predictor.inputs)

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfpipe.config import TrainConfig, build, read_values, to_yaml
-from tfpipe.data.encoded import hash_texts
 from tfpipe.data.examples import Columns, Examples
+from tfpipe.data.hashing import hash_texts
 from tfpipe.data.read_examples import read_examples
 from tfpipe.data.splits import Splits
 from tfpipe.errors import UserError

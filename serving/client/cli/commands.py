@@ -45,7 +45,7 @@ def answer_texts(client: Client, arguments: argparse.Namespace) -> None:
 
 
 def find_rows(arguments: argparse.Namespace, fields: tuple[str, ...]) -> Iterator[Row]:
-    """Return the texts of the arguments, or else of --file or standard input."""
+    """Return the texts of the arguments, or else of --data or standard input."""
     texts, file = arguments.texts, arguments.file
     # `tag` and `bench` have no second text on the command line.
     pairs, pair_column = getattr(arguments, "pairs", False), getattr(arguments, "pair_column", None)
@@ -53,7 +53,7 @@ def find_rows(arguments: argparse.Namespace, fields: tuple[str, ...]) -> Iterato
     option = "--context" if arguments.verb == "answer" else "--text-pair"
     if texts and (file or pairs):
         raise InvalidRequest(
-            f"Arguments and {'--file' if file else '--pairs'} exclude each other. "
+            f"Arguments and {'--data' if file else '--pairs'} exclude each other. "
             f"{len(texts)} texts are arguments. Leave one of them out."
         )
     if seconds is not None:
@@ -81,7 +81,7 @@ def predict(client: Client, arguments: argparse.Namespace) -> None:
     if arguments.inputs or not signature.inputs:
         if arguments.file:
             raise InvalidRequest(
-                "--input and --file exclude each other. Both are given. Leave one of them out."
+                "--input and --data exclude each other. Both are given. Leave one of them out."
             )
         requests: Iterable[dict[str, Any]] = [split_inputs(arguments.inputs or ())]
     else:

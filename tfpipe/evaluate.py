@@ -1,43 +1,72 @@
-"""`python -m tfpipe.evaluate RUN`: evaluate a run on a labelled file."""
+"""`python -m tfpipe.evaluate RUN_OR_EXPORT`: evaluate a model on a labelled file."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tfpipe.cli import parse, parser_for, print_metrics, run, say
 from tfpipe.config import EvaluateConfig
+from tfpipe.errors import UserError
+from tfpipe.locations import locate
 from tfpipe.process import quick_imports, run_as_process
+from tfpipe.text_display import shorten
 
 if TYPE_CHECKING:
-    from tfpipe.data.examples import Examples
+    from tfpipe.data.examples import Columns, Examples
     from tfpipe.run_folder import Run
     from tfpipe.tasks.task import TaskEvaluation
 
-ABOUT = "Evaluate a finished run on a labelled file, by default on the run's own dev examples."
+ABOUT = """Evaluate a finished run or an export on a labelled file, by default on the run's own dev
+examples: the metrics, and for tasks with labels those of each label."""
 EXAMPLE = "python -m tfpipe.evaluate runs/support --data test.tsv --json"
 
 
 def evaluate(config: EvaluateConfig) -> TaskEvaluation:
-    """Evaluate a run's model on a labelled file; raises UserError."""
-    from tfpipe.data.examples import Columns
-    from tfpipe.data.near_labels import describe_stripped
-    from tfpipe.data.splits import read_for
-    from tfpipe.predicting.trained_columns import prefer_trained
+    """Evaluate a run or an export on a labelled file; raises UserError."""
     from tfpipe.run_folder import open_run
-    from tfpipe.tasks import TASKS
 
+    if locate(config.run).kind == "export":
+        return _evaluate_export(config)
     finished = open_run(config.run)
     if config.data is None:
         examples = finished.read_dev()
     else:
-        columns = Columns(config.text, config.text_pair, config.label)
-        columns = prefer_trained(config.data, columns, finished.columns)
-        examples = read_for(config.data, columns, TASKS[finished.config.task].task_class)
+        examples = read_data(config, finished.config.task, finished.columns)
+    return evaluate_on(finished, examples, config.batch_size)
+
+
+def read_data(config: EvaluateConfig, task: str, trained: Columns) -> Examples:
+    """Read the labelled file; columns that are not named are those trained on, or found."""
+    from tfpipe.data.examples import Columns
+    from tfpipe.data.near_labels import describe_stripped
+    from tfpipe.data.splits import read_for
+    from tfpipe.predicting.trained_columns import prefer_trained
+    from tfpipe.tasks import TASKS
+
+    path, columns = str(config.data), Columns(config.text, config.text_pair, config.label)
+    columns = prefer_trained(path, columns, trained)
+    examples = read_for(path, columns, TASKS[task].task_class)
     if examples.stripped:
         say(f"data: note: {describe_stripped(examples.path, examples.stripped)}")
-    return evaluate_on(finished, examples, config.batch_size)
+    return examples
+
+
+def _evaluate_export(config: EvaluateConfig) -> TaskEvaluation:
+    """Evaluate an export in a process that imports TensorFlow alone."""
+    from tfpipe.comparing.models import evaluate_export, open_model_folder
+    from tfpipe.predicting.trained_columns import trained_columns
+
+    if config.data is None:
+        raise UserError(
+            "there is no data to evaluate on",
+            f"{config.run}: an export has no dev examples with it",
+            "give a labelled file with --data",
+        )
+    model = open_model_folder(config.run)
+    examples = read_data(config, model.task_name, trained_columns(config.run))
+    return evaluate_export(model, examples)
 
 
 def evaluate_on(finished: Run, examples: Examples, batch_size: int) -> TaskEvaluation:
@@ -58,6 +87,18 @@ def evaluate_on(finished: Run, examples: Examples, batch_size: int) -> TaskEvalu
     return Evaluator(strategy, model, task, batch_size).evaluate(labelled)
 
 
+def label_rows(evaluation: TaskEvaluation) -> list[dict[str, Any]]:
+    """Return label, precision, recall, f1 and rows of each label; empty for tasks without."""
+    return [
+        {
+            "label": str(row["label"]),
+            **{name: float(row[name]) for name in ("precision", "recall", "f1")},
+            "rows": int(row["support"]),
+        }
+        for row in evaluation.per_class
+    ]
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
@@ -65,7 +106,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def command() -> None:
         config = parse(parser, EvaluateConfig, arguments)
-        print_metrics(evaluate(config).metrics, as_json=config.json)
+        found = evaluate(config)
+        labels = label_rows(found)
+        if config.json:
+            print_metrics(found.metrics | ({"labels": labels} if labels else {}), as_json=True)
+            return
+        print_metrics(found.metrics)
+        # The label comes last: its width on a terminal is not known.
+        if labels:
+            print("\nprecision  recall      f1   rows  label")
+        for row in labels:
+            figures = f"{row['precision']:9.4f}  {row['recall']:.4f}  {row['f1']:.4f}"
+            print(f"{figures}  {row['rows']:5,}  {shorten(row['label'], 200)}")
 
     return run(command)
 

@@ -23,13 +23,17 @@ CONNECTION = ("tls", "ca", "certificate", "key", "server_name", "token")
 class EvaluateConfig:
     """The configuration of `tfpipe.evaluate`; see the help of each field."""
 
-    run: str = setting("", "folder of a finished run", positional=True)
-    data: str | None = setting(None, "labelled file (default: the run's dev examples)")
+    run: str = setting("", "folder of a finished run, or of an export", positional=True)
+    data: str | None = setting(
+        None, "labelled file (default: the run's dev examples; an export has none)"
+    )
     text: str | None = setting(None, "text column (default: detected)")
     text_pair: str | None = setting(None, "column of the second text (default: detected)")
     label: str | None = setting(None, "label column (default: detected)")
-    batch_size: int = setting(64, "examples in a forward pass", minimum=1)
-    json: bool = setting(False, "print the metrics as one JSON object")
+    batch_size: int = setting(64, "examples in a forward pass of a run", minimum=1)
+    json: bool = setting(
+        False, "print the metrics as one JSON object, with those of each label as `labels`"
+    )
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from tfpipe.process import quick_imports, run_as_process
 from tfpipe.text_display import shorten
 
 if TYPE_CHECKING:
+    from tfpipe.data.encoded import EncodedDataset
     from tfpipe.data.examples import Columns, Examples
     from tfpipe.run_folder import Run
     from tfpipe.tasks.task import TaskEvaluation
@@ -71,6 +72,13 @@ def _evaluate_export(config: EvaluateConfig) -> TaskEvaluation:
 
 def evaluate_on(finished: Run, examples: Examples, batch_size: int) -> TaskEvaluation:
     """Evaluate a finished run's model on checked examples; raises UserError."""
+    return label_and_evaluate(finished, examples, batch_size)[1]
+
+
+def label_and_evaluate(
+    finished: Run, examples: Examples, batch_size: int
+) -> tuple[EncodedDataset, TaskEvaluation]:
+    """Evaluate a finished run's model on checked examples; return them tokenised, too."""
     with quick_imports():
         from tfpipe.data.splits import refuse_other_inputs
         from tfpipe.model import pretrained
@@ -84,7 +92,7 @@ def evaluate_on(finished: Run, examples: Examples, batch_size: int) -> TaskEvalu
         model = pretrained.load(finished.model)
     task = task_of(finished.config.task, model)
     labelled = task.label(examples, model.tokenizer, finished.config.max_length)
-    return Evaluator(strategy, model, task, batch_size).evaluate(labelled)
+    return labelled, Evaluator(strategy, model, task, batch_size).evaluate(labelled)
 
 
 def label_rows(evaluation: TaskEvaluation) -> list[dict[str, Any]]:

@@ -23,6 +23,7 @@ from tfpipe.config import (
     ExportConfig,
     LaunchConfig,
     PredictConfig,
+    ReportConfig,
     TrainConfig,
 )
 from tuning.config import SearchConfig, training_fields
@@ -35,6 +36,7 @@ CONFIGS: dict[str, type] = {
     "tfpipe.predict": PredictConfig,
     "tfpipe.compare": CompareConfig,
     "tfpipe.ask": AskConfig,
+    "tfpipe.report": ReportConfig,
     "tfpipe.export": ExportConfig,
     "tfpipe.doctor": DoctorConfig,
 }

@@ -8,6 +8,7 @@ from tfpipe.config.commands import (
     ExportConfig,
     LaunchConfig,
     PredictConfig,
+    ReportConfig,
 )
 from tfpipe.config.metrics import is_better, is_better_epoch
 from tfpipe.config.requirements import Requirement, parse_requirements
@@ -44,6 +45,7 @@ __all__ = [
     "ExportConfig",
     "LaunchConfig",
     "PredictConfig",
+    "ReportConfig",
     "Requirement",
     "TrainConfig",
     "build",

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tfpipe.config.requirements import parse_requirements
-from tfpipe.config.settings import Conflict, flag_of, setting
+from tfpipe.config.settings import LANGUAGES, Conflict, flag_of, setting
 from tfpipe.errors import UserError
 
 # A setting of an export, and the one without which it would be ignored.
@@ -222,6 +222,40 @@ class PredictConfig:
                         f"{flag_of(name)} has no effect without a server",
                         "no --target",
                         f"add --target and --model, or leave out {flag_of(name)}",
+                    ),
+                )
+
+
+@dataclass(frozen=True)
+class ReportConfig:
+    """The configuration of `tfpipe.report`; see the help of each field."""
+
+    run: str = setting("", "folder of a finished run", positional=True)
+    data: str | None = setting(
+        None, "another labelled file for the page to be about (default: the run's own page again)"
+    )
+    text: str | None = setting(None, "text column (default: that of the training, or detected)")
+    text_pair: str | None = setting(None, "column of the second text (default: as --text)")
+    label: str | None = setting(None, "label column (default: as --text)")
+    language: str | None = setting(
+        None, "language of the page (default: the run's)", choices=LANGUAGES
+    )
+    out: str | None = setting(
+        None, "file to write (default: report.html in the run, with --data report-NAME.html)"
+    )
+    batch_size: int = setting(64, "examples in a forward pass", minimum=1)
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """Yield settings that cannot be combined, each with the names of its fields."""
+        for name in ("text", "text_pair", "label"):
+            if getattr(self, name) is not None and self.data is None:
+                flag = flag_of(name)
+                yield (
+                    (name, "data"),
+                    UserError(
+                        f"{flag} has no effect without --data",
+                        f"{flag} {getattr(self, name)}",
+                        f"add --data, or leave out {flag}",
                     ),
                 )
 

@@ -16,6 +16,7 @@ from tfpipe.errors import UserError, did_you_mean, raise_all
 Config = TypeVar("Config")
 # The names of the fields that a conflict is about, and the conflict.
 Conflict = tuple[tuple[str, ...], UserError]
+LANGUAGES = ("en", "zh")
 # The type of a field that takes any number of values.
 TEXTS = tuple[str, ...]
 

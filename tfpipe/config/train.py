@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tfpipe.config.settings import Conflict, flag_of, setting
+from tfpipe.config.settings import LANGUAGES, Conflict, flag_of, setting
 from tfpipe.errors import UserError, did_you_mean
 from tfpipe.tasks import TASKS
 
@@ -13,7 +13,6 @@ STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker", "parameter_serve
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 CLASS_WEIGHTS = ("none", "balanced")
 LOSSES = ("cross_entropy", "focal")
-LANGUAGES = ("en", "zh")
 LONG_TEXTS = ("head", "head_tail", "windows")
 SCHEDULES = ("linear", "cosine", "polynomial", "constant")
 # A setting, and the other setting and its values without which it would be ignored.

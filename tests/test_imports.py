@@ -40,6 +40,8 @@ LAYERS += [
 ]
 LAYERS += ["doctoring", "cli"]
 LAYERS += [
+    "run_listing",
+    "runs",
     "training_run",
     "dry_run",
     "train",
@@ -228,7 +230,7 @@ def test_the_model_package_alone_reads_the_transformers_model() -> None:
 
 
 VERBS = ["tfpipe.train", "tfpipe.evaluate", "tfpipe.predict", "tfpipe.export", "tfpipe.doctor"]
-VERBS += ["tfpipe.compare", "tfpipe.ask", "tfpipe.report", "tuning.search"]
+VERBS += ["tfpipe.compare", "tfpipe.ask", "tfpipe.report", "tfpipe.runs", "tuning.search"]
 
 
 @pytest.mark.parametrize("verb", VERBS)

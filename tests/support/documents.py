@@ -24,6 +24,7 @@ from tfpipe.config import (
     LaunchConfig,
     PredictConfig,
     ReportConfig,
+    RunsConfig,
     TrainConfig,
 )
 from tuning.config import SearchConfig, training_fields
@@ -36,6 +37,7 @@ CONFIGS: dict[str, type] = {
     "tfpipe.predict": PredictConfig,
     "tfpipe.compare": CompareConfig,
     "tfpipe.ask": AskConfig,
+    "tfpipe.runs": RunsConfig,
     "tfpipe.report": ReportConfig,
     "tfpipe.export": ExportConfig,
     "tfpipe.doctor": DoctorConfig,

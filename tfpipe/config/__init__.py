@@ -9,6 +9,7 @@ from tfpipe.config.commands import (
     LaunchConfig,
     PredictConfig,
     ReportConfig,
+    RunsConfig,
 )
 from tfpipe.config.metrics import is_better, is_better_epoch
 from tfpipe.config.requirements import Requirement, parse_requirements
@@ -47,6 +48,7 @@ __all__ = [
     "PredictConfig",
     "ReportConfig",
     "Requirement",
+    "RunsConfig",
     "TrainConfig",
     "build",
     "checked_value",

@@ -261,6 +261,27 @@ class ReportConfig:
 
 
 @dataclass(frozen=True)
+class RunsConfig:
+    """The configuration of `tfpipe.runs`; see the help of each field."""
+
+    folder: str | None = setting(
+        None, "folder to look for runs in, two levels deep (default: runs)", positional=True
+    )
+    sort: str = setting(
+        "date",
+        "column to sort by, such as dev.accuracy, name or learning_rate: metrics the best first,"
+        " dates the newest first, all else ascending",
+    )
+    filter: str | None = setting(
+        None,
+        'runs to list: part of a name, or conditions such as "task=classify,dev.accuracy>=0.9";'
+        " may be repeated",
+        repeated=True,
+    )
+    json: bool = setting(False, "print the runs as one JSON object")
+
+
+@dataclass(frozen=True)
 class AskConfig:
     """The configuration of `tfpipe.ask`; see the help of each field."""
 

@@ -11,10 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tfpipe.errors import UserError
+from tfpipe.tasks.calibration.abstention_target import ABSTAIN, AbstentionTarget
 from tfpipe.tasks.calibration.risk_coverage import Answered, risk_coverage, sort_by_score
 from tfpipe.tasks.calibration.selective import (
-    ABSTAIN,
-    AbstentionTarget,
     abstain,
     choose_threshold,
     held_out_metrics,

@@ -16,7 +16,7 @@ from tfpipe.stats.bootstrap import (
 )
 from tfpipe.stats.mcnemar import Agreement, count_agreement
 from tfpipe.tasks import TASKS
-from tfpipe.tasks.calibration.selective import ABSTAIN
+from tfpipe.tasks.calibration.abstention_target import ABSTAIN
 from tfpipe.tasks.classify.comparison import compare as compare_classify
 from tfpipe.tasks.classify.evaluation import ClassificationEvaluation as Evaluation
 from tfpipe.tasks.multilabel.evaluation import MultilabelEvaluation

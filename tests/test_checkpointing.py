@@ -7,6 +7,7 @@ import resource
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +72,26 @@ def test_keeps_the_newest_and_restores_the_last(tmp_path: Path) -> None:
     again, _ = small_state(tmp_path)
     again.restore()
     assert again.progress.step == 12
+
+
+def test_the_seconds_of_all_starts_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    first, _ = small_state(tmp_path)
+    clock[0] += 60
+    first.save()
+    clock[0] += 1000
+    second, _ = small_state(tmp_path)
+    clock[0] += 5
+    assert second.restore() and second.earlier_seconds == 60
+    clock[0] += 15
+    second.progress.step += 1
+    second.save()
+    third, _ = small_state(tmp_path)
+    third.restore()
+    assert third.earlier_seconds == 80
 
 
 def test_nothing_to_resume(tmp_path: Path) -> None:

@@ -18,12 +18,12 @@ from tfpipe.config import TrainConfig
 from tfpipe.errors import UserError
 from tfpipe.exporting.clean_process import batches_of, join, run_in_clean_process
 from tfpipe.exporting.info import read_info
-from tfpipe.tasks.calibration.selective import (
+from tfpipe.tasks.calibration.abstention_target import (
     ABSTAIN,
     AbstentionTarget,
     read_abstention_target,
-    threshold_for_scope,
 )
+from tfpipe.tasks.calibration.selective import threshold_for_scope
 from tfpipe.tasks.calibration.temperature import reliability
 from tfpipe.tasks.calibration.thresholds import CLEAR
 from tfpipe.tasks.classify.task import Classify

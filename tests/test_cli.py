@@ -76,7 +76,7 @@ def test_a_forgotten_value_is_told_with_all_other_errors() -> None:
         "--train has no value",
         "--epochs is out of range",
         "--model has no value",
-        "there is no option 'epoch'",
+        "there is no option '--epoch'",
     ]
 
 
@@ -98,11 +98,30 @@ def test_a_flag_that_may_stand_alone() -> None:
 def test_abbreviations_and_unknown_flags_are_refused_with_a_hint() -> None:
     with pytest.raises(UserError) as caught:
         parse_train("--batch", "8")
-    assert caught.value.wrong == "there is no option 'batch'"
+    assert caught.value.wrong == "there is no option '--batch'"
     with pytest.raises(UserError) as caught:
         parse_train("--epoch=3")
-    assert caught.value.found == "epoch: '3'"
-    assert caught.value.fix.startswith("did you mean 'epochs'?")
+    assert caught.value.found == "--epoch: '3'"
+    assert caught.value.fix == "did you mean --epochs? all are listed by --help"
+
+
+def test_near_options_alone_are_proposed() -> None:
+    with pytest.raises(UserError) as caught:
+        parse_train("--freeze-layer", "2")
+    assert caught.value.fix == "did you mean --freeze-layers? all are listed by --help"
+    with pytest.raises(UserError) as caught:
+        parse_train("--zzz", "2")
+    assert caught.value.fix == "all are listed by --help"
+
+
+def test_one_thing_can_be_given_by_each_of_its_names(tmp_path: Path) -> None:
+    for flag in ("--output", "--out", "--to"):
+        assert parse_train(flag, "runs/a").output == "runs/a"
+    expected = EvaluateConfig(run="runs/a", data="d.csv", text="body")
+    assert parse_evaluate("runs/a", "--file", "d.csv", "--column=body") == expected
+    path = tmp_path / "a.yaml"
+    path.write_text("file: e.csv\ncolumn: body\n")
+    assert parse_evaluate("runs/a", "--config", str(path), "--data", "d.csv") == expected
 
 
 def test_a_switch_with_a_value_is_refused_in_three_parts() -> None:
@@ -263,7 +282,7 @@ def test_a_command_told_something_wrong_ends_with_2_and_no_traceback() -> None:
     assert done.stdout == ""
     assert "Traceback" not in done.stderr
     assert done.stderr.count("error: ") == 2
-    assert "did you mean 'warmup'?" in done.stderr
+    assert "did you mean --warmup?" in done.stderr
 
 
 def test_a_full_disk_is_told(capsys: pytest.CaptureFixture) -> None:

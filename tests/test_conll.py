@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import gzip
 import json
+from array import array
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,10 @@ def test_what_stands_between_sentences_is_passed_over(tmp_path: Path) -> None:
     )
     examples = read_conll(write(tmp_path / "a.conll", content))
     assert examples.texts == ["a # #tag", "b", "c"]
+    assert [*(examples.lines or ())] == [6, 11, 13]
+    assert examples.take([2, 0]).lines == array("q", [13, 6])
+    opened = stream_texts(tmp_path / "a.conll")
+    assert [opened.line() for _ in opened.rows] == [6, 11, 13]
     assert [*map(json.loads, examples.labels or ())] == [[[4, 8, "x"]], [], [[0, 1, "x"]]]
 
 

@@ -19,7 +19,7 @@ from serving.client.cli.commands import find_rows
 from serving.client.cli.parser import build_parser
 from tests.dockerfile import ROOT, read_dockerfile
 from tests.serving_models import save_classifier, save_half_plus_two, save_task
-from tfpipe import doctor
+from tfpipe import doctor, library_settings
 from tfpipe.config import DoctorConfig
 from tfpipe.doctoring import packages, serving_lines
 from tfpipe.doctoring.export_folder import describe_labels, describe_warm_up
@@ -29,7 +29,7 @@ from tfpipe.errors import UserError
 from tfpipe.export import Export
 from tfpipe.exporting.client_command import client_command
 from tfpipe.io.locks import training_lock
-from tfpipe.model import presets
+from tfpipe.model import starter
 from tfpipe.run_folder import Run
 
 
@@ -109,7 +109,7 @@ def test_bytes_are_told_as_people_read_them() -> None:
 
 def run_doctor(**variables: str) -> tuple[int, dict[str, dict]]:
     """The command in a process of its own, in this environment with some variables changed."""
-    free = {k: v for k, v in os.environ.items() if k not in ("TF_USE_LEGACY_KERAS", "USE_TORCH")}
+    free = {k: v for k, v in os.environ.items() if k not in library_settings.NEEDED}
     done = subprocess.run(
         [sys.executable, "-m", "tfpipe.doctor", "--json"],
         cwd=ROOT,
@@ -137,12 +137,18 @@ def test_this_environment() -> None:
     assert expected | {"cache", "gpus"} <= set(found)
 
 
-def test_another_keras_is_a_problem() -> None:
-    status, found = run_doctor(TF_USE_LEGACY_KERAS="0")
-    assert status == 2
-    assert found["TF_USE_LEGACY_KERAS"]["mark"] == "problem"
-    assert found["keras.tensorflow"]["mark"] == "problem"
-    assert found["keras.tensorflow"]["value"] == "keras"
+def test_what_tfpipe_sets_for_itself_is_named(tmp_path: Path) -> None:
+    (tmp_path / "keras.json").write_text('{"floatx": "float16", "backend": "tensorflow"}')
+    leftover = {"TF_USE_LEGACY_KERAS": "0", "USE_TF": "0", "KERAS_BACKEND": "torch"}
+    status, found = run_doctor(KERAS_HOME=str(tmp_path), **leftover)
+    assert status == 0 and found["keras.tensorflow"]["value"] == "tf_keras"
+    leftover[f"{tmp_path}/keras.json: floatx"] = '"float16"'
+    assert leftover == {
+        about: finding["value"]
+        for about, finding in found.items()
+        if finding["mark"] == "note" and "for itself" in finding["sentence"]
+    }
+    assert found["USE_TF"]["sentence"] == "USE_TF=0 is set; tfpipe sets USE_TF=1 for itself."
 
 
 def test_a_library_that_fails_is_named(tmp_path: Path) -> None:
@@ -177,7 +183,7 @@ def test_the_client_is_not_installed_twice(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_the_starter_is_the_one_that_training_takes() -> None:
-    assert packages.STARTER == presets.STARTER_PACKAGE
+    assert packages.STARTER == starter.STARTER_PACKAGE
 
 
 # ---- a run ----------------------------------------------------------------------------------

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tfpipe.data.encoded import CACHE_FILES, Encoded, encode, hash_texts
+from tfpipe.data.encoded import CACHE_FILES, Encoded, encode
 from tfpipe.data.examples import Columns, Examples
+from tfpipe.data.hashing import hash_texts
 from tfpipe.data.tokenizer import Tokenizer
 
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "where", "is", "my", "card", "##s", "?", "卡"]

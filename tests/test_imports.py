@@ -14,6 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 # Each layer imports from itself and from layers before it.
 LAYERS = [
+    "library_settings",
     "imports",
     "process",
     "library_internals",
@@ -99,6 +100,8 @@ def test_layers_import_to_the_left(path: Path) -> None:
     # circle can arise.
     knows_client = parts[1] == "predicting" or parts[1:] == ("ask",)
     for module in imported(path):
+        if module.startswith("serving.standard_output."):
+            continue  # It imports nothing, and all commands print by it.
         if not (knows_client and module.startswith("serving.client.")):
             assert not module.startswith(("serving", "tuning")), f"{path} imports {module}"
         if is_registry(module):
@@ -189,6 +192,16 @@ assert not {"sklearn", "scipy.stats"} & set(sys.modules)
 from scipy.stats import pearsonr
 from sklearn.metrics import f1_score
 assert f1_score([1, 0], [1, 0]) == 1
+""")
+
+
+def test_labels_are_read_without_tensorflow() -> None:
+    run_script("""
+import sys
+import tfpipe.data.splits
+from tfpipe.tasks import TASKS
+assert [spec.rules.name for spec in TASKS.values()] == [*TASKS]
+assert not {"tensorflow", "transformers"} & set(sys.modules)
 """)
 
 

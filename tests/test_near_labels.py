@@ -89,19 +89,19 @@ def test_each_label_with_its_count_and_first_rows() -> None:
 
 def parsed(task: str, *labels: str) -> Sequence[Any]:
     examples = Examples(["a b c"] * len(labels), None, labels, "a.tsv", Columns())
-    return TASKS[task].task_class.parse_labels(examples)
+    return TASKS[task].rules.parse_labels(examples)
 
 
 def test_the_names_in_labels_are_compared() -> None:
     several = parsed("multilabel", "card|Refund", "card|refund", "card|refund", "")
-    (pair,) = find_near_labels(several, TASKS["multilabel"].task_class.names_in)
+    (pair,) = find_near_labels(several, TASKS["multilabel"].rules.names_in)
     assert (pair.rare.label, pair.frequent.label) == ("Refund", "refund")
     assert (pair.rare.rows, pair.frequent.rows) == ([1], [2, 3])
     entities = ['[[0, 1, "PER"]]', "[]", '[[0, 1, "per"], [2, 3, "per"]]', '[[0, 1, "per"]]']
     tagged = parsed("tag", *entities)
-    (pair,) = find_near_labels(tagged, TASKS["tag"].task_class.names_in)
+    (pair,) = find_near_labels(tagged, TASKS["tag"].rules.names_in)
     assert (pair.rare.label, pair.frequent.count, pair.frequent.rows) == ("PER", 2, [3, 4])
-    assert find_near_labels([1.0, 1.0, 2.0], TASKS["regress"].task_class.names_in) == []
+    assert find_near_labels([1.0, 1.0, 2.0], TASKS["regress"].rules.names_in) == []
 
 
 def test_notes_count_what_they_leave_out() -> None:

@@ -25,7 +25,7 @@ from tfpipe.data.examples import Columns, Examples
 from tfpipe.data.near_labels import LabelNotes, NearLabels, Occurrences
 from tfpipe.data.unknown_tokens import ScriptTokens, UnknownTokens
 from tfpipe.report.confusion_svg import draw_matrix
-from tfpipe.report.curves import curves_figure
+from tfpipe.report.curves import curves_figures
 from tfpipe.report.data_section import describe_data
 from tfpipe.report.i18n import Wording
 from tfpipe.report.images import pixels, svg
@@ -340,21 +340,30 @@ def test_a_large_matrix_keeps_the_labels_and_cells_with_most():
 
 def test_curves_show_losses_and_shares_but_no_counts():
     rows = [{**row, "dev_examples": 300.0} for row in HISTORY]
-    words = svg(curves_figure(rows, ENGLISH))
+    words = "".join(map(svg, curves_figures(rows, ENGLISH)))
     assert ">accuracy<" in words and ">macro F1<" in words and ">train<" in words
     assert ">examples<" not in words
     assert words.count(">kept<") == 2
-    assert pixels(curves_figure(HISTORY[:1], ENGLISH)).std() > 1
-    assert words == svg(curves_figure(rows, ENGLISH))
-    assert "准确率" in svg(curves_figure(rows, Wording("zh")))
+    assert all(pixels(one).std() > 1 for one in curves_figures(HISTORY[:1], ENGLISH))
+    assert words == "".join(map(svg, curves_figures(rows, ENGLISH)))
+    assert "准确率" in svg(curves_figures(rows, Wording("zh"))[1])
+
+
+def test_no_legend_lies_over_the_points():
+    for figure in curves_figures(HISTORY, ENGLISH):
+        (axes,) = figure.axes
+        pixels(figure)  # lays the legend out
+        box = axes.get_legend().get_window_extent()
+        assert not box.overlaps(axes.get_window_extent()) and box.y0 >= 0
 
 
 def test_pictures_follow_the_page_colours():
-    words = svg(curves_figure(HISTORY, ENGLISH))
+    words = "".join(map(svg, curves_figures(HISTORY, ENGLISH)))
     assert "var(--line-1)" in words and "currentColor" in words
     assert "#000000" not in words and "#2b6cb0" not in words and "<!--" not in words
     ids = re.findall(r'\bid="([^"]*)"', words)
-    assert ids and all(name.startswith("curves-") for name in ids) and len(ids) == len(set(ids))
+    assert {name.split("-")[0] for name in ids} == {"losses", "metrics"}
+    assert len(ids) == len(set(ids))
 
 
 def test_numbers_costs_and_long_texts():

@@ -10,15 +10,15 @@ import pytest
 
 from tests.support.runs import KINDS, tiny_config
 from tfpipe.data.examples import Columns, Examples
-from tfpipe.data.labels import parsed_labels
+from tfpipe.data.labels import find_unknown, parsed_labels
 from tfpipe.data.read_examples import read_examples
 from tfpipe.data.spans import Span
 from tfpipe.data.splits import read_for, read_splits
 from tfpipe.data.squad import GoldAnswer
 from tfpipe.run_folder import as_json_lines
 from tfpipe.tasks import TASKS
-from tfpipe.tasks.qa import task as qa_task
-from tfpipe.tasks.tag import task as tag_task
+from tfpipe.tasks.qa import labels as qa_labels
+from tfpipe.tasks.tag import labels as tag_labels
 from tfpipe.train import train
 
 
@@ -33,7 +33,7 @@ def as_table(task: str, folder: Path, rows: int) -> Path:
 
 @pytest.mark.parametrize(
     "task, module, parser",
-    [("tag", tag_task, "parse_spans"), ("qa", qa_task, "load_answers")],
+    [("tag", tag_labels, "parse_spans"), ("qa", qa_labels, "load_answers")],
 )
 def test_a_training_parses_each_label_once(
     task: str, module: Any, parser: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -55,7 +55,7 @@ def test_a_training_parses_each_label_once(
 
 @pytest.mark.parametrize("task", TASKS)
 def test_parsed_labels_stay_with_their_rows(task: str, tmp_path: Path) -> None:
-    rules = TASKS[task].task_class
+    rules = TASKS[task].rules
     path = str(KINDS[task].write(tmp_path / KINDS[task].file, rows=80))
     whole = read_for(path, Columns(), rules)
     value_of = dict(zip(whole.texts, whole.parsed or (), strict=True)) if task != "qa" else {}
@@ -71,10 +71,27 @@ def test_parsed_labels_stay_with_their_rows(task: str, tmp_path: Path) -> None:
 def test_values_of_each_task() -> None:
     def parse(task: str, *labels: str) -> list[Any]:
         examples = Examples(["ann in rome"] * len(labels), None, labels, "a.tsv", Columns())
-        return list(parsed_labels(examples, TASKS[task].task_class))
+        return list(parsed_labels(examples, TASKS[task].rules))
 
     assert parse("classify", "a|b", "c") == ["a|b", "c"]
     assert parse("multilabel", "a|b", "") == [("a", "b"), ()]
     assert parse("regress", "3.50", "1e3") == [3.5, 1000.0]
     assert parse("tag", '[[0, 3, "person"]]', "[]") == [(Span(0, 3, "person"),), ()]
     assert parse("qa", '[[7, "rome"]]', "[]") == [(GoldAnswer(7, "rome"),), ()]
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_class_of_a_task_has_its_rules(task: str) -> None:
+    spec = TASKS[task]
+    assert issubclass(spec.task_class, spec.rules) and spec.rules.name == task
+
+
+def test_rows_of_names_that_train_does_not_have() -> None:
+    def unknown(task: str, known: list[str], *labels: str) -> dict[str, list[int]]:
+        examples = Examples(["ann in rome"] * len(labels), None, labels, "a.tsv", Columns())
+        return find_unknown(examples, known, TASKS[task].rules)
+
+    assert unknown("classify", ["a"], "c", "a", "b", "c") == {"b": [2], "c": [0, 3]}
+    assert unknown("multilabel", ["a"], "a|c", "", "c|b") == {"b": [2], "c": [0, 2]}
+    assert unknown("tag", ["per"], '[[0, 3, "per"], [7, 11, "loc"]]', "[]") == {"loc": [0]}
+    assert unknown("regress", [], "1") == unknown("qa", [], '[[7, "rome"]]') == {}

@@ -120,7 +120,7 @@ def test_what_a_tagger_wrote_can_be_read_as_labels(
     world, out = worlds["tag"], tmp_path / "out.jsonl"
     asked = PredictConfig(data=str(world.data), out=str(out), target=server, model="tag")
     predict(dataclasses.replace(asked, scores=True))
-    read_back = read_for(str(out), Columns(), TASKS["tag"].task_class)
+    read_back = read_for(str(out), Columns(), TASKS["tag"].rules)
     assert list(read_back.labels or ()) == [found for _, _, found, _ in world.evaluation.rows()]
     for line in out.read_text("utf-8").splitlines():
         row = json.loads(line)
@@ -131,7 +131,7 @@ def test_what_a_tagger_wrote_can_be_read_as_labels(
 def test_questions_in_columns(worlds: dict[str, World], server: str, tmp_path: Path) -> None:
     """The questions of a table are answered as those of SQuAD's JSON."""
     world = worlds["qa"]
-    examples = read_for(str(world.data), Columns(), TASKS["qa"].task_class)
+    examples = read_for(str(world.data), Columns(), TASKS["qa"].rules)
     rows = zip(examples.text_pairs or (), examples.texts, strict=True)
     lines = ["context\tquestion", *("\t".join(row) for row in rows)]
     (tmp_path / "a.tsv").write_text("\n".join(lines), "utf-8")

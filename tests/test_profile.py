@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
+from tfpipe.config.profile_steps import parse_steps
 from tfpipe.errors import UserError
 from tfpipe.training.callbacks import StepMetrics
-from tfpipe.training.profile import TAB, Profile, parse_steps
+from tfpipe.training.profile import TAB, Profile
 
 STEP = StepMetrics(1, 9, 1, 1.0, 1e-3, 1.0, examples=8, tokens=80, places=80, seconds=0.1)
 

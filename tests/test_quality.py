@@ -49,23 +49,6 @@ def test_a_single_label() -> None:
     assert not isinstance(refused(examples_of(["a"], ["x"])), UserErrors)
 
 
-def test_labels_that_occur_once_are_all_named() -> None:
-    labels = ["x", "x", *(f"once {i}" for i in range(7))]
-    error = refused(examples_of(["a"] * 9, labels))
-    assert "'once 0', 'once 1'" in error.found
-    assert "and 2 more" in error.found
-
-
-def test_a_label_that_occurs_once_and_is_nearly_another_names_that_one() -> None:
-    error = refused(examples_of(["a"] * 13, [*["refund"] * 10, "refnud", "card", "Card"]))
-    assert error.found.startswith("'Card', 'card', 'refnud' in train.csv; the labels 'card' (1 row")
-    error = refused(examples_of(["a"] * 13, [*["refund"] * 10, "refnud", "card", "card"]))
-    assert error.found == (
-        "'refnud' in train.csv; the label 'refnud' (1 row: 11) is one edit from 'refund' (10 rows:"
-        " 1, 2, 3, ...): correct it if it is a typing error"
-    )
-
-
 @pytest.mark.parametrize("word", ["x" * 10_000, "абв" * 3000, "1" * 10_000, "é" * 1000])
 def test_a_word_of_ten_kilobytes(word: str) -> None:
     (error,) = long_words(examples_of(["a", f"see {word}."], ["x", "x"]))

@@ -56,6 +56,16 @@ def test_columns_are_found(
     assert examples.labels == [label]
 
 
+@pytest.mark.parametrize(("name", "lines"), [("a.csv", [2, 4]), ("a.jsonl", [1, 2])])
+def test_examples_have_their_lines(tmp_path: Path, name: str, lines: list[int]) -> None:
+    rows = ["text,label", '"a\nb",x', "c,x"]
+    if name.endswith("jsonl"):
+        rows = ['{"text": "a", "label": "x"}', '{"text": "b", "label": "x"}']
+    examples = read_examples(write(tmp_path / name, *rows), Columns())
+    assert [*(examples.lines or ())] == lines and [*examples.decisions] == []
+    assert [*(examples.take([1]).lines or ())] == lines[1:]
+
+
 def test_columns_are_named(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", "text,label,q,a,gold", "t,l,question,answer,yes")
     examples = read_examples(path, Columns("q", "a", "gold"))
@@ -123,7 +133,7 @@ def test_each_task_strips_the_names_in_its_labels(
     for row in rows if task == "tag" else ():
         del row["text_pair"]
     path = write(tmp_path / "a.jsonl", *map(json.dumps, rows))
-    found = read_for(str(path), Columns(), TASKS[task].task_class)
+    found = read_for(str(path), Columns(), TASKS[task].rules)
     assert (found.labels, found.stripped) == ([expected, expected], 1)
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gc
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from matplotlib import font_manager
 
 from tests.support.evaluations import (
     NAMES,
@@ -19,6 +21,7 @@ from tests.support.evaluations import (
     make_values,
 )
 from tests.support.pages import read_events, resident_kilobytes
+from tfpipe.report import fonts
 from tfpipe.report.bars import MOST_BARS, Bar, bars_figure
 from tfpipe.report.images import pixels, svg
 from tfpipe.report.pictures import draw_pictures
@@ -50,6 +53,35 @@ def test_each_task_has_its_pictures(task: str, tmp_path: Path) -> None:
         width, height, picture = tf.make_ndarray(events.Tensors(f"dev/{name}")[0].tensor_proto)
         shown = tf.io.decode_png(picture).numpy()
         assert shown.shape == (int(height), int(width), 3) and shown.std() > 5
+
+
+def test_removed_fonts_are_not_used_and_new_ones_are_found(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    manager = font_manager.fontManager
+    plain = next(font for font in manager.ttflist if font.name == "DejaVu Sans")
+    removed = replace(plain, fname=str(tmp_path / "gone.ttf"), name=fonts.CHINESE_FONTS[0])
+    monkeypatch.setattr(manager, "ttflist", [removed])
+    monkeypatch.setattr(font_manager, "findSystemFonts", lambda: [plain.fname])
+    monkeypatch.setattr(fonts, "CHINESE_SAMPLE", "ab")
+    fonts.font_families.cache_clear()
+    # As if it had characters of Chinese.
+    assert fonts.font_families() == ["sans-serif", "DejaVu Sans"]
+    fonts.font_families.cache_clear()
+
+
+def test_names_that_no_font_can_draw_are_listed_beside_the_pictures(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    strange = "\U0010fffd"
+    evaluation = make_evaluation(3, 30, ["plain", strange, "last"])
+    with caplog.at_level("INFO", "tfpipe"), TensorBoardCallback(tmp_path) as board:
+        board.on_epoch({"step": 1}, evaluation)
+        board.on_epoch({"step": 2}, evaluation)
+    text = read_events(tmp_path).Tensors("dev/label_numbers")[0].tensor_proto.string_val[0].decode()
+    assert "| &#35;1 | \U0010fffd |" in text and "plain" not in text
+    (advice,) = [record.getMessage() for record in caplog.records]
+    assert "of 1 label names" in advice and "fonts-noto-cjk" in advice
 
 
 def test_bars_are_as_long_as_their_values() -> None:

@@ -166,9 +166,9 @@ def test_mistakes_everywhere_are_told_at_once(refused: Refused, folder: Path) ->
     reported = refused("--trails", "3", "--nonsense", "--trials", "x", "--warmup", "2", "--jbos=4")
     assert sorted(reported) == sorted(
         [
-            "there is no option 'trails'",
-            "there is no option 'nonsense'",
-            "there is no option 'jbos'",
+            "there is no option '--trails'",
+            "there is no option '--nonsense'",
+            "there is no option '--jbos'",
             "--trials takes a whole number",
             "--warmup is out of range",
             "there is no training setting 'lerning_rate'",
@@ -187,8 +187,8 @@ def test_objective_grid_and_environment_are_told_at_once(
 
 
 def test_a_misspelt_option_has_a_hint(refused: Refused) -> None:
-    refused("--trial", "3", reported="did you mean 'trials'?")
-    refused("--lerning-rate=3", reported="did you mean 'learning_rate'?")
+    refused("--trial", "3", reported="did you mean --trials")
+    refused("--lerning-rate=3", reported="did you mean --learning-rate")
     refused("--algorithm", "bayes", reported="did you mean 'bayesian'?")
     assert refused("--trials") == ["--trials has no value"]
     assert refused("study") == ["unexpected argument"]
@@ -386,5 +386,5 @@ def test_the_command_of_a_process_of_its_own(folder: Path) -> None:
         command, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True
     )
     assert done.returncode == 2 and done.stdout == ""
-    assert len(three_parts(done.stderr)) == 2 and "did you mean 'trials'?" in done.stderr
+    assert len(three_parts(done.stderr)) == 2 and "did you mean --trials" in done.stderr
     assert not (folder / "studies").exists()

@@ -16,7 +16,8 @@ from tfpipe.data.spans import Span, format_spans, parse_spans
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.errors import UserError
 from tfpipe.exporting.fuzz_strings import strings
-from tfpipe.tasks.tag.words import cover_spans, find_words, trim_span
+from tfpipe.tasks.tag.covers import cover_spans, trim_span
+from tfpipe.tasks.tag.words import find_words
 
 
 @functools.cache

@@ -16,7 +16,8 @@ from tfpipe.data.replicas import DistributedBatches, compile_for
 from tfpipe.errors import UserError
 from tfpipe.training.cluster import Cluster, meet, read_cluster
 from tfpipe.training.collectives import check_agreement, largest_over_workers, run_batches
-from tfpipe.training.strategy import choose_name, describe_batch, find_cluster, make_strategy
+from tfpipe.training.strategy import describe_batch, make_strategy
+from tfpipe.training.strategy_choice import choose_name, find_cluster
 
 WORKERS = {"worker": ["a:1", "b:2"]}
 SERVERS = {"chief": ["c:3"], "worker": ["a:1"], "ps": ["s:4"]}

@@ -203,22 +203,28 @@ def test_a_missing_name_in_a_json_line_is_a_missing_text(tmp_path: Path) -> None
         list(open_texts(path).windows(9))
 
 
+def test_a_broken_row_comes_after_the_windows_before_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.tsv"
+    path.write_bytes(b"text\na\nb\na\tb\nc\n")
+    read, error = refused(path)
+    assert [window.texts for window in read] == [["a", "b"]]
+    assert error.wrong == "a row is not as wide as the header" and "line 4: 2 f" in error.found
+
+
 @pytest.mark.parametrize(
     "row,wrong,found",
     [
-        (b"a\tb\n", "a row is not as wide as the header", "line 4: 2 fields"),
         (b"\xff\n", "the data file is not valid UTF-8", "line 4: byte 0xff"),
         (b"a\0\n", "the data file holds NUL characters", "line 4"),
     ],
 )
-def test_a_broken_row_comes_after_the_windows_before_it(
+def test_a_file_that_is_no_text_is_refused_before_the_first_window(
     tmp_path: Path, row: bytes, wrong: str, found: str
 ) -> None:
     path = tmp_path / "a.tsv"
     path.write_bytes(b"text\na\nb\n" + row + b"c\n")
     read, error = refused(path)
-    assert [window.texts for window in read] == [["a", "b"]]
-    assert error.wrong == wrong and found in error.found
+    assert read == [] and error.wrong == wrong and found in error.found
 
 
 def test_rows_are_read_as_they_are_asked_for(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tfpipe.data.tabular import read_rows
+from tfpipe.data.tabular import open_rows, read_rows
 from tfpipe.errors import UserError
 
 HEADER = ["text", "label"]
@@ -120,6 +120,25 @@ def test_blank_lines_and_spaces_around_names_do_not_count(
     assert read(tmp_path / f"a.{kind}", content) == (HEADER, [["a", "b"], ["c", "d"]])
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "lines"),
+    [
+        ("a.csv", '\ntext,label\n\n"a\nb",x\r\nc,y\n', [4, 6]),
+        ("a.tsv", "text\tlabel\na\tx\n \nb\ty\n", [2, 4]),
+        ("a.jsonl", '\n{"text": "a"}\n\n{"text": "b"}\n', [2, 4]),
+        ("a.parquet", as_parquet([HEADER, ["a", "x"], ["b", "y"]]), [None, None]),
+    ],
+)
+def test_each_row_has_the_line_where_it_begins(
+    tmp_path: Path, name: str, content: bytes | str, lines: list[int | None]
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    opened = open_rows(path)
+    assert opened.line() is None
+    assert [opened.line() for _ in opened.rows] == lines
+
+
 def test_in_a_file_of_one_column_an_empty_field_is_a_row(tmp_path: Path) -> None:
     assert read(tmp_path / "a.csv", 'text\na\n""\nb\n') == (["text"], [["a"], [""], ["b"]])
 
@@ -152,7 +171,7 @@ def test_a_missing_file_names_its_sibling(tmp_path: Path) -> None:
     assert "check the path" in refused(tmp_path / "nowhere" / "a.tsv").fix
 
 
-@pytest.mark.parametrize("name", ["a.txt", "a", "a.gz", "a.csv.zip", "a.xlsx", ".csv"])
+@pytest.mark.parametrize("name", ["a.txt", "a", "a.gz", "a.csv.zip", ".csv"])
 def test_an_unknown_ending_names_the_known_ones(tmp_path: Path, name: str) -> None:
     error = refused(tmp_path / name, "text,label\na,b\n")
     assert "ending" in error.wrong
@@ -213,8 +232,10 @@ def test_invalid_utf8_is_told_with_its_line(tmp_path: Path, kind: str) -> None:
     assert "GB18030" in error.fix
 
 
-def test_utf16_and_nul_characters(tmp_path: Path) -> None:
-    assert "UTF-16" in refused(tmp_path / "a.tsv", "text\tlabel\n".encode("utf-16")).fix
+def test_nul_characters(tmp_path: Path) -> None:
+    for name in ("UTF-16LE", "UTF-16BE"):
+        error = refused(tmp_path / "a.tsv", "text\tlabel\n".encode(name))
+        assert f"iconv -f {name} " in error.fix
     error = refused(tmp_path / "a.tsv", "text\tlabel\na\tb\nc\0\td\n")
     assert "NUL" in error.wrong
     assert "line 3" in error.found

@@ -19,9 +19,9 @@ from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.errors import UserError
 from tfpipe.exporting.fuzz_strings import strings
 from tfpipe.tasks.losses import LossSettings
+from tfpipe.tasks.tag.covers import trim_span
 from tfpipe.tasks.tag.labelled_words import EncodedTagDataset
 from tfpipe.tasks.tag.task import Tag
-from tfpipe.tasks.tag.words import trim_span
 
 NAMES = ["O", "B-loc", "I-loc", "B-per", "I-per"]
 TASK = Tag(NAMES)

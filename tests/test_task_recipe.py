@@ -45,7 +45,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     registry = "tfpipe/tasks/__init__.py"
     files = recipe()
     assert [*files] == [
-        *("tfpipe/tasks/sentiment/task.py", "tfpipe/tasks/sentiment/spec.py", registry)
+        *(f"tfpipe/tasks/sentiment/{name}.py" for name in ("labels", "task", "spec")),
+        registry,
     ]
     (folder / "tfpipe" / "tasks" / "sentiment").mkdir()
     (folder / "tfpipe" / "tasks" / "sentiment" / "__init__.py").touch()

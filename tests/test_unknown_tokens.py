@@ -13,8 +13,15 @@ from tests.support.labelled import make_examples
 from tests.support.runs import tiny_config
 from tfpipe.config import TrainConfig
 from tfpipe.data.encoded import EncodedDataset
+from tfpipe.data.fast_tokenizer import FastTokenizer
 from tfpipe.data.tokenizer import Tokenizer
-from tfpipe.data.unknown_tokens import ScriptTokens, UnknownTokens, count_unknown
+from tfpipe.data.unknown_tokens import (
+    ScriptTokens,
+    UnknownTokens,
+    count_unknown,
+    sum_by_script,
+)
+from tfpipe.data.vocabulary import Rules, Vocabulary
 from tfpipe.model import presets, pretrained
 from tfpipe.report import run_outputs
 from tfpipe.report.page import render_page, write_page
@@ -121,6 +128,45 @@ def test_every_other_task(tokenizer: Tokenizer) -> None:
     assert sum(n for _, _, n, _ in counts(short, tokenizer)) == len(short.encoded.ids) - 3 * len(
         short.encoded
     )
+
+
+TEXTS = [
+    *("Where is my card?", "我的卡在哪里，谢谢", "где моя карта?", "카드가 어디에 있나요"),
+    *("カードはどこ", "بطاقتي أين", "मेरा कार्ड", "บัตรของฉัน", "e\u0301te\u0301 À la carte"),
+    *("👩\u200d💻 ok 😀", "", "[SEP] [UNK] [CLS]", "x" * 150, "ｆｕｌｌ　ｗｉｄｔｈ"),
+    *("a\u00a0b\u3000c\td", "İstanbul ß ǅ", "my card 我的 " * 20),
+]
+
+
+@pytest.fixture(scope="module")
+def half_learnt() -> Tokenizer:
+    return Tokenizer([*presets.learn_vocabulary(TEXTS[::2]), "car", "##d", "?"])
+
+
+@pytest.mark.parametrize("max_length", [8, 128])
+@pytest.mark.parametrize("task", ["classify", "regress", "tag", "qa"])
+def test_what_is_counted_without_tensorflow_is_what_training_counts(
+    task: str, max_length: int, half_learnt: Tokenizer
+) -> None:
+    spans = ["[]" if len(text) < 4 else '[[1, 4, "x"]]' for text in TEXTS]
+    answers = [json.dumps([[1, text[1:7]]] if text[1:7].strip() else []) for text in TEXTS]
+    numbers = [str(n) for n in range(len(TEXTS))]
+    labels = {"regress": numbers, "tag": spans, "qa": answers}.get(task, ["a", *"b" * 16])
+    texts = TEXTS[::-1] if task == "qa" else TEXTS
+    pairs = {"classify": TEXTS[::-1], "qa": TEXTS}.get(task)
+    labelled = label(half_learnt, task, texts, pairs, labels, max_length)
+    examples, spec = labelled.examples, TASKS[task]
+
+    fast = FastTokenizer(Vocabulary(half_learnt.vocabulary), Rules())
+    found = spec.rules.count_tokens(examples, fast, max_length)
+    assert found.full_lengths.tolist() == labelled.full_lengths.tolist()
+    assert found.inputs == len(labelled.encoded)
+    expected = count_unknown({"train": labelled}, half_learnt).parts["train"]
+    assert sum_by_script(examples, found.tokens, found.unknown) == expected
+    lost = spec.rules.find_lost(examples, fast, max_length)
+    trained = spec.task_class.from_labels(spec.rules.parse_labels(examples))
+    assert [*lost] == [*trained.notes(labelled)]
+    assert lost if task == "tag" or (task, max_length) == ("qa", 8) else not lost
 
 
 def test_a_learnt_vocabulary_lacks_nothing() -> None:

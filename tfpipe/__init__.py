@@ -1,20 +1,12 @@
 """tfpipe: train, evaluate, export and serve text models with TensorFlow."""
 
 import importlib
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-# Before TensorFlow and transformers are imported: TFBert lives on Keras 2 (tf-keras); transformers
-# would import torch where it finds it, which can end the process (two copies of LLVM) and takes
-# seconds. TensorFlow's start-up notes are silenced where they arise; its wheel also reports an
-# error on every machine that has no GPU, which is only news where there is one.
-os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
-os.environ.setdefault("USE_TORCH", "0")
-os.environ.setdefault("USE_TF", "1")
-os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2" if Path("/proc/driver/nvidia").exists() else "3")
+# First of all: its settings must be made before TensorFlow and transformers are imported.
+from tfpipe import library_settings as library_settings
 
 __version__ = "0.1.0"
 

@@ -15,7 +15,9 @@ from contextlib import contextmanager
 from typing import Any, NoReturn, TextIO
 
 import tfpipe
+from serving.standard_output import replace_unencodable
 from tfpipe.config import TEXTS, Config, build, field_type, read_values
+from tfpipe.config.settings import aliases_of, field_name, flag_of
 from tfpipe.errors import Interrupted, UserError, did_you_mean
 from tfpipe.process import run_as_process
 
@@ -78,7 +80,9 @@ def parser_for(
         argument_default=argparse.SUPPRESS,
     )
     groups: dict[str, Any] = {}
-    for owner, field in [*owned_fields(config_class), *more]:
+    fields = [*owned_fields(config_class), *more]
+    names = [field.name for _, field in fields]
+    for owner, field in fields:
         rules = field.metadata
         plain, optional = field_type(owner, field.name)
         help_text = rules["help"].replace("%", "%%")
@@ -89,17 +93,24 @@ def parser_for(
         name = rules.get("group", "options")
         group = groups.setdefault(name, None) or parser.add_argument_group(name)
         groups[name] = group
-        flag = "--" + field.name.replace("_", "-")
+        flags = [flag_of(name) for name in (field.name, *aliases_of(field.name, names))]
         if plain is bool:
-            help_text += f" (default: {'on' if field.default else 'off'})"
-            group.add_argument(flag, action=argparse.BooleanOptionalAction, help=help_text)
+            if "(default" not in help_text:
+                help_text += f" (default: {'on' if field.default else 'off'})"
+            group.add_argument(*flags, action=argparse.BooleanOptionalAction, help=help_text)
             continue
         if "choices" in rules:
             help_text += f" [{', '.join(rules['choices'])}]"
         if not rules.get("required") and "(default" not in help_text:
             help_text += f" (default: {'none' if optional else field.default})"
         action = _Joined if rules.get("repeated") else "store"
-        group.add_argument(flag, metavar=plain.__name__.upper(), help=help_text, action=action)
+        group.add_argument(
+            *flags,
+            dest=field.name,
+            metavar=plain.__name__.upper(),
+            help=help_text,
+            action=action,
+        )
     parser.add_argument("--config", metavar="FILE.yaml", help="values by field name; flags win")
     return parser
 
@@ -140,14 +151,15 @@ def given_values(
             values = read_values(given.pop("config"))
         except UserError as error:
             errors.append(error)
-    values = {name.replace("-", "_"): value for name, value in values.items()} | given
+    names = [field.name for _, field in fields]
+    values = {field_name(name, names): value for name, value in values.items()} | given
     while unknown:
         extra = unknown.pop(0)
         if not extra.startswith("--"):
             errors.append(UserError("unexpected argument", extra, "see --help"))
             continue
         # An unknown flag becomes an unknown name, which `build` reports with all other errors.
-        name, _, value = extra[2:].partition("=")
+        name, _, value = extra.partition("=")
         takes_next = not value and unknown and not unknown[0].startswith("--")
         values[name] = unknown.pop(0) if takes_next else value
     return values, errors
@@ -161,10 +173,12 @@ def _join_values(
     Then argparse does not stop at a missing value, which `build` reports with all other errors,
     and accepts -1e-4 as a number.
     """
+    names = [field.name for _, field in fields]
     flags = {
-        "--" + field.name.replace("_", "-"): field.metadata.get("alone", "")
+        flag_of(name): field.metadata.get("alone", "")
         for owner, field in fields
         if not field.metadata.get("positional") and field_type(owner, field.name)[0] is not bool
+        for name in (field.name, *aliases_of(field.name, names))
     } | {"--config": ""}
     joined, rest = [], list(arguments)
     while rest:
@@ -227,6 +241,7 @@ def stderr_format(formatter: logging.Formatter) -> Iterator[None]:
 
 def run(command: Callable[[], Any]) -> int:
     """Run a command, print the errors that it raises, and return its exit status."""
+    replace_unencodable()
     log_to_stderr()
     try:
         command()

@@ -100,6 +100,7 @@ def _notes(
     if models["A"].folder.resolve() == models["B"].folder.resolve():
         yield "A and B are the same model"
     yield from note_other_labels({name: model.task for name, model in models.items()})
+    yield from examples.decisions
     if examples.stripped:
         yield describe_stripped(examples.path, examples.stripped)
     for name, overlap in overlaps.items():
@@ -144,8 +145,9 @@ def _read_data(config: CompareConfig, models: Mapping[str, Model]) -> Examples:
     from tfpipe.tasks import TASKS
 
     if config.data is not None:
-        columns = Columns(config.text, config.text_pair, config.label)
-        return read_for(config.data, columns, TASKS[models["A"].task_name].task_class)
+        known = {*models["A"].label_names} & {*models["B"].label_names}
+        rules = TASKS[models["A"].task_name].rules
+        return read_for(config.data, Columns.of(config), rules, known)
     a, b = models["A"].run, models["B"].run
     if a is None or b is None:
         raise UserError(

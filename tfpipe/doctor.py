@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
 from collections.abc import Sequence
 
+from serving.standard_output import json_line
 from tfpipe.cli import parse, parser_for, run
 from tfpipe.config import DoctorConfig
 from tfpipe.doctoring.findings import Diagnosis
@@ -32,7 +32,7 @@ def examine(config: DoctorConfig) -> Diagnosis:
         from tfpipe.data.examples import Columns
         from tfpipe.doctoring.data_file import check_data
 
-        return check_data(config.subject, Columns(config.text, config.text_pair, config.label))
+        return check_data(config.subject, Columns.of(config))
     if found.kind == "run":
         from tfpipe.doctoring.run_folder import check_run
 
@@ -90,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             ) from None
         problems = diagnosis.count("problem")
         if config.json:
-            print(json.dumps(diagnosis.as_json(), ensure_ascii=False))
+            print(json_line(diagnosis.as_json()))
         else:
             print("\n".join(diagnosis.as_lines()))
 

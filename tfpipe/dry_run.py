@@ -11,34 +11,33 @@ import numpy as np
 import tensorflow as tf
 
 from tfpipe.cli import say
-from tfpipe.config import TrainConfig
-from tfpipe.errors import UserError
 from tfpipe.exporting.answer_parity import compare
 from tfpipe.exporting.saved_model import ExportedModel
 from tfpipe.model import pretrained
-from tfpipe.run_folder import find_run
+from tfpipe.run_folder import Run
 from tfpipe.tasks.task import task_of
 from tfpipe.training.evaluator import Evaluator
+from tfpipe.training.preparation import Preparation
 from tfpipe.training_run import take_longest, train
 
 
-def dry_run(config: TrainConfig) -> None:
+def dry_run(prepared: Preparation) -> None:
     """Run every stage on one batch, in a folder that is deleted afterwards.
 
     Raises:
         UserError: As training.
         RuntimeError: The predictions of the export differ from those of training.
     """
-    if config.resume:
-        raise UserError("a dry run cannot resume", "--dry-run --resume", "leave out one of them")
-    find_run(config, "runs/dry-run")
+    config = prepared.config
     began = time.perf_counter()
 
     def report(stage: str) -> None:
         say(f"dry run: {time.perf_counter() - began:5.1f} s: {stage}")
 
     with tempfile.TemporaryDirectory(prefix="tfpipe-dry-run-") as folder:
-        done = train(replace(config, output=str(Path(folder, "run"))))
+        run = Run(Path(folder, "run"))
+        config = replace(config, output=str(run.folder))
+        done = train(replace(prepared, config=config, run=run))
         report("one batch trained, evaluated and reported")
         steps = done.metrics["train"]["steps"]
         (newest,) = (done.folder / "checkpoints").glob(f"step-{steps}")

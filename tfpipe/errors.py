@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class UserError(Exception):
@@ -55,8 +56,22 @@ def raise_all(errors: list[UserError]) -> None:
         raise UserErrors(errors)
 
 
+def near_names(name: str, known: Iterable[str], most: int = 3) -> list[str]:
+    """Return the known names close to `name`, the closest first."""
+    original = {k.lower(): k for k in known}
+    close = difflib.get_close_matches(name.lower(), original, n=most, cutoff=0.6)
+    return [original[one] for one in close]
+
+
+@contextmanager
+def collected(errors: list[UserError]) -> Iterator[None]:
+    """Add a UserError that is raised within the block to the list, and go on behind the block."""
+    try:
+        yield
+    except UserError as error:
+        errors.append(error)
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return `did you mean 'text'? ` when a known name is close to `name`, else an empty string."""
-    close = difflib.get_close_matches(name.lower(), {k.lower(): k for k in known}, n=1, cutoff=0.6)
-    original = {k.lower(): k for k in known}
-    return f"did you mean {original[close[0]]!r}? " if close else ""
+    return "".join(f"did you mean {one!r}? " for one in near_names(name, known, most=1))

@@ -34,21 +34,36 @@ def evaluate(config: EvaluateConfig) -> TaskEvaluation:
     if config.data is None:
         examples = finished.read_dev()
     else:
-        examples = read_data(config, finished.config.task, finished.columns)
+        known = finished.data["model"]["labels"]
+        examples = read_data(config, finished.config.task, finished.columns, known)
     return evaluate_on(finished, examples, config.batch_size)
 
 
-def read_data(config: EvaluateConfig, task: str, trained: Columns) -> Examples:
-    """Read the labelled file; columns that are not named are those trained on, or found."""
+def read_data(
+    config: EvaluateConfig, task: str, trained: Columns, known: Sequence[str]
+) -> Examples:
+    """Read the labelled file.
+
+    Args:
+        config: The file, and its columns; those that are not named are those trained on, or found.
+        task: Name of the model's task.
+        trained: The columns that the model was trained on.
+        known: The labels of the model.
+
+    Raises:
+        UserError: The file cannot be used.
+    """
     from tfpipe.data.examples import Columns
     from tfpipe.data.near_labels import describe_stripped
     from tfpipe.data.splits import read_for
     from tfpipe.predicting.trained_columns import prefer_trained
     from tfpipe.tasks import TASKS
 
-    path, columns = str(config.data), Columns(config.text, config.text_pair, config.label)
-    columns = prefer_trained(path, columns, trained)
-    examples = read_for(path, columns, TASKS[task].task_class)
+    path = str(config.data)
+    columns = prefer_trained(path, Columns.of(config), trained)
+    examples = read_for(path, columns, TASKS[task].rules, known)
+    for decision in examples.decisions:
+        say(f"data: note: {decision}")
     if examples.stripped:
         say(f"data: note: {describe_stripped(examples.path, examples.stripped)}")
     return examples
@@ -66,7 +81,7 @@ def _evaluate_export(config: EvaluateConfig) -> TaskEvaluation:
             "give a labelled file with --data",
         )
     model = open_model_folder(config.run)
-    examples = read_data(config, model.task_name, trained_columns(config.run))
+    examples = read_data(config, model.task_name, trained_columns(config.run), model.label_names)
     return evaluate_export(model, examples)
 
 

@@ -237,6 +237,7 @@ def start(
         cwd=folder,
         env=variables,
         text=True,
+        errors="replace",
         start_new_session=new_session,
     )
 

@@ -53,6 +53,8 @@ class Member:
             stdout=None if is_chief else subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
+            # The process has the environment of this one, and so the encoding.
+            encoding=sys.stderr.encoding,
             errors="replace",
             # Ctrl-C on a terminal reaches this process, which forwards it.
             start_new_session=True,

@@ -72,6 +72,8 @@ def predict(config: PredictConfig) -> Prediction:
     refuse_taken(out, config.overwrite)
     _refuse_input(out, Path(config.data))
     texts = _open_texts(config)
+    for decision in texts.decisions:
+        say(f"data: note: {decision}")
 
     with _open_model(config) as predictor:
         texts.refuse_other_inputs(predictor.inputs)
@@ -130,7 +132,7 @@ def _open_texts(config: PredictConfig) -> TextStream:
     from tfpipe.data.examples import Columns
     from tfpipe.data.streaming import TextStream
 
-    columns = Columns(config.text, config.text_pair)
+    columns = Columns.of(config)
     if config.run_or_export is not None:
         from tfpipe.predicting.trained_columns import prefer_trained, trained_columns
 

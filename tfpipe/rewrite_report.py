@@ -72,7 +72,8 @@ def _of_file(config: ReportConfig, finished: Run) -> Report:
 
     columns = {name: getattr(config, name) for name in ("data", "text", "text_pair", "label")}
     asked = EvaluateConfig(run=config.run, **columns)
-    examples = read_data(asked, finished.config.task, finished.columns)
+    known = finished.data["model"]["labels"]
+    examples = read_data(asked, finished.config.task, finished.columns, known)
     name = Path(str(config.data)).name
     page = _evaluated(config, finished, examples, str(config.data))
     return replace(page, title=f"{finished.folder.name}: {name}", other=name, abstention=None)
@@ -107,7 +108,7 @@ def _evaluated(config: ReportConfig, finished: Run, examples: Any, path: str) ->
     return Report(
         title=finished.folder.name,
         task=task,
-        labels_from_data=TASKS[task].labels_from_data,
+        labels_from_data=TASKS[task].rules.labels_from_data,
         made=time.strftime("%Y-%m-%d"),
         dev=measured_metrics(found),
         slices=describe_slices(finished, found, labelled, path),

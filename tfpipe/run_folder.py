@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfpipe.config import TrainConfig, build, read_values, to_yaml
-from tfpipe.data.encoded import hash_texts
 from tfpipe.data.examples import Columns, Examples
+from tfpipe.data.hashing import hash_texts
 from tfpipe.data.read_examples import read_examples
 from tfpipe.data.splits import Splits
 from tfpipe.errors import UserError
@@ -211,7 +211,7 @@ def begin_run(run: Run, config: TrainConfig, parts: Splits, model: TextModel) ->
         "dev_rows": len(parts.dev),
         "dev_sha256": hash_texts(parts.dev.joined(), parts.dev.labels or ()),
         "pairs": parts.train.text_pairs is not None,
-        "columns": dataclasses.asdict(parts.train.columns),
+        "columns": parts.train.columns.names,
         "model": {name: getattr(model.config, name) for name in SHAPES}
         | {"labels": list(model.label_names), "tokenizer": model.tokenizer.fingerprint},
     }

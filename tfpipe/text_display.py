@@ -18,6 +18,11 @@ def list_few(items: Sequence[Any], most: int = 5, show: Callable[[Any], str] = r
     return ", ".join(map(show, items[:most])) + more
 
 
+def count_of(count: int, noun: str) -> str:
+    """Return the number and the noun: `1 epoch`, `2 epochs`."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 def format_duration(seconds: float) -> str:
     """Return hours, minutes and seconds: `1:02:03`, or `2:03` below an hour."""
     minutes, seconds = divmod(int(seconds), 60)

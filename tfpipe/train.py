@@ -13,6 +13,7 @@ from tfpipe.training.ending import Ending
 
 if TYPE_CHECKING:
     from tfpipe.run_folder import Run
+    from tfpipe.training.preparation import Preparation
 
 ABOUT = """Train a model on labelled texts, evaluate it, and write a report.
 Without options it trains on the synthetic customer-service sample data of the package."""
@@ -33,11 +34,18 @@ def train(config: TrainConfig) -> Run:
         Interrupted: After SIGINT or SIGTERM and, with the exit status 0, at the end of epoch
             `stop_after`; the state is saved.
     """
-    # Imported here, so that --help does not import TensorFlow.
+    prepared = _prepare(config)
+    # Imported here: neither --help nor a mistake in the data is to wait for TensorFlow.
     with quick_imports():
         from tfpipe import training_run
 
-    return training_run.train(config)
+    return training_run.train(prepared)
+
+
+def _prepare(config: TrainConfig) -> Preparation:
+    from tfpipe.training.preparation import prepare
+
+    return prepare(config)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,9 +56,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def command() -> None:
         config = parse(parser, TrainConfig, arguments)
         if config.dry_run:
+            prepared = _prepare(config)
             from tfpipe.dry_run import dry_run
 
-            dry_run(config)
+            dry_run(prepared)
             return
         done = train(config)
         if not done.written_here:

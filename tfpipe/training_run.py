@@ -14,11 +14,13 @@ import numpy as np
 import tensorflow as tf
 
 from tfpipe.config import TrainConfig
-from tfpipe.data.encoded import EncodedDataset, hash_texts
-from tfpipe.data.examples import Columns, Examples
+from tfpipe.config.profile_steps import parse_steps
+from tfpipe.data.encoded import EncodedDataset
+from tfpipe.data.examples import Examples
+from tfpipe.data.hashing import hash_texts
 from tfpipe.data.labels import parsed_labels
 from tfpipe.data.quality import DataReport, report_data
-from tfpipe.data.splits import PARTS, Splits, read_splits
+from tfpipe.data.splits import PARTS, Splits
 from tfpipe.data.unknown_tokens import count_unknown
 from tfpipe.errors import Interrupted, UserError
 from tfpipe.io.locks import training_lock
@@ -29,6 +31,7 @@ from tfpipe.report.tensorboard_events import TensorBoardCallback
 from tfpipe.run_folder import RESUMABLE, Run, begin_run
 from tfpipe.tasks import TASKS
 from tfpipe.tasks.task import Task
+from tfpipe.text_display import count_of
 from tfpipe.training.allocator import keep_freed_memory
 from tfpipe.training.callbacks import Callback
 from tfpipe.training.collectives import check_agreement, report_lost_processes
@@ -37,7 +40,8 @@ from tfpipe.training.ending import Ending
 from tfpipe.training.evaluator import Evaluator
 from tfpipe.training.precision import choose_precision
 from tfpipe.training.preemption import Stopped
-from tfpipe.training.profile import Profile, parse_steps
+from tfpipe.training.preparation import Preparation
+from tfpipe.training.profile import Profile
 from tfpipe.training.progress import ProgressLine, Throughput
 from tfpipe.training.run_context import RunContext, open_context
 from tfpipe.training.strategy import describe_batch
@@ -59,13 +63,13 @@ class EncodedData:
     report: DataReport
 
 
-def train(config: TrainConfig) -> Run:
+def train(prepared: Preparation) -> Run:
     """Train as configured; see tfpipe.train.train."""
     began = time.perf_counter()
-    if config.profile_steps:
-        parse_steps(config.profile_steps)
-    context = open_context(config)
-    parts, task = read_data(context)
+    context, parts = open_context(prepared), prepared.parts
+    assert parts is not None, "a process that serves others does not return"
+    spec = TASKS[context.config.task]
+    task = spec.task_class.from_labels(parsed_labels(parts.train, spec.rules), context.config)
     context, model = build_model(context, parts, task)
     data = encode_data(context, parts, model, task)
     begin(context, parts, model)
@@ -74,21 +78,10 @@ def train(config: TrainConfig) -> Run:
         return replace(context.run, written_here=False)
     assert context.config.epochs is not None
     logger.info("training: %s", Ending.of(history, context.config.epochs))
-    seconds = time.perf_counter() - began
+    seconds = throughput.earlier_seconds + time.perf_counter() - began
     evaluator = evaluator_of_saved(context, task, evaluator)
     finish(context, data, history, {"seconds": seconds, **throughput.rates()}, evaluator)
     return context.run
-
-
-def read_data(context: RunContext) -> tuple[Splits, Task]:
-    """Read and check the data files; raises UserError."""
-    config, rules = context.config, TASKS[context.config.task].task_class
-    columns = Columns(config.text, config.text_pair, config.label)
-    parts = read_splits(str(config.train), config.dev, config.test, columns, config.seed, rules)
-    task = rules.from_labels(parsed_labels(parts.train, rules), config)
-    for part in parts:
-        task.refuse_unknown(part)
-    return parts, task
 
 
 def build_model(context: RunContext, parts: Splits, task: Task) -> tuple[RunContext, TextModel]:
@@ -141,15 +134,17 @@ def encode_data(context: RunContext, parts: Splits, model: TextModel, task: Task
     sets = [task.label(part, model.tokenizer, config.max_length) for part in parts]
     report = report_data(
         *(parts.train, parts.dev, sets[0].full_lengths, config.max_length),
-        TASKS[config.task].task_class,
+        TASKS[config.task].rules,
         in_windows=len(sets[0].encoded) > len(parts.train),
     )
     unknown = count_unknown(dict(zip(PARTS, sets, strict=False)), model.tokenizer, config.model)
-    report = replace(report, label_notes=parts.label_notes, unknown=unknown)
+    report = replace(
+        report, label_notes=parts.label_notes, decisions=parts.decisions, unknown=unknown
+    )
     for name, value in (*report.facts, ("unknown tokens", unknown)):
         logger.info("data: %s: %s", name, value)
-    notes = [unknown.note] if unknown.note else []
-    for note in (*parts.label_notes, *report.warnings, *task.notes(sets[0]), *notes):
+    notes = [*parts.decisions, *parts.label_notes, *report.warnings, *task.notes(sets[0])]
+    for note in (*notes, *([unknown.note] if unknown.note else [])):
         logger.info("data: note: %s", note)
     if unknown.warning:
         logger.warning("data: warning: %s", unknown.warning)
@@ -192,10 +187,10 @@ def run_epochs(
         UserError: Training diverged twice, or memory or disk are too small.
     """
     config, folder = context.config, context.run.folder
-    assert config.learning_rate is not None
+    assert config.learning_rate is not None and config.epochs is not None
     batch = (config.batch_size, config.accumulate, config.learning_rate)
     logger.info(describe_batch(context.strategy, *batch))
-    logger.info("training: %s epochs, into %s", config.epochs, folder)
+    logger.info("training: %s, into %s", count_of(config.epochs, "epoch"), folder)
     keep_freed_memory()
     throughput, board = Throughput(), TensorBoardCallback(context.run.logs)
     steps = parse_steps(config.profile_steps) if config.profile_steps else (0, 0)
@@ -206,6 +201,7 @@ def run_epochs(
         with lock, board, profile, report_lost_processes(context.strategy):
             trainer = Trainer(context, model, task, data.sets[0])
             history = trainer.fit(data.sets[1], callbacks if context.chief else ())
+            throughput.earlier_seconds = trainer.checkpoints.earlier_seconds
     except Stopped as stop:
         command = f"{context.restart_command} --resume --output {shlex.quote(str(folder))}"
         raise Interrupted(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfpipe.cli import given_values, owned_fields, parser_for, print_metrics, run, say
 from tfpipe.config import build
+from tfpipe.config.settings import field_name, flag_of, unknown_option
 from tfpipe.errors import UserError, did_you_mean, raise_all
 from tfpipe.process import quick_imports, run_as_process
 from tuning import chief
@@ -86,7 +87,7 @@ def plan_study(config: SearchConfig, given: Mapping[str, Any]) -> tuple[StudyPla
     Raises:
         UserError: For invalid settings or data.
     """
-    from tfpipe.data.encoded import hash_texts
+    from tfpipe.data.hashing import hash_texts
     from tfpipe.tasks import TASKS
     from tuning.space import read_space
     from tuning.study import StudyPlan
@@ -136,10 +137,11 @@ def read_data(base: Mapping[str, Any]) -> Splits:
     from tfpipe.data.splits import SAMPLE, read_splits
     from tfpipe.tasks import TASKS
 
-    columns = Columns(*(base.get(name) for name in ("text", "text_pair", "label")))
+    names = ("text", "text_pair", "label", "header", "offsets", "rare_labels")
+    columns = Columns(**{name: base[name] for name in names if base.get(name) is not None})
     files = (str(base.get("train") or SAMPLE), str(base.get("dev", "0.1")), base.get("test"))
     return read_splits(
-        *files, columns, base.get("seed", 1), TASKS[base.get("task", "classify")].task_class
+        *files, columns, base.get("seed", 1), TASKS[base.get("task", "classify")].rules
     )
 
 
@@ -259,16 +261,14 @@ def parse_search(parser: Any, arguments: Sequence[str]) -> tuple[SearchConfig, d
     values, errors = given_values(parser, all_fields, arguments)
     given = {name: value for name, value in values.items() if name in training}
     for raw in values:
-        name = raw.replace("-", "_")
-        flag = f"--{name.replace('_', '-')}"
+        name = field_name(raw, own | training)
         if name in own | training:
             continue
         if name in RESERVED_SETTINGS:
-            wrong, fix = f"{flag} is set by the study itself", RESERVED_SETTINGS[name]
+            wrong, found = f"{flag_of(name)} is set by the study itself", f"{raw}: {values[raw]!r}"
+            errors.append(UserError(wrong, found, RESERVED_SETTINGS[name]))
         else:
-            hint = did_you_mean(name, own | training)
-            wrong, fix = f"there is no option {raw!r}", f"{hint}see --help"
-        errors.append(UserError(wrong, f"{raw}: {values[raw]!r}", fix))
+            errors.append(unknown_option(raw, values[raw], own | training))
     try:
         config = build(SearchConfig, {n: v for n, v in values.items() if n in own}, errors)
     except UserError as error:

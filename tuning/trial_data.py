@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tfpipe.config import TrainConfig
+from tfpipe.config.train import OFFSETS
 from tfpipe.data.examples import Columns, Examples
 from tfpipe.data.splits import SAMPLE, Splits, is_share, read_splits
 from tfpipe.io.atomic import write_text
@@ -69,12 +70,12 @@ def write_examples(path: Path, examples: Examples) -> None:
 
 
 def with_data_files(config: TrainConfig, train: Path, dev: Path) -> TrainConfig:
-    """Return the configuration with these data files and the default column names."""
+    """Return the configuration with these data files, the default column names and offsets."""
     config = replace(config, train=str(train), dev=str(dev))
-    return replace(config, text=None, text_pair=None, label=None)
+    return replace(config, text=None, text_pair=None, label=None, offsets=OFFSETS[0])
 
 
 def _read(config: TrainConfig) -> Splits:
-    columns = Columns(config.text, config.text_pair, config.label)
-    rules = TASKS[config.task].task_class
+    columns = Columns.of(config)
+    rules = TASKS[config.task].rules
     return read_splits(str(config.train or SAMPLE), config.dev, None, columns, config.seed, rules)

@@ -22,7 +22,12 @@ ROOT = HERE.parents[1]
 CLIENT = "serving/client"
 BUILDS = (build_meta.build_sdist, build_meta.build_wheel)
 QUIET = {"--global-option": ["--quiet"]}
-SHARED = ("serving/__init__.py", "serving/proto_builder.py", "serving/py.typed")
+SHARED = (
+    "serving/__init__.py",
+    "serving/proto_builder.py",
+    "serving/py.typed",
+    "serving/standard_output.py",
+)
 
 
 def main(folder: str) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from serving.server.errors import StartError, StartFailure
 from serving.server.flags import ServerFlags, check_combinations, parse_flags
+from serving.standard_output import replace_unencodable
 
 if TYPE_CHECKING:
     from serving.server.application import Application
@@ -29,6 +30,7 @@ def main(argv: list[str] | None = None) -> int:
         Exit status: 0 after a signal, 2 for a bad command line, 255 (as TensorFlow Serving) when
         its configuration or models cannot be served.
     """
+    replace_unencodable()
     try:
         flags = parse_flags(argv)
         if flags.version:

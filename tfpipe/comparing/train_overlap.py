@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from tfpipe.data.dev_split import example_keys, split_off_dev
-from tfpipe.data.encoded import hash_texts
 from tfpipe.data.examples import Columns, Examples
-from tfpipe.data.read_examples import read_examples
-from tfpipe.data.splits import is_share
+from tfpipe.data.hashing import hash_texts
+from tfpipe.data.rare_labels import fit_train
+from tfpipe.data.splits import is_share, read_labelled
 from tfpipe.errors import UserError
 from tfpipe.run_folder import Run
 from tfpipe.tasks import TASKS
@@ -93,14 +93,14 @@ def _find_train(run: Run) -> Examples | None:
     """Return the run's train examples where their hash is the recorded one, else None."""
     config = run.config
     try:
-        columns = Columns(config.text, config.text_pair, config.label)
-        # The hash shows whether these are the examples: labels need not be checked.
-        rules = TASKS[config.task].task_class
-        train = read_examples(
-            str(config.train), columns, optional_label=True, strip_label=rules.strip_label
-        )
-        if is_share(config.dev):
-            train, _ = split_off_dev(train, float(config.dev), config.seed, rules)
+        columns, rules = Columns.of(config), TASKS[config.task].rules
+        share = float(config.dev) if is_share(config.dev) else None
+        # The hash shows whether these are the examples.
+        train = read_labelled(str(config.train), columns, rules)
+        train = fit_train(train, config.rare_labels, share is not None, rules)
+        if share is not None:
+            keep = config.rare_labels != "error"
+            train, _ = split_off_dev(train, share, config.seed, rules, keep)
     except UserError:
         return None
     return train if hash_of(train) == run.data.get("train_sha256") else None

@@ -7,12 +7,16 @@ from dataclasses import dataclass
 
 from tfpipe.config.requirements import parse_requirements
 from tfpipe.config.settings import LANGUAGES, Conflict, flag_of, setting
+from tfpipe.config.train import OFFSETS
 from tfpipe.errors import UserError
 
 # A setting of an export, and the one without which it would be ignored.
 REQUIRED_SETTINGS = (
     ("data", "not_worse_than"),
-    *((column, "data") for column in ("text", "text_pair", "label")),
+    *(
+        (name, "data")
+        for name in ("text", "text_pair", "label", "header", "rare_labels", "offsets")
+    ),
     ("model_config", "keep"),
 )
 # Settings of the connection to a server, named as in serving.client.
@@ -30,6 +34,19 @@ class EvaluateConfig:
     text: str | None = setting(None, "text column (default: detected)")
     text_pair: str | None = setting(None, "column of the second text (default: detected)")
     label: str | None = setting(None, "label column (default: detected)")
+    header: bool | None = setting(
+        None, "the first row of the file has the names of the columns (default: detected)"
+    )
+    rare_labels: str = setting(
+        "error",
+        "rows with labels that the model was not trained on: refuse or drop them",
+        choices=("error", "drop"),
+    )
+    offsets: str = setting(
+        "characters",
+        "what the places of entities count: `characters`, `utf16` code units, or `utf8` bytes",
+        choices=OFFSETS,
+    )
     batch_size: int = setting(64, "examples in a forward pass of a run", minimum=1)
     json: bool = setting(
         False, "print the metrics as one JSON object, with those of each label as `labels`"
@@ -74,6 +91,23 @@ class ExportConfig:
         None, "column of the second text of --data (default: detected)", group="gate"
     )
     label: str | None = setting(None, "label column of --data (default: detected)", group="gate")
+    header: bool | None = setting(
+        None,
+        "the first row of --data has the names of the columns (default: detected)",
+        group="gate",
+    )
+    rare_labels: str = setting(
+        "error",
+        "rows with labels that the model was not trained on: refuse or drop them",
+        choices=("error", "drop"),
+        group="gate",
+    )
+    offsets: str = setting(
+        "characters",
+        "what the places of entities count: `characters`, `utf16` code units, or `utf8` bytes",
+        choices=OFFSETS,
+        group="gate",
+    )
     allow_new_labels: bool = setting(
         False, "publish even if the labels differ from the previous version", group="gate"
     )
@@ -98,14 +132,15 @@ class ExportConfig:
             parse_requirements(self.require)
         except UserError as error:
             yield ("require",), error
+        default = type(self)()
         for name, owner in REQUIRED_SETTINGS:
-            if getattr(self, name) is not None and getattr(self, owner) is None:
+            if getattr(self, name) != getattr(default, name) and getattr(self, owner) is None:
                 flag, owner_flag = flag_of(name), flag_of(owner)
                 yield (
                     (name, owner),
                     UserError(
                         f"{flag} has no effect without {owner_flag}",
-                        f"{flag} {getattr(self, name)}",
+                        flag if name == "header" else f"{flag} {getattr(self, name)}",
                         f"add {owner_flag}, or leave out {flag}",
                     ),
                 )
@@ -123,6 +158,19 @@ class CompareConfig:
     text: str | None = setting(None, "text column (default: detected)")
     text_pair: str | None = setting(None, "column of the second text (default: detected)")
     label: str | None = setting(None, "label column (default: detected)")
+    header: bool | None = setting(
+        None, "the first row of the file has the names of the columns (default: detected)"
+    )
+    rare_labels: str = setting(
+        "error",
+        "rows with labels that the model was not trained on: refuse or drop them",
+        choices=("error", "drop"),
+    )
+    offsets: str = setting(
+        "characters",
+        "what the places of entities count: `characters`, `utf16` code units, or `utf8` bytes",
+        choices=OFFSETS,
+    )
     out: str | None = setting(None, ".tsv file for all texts with different answers")
     show: int = setting(10, "changed texts and labels to print", minimum=0)
     confidence: float = setting(0.95, "confidence level of the intervals", above=0, below=1)
@@ -145,6 +193,9 @@ class PredictConfig:
     out: str = setting("", "output file: .tsv, .csv or .jsonl, or .gz of these", required=True)
     text: str | None = setting(None, "text column (default: detected)")
     text_pair: str | None = setting(None, "column of the second text (default: detected)")
+    header: bool | None = setting(
+        None, "the first row of the file has the names of the columns (default: detected)"
+    )
     keep_columns: str = setting(
         "id",
         "other columns of the file to write before the answers: `id` (those named id or 编号, or"
@@ -326,4 +377,7 @@ class DoctorConfig:
     text: str | None = setting(None, "text column of a data file (default: detected)")
     text_pair: str | None = setting(None, "column of the second text (default: detected)")
     label: str | None = setting(None, "label column (default: detected)")
+    header: bool | None = setting(
+        None, "the first row of the file has the names of the columns (default: detected)"
+    )
     json: bool = setting(False, "print the results as one JSON object")

@@ -11,12 +11,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tfpipe.errors import UserError, did_you_mean, raise_all
+from tfpipe.errors import UserError, did_you_mean, near_names, raise_all
 
 Config = TypeVar("Config")
 # The names of the fields that a conflict is about, and the conflict.
 Conflict = tuple[tuple[str, ...], UserError]
 LANGUAGES = ("en", "zh")
+# Names of one thing: a field with one of them can be given by the others, too.
+SAME_NAMES = (("output", "out", "to"), ("data", "file"), ("text", "column"))
 # The type of a field that takes any number of values.
 TEXTS = tuple[str, ...]
 
@@ -39,6 +41,24 @@ def setting(default: Any, help_text: str, **rules: Any) -> Any:
 def flag_of(name: str) -> str:
     """Return the flag of a field."""
     return "--" + name.replace("_", "-")
+
+
+def aliases_of(name: str, fields: Iterable[str]) -> list[str]:
+    """Return the other names by which a field can be given.
+
+    Args:
+        name: The field's.
+        fields: The names of all fields beside it, which are no aliases.
+    """
+    taken = set(fields)
+    return [other for names in SAME_NAMES if name in names for other in names if other not in taken]
+
+
+def field_name(raw_name: str, fields: Iterable[str]) -> str:
+    """Return the field that a flag, YAML key or alias names; the name itself if there is none."""
+    fields = list(fields)
+    name = raw_name.removeprefix("--").replace("-", "_")
+    return next((field for field in fields if name in aliases_of(field, fields)), name)
 
 
 # A search checks hundreds of configurations, and the hints are texts that are compiled each time.
@@ -65,7 +85,7 @@ def build(
     Args:
         config_class: A dataclass whose fields are made by `setting`. Its method `conflicts`, if it
             has one, yields settings that cannot be combined.
-        values: Strings or YAML scalars by field name, with `_` or `-`.
+        values: Strings or YAML scalars by field name or alias, with `_` or `-`.
         found_before: Errors to report together with those found here.
 
     Raises:
@@ -73,17 +93,11 @@ def build(
     """
     fields = {f.name: f for f in dataclasses.fields(config_class)}  # type: ignore[arg-type]
     errors, checked = list(found_before), {}
-    given = {name.replace("-", "_") for name in values}
+    given = {field_name(raw_name, fields) for raw_name in values}
     for raw_name, value in values.items():
-        name = raw_name.replace("-", "_")
+        name = field_name(raw_name, fields)
         if name not in fields:
-            errors.append(
-                UserError(
-                    f"there is no option {raw_name!r}",
-                    f"{raw_name}: {value!r}",
-                    did_you_mean(name, fields) + f"known: {', '.join(fields)}",
-                )
-            )
+            errors.append(unknown_option(raw_name, value, fields))
             continue
         try:
             checked[name] = checked_value(config_class, fields[name], value)
@@ -102,6 +116,18 @@ def build(
     errors += [error for names, error in conflicts if not (given & set(names)) - set(checked)]
     raise_all(errors)
     return config
+
+
+def unknown_option(raw_name: str, value: Any, fields: Iterable[str]) -> UserError:
+    """Return the error for an option that does not exist, with the names near to its own."""
+    as_flag = raw_name.startswith("--")
+    name = raw_name.removeprefix("--").replace("-", "_")
+    near = [flag_of(n) if as_flag else repr(n) for n in near_names(name, fields)]
+    return UserError(
+        f"there is no option {raw_name!r}",
+        f"{raw_name}: {value!r}",
+        (f"did you mean {' or '.join(near)}? " if near else "") + "all are listed by --help",
+    )
 
 
 def _shown(field: dataclasses.Field[Any]) -> str:

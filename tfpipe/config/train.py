@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from tfpipe.config.profile_steps import parse_steps
 from tfpipe.config.settings import LANGUAGES, Conflict, flag_of, setting
 from tfpipe.errors import UserError, did_you_mean
 from tfpipe.tasks import TASKS
@@ -14,6 +15,8 @@ PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 CLASS_WEIGHTS = ("none", "balanced")
 LOSSES = ("cross_entropy", "focal")
 LONG_TEXTS = ("head", "head_tail", "windows")
+RARE_LABELS = ("error", "drop", "keep")
+OFFSETS = ("characters", "utf16", "utf8")
 SCHEDULES = ("linear", "cosine", "polynomial", "constant")
 # A setting, and the other setting and its values without which it would be ignored.
 REQUIRED_SETTINGS = (
@@ -32,8 +35,8 @@ class TrainConfig:
     task: str = setting("classify", "what the model predicts", choices=tuple(TASKS), group="data")
     train: str | None = setting(
         None,
-        "training file: .csv .tsv .jsonl .parquet, .conll for tag, SQuAD .json for qa, or .gz of"
-        " these (default: the sample data)",
+        "training file: .csv .tsv .jsonl .json .parquet .xlsx, .conll for tag, SQuAD .json for qa,"
+        " or .gz of these (default: the sample data)",
         group="data",
     )
     dev: str = setting(
@@ -47,6 +50,26 @@ class TrainConfig:
         None, "column of the second text (default: detected)", group="data"
     )
     label: str | None = setting(None, "label column (default: detected)", group="data")
+    header: bool | None = setting(
+        None,
+        "the first row of a file has the names of the columns; without, columns are numbered from"
+        " 1 where they are not evident (default: detected)",
+        group="data",
+    )
+    rare_labels: str = setting(
+        "error",
+        "labels with one row in train, and labels of dev or test that train lacks: refuse both,"
+        " drop their rows (multilabel: the labels), or keep the former and drop the latter",
+        choices=RARE_LABELS,
+        group="data",
+    )
+    offsets: str = setting(
+        "characters",
+        "what the places of entities count: `characters` (Unicode), `utf16` code units as in Java"
+        " and JavaScript, or `utf8` bytes",
+        choices=OFFSETS,
+        group="data",
+    )
     abstain: str | None = setting(
         None,
         "abstain from uncertain answers: the label of out-of-scope texts, or the largest share of"
@@ -286,6 +309,20 @@ class TrainConfig:
         yield from _metric_conflicts(self)
         yield from _objective_conflicts(self)
         yield from _device_conflicts(self)
+        yield from _run_conflicts(self)
+
+
+def _run_conflicts(config: TrainConfig) -> Iterator[Conflict]:
+    if config.profile_steps:
+        try:
+            parse_steps(config.profile_steps)
+        except UserError as error:
+            yield ("profile_steps",), error
+    if config.dry_run and config.resume:
+        yield (
+            ("dry_run", "resume"),
+            UserError("a dry run cannot resume", "--dry-run --resume", "leave out one of them"),
+        )
 
 
 def _ignored_settings(config: TrainConfig) -> Iterator[Conflict]:

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from tfpipe.data.truncation import truncate_pairs
+
 
 class SpecialIds(NamedTuple):
     """The ids of the tokens that frame a text and fill a row."""
@@ -35,7 +37,7 @@ def pack(
         total = kept + 2
         values = [first.values]
     else:
-        kept, kept_second = truncate_pairs(first_lengths, second.row_lengths(), max_length - 3)
+        kept, kept_second = truncate_pairs(tf, first_lengths, second.row_lengths(), max_length - 3)
         total = kept + kept_second + 3
         values = [first.values, second.values]
 
@@ -60,16 +62,3 @@ def pack(
         "token_type_ids": tf.cast(in_second, tf.int32),
         "attention_mask": tf.cast(column < total, tf.int32),
     }
-
-
-def truncate_pairs(first: tf.Tensor, second: tf.Tensor, room: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Count the tokens kept of each of two texts, given their lengths: int64 [texts].
-
-    HuggingFace's `longest_first`: the longer text is cut down to the shorter one, then both alike.
-    Where `room`, the tokens available to both, is odd, the longer text gets the odd token (the
-    second text if they are equal).
-    """
-    shorter, longer = tf.minimum(first, second), tf.maximum(first, second)
-    half = tf.minimum(shorter, room // 2)
-    rest = tf.minimum(longer, room - half)
-    return tf.where(first <= second, half, rest), tf.where(first <= second, rest, half)

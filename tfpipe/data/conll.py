@@ -5,14 +5,16 @@ from __future__ import annotations
 import itertools
 import re
 import unicodedata
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tfpipe.data.examples import Columns, Examples
+from tfpipe.data.rows import LineMark, Rows
 from tfpipe.data.schemes import SchemeTag, find_breaks, find_entities, recognise_scheme, split_tag
 from tfpipe.data.spans import Span, format_spans
-from tfpipe.data.tabular import Rows, split_ending, strip_blanks
+from tfpipe.data.tabular import split_ending, strip_blanks
 from tfpipe.data.text_file import DataFile
 from tfpipe.errors import UserError
 
@@ -58,10 +60,16 @@ def read_conll(path: str | Path, labelled: bool = True) -> Examples:
     file = DataFile(path, path.suffix.lower() == ".gz")
     sentences = list(_refuse_none(path, read_sentences(file, labelled)))
     joined = [join_tokens(sentence.tokens) for sentence in sentences]
-    labels = _label(path, sentences, [starts for _, starts in joined]) if labelled else None
+    labels = (
+        label_sentences(path, sentences, [starts for _, starts in joined]) if labelled else None
+    )
     columns = Columns("text", None, "label" if labelled else None)
     stripped = sum(sentence.stripped for sentence in sentences) if labelled else 0
-    return Examples([text for text, _ in joined], None, labels, str(path), columns, stripped)
+    return Examples(
+        *([text for text, _ in joined], None, labels, str(path), columns, stripped),
+        decisions=file.decisions,
+        lines=array("q", (sentence.lines[0] for sentence in sentences)),
+    )
 
 
 def stream_texts(path: Path) -> Rows:
@@ -72,8 +80,9 @@ def stream_texts(path: Path) -> Rows:
     """
     file = DataFile(path, split_ending(path)[1])
     sentences = _refuse_none(path, read_sentences(file, False))
-    rows = ([join_tokens(sentence.tokens)[0]] for sentence in sentences)
-    return Rows(["text"], rows, lambda: file.share_read)
+    mark = LineMark()
+    rows = mark.follow((one.lines[0], [join_tokens(one.tokens)[0]]) for one in sentences)
+    return Rows(["text"], rows, lambda: file.share_read, file.decisions, lambda: mark.line)
 
 
 def has_tags(path: Path) -> bool:
@@ -194,8 +203,20 @@ def _refuse_line(where: str, line: str, fields: list[str], width: int, labelled:
         )
 
 
-def _label(path: Path, sentences: list[Sentence], starts: list[list[int]]) -> list[str]:
-    """Format the entities of each sentence as a label; raises UserError for a broken scheme."""
+def label_sentences(
+    path: Path, sentences: list[Sentence], starts: list[list[int]], unit: str = "line"
+) -> list[str]:
+    """Format the entities of each sentence as a label.
+
+    Args:
+        path: The file, for messages.
+        sentences: Their tokens and tags.
+        starts: Where each token begins in the text of its sentence.
+        unit: What the numbers in `Sentence.lines` count.
+
+    Raises:
+        UserError: The tags of a sentence break the scheme.
+    """
     # Millions of tokens share a few tags.
     known: dict[str, SchemeTag] = {}
     for sentence in sentences:
@@ -217,7 +238,7 @@ def _label(path: Path, sentences: list[Sentence], starts: list[list[int]]) -> li
         more = f", and {len(broken) - 1} more such tags" if len(broken) > 1 else ""
         raise UserError(
             f"a tag sequence breaks {scheme}, as which the file was read",
-            f"{path}, line {sentence.lines[place]}: {sentence.tags[place]} {before}"
+            f"{path}, {unit} {sentence.lines[place]}: {sentence.tags[place]} {before}"
             f" ({sentence.tokens[place]!r}){more}",
             f"write {fix}",
         )

@@ -52,7 +52,11 @@ def example_keys(examples: Examples) -> Iterator[str]:
 
 
 def split_off_dev(
-    examples: Examples, share: float, seed: int, rules: type[LabelRules] = OneLabel
+    examples: Examples,
+    share: float,
+    seed: int,
+    rules: type[LabelRules] = OneLabel,
+    keep_lone: bool = False,
 ) -> tuple[Examples, Examples]:
     """Split labelled examples into train and dev, each in file order.
 
@@ -64,6 +68,7 @@ def split_off_dev(
         share: Of every label's rows that go to dev, at least one; every label keeps rows in train.
         seed: Of the random choice.
         rules: The label rules of the task.
+        keep_lone: Whether labels with one text stay in train; else they are refused.
 
     Returns:
         Train and dev.
@@ -72,15 +77,12 @@ def split_off_dev(
         UserError: A label has too few different texts to be in both; one that comes with others
             stays in train.
     """
-    parsed = parsed_labels(examples, rules)
-    names_of = {label: tuple(rules.names_in(label)) or ("",) for label in set(parsed)}
-    labels = [names_of[label] for label in parsed]
+    labels = _names_of_rows(examples, rules)
     # Rows of equal texts are a group. Arrays, not a list for each: there may be millions.
-    numbers: dict[str, int] = {}
-    keys = example_keys(examples)
-    group_of = np.fromiter((numbers.setdefault(key, len(numbers)) for key in keys), np.int64)
+    group_of = _group_rows(examples)
+    groups = int(group_of.max()) + 1
     by_group = np.argsort(group_of, kind="stable")
-    begins = np.searchsorted(group_of[by_group], np.arange(len(numbers) + 1))
+    begins = np.searchsorted(group_of[by_group], np.arange(groups + 1))
 
     def labels_in(group: int) -> Counter[str]:
         """Count a group's rows by label: equal texts may have several labels."""
@@ -88,7 +90,7 @@ def split_off_dev(
         return Counter(name for row in rows for name in labels[row])
 
     groups_of = _groups_of_labels(labels, group_of)
-    if all(len(names) == 1 and names[0] for names in names_of.values()):
+    if not keep_lone and all(len(names) == 1 and names[0] for names in set(labels)):
         _refuse_lone_texts(groups_of, examples)
 
     rows_in_file = Counter(name for names in labels for name in names)
@@ -97,12 +99,32 @@ def split_off_dev(
     if not chosen:
         raise UserError(
             "there are too few different texts for a dev cut",
-            f"{len(numbers)} in {examples.path}",
+            f"{groups} in {examples.path}",
             "add examples, or give a dev file with --dev",
         )
     in_dev = np.isin(group_of, list(chosen))
     train, dev = (np.flatnonzero(rows).tolist() for rows in (~in_dev, in_dev))
     return examples.take(train), examples.take(dev)
+
+
+def find_lone(examples: Examples, rules: type[LabelRules]) -> list[str]:
+    """Return the label names that have one text, after normalising, in sorted order."""
+    groups_of = _groups_of_labels(_names_of_rows(examples, rules), _group_rows(examples))
+    return [name for name, groups in groups_of.items() if name and len(groups) == 1]
+
+
+def _names_of_rows(examples: Examples, rules: type[LabelRules]) -> list[tuple[str, ...]]:
+    """The label names of each row; the empty string where it has none."""
+    parsed = parsed_labels(examples, rules)
+    names_of = {label: tuple(rules.names_in(label)) or ("",) for label in set(parsed)}
+    return [names_of[label] for label in parsed]
+
+
+def _group_rows(examples: Examples) -> Int64Array:
+    """int64 [N]: the number of each row's group of equal texts."""
+    numbers: dict[str, int] = {}
+    keys = example_keys(examples)
+    return np.fromiter((numbers.setdefault(key, len(numbers)) for key in keys), np.int64)
 
 
 def _groups_of_labels(
@@ -125,7 +147,8 @@ def _refuse_lone_texts(groups_of: Mapping[str, Int64Array], examples: Examples) 
         raise UserError(
             "a label has too few different texts for a dev cut",
             f"one, of {list_few(lone)} in {examples.path}",
-            "add examples of it, remove it, or give a dev file with --dev",
+            "add examples of it, remove it, or give a dev file with --dev; --rare-labels drop"
+            " leaves it out, --rare-labels keep learns it unchecked",
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import zipfile
 from array import array
@@ -16,6 +15,7 @@ import numpy as np
 
 from tfpipe.data.arrays import AnyArray, Int32Array, Int64Array, UInt8Array
 from tfpipe.data.examples import Examples
+from tfpipe.data.hashing import hash_texts
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.locations import cache_folder
 
@@ -153,17 +153,6 @@ def hash_inputs(examples: Examples, tokenizer: Tokenizer, max_length: int, *ways
     if examples.text_pairs is not None:
         columns.append(examples.text_pairs)
     return hash_texts([tokenizer.fingerprint, str(max_length), *ways], *columns)
-
-
-def hash_texts(*columns: Iterable[str]) -> str:
-    """Return the SHA-256 (hex) over columns of texts; different tables give different hashes."""
-    digest = hashlib.sha256()
-    for column in columns:
-        for text in column:
-            content = text.encode("utf-8", "surrogatepass")
-            digest.update(len(content).to_bytes(8, "little") + content)
-        digest.update(b"\xff" * 8)
-    return digest.hexdigest()
 
 
 def _store(path: Path, encoded: Encoded) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -11,11 +12,34 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Columns:
-    """Names of the columns; None is found by name."""
+    """Names of the columns; None is found by name.
+
+    Attributes:
+        text: Of the text, or of the first of a pair.
+        text_pair: Of the second text.
+        label: Of the label.
+        header: Whether the file's first row has the names; None is found by its content.
+        offsets: What the places of entities in labels count, see `offset_units`.
+        rare_labels: What becomes of labels that train or the other files lack, see `rare_labels`.
+    """
 
     text: str | None = None
     text_pair: str | None = None
     label: str | None = None
+    header: bool | None = None
+    offsets: str = "characters"
+    rare_labels: str = "error"
+
+    @classmethod
+    def of(cls, settings: Any) -> Columns:
+        """Return the columns that the fields of a configuration name."""
+        known = {field.name for field in fields(cls)} & {*vars(settings)}
+        return cls(**{name: getattr(settings, name) for name in known})
+
+    @property
+    def names(self) -> dict[str, str | None]:
+        """The names by role."""
+        return {"text": self.text, "text_pair": self.text_pair, "label": self.label}
 
 
 @dataclass(frozen=True)
@@ -31,6 +55,10 @@ class Examples:
         stripped: Labels of the file from which blanks were removed, 0 for a selection of its rows.
         parsed: The labels as the task works with them, see `tfpipe.data.labels.parsed_labels`;
             None where they have not been parsed.
+        decisions: How the file was read where that is not evident: sentences without a full stop;
+            none for a selection of its rows.
+        lines: The line of the file, counted from 1, at which each example begins; None where a
+            file has no lines, as parquet.
     """
 
     texts: Sequence[str]
@@ -40,6 +68,8 @@ class Examples:
     columns: Columns
     stripped: int = 0
     parsed: Sequence[Any] | None = None
+    decisions: Sequence[str] = ()
+    lines: Sequence[int] | None = None
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -52,7 +82,8 @@ class Examples:
 
         texts = [self.texts[row] for row in rows]
         pairs, labels, parsed = pick(self.text_pairs), pick(self.labels), pick(self.parsed)
-        return Examples(texts, pairs, labels, self.path, self.columns, parsed=parsed)
+        lines = None if self.lines is None else array("q", (self.lines[row] for row in rows))
+        return Examples(texts, pairs, labels, self.path, self.columns, parsed=parsed, lines=lines)
 
     def joined(self) -> Sequence[str]:
         """Return one string an example, pairs with ` | ` between: for tables and reports."""

@@ -18,6 +18,8 @@ TIMES_AS_FREQUENT = 10
 # but another name; longer ones than these are texts.
 SHORTEST, SHORTEST_WORD, LONGEST = 4, 3, 60
 BETWEEN_WORDS = re.compile(r"[\W_]+|(?<=[a-z])(?=[A-Z])")
+# What is written where there is no label, besides dashes and question marks.
+NO_LABEL = {"n/a", "na", "#n/a", "null", "none", "nil", "无", "空", "未标注"}
 UNSEEN = dict.fromkeys(map(ord, INVISIBLE))
 
 
@@ -105,6 +107,27 @@ def find_near_labels(
         near += [NearLabels(spelled[key], other, typo=False) for other in others]
     near += _find_typos(spelled)
     return sorted(near, key=lambda pair: (pair.typo, -pair.rare.count))
+
+
+def note_marks(
+    path: str, labels: Iterable[Any], names_in: Callable[[Any], Sequence[str]]
+) -> list[str]:
+    """Return a sentence, without a full stop, about each label that may mean that there is none.
+
+    Args:
+        path: The file, for messages.
+        labels: Its parsed labels, in order.
+        names_in: Returns the label names in a parsed label.
+    """
+    found = list(_count(labels, names_in))
+    # A minus beside a plus is a sign.
+    signs = {"-"} if any(one.label == "+" for one in found) else set()
+    return [
+        f"the label {one} of {path} may stand for no label: leave these rows out if it does"
+        for one in found
+        if one.label not in signs
+        and (one.label.casefold() in NO_LABEL or not one.label.strip("-?"))
+    ]
 
 
 def fold(label: str) -> str:

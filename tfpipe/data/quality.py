@@ -40,6 +40,7 @@ class DataReport:
         warnings: Sentences without a full stop.
         unknown: The tokens that the vocabulary lacks, None where they were not counted.
         label_notes: From reading the files; `report_data` leaves them empty.
+        decisions: How the files were read, from reading them, too.
     """
 
     facts: Sequence[tuple[str, str]]
@@ -47,6 +48,7 @@ class DataReport:
     warnings: Sequence[str]
     unknown: UnknownTokens | None = None
     label_notes: LabelNotes = field(default_factory=LabelNotes)
+    decisions: Sequence[str] = ()
 
 
 def long_words(examples: Examples) -> list[UserError]:
@@ -97,7 +99,7 @@ def report_data(
 
 
 def _report_sizes(train: Examples, dev: Examples, facts: Facts, warnings: list[str]) -> None:
-    named = [name for name in vars(train.columns).values() if name is not None]
+    named = [name for name in train.columns.names.values() if name is not None]
     facts.append(("train", f"{len(train):,} rows of {train.path}, columns {', '.join(named)}"))
     facts.append(("dev", f"{len(dev):,} rows of {dev.path}"))
     for name, part in (("train", train), ("dev", dev)):

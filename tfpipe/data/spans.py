@@ -60,13 +60,8 @@ def parse_spans(label: str, text: str | None = None, where: str = "a label") -> 
         if not _is_span(value):
             raise _refuse("an entity is not [start, end, type]", where, json.dumps(value))
         span = Span(*value)
-        if not 0 <= span.start < span.end or (text is not None and span.end > len(text)):
-            room = "" if text is None else f" in a text of {len(text)} characters"
-            raise UserError(
-                "an entity lies outside of its text, or is empty",
-                f"{where}: {json.dumps(value, ensure_ascii=False)}{room}",
-                "count characters from 0, the end exclusive: text[start:end] is the entity",
-            )
+        if not 0 <= span.start < span.end:
+            raise _outside(span, where)
         if spans and span.start < spans[-1].end:
             before, this = (json.dumps([*s], ensure_ascii=False) for s in (spans[-1], span))
             apart = span.end <= spans[-1].start
@@ -76,7 +71,24 @@ def parse_spans(label: str, text: str | None = None, where: str = "a label") -> 
                 "sort them by start" if apart else "keep one of them: entities cannot be nested",
             )
         spans.append(span)
+    if text is not None:
+        refuse_outside(spans, text, where)
     return spans
+
+
+def refuse_outside(spans: Iterable[Span], text: str, where: str) -> None:
+    """Raise UserError for a span that ends behind its text; where: for the message."""
+    for span in spans:
+        if span.end > len(text):
+            raise _outside(span, f"{where}", f" in a text of {len(text)} characters")
+
+
+def _outside(span: Span, where: str, room: str = "") -> UserError:
+    return UserError(
+        "an entity lies outside of its text, or is empty",
+        f"{where}: {json.dumps([*span], ensure_ascii=False)}{room}",
+        "count characters from 0, the end exclusive: text[start:end] is the entity",
+    )
 
 
 def _is_span(value: Any) -> bool:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tfpipe.data.examples import Columns, Examples
-from tfpipe.data.tabular import Rows
+from tfpipe.data.label_values import NO_ANSWER, is_no_answer
+from tfpipe.data.rows import Rows
 from tfpipe.data.text_file import DataFile
 from tfpipe.errors import UserError, raise_all
 from tfpipe.text_display import list_few
@@ -41,6 +42,7 @@ class _Question(NamedTuple):
     context: str
     answers: list[GoldAnswer]
     is_impossible: bool
+    marked_by_place: bool
 
 
 def read_squad(path: str | Path, labelled: bool = True) -> Examples:
@@ -73,12 +75,14 @@ def read_squad(path: str | Path, labelled: bool = True) -> Examples:
         contexts = [question.context for question in questions]
         errors += find_misplaced(str(path), names, contexts, answers)
     raise_all(errors)
+    by_place = sum(question.marked_by_place for question in questions) if labelled else 0
     return Examples(
         [question.question for question in questions],
         [question.context for question in questions],
         [dump_answers(question.answers) for question in questions] if labelled else None,
         str(path),
         COLUMNS,
+        decisions=[f"{path}: {by_place:,} {NO_ANSWER}"] if by_place else [],
     )
 
 
@@ -152,14 +156,19 @@ def find_misplaced(
     if not count:
         return []
     more = f"; and {count - len(wrong)} more" if count > len(wrong) else ""
+    fix = (
+        "let answer_start count Unicode characters of the context from 0, and the answer's text be"
+        " copied from there"
+    )
+    if any(start < 0 or not text.strip() for several in answers for start, text in several):
+        fix += "; a question without an answer has `answers: []`, and is_impossible true"
     return [
         UserError(
             f"{count} answers are not in their context at their place"
             if count > 1
             else "an answer is not in its context at its place",
             f"{path}: {'; '.join(wrong)}{more}",
-            "let answer_start count Unicode characters of the context from 0, and the answer's text"
-            " be copied from there",
+            fix,
         )
     ]
 
@@ -211,20 +220,18 @@ def _walk(path: Path, content: Any) -> Iterator[_Question]:
                 here = f"{place}.qas[{q}]"
                 question = take(entry, "question", str, here)
                 name = entry.get("id", here)
-                listed = enumerate(take(entry, "answers", list, here, []))
-                yield _Question(
-                    str(name),
-                    question,
-                    context,
-                    [
-                        GoldAnswer(
-                            take(answer, "answer_start", int, f"{here}.answers[{i}]"),
-                            take(answer, "text", str, f"{here}.answers[{i}]"),
-                        )
-                        for i, answer in listed
-                    ],
-                    take(entry, "is_impossible", bool, here, False),
-                )
+                answers = [
+                    GoldAnswer(
+                        take(answer, "answer_start", int, f"{here}.answers[{i}]"),
+                        take(answer, "text", str, f"{here}.answers[{i}]"),
+                    )
+                    for i, answer in enumerate(take(entry, "answers", list, here, []))
+                ]
+                impossible = take(entry, "is_impossible", bool, here, False)
+                # Where the file says that there is an answer, it is one that is wrong.
+                by_place = is_no_answer(answers) and entry.get("is_impossible") is not False
+                answers, impossible = ([], True) if by_place else (answers, impossible)
+                yield _Question(str(name), question, context, answers, impossible, by_place)
 
 
 def _wrong_shape(path: Path, place: str, found: str) -> UserError:

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tfpipe.data.columns import find_columns
 from tfpipe.data.examples import Columns, Examples
-from tfpipe.data.read_examples import (
-    as_text,
-    find_columns,
-    show_few,
-    task_of_format,
-)
+from tfpipe.data.read_examples import task_of_format
+from tfpipe.data.rows import Rows, hold_rows
 from tfpipe.data.splits import refuse_other_inputs
-from tfpipe.data.tabular import Rows, open_rows
+from tfpipe.data.tabular import open_rows
+from tfpipe.data.token_columns import read_value
+from tfpipe.data.unread_columns import note_unread
+from tfpipe.data.values import as_text, show_few
 from tfpipe.errors import UserError, did_you_mean
 
 # Records of a .jsonl among which its columns must show.
@@ -68,18 +68,24 @@ class TextStream:
         columns: The columns of texts.
         kept: Names of the other columns that are kept.
 
+    Attributes:
+        decisions: How the file is read where that is not evident: sentences without a full stop.
+
     Raises:
         UserError: The file cannot be read, or lacks a column.
     """
 
     def __init__(self, path: Path, columns: Columns, answer_empty: bool, keep: str = "none"):
         self.path, self._answer_empty = path, answer_empty
-        self._opened = _open(path)
-        self.columns = find_columns(path, self._opened.header, columns, labelled=None)
+        self._opened, sample = _open(path, columns)
+        header = self._opened.header
+        self.columns = find_columns(self._opened, path, columns, None, sample=sample)
         names = (self.columns.text, self.columns.text_pair)
-        self._places = [self._opened.header.index(name) for name in names if name is not None]
-        self.kept = _find_kept(path, self._opened.header, [n for n in names if n], keep)
-        self._kept_places = [self._opened.header.index(name) for name in self.kept]
+        self._places = [header.index(name) for name in names if name is not None]
+        noted = note_unread(path, header, sample, self.columns, columns)
+        self.decisions = [*self._opened.decisions, *noted]
+        self.kept = _find_kept(path, header, [n for n in names if n], keep)
+        self._kept_places = [header.index(name) for name in self.kept]
         self._end, self._digest = 0, hashlib.sha256()
 
     def refuse_other_inputs(self, inputs: Sequence[str]) -> None:
@@ -137,7 +143,10 @@ class TextStream:
                 break
             number = self._end + len(window) + 1
             try:
-                values = [as_text(row[place]) or "" for place in self._places]
+                values = [
+                    as_text(read_value(self._opened.header[place], row[place])) or ""
+                    for place in self._places
+                ]
             except (TypeError, UnicodeError) as error:
                 raise UserError(
                     "a value is not text",
@@ -194,9 +203,10 @@ def _find_kept(path: Path, header: Sequence[str], texts: Sequence[str], keep: st
     return [name for name in dict.fromkeys(names) if name not in texts]
 
 
-def _open(path: Path) -> Rows:
+def _open(path: Path, columns: Columns) -> tuple[Rows, Sequence[Sequence[Any]]]:
+    """Open a file; returns its rows and, where columns must be found, the first of them."""
     spec = task_of_format(path)
     if spec is None or spec.file_format is None:
-        return open_rows(path, LOOK_AHEAD)
+        return hold_rows(open_rows(path, LOOK_AHEAD, columns))
     rows: Rows = spec.file_format.stream.load()(path)
-    return rows
+    return rows, ()

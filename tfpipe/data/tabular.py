@@ -1,25 +1,33 @@
-"""Tabular files to rows: csv, tsv, jsonl and parquet, each also gzipped."""
+"""Tabular files to rows: the format by name and content, and how it is to be read."""
 
 from __future__ import annotations
 
-import csv
-import io
 import itertools
 import json
-import shutil
-import sys
-import tempfile
-import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from tfpipe.data.examples import Columns
+from tfpipe.data.formats.content import PARQUET, XLSX, Content
+from tfpipe.data.formats.dialect import find_dialect
+from tfpipe.data.formats.fasttext import is_fasttext, read_fasttext
+from tfpipe.data.formats.header import Table, split_header
+from tfpipe.data.formats.json_rows import read_array, read_lines
+from tfpipe.data.formats.parquet import read_parquet
+from tfpipe.data.formats.separated import read_records
+from tfpipe.data.formats.spreadsheet import read_workbook
+from tfpipe.data.rows import LineMark, Rows
 from tfpipe.data.text_file import DataFile
 from tfpipe.errors import UserError
 
-FORMATS = (".csv", ".tsv", ".jsonl", ".parquet")
-PARQUET_ROWS = 1024  # read at once
+JSON_LINES = (".jsonl", ".ndjson", ".json")
+SEPARATED = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
+BINARY = {".parquet": PARQUET, ".xlsx": XLSX, ".xlsm": XLSX}
+# Named for messages: .txt has fastText's lines or tabs.
+FORMATS = (".csv", ".tsv", ".jsonl", ".parquet", ".xlsx")
+SPREADSHEETS = (".xls", ".ods", ".numbers")
 # What is no space in Unicode, and yet cannot be seen at the end of a name: zero-width space and
 # word joiner, byte order mark, marks of direction.
 INVISIBLE = "\u200b\u2060\ufeff\u200e\u200f"
@@ -30,52 +38,57 @@ SPACES = (
 BLANKS = SPACES + INVISIBLE
 
 
-@dataclass(frozen=True)
-class Rows:
-    """A data file's column names, its rows as they are read, and the share of it read so far."""
-
-    header: list[str]
-    rows: Iterator[Sequence[Any]]
-    share_read: Callable[[], float]
-
-
-def read_rows(path: Path) -> tuple[list[str], Iterator[Sequence[Any]]]:
+def read_rows(
+    path: Path, columns: Columns | None = None
+) -> tuple[list[str], Iterator[Sequence[Any]]]:
     """Read column names, without blanks around them, and an iterator of rows as wide as the header.
 
     Raises:
-        UserError: The file is missing, empty, of unknown format, not valid UTF-8 or broken: for its
-            beginning here, for a later row while iterating, with its line.
+        UserError: The file is missing, empty, of unknown format, in an uncertain encoding or
+            broken: for its beginning here, for a later row while iterating, with its line.
     """
-    opened = open_rows(path)
+    opened = open_rows(path, columns=columns)
     return opened.header, opened.rows
 
 
-def open_rows(path: Path, look_ahead: int | None = None) -> Rows:
-    """Open a file as `read_rows` does, without reading it whole.
+def open_rows(path: Path, look_ahead: int | None = None, columns: Columns | None = None) -> Rows:
+    """Open a file as `read_rows` does, without holding it whole.
+
+    How it is encoded and quoted is decided from all of it, in passes over the file before the
+    first row.
 
     Args:
-        path: The file; it may be larger than memory unless `look_ahead` is None.
+        path: The file; it may be larger than memory unless `look_ahead` is None or it is an array
+            of JSON.
         look_ahead: Records of a .jsonl that are held to find its columns; None holds all of them,
             because any may add a column.
+        columns: Names given by the user, and whether there is a header.
     """
+    columns = columns or Columns()
     kind, zipped = split_ending(path)
-    if kind not in FORMATS:
-        raise UserError(
-            "the data file's format is not known by its ending",
-            str(path),
-            f"name it {', '.join(FORMATS)}, .conll (tags) or .json (SQuAD), or one with .gz",
-        )
+    if kind not in (*JSON_LINES, *SEPARATED, *BINARY, *SPREADSHEETS):
+        raise _unknown_ending(path)
     file = DataFile(path, zipped)
-    if kind == ".parquet":
-        return _read_parquet(file, zipped)
-    lines = _skip_to_content(file)
-    if kind == ".csv":
-        header, rows = _read_csv(path, lines)
-    elif kind == ".tsv":
-        header, rows = _read_tsv(path, lines)
+    content = _binary_content(file, kind)
+    if content is PARQUET:
+        opened = read_parquet(file)
+        return replace(opened, header=[*map(strip_blanks, opened.header)])
+    if content is XLSX:
+        table = read_workbook(file, columns)
+    elif kind in SEPARATED:
+        table = _read_separated(file, kind, columns)
     else:
-        header, rows = _read_jsonl(path, lines, look_ahead)
-    return Rows([*map(strip_blanks, header)], rows, lambda: file.share_read)
+        table = _read_json(file, look_ahead)
+    mark = LineMark()
+    return Rows(
+        [*map(strip_blanks, table.header)],
+        mark.follow(table.rows),
+        lambda: file.share_read,
+        [*file.decisions, *table.decisions],
+        lambda: mark.line,
+        table.first_row,
+        table.may_lack_header,
+    )
 
 
 def split_ending(path: Path) -> tuple[str, bool]:
@@ -90,164 +103,73 @@ def strip_blanks(name: str) -> str:
     return name.strip(BLANKS)
 
 
-def _skip_to_content(file: DataFile) -> Iterator[str]:
-    """All lines, once one that is not blank was seen; blank ones count for the line numbers."""
+def holds_objects(path: Path) -> bool:
+    """Return whether a .json is an array or lines of objects, not one document as SQuAD's.
+
+    Raises:
+        UserError: The file cannot be read.
+    """
+    lines = DataFile(path, split_ending(path)[1]).lines()
+    first = next((line for line in lines if line.strip()), "")
+    if first.lstrip().startswith("["):
+        return True
+    try:
+        record = json.loads(first)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(record, dict) and not isinstance(record.get("data"), list)
+
+
+def _binary_content(file: DataFile, kind: str) -> Content | None:
+    """Return parquet or Excel by the file's content, or else its name; None for text."""
+    if file.is_content in (PARQUET, XLSX):
+        if BINARY.get(kind) is not file.is_content:
+            told = f"read {file.path.name} as {file.is_content.name}, which its name does not say"
+            file.decisions.append(told)
+        return file.is_content
+    if kind in SPREADSHEETS:
+        raise UserError(
+            f"{kind} is not read",
+            str(file.path),
+            "save it as .xlsx, or as CSV in UTF-8; a text file needs the name of what it is",
+        )
+    return BINARY.get(kind) if not file.is_content else None
+
+
+def _read_separated(file: DataFile, kind: str, columns: Columns) -> Table:
+    first = next((line for line in file.lines() if line.strip()), None)
+    if first is None:
+        raise file.empty()
+    if is_fasttext(first):
+        return read_fasttext(file.path.name, file.lines())
+    if kind == ".txt" and "\t" not in first:
+        raise _unknown_ending(file.path)
+    dialect, decisions = find_dialect(file, SEPARATED[kind])
+    table = split_header(file.path, read_records(file.path, file.lines(), dialect), columns)
+    return table._replace(decisions=[*decisions, *table.decisions])
+
+
+def _read_json(file: DataFile, look_ahead: int | None) -> Table:
     lines, blank = file.lines(), []
     for line in lines:
         blank.append(line)
         if line.strip():
-            return itertools.chain(blank, lines)
-    raise _empty(file.path)
-
-
-def _empty(path: Path) -> UserError:
-    return UserError("the data file is empty", str(path), "give a file with a header and rows")
-
-
-def _read_csv(
-    path: Path, lines: Iterable[str], separator: str = ","
-) -> tuple[list[str], Iterator[list[str]]]:
-    csv.field_size_limit(sys.maxsize)
-    reader = csv.reader(_split_at_returns(lines), delimiter=separator, strict=True)
-
-    def numbered() -> Iterator[tuple[int, list[str]]]:
-        # The line where a record begins: a quote that is never closed swallows all that follow.
-        line = 1
-        try:
-            for row in reader:
-                yield line, row
-                line = reader.line_num + 1
-        except csv.Error as error:
-            raise UserError(
-                "the CSV quoting is broken",
-                f"{path}, record from line {line}: {error}",
-                'write quotes inside a quoted field as ""',
-            ) from None
-
-    return _split_header(path, numbered())
-
-
-def _split_at_returns(lines: Iterable[str]) -> Iterator[str]:
-    """Lines that end at a carriage return, too, as some old programs write CSV."""
-    for line in lines:
-        if "\r" in line:
-            yield from io.StringIO(line, newline="")
-        else:
-            yield line
-
-
-def _read_tsv(path: Path, lines: Iterator[str]) -> tuple[list[str], Iterator[list[str]]]:
-    # Only "\n" ends a line: str.splitlines would also break at U+2028 or a form feed in a text.
-    before = []
-    for line in lines:
-        before.append(line)
-        if line.strip():
             break
-    header = _bare(before[-1]).split("\t")
-    lines = itertools.chain(before, lines)
-    if all(len(name) > 1 and name[0] == name[-1] == '"' for name in header):
-        # A header in quotes is how spreadsheets and pandas mark a quoted TSV; in all others a
-        # quote character is a character.
-        return _read_csv(path, lines, separator="\t")
-    fields = (line.split("\t") if line else [] for line in map(_bare, lines))
-    return _split_header(path, enumerate(fields, start=1))
+    else:
+        raise file.empty()
+    every = itertools.chain(blank, lines)
+    if blank[-1].lstrip().startswith("["):
+        file.decisions.append(f"read {file.path.name} as a JSON array of objects")
+        return read_array(file.path, every)
+    if split_ending(file.path)[0] == ".json":
+        file.decisions.append(f"read {file.path.name} as one JSON object a line")
+    return read_lines(file.path, every, look_ahead)
 
 
-def _bare(line: str) -> str:
-    return line.removesuffix("\n").removesuffix("\r")
-
-
-def _split_header(
-    path: Path, numbered: Iterable[tuple[int, list[str]]]
-) -> tuple[list[str], Iterator[list[str]]]:
-    """The first row that is not blank, and the rows after it; blank lines are passed over."""
-    rest = iter(numbered)
-    header = next((row for _, row in rest if "".join(row).strip()), [])
-
-    def rows() -> Iterator[list[str]]:
-        for line, row in rest:
-            # In a file of one column a field of spaces is a row.
-            if not row or (len(row) == 1 < len(header) and not row[0].strip()):
-                continue
-            if len(row) != len(header):
-                raise UserError(
-                    "a row is not as wide as the header",
-                    f"{path}, line {line}: {len(row)} fields, {len(header)} in the header",
-                    "check separators, tabs and quotes in that line",
-                )
-            yield row
-
-    return header, rows()
-
-
-def _read_jsonl(
-    path: Path, lines: Iterable[str], look_ahead: int | None
-) -> tuple[list[str], Iterator[list[Any]]]:
-    records = _parse_records(path, lines)
-    seen = list(itertools.islice(records, look_ahead))
-    header = list(dict.fromkeys(key for record in seen for key in record))
-    every = itertools.chain(seen, records)
-    return header, ([record.get(name) for name in header] for record in every)
-
-
-def _parse_records(path: Path, lines: Iterable[str]) -> Iterator[dict[str, Any]]:
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            record = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise UserError(
-                "a line is not JSON", f"{path}, line {number}: {error}", "write one object a line"
-            ) from None
-        if not isinstance(record, dict):
-            raise UserError(
-                "a line is not a JSON object",
-                f"{path}, line {number}: {type(record).__name__}",
-                'write lines such as {"text": "...", "label": "..."}',
-            )
-        yield record
-
-
-def _read_parquet(file: DataFile, zipped: bool) -> Rows:
-    import pyarrow
-    import pyarrow.parquet
-
-    path, content = file.path, file.content
-    if zipped:
-        # Its table of contents is at the end, so a parquet file cannot be read in one go.
-        content = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the last row that needs it)
-        try:
-            shutil.copyfileobj(file.content, content)
-        except (OSError, EOFError, zlib.error) as error:
-            raise file.unreadable(error) from None
-    if not content.seek(0, io.SEEK_END):
-        raise _empty(path)
-
-    def broken(error: Exception) -> UserError:
-        return UserError(
-            "the file cannot be read as parquet",
-            f"{path}: {error}",
-            "write it again, or give another format",
-        )
-
-    failures = (pyarrow.ArrowException, OSError, UnicodeDecodeError)
-    try:
-        # A buffer and no reading ahead: else whole row groups, which have no largest size.
-        table = pyarrow.parquet.ParquetFile(content, buffer_size=2**20, pre_buffer=False)
-        header, count = table.schema_arrow.names, table.metadata.num_rows
-    except failures as error:
-        raise broken(error) from None
-    done = 0
-
-    def rows() -> Iterator[Sequence[Any]]:
-        nonlocal done
-        try:
-            for batch in table.iter_batches(PARQUET_ROWS):
-                columns = [column.to_pylist() for column in batch.columns]
-                yield from zip(*columns, strict=True)
-                done += len(batch)
-        except failures as error:
-            raise broken(error) from None
-
-    return Rows([*map(strip_blanks, header)], rows(), lambda: done / count if count else 0.0)
+def _unknown_ending(path: Path) -> UserError:
+    return UserError(
+        "the data file's format is not known by its ending",
+        str(path),
+        f"name it {', '.join(FORMATS)}, .conll (tags) or .json (SQuAD, or rows as in .jsonl), or"
+        " one with .gz",
+    )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tfpipe.data.arrays import BoolArray, Int64Array
+from tfpipe.data.examples import Examples
 from tfpipe.data.scripts import SCRIPTS, scripts_of
 
 if TYPE_CHECKING:
@@ -172,18 +173,24 @@ def count_unknown(
 
 def _count_part(labelled: EncodedDataset, tokenizer: Tokenizer) -> list[ScriptTokens]:
     examples, encoded = labelled.examples, labelled.encoded
-    pairs = [] if examples.text_pairs is None else [examples.text_pairs]
-    script = scripts_of(examples.texts, *pairs)
-    of_input = script[labelled.example_of]
     special = (encoded.ids == tokenizer.cls_id) | (encoded.ids == tokenizer.sep_id)
 
     def count(found: BoolArray) -> Int64Array:
-        """Count bool [T] by script, int64 [SCRIPTS]; no input is empty, each begins with [CLS]."""
+        """Count bool [T] by example, int64 [N]; no input is empty, each begins with [CLS]."""
         of_inputs = np.add.reduceat(found, encoded.splits[:-1], dtype=np.int64)
-        return np.bincount(of_input, of_inputs, len(SCRIPTS)).astype(np.int64)
+        return np.bincount(labelled.example_of, of_inputs, len(examples)).astype(np.int64)
 
+    return sum_by_script(examples, count(~special), count(encoded.ids == tokenizer.unk_id))
+
+
+def sum_by_script(
+    examples: Examples, tokens: Int64Array, unknown: Int64Array
+) -> list[ScriptTokens]:
+    """Sum the tokens of examples, int64 [N], by the script of their texts, the most texts first."""
+    pairs = [] if examples.text_pairs is None else [examples.text_pairs]
+    script = scripts_of(examples.texts, *pairs)
     texts = np.bincount(script, minlength=len(SCRIPTS))
-    tokens, unknown = count(~special), count(encoded.ids == tokenizer.unk_id)
+    tokens, unknown = (np.bincount(script, x, len(SCRIPTS)) for x in (tokens, unknown))
     return [
         ScriptTokens(SCRIPTS[i], int(texts[i]), int(tokens[i]), int(unknown[i]))
         for i in np.argsort(-texts, kind="stable").tolist()

@@ -117,7 +117,7 @@ def _open(export: Path, info: Mapping[str, Any]) -> tuple[dict[str, Any], list[F
     """Open the export in a process; return its measurements and the findings."""
     length = str(info.get("max_length") or DEFAULT_LENGTH)
     command = bound([sys.executable, str(WORKER), str(export), length])
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if line.strip()]
         last = lines[-1] if lines else f"status {done.returncode}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tfpipe.doctoring.findings import Finding, note, ok, problem
+from tfpipe.library_settings import LEGACY_KERAS_GIVEN, NEEDED, REPLACED
 from tfpipe.subprocesses import bound
 
 WORKER = Path(__file__).with_name("import_libraries.py")
@@ -27,7 +27,14 @@ def check_libraries() -> list[Finding]:
     """Import TensorFlow, transformers and Keras Tuner in a process, and return the findings."""
     command = bound([sys.executable, str(WORKER)])
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=SECONDS,
+            check=False,
+        )
     except subprocess.TimeoutExpired:
         text = f"Importing TensorFlow, transformers and Keras Tuner takes more than {SECONDS} s."
         return [problem("imports", text)]
@@ -36,7 +43,7 @@ def check_libraries() -> list[Finding]:
         # Libraries may print, too.
         if line.startswith("{"):
             found |= json.loads(line)
-    return [*_describe(found), *_describe_end(done, found), _describe_switch(found)]
+    return [*_describe(found), *_describe_end(done, found), *_describe_settings()]
 
 
 def _describe(found: dict[str, Any]) -> Iterator[Finding]:
@@ -64,8 +71,7 @@ def _describe(found: dict[str, Any]) -> Iterator[Finding]:
         if wanted and package != wanted:
             yield problem(
                 f"keras.{name}",
-                f"{text}, and TFBert needs {KERAS[wanted]}: unset TF_USE_LEGACY_KERAS or set it"
-                " to 1 before TensorFlow is imported, and install tf-keras.",
+                f"{text}, and TFBert needs {KERAS[wanted]}: install tf-keras.",
                 package,
             )
         else:
@@ -84,29 +90,25 @@ def _describe_end(done: subprocess.CompletedProcess[str], found: dict[str, Any])
     return [problem("imports", text, {"status": done.returncode, "last_lines": lines[-20:]})]
 
 
-def _describe_switch(found: dict[str, Any]) -> Finding:
-    value = os.environ.get("TF_USE_LEGACY_KERAS")
-    given = _given_from_outside("TF_USE_LEGACY_KERAS")
-    if value not in ("1", "True", "true"):
-        text = f"TF_USE_LEGACY_KERAS={value} is set: TensorFlow brings Keras 3, and TFBert fails."
-        return problem("TF_USE_LEGACY_KERAS", text, value)
-    if given:
-        return ok("TF_USE_LEGACY_KERAS", f"TF_USE_LEGACY_KERAS={value} is set.", value)
-    return note(
-        "TF_USE_LEGACY_KERAS",
-        "TF_USE_LEGACY_KERAS is not set; `import tfpipe` sets it. A program that imports"
-        " TensorFlow before tfpipe gets Keras 3 and should set TF_USE_LEGACY_KERAS=1.",
-        value,
+def _describe_settings() -> Iterator[Finding]:
+    """List what was set for libraries from outside, and what tfpipe has set over it."""
+    for name, value in REPLACED.items():
+        if name in NEEDED:
+            sentence = f"{name}={value} is set; tfpipe sets {name}={NEEDED[name]} for itself."
+        else:
+            sentence = f"{name} is {value}; tfpipe uses Keras's own default for itself."
+        yield note(name, sentence, value)
+    name = "TF_USE_LEGACY_KERAS"
+    if name in REPLACED:
+        return
+    if LEGACY_KERAS_GIVEN:
+        yield ok(name, f"{name} is set to {NEEDED[name]}.", NEEDED[name])
+        return
+    yield note(
+        name,
+        f"{name} is not set; `import tfpipe` sets it. A program that imports TensorFlow before"
+        f" tfpipe gets Keras 3 and should set {name}=1.",
     )
-
-
-def _given_from_outside(name: str) -> bool:
-    """Return whether the variable was set when this process began, where the system has /proc."""
-    try:
-        began_with = Path("/proc/self/environ").read_bytes().split(b"\0")
-    except OSError:
-        return False
-    return any(entry.startswith(f"{name}=".encode()) for entry in began_with)
 
 
 def _version(package: str) -> str:

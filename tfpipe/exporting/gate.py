@@ -61,8 +61,10 @@ def read_gate(config: ExportConfig, run: Run, task: Task) -> Gate:
     try:
         baseline = find_baseline(config.not_worse_than) if config.not_worse_than else None
         if config.data is not None:
-            columns = Columns(config.text, config.text_pair, config.label)
-            examples = read_for(config.data, columns, type(task))
+            columns = Columns.of(config)
+            examples = read_for(config.data, columns, type(task), task.label_names)
+            for decision in examples.decisions:
+                logger.info(f"data: note: {decision}")
             refuse_other_inputs(examples, run.data["pairs"])
             task.refuse_unknown(examples)
     except UserError as error:

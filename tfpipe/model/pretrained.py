@@ -17,7 +17,7 @@ from tfpipe.model.head import Head
 from tfpipe.model.load_weights import load_weights
 from tfpipe.model.stored_weights import WEIGHTS, StoredWeights, open_weights
 from tfpipe.model.text_model import TextModel
-from tfpipe.model.transformers_classes import BertConfig
+from tfpipe.model.transformers_classes import BertConfig, check_libraries
 
 PICKLES = ("pytorch_model.bin", "*.pkl", "*.pickle", "*.pt", "*.ckpt")
 
@@ -76,6 +76,7 @@ def build(
 
 def _construct(config: BertConfig, head: Head) -> Any:
     """Build a TFBert with random weights; raises UserError for an invalid configuration."""
+    check_libraries()
     try:
         bert = head.tf_class(config)
     except (KeyError, TypeError, ValueError) as error:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from tfpipe.data.examples import Columns
 from tfpipe.data.read_examples import task_of_format
@@ -35,8 +37,11 @@ def prefer_trained(path: str, given: Columns, trained: Columns) -> Columns:
     Raises:
         UserError: The file cannot be read.
     """
-    if task_of_format(Path(path)) or not any(vars(trained).values()):
+    if task_of_format(Path(path)) or not any(trained.names.values()):
         return given
-    header = open_rows(Path(path), LOOK_AHEAD).header
-    names = {role: name for role, name in vars(trained).items() if name in header}
-    return Columns(**(names | {role: name for role, name in vars(given).items() if name}))
+    header = open_rows(Path(path), LOOK_AHEAD, given).header
+    missing = [role for role, name in given.names.items() if name is None]
+    found: dict[str, Any] = {
+        role: trained.names[role] for role in missing if trained.names[role] in header
+    }
+    return replace(given, **found)

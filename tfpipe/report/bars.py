@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from matplotlib.figure import Figure
 
-from tfpipe.report.confusion_png import picture_names
+from tfpipe.report.confusion_png import note_on_numbers, picture_names
 from tfpipe.report.fonts import font_families, width_in_ems
 from tfpipe.report.images import PAGE_COLOURS
 
@@ -51,5 +51,6 @@ def bars_figure(bars: Sequence[Bar], title: str) -> Figure:
     axes.spines[["top", "right", "left"]].set_visible(False)
     if len(shown) < len(bars):
         title += f": the first {len(shown)} of {len(bars):,}"
+    title += note_on_numbers(names, [bar.name for bar in shown])
     figure.text(0.1 / wide, 1 - 0.1 / high, title, size=11, weight="bold", va="top")
     return figure

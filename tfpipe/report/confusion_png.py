@@ -22,12 +22,20 @@ RIGHT = (0x2B / 255, 0x6C / 255, 0xB0 / 255)
 WRONG = (0xD9 / 255, 0x48 / 255, 0x1C / 255)
 MOST_NUMBERED_LABELS = 40
 MOST_MARKED_PAIRS = 10
+# The text in TensorBoard with the names of numbered labels.
+NUMBERS_TAG = "dev/label_numbers"
 
 
 def picture_names(label_names: Sequence[str]) -> list[str]:
     """Return short label names; `#12` where no installed font can draw one."""
     names = [shorten(name, characters_within(name, ems=22)) for name in label_names]
     return [name if can_draw(name) else f"#{column}" for column, name in enumerate(names)]
+
+
+def note_on_numbers(shown: Sequence[str], label_names: Sequence[str]) -> str:
+    """Return where to find the names that `picture_names` replaced by numbers; "" for none."""
+    numbered = any(a != b and a.startswith("#") for a, b in zip(shown, label_names, strict=True))
+    return f"; #N: see the text {NUMBERS_TAG}" if numbered else ""
 
 
 def confusion_figure(
@@ -82,7 +90,7 @@ def confusion_figure(
     left = 0.15 / wide
     title = _title(confusion, len(shown))
     figure.text(left, 1 - 0.15 / high, title, size=11, weight="bold", va="top")
-    note = "rows: gold label, columns: predicted label"
+    note = "rows: gold label, columns: predicted label" + note_on_numbers(all_names, label_names)
     figure.text(left, 1 - 0.4 / high, note, size=8.5, va="top")
     _draw_key(figure, wide, high, 0.22 + 0.19 * len(pairs))
     _list_pairs(figure, pairs, all_names, left, high)

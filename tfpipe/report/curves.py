@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -21,17 +21,14 @@ MOST_POINTS = 1500
 MINOR = ("dev_weighted_f1", "dev_coverage", "dev_selective_accuracy")
 
 
-def curves_figure(history: Sequence[Mapping[str, Any]], wording: Wording) -> Figure:
-    """Draw learning curves: losses on the left, dev metrics between -1 and 1 on the right.
+def curves_figures(history: Sequence[Mapping[str, Any]], wording: Wording) -> list[Figure]:
+    """Draw learning curves: one figure of the losses, one of the dev metrics between -1 and 1.
 
     Args:
         history: One mapping an epoch, {"epoch", "loss", "dev_loss", "dev_accuracy", ..., "best"}; a
             missing metric leaves a gap; the last epoch that was the best is marked as kept.
         wording: Language of the labels.
     """
-    figure = _new_figure(9, 3.1, "curves")
-    left, right = figure.subplots(1, 2)
-    figure.subplots_adjust(left=0.06, right=0.99, bottom=0.16, top=0.89, wspace=0.14)
     epochs = [row.get("epoch", place) for place, row in enumerate(history, start=1)]
     kept = [epoch for epoch, row in zip(epochs, history, strict=True) if row.get("best")]
     scores = dict.fromkeys(key for row in history for key in row if key.startswith("dev_"))
@@ -40,10 +37,13 @@ def curves_figure(history: Sequence[Mapping[str, Any]], wording: Wording) -> Fig
         for key in scores
         if key != "dev_loss" and all(abs(row.get(key, 0)) <= 1 for row in history)
     ]
-    for axes, title, keys in (
-        (left, wording("axis.loss"), ["loss", "dev_loss"]),
-        (right, wording("axis.figures"), sorted(shares, key=MINOR.__contains__)[: len(LINES)]),
+    figures = []
+    for label, title, keys in (
+        ("losses", wording("axis.loss"), ["loss", "dev_loss"]),
+        ("metrics", wording("axis.figures"), sorted(shares, key=MINOR.__contains__)[: len(LINES)]),
     ):
+        figure = _new_figure(4.6, 3.4, label)
+        axes = figure.add_axes((0.1, 0.32, 0.88, 0.6))
         for key, colour in zip(keys, LINES, strict=False):
             values = [row.get(key, np.nan) for row in history]
             name = {"loss": wording("train"), "dev_loss": wording("dev")}.get(key)
@@ -56,17 +56,18 @@ def curves_figure(history: Sequence[Mapping[str, Any]], wording: Wording) -> Fig
         axes.set_title(title, size=10, weight="bold", loc="left", family=font_families())
         axes.set_xlabel(wording("axis.epoch"), size=9, family=font_families())
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        _finish(axes)
-    return figure
+        _finish(axes, below=0.22)
+        figures.append(figure)
+    return figures
 
 
 def reliability_figure(calibration: Calibration, wording: Wording) -> Figure:
     """Draw the share of correct answers over their score, with intervals, and the counts below."""
     answers = calibration.answers
     filled = answers.counts > 0
-    figure = _new_figure(5.2, 4.6, "calibration")
+    figure = _new_figure(5.2, 4.9, "calibration")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
-    figure.subplots_adjust(left=0.13, right=0.97, bottom=0.11, top=0.98, hspace=0.08)
+    figure.subplots_adjust(left=0.13, right=0.97, bottom=0.17, top=0.98, hspace=0.08)
     upper.plot(
         *([0, 1], [0, 1]),
         color="black",
@@ -97,15 +98,16 @@ def reliability_figure(calibration: Calibration, wording: Wording) -> Figure:
     lower.set_xlabel(wording("axis.confidence"), size=9, family=font_families())
     for axes in (upper, lower):
         axes.xaxis.set_major_formatter(PercentFormatter(1.0))
-        _finish(axes, "upper left")
+        # The legend belongs to the upper axes, and has its place below both.
+        _finish(axes, below=0.42)
     upper.yaxis.set_major_formatter(PercentFormatter(1.0))
     return figure
 
 
 def abstention_figure(abstention: Abstention, wording: Wording) -> Figure:
     """Draw the share of wrong answers over the share of texts that are answered."""
-    figure = _new_figure(5.2, 3.4, "abstention")
-    axes = figure.add_axes((0.13, 0.15, 0.84, 0.81))
+    figure = _new_figure(5.2, 3.6, "abstention")
+    axes = figure.add_axes((0.13, 0.22, 0.84, 0.75))
     axes.plot(abstention.coverage, abstention.risk, color=LINES[0], linewidth=1.6)
     axes.plot(
         [abstention.chosen.coverage],
@@ -121,7 +123,7 @@ def abstention_figure(abstention: Abstention, wording: Wording) -> Figure:
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     axes.set_xlim(0, 1.02)
     axes.set_ylim(bottom=0)
-    _finish(axes, "upper left")
+    _finish(axes, below=0.18)
     return figure
 
 
@@ -148,17 +150,18 @@ def _new_figure(wide: float, high: float, label: str) -> Figure:
     return figure
 
 
-def _finish(axes: Axes, place: Literal["best", "upper left"] = "best") -> None:
+def _finish(axes: Axes, below: float = 0.0) -> None:
+    """Style the axes; `below`, in heights of the axes, is where the legend begins under them."""
     axes.tick_params(labelsize=8)
     axes.grid(color="#888888", alpha=0.25, linewidth=0.5)
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_facecolor("none")
     if any(not str(line.get_label()).startswith("_") for line in axes.lines):
-        # Its background keeps lines away from its text.
+        # Under the axes, where it hides no point.
         axes.legend(
-            framealpha=0.85,
-            facecolor="white",
-            edgecolor="none",
-            loc=place,
+            frameon=False,
+            loc="upper center",
+            bbox_to_anchor=(0.5, -below),
+            ncols=3,
             prop=FontProperties(family=font_families(), size=8),
         )

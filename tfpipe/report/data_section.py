@@ -45,7 +45,7 @@ def describe_data(
         parts=[
             Part(name, len(part), part.path, _count_empty(part)) for name, part in parts.items()
         ],
-        columns=[name for name in vars(train.columns).values() if isinstance(name, str)],
+        columns=[name for name in train.columns.names.values() if name is not None],
         label_counts=sorted(label_counts, key=lambda row: -row[1]),
         repeated=repeated,
         contradictions=len(several),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import unicodedata
+from contextlib import suppress
 from functools import lru_cache
+from pathlib import Path
 
 from matplotlib import font_manager
 from matplotlib.font_manager import FontProperties
@@ -25,6 +27,13 @@ CHINESE_FONTS = (
     "Arial Unicode MS",
 )
 
+# Frequent characters, which a font for Chinese has.
+CHINESE_SAMPLE = "的一是不退款"
+FONT_ADVICE = (
+    "install a font that has them, for Chinese the package fonts-noto-cjk (Debian, Ubuntu) or"
+    " google-noto-sans-cjk-fonts (Fedora)"
+)
+
 
 def width_in_ems(text: str) -> float:
     """Estimate a line's width generously, in multiples of the font size."""
@@ -39,8 +48,40 @@ def characters_within(text: str, ems: float) -> int:
 @lru_cache(maxsize=1)
 def font_families() -> list[str]:
     """Return matplotlib's sans-serif, followed by a font for Chinese where one is installed."""
-    installed = {font.name for font in font_manager.fontManager.ttflist}
-    return ["sans-serif", *[name for name in CHINESE_FONTS if name in installed][:1]]
+    chinese = _known_chinese_font()
+    if chinese is None:
+        _list_new_fonts()
+        chinese = _known_chinese_font() or _any_chinese_font()
+    return ["sans-serif", *([chinese] if chinese else [])]
+
+
+def _installed() -> dict[str, str]:
+    """Return the files of the fonts by name, without those that were removed since."""
+    fonts = font_manager.fontManager.ttflist
+    return {font.name: font.fname for font in fonts if Path(font.fname).is_file()}
+
+
+def _known_chinese_font() -> str | None:
+    installed = _installed()
+    return next((name for name in CHINESE_FONTS if name in installed), None)
+
+
+def _any_chinese_font() -> str | None:
+    wanted = set(map(ord, CHINESE_SAMPLE))
+    for name, file in sorted(_installed().items()):
+        if wanted <= font_manager.get_font(file).get_charmap().keys():
+            return name
+    return None
+
+
+def _list_new_fonts() -> None:
+    """Add the fonts that were installed after matplotlib wrote its cached list of fonts."""
+    known = {font.fname for font in font_manager.fontManager.ttflist}
+    for path in font_manager.findSystemFonts():
+        if path not in known:
+            # A file that is no font is none for the picture either.
+            with suppress(Exception):
+                font_manager.fontManager.addfont(path)
 
 
 @lru_cache(maxsize=1)

@@ -15,7 +15,8 @@ from tfpipe.data.splits import is_share
 from tfpipe.data.unknown_tokens import WARNED, show_script
 from tfpipe.run_folder import Run
 from tfpipe.tasks import TASKS
-from tfpipe.tasks.calibration.selective import ABSTAIN
+from tfpipe.tasks.calibration.abstention_target import ABSTAIN
+from tfpipe.text_display import count_of
 
 # Treatment of longer texts, by the setting `long_text`.
 LONGER = {
@@ -76,11 +77,12 @@ def _trained_on(run: Run, metrics: Mapping[str, Any], data: DataReport) -> Itera
     yield ""
     training = metrics["train"]
     early = ", stopped early" if training["stopped_early"] else ""
+    assert run.config.epochs is not None
+    epochs = f"{training['epochs']} of {count_of(run.config.epochs, 'epoch')}{early}"
     yield (
-        f"{training['epochs']} of {run.config.epochs} epochs{early}, the weights of epoch"
-        f" {training['best_epoch']}; {training['steps']:,} steps of {run.config.batch_size}"
-        f" examples, learning rate {run.config.learning_rate:.3g}, seed {run.config.seed},"
-        f" products in {run.config.precision}."
+        f"{epochs}, the weights of epoch {training['best_epoch']}; {training['steps']:,} steps of"
+        f" {run.config.batch_size} examples, learning rate {run.config.learning_rate:.3g}, seed"
+        f" {run.config.seed}, products in {run.config.precision}."
     )
     yield ""
 

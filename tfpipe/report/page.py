@@ -13,7 +13,7 @@ from tfpipe.report.confusion_svg import draw_matrix
 from tfpipe.report.curves import (
     MOST_POINTS,
     abstention_figure,
-    curves_figure,
+    curves_figures,
     reliability_figure,
     scatter_figure,
 )
@@ -55,7 +55,7 @@ def render_page(report: Report) -> str:
         summary=summary,
         figure=format_metric,
         folded=report.label_count > FOLDED_LABELS,
-        curves=_picture(curves_figure(history, wording)) if history else None,
+        curves=[_picture(figure) for figure in curves_figures(history, wording)] if history else [],
         matrix=draw_matrix(report.confusion, wording) if report.confusion else None,
         calibration_picture=_picture(reliability_figure(calibration, wording))
         if calibration and answered

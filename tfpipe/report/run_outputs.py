@@ -73,7 +73,7 @@ def write_outcome(
     report = Report(
         title=run.folder.name,
         task=run.config.task,
-        labels_from_data=TASKS[run.config.task].labels_from_data,
+        labels_from_data=TASKS[run.config.task].rules.labels_from_data,
         language=run.config.language,
         made=time.strftime("%Y-%m-%d"),
         dev=measured_metrics(dev),
@@ -138,9 +138,15 @@ def _describe_data(run: Run, outcome: Outcome) -> Data:
         right,
         figure,
         in_windows=len(sets[0].encoded) > len(sets[0].examples),
-        show_label=TASKS[run.config.task].task_class.show_label,
+        show_label=TASKS[run.config.task].rules.show_label,
     )
-    return replace(described, label_notes=outcome.data.label_notes, unknown=outcome.data.unknown)
+    found = outcome.data
+    return replace(
+        described,
+        label_notes=found.label_notes,
+        decisions=found.decisions,
+        unknown=found.unknown,
+    )
 
 
 def describe_source(examples: Examples) -> str:

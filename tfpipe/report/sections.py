@@ -115,6 +115,7 @@ class Data:
         lengths: Tokens of the train inputs.
         overlaps: Examples in two splits.
         label_notes: Blanks that were removed, and labels that are nearly equal.
+        decisions: How the files were read where that is not evident, and what was left out.
         unknown: Tokens that are not in the vocabulary.
     """
 
@@ -127,6 +128,7 @@ class Data:
     lengths: Lengths | None = None
     overlaps: Sequence[Overlap] = ()
     label_notes: LabelNotes = field(default_factory=LabelNotes)
+    decisions: Sequence[str] = ()
     unknown: UnknownTokens | None = None
 
 

@@ -62,7 +62,7 @@ def read_sources(examples: Examples, path: str) -> list[str]:
         path: Their file, which may have more examples: they are found by text.
     """
     try:
-        header, rows = read_rows(Path(path))
+        header, rows = read_rows(Path(path), examples.columns)
         place = next((header.index(name) for name in SOURCE_COLUMNS if name in header), None)
         text = header.index(examples.columns.text or "")
         if place is None:

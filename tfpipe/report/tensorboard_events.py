@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,8 +15,8 @@ import numpy as np
 import tensorflow as tf
 from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 
-from tfpipe.report.confusion_png import picture_names
-from tfpipe.report.fonts import characters_within
+from tfpipe.report.confusion_png import NUMBERS_TAG, picture_names
+from tfpipe.report.fonts import FONT_ADVICE, characters_within
 from tfpipe.report.images import pixels
 from tfpipe.report.pictures import draw_pictures
 from tfpipe.report.templates import format_number
@@ -24,6 +25,7 @@ from tfpipe.tasks.sections import MistakeRow
 from tfpipe.text_display import shorten
 from tfpipe.training.callbacks import StepMetrics
 
+logger = logging.getLogger(__name__)
 # Special characters of Markdown and HTML, escaped.
 ESCAPED = {ord(character): f"&#{ord(character)};" for character in r"\`*_{}[]<>()#+!|&~$"}
 
@@ -32,7 +34,8 @@ class TensorBoardCallback:
     """Training callback that writes TensorBoard events; no file is created before the first value.
 
     Tags: `train/<name>` for each step; `dev/<metric>`, the images `dev/<picture>` of the task and
-    the text `dev/mistakes` for each epoch.
+    the text `dev/mistakes` for each epoch, and the text `dev/label_numbers` where no installed font
+    can draw all labels.
 
     Args:
         folder: Folder of the event files.
@@ -41,6 +44,7 @@ class TensorBoardCallback:
     def __init__(self, folder: str | Path):
         self.folder = Path(folder)
         self._opened: tf.summary.SummaryWriter | None = None
+        self._advised = False
 
     def __enter__(self) -> TensorBoardCallback:
         return self
@@ -71,14 +75,28 @@ class TensorBoardCallback:
         with _collected(), self._writer().as_default(step=np.asarray(step, np.int64)):
             for picture in draw_pictures(evaluation):
                 image = pixels(picture.figure)
-                legend = f"{picture.legend} {_numbered_names(picture.names)}".strip()
-                tf.summary.image(f"dev/{picture.name}", image[None], description=legend)
+                tf.summary.image(f"dev/{picture.name}", image[None], description=picture.legend)
+                self._write_numbers(numbered_names(picture.names))
             tf.summary.text(
                 "dev/mistakes",
                 mistakes_table(evaluation.mistakes_section().rows),
                 description="The worst answers, the worst first.",
             )
         self._writer().flush()
+
+    def _write_numbers(self, names: Mapping[str, str]) -> None:
+        """Write the names that the pictures show as numbers, and once how to have them drawn."""
+        if not names:
+            return
+        if not self._advised:
+            logger.info(
+                "TensorBoard: no installed font has the characters of %d label names, which its"
+                " pictures show as numbers; %s",
+                *(len(names), FONT_ADVICE),
+            )
+        self._advised = True
+        rows = [f"| {_cell(mark, 60)} | {_cell(name, 60)} |" for mark, name in names.items()]
+        tf.summary.text(NUMBERS_TAG, "\n".join(["| number | label |", "|---|---|", *rows]))
 
     def close(self) -> None:
         """Write what is still in memory and close the event file."""
@@ -145,13 +163,7 @@ def _cell(text: str, most: int) -> str:
     return "<br>".join(part.translate(ESCAPED) for part in lines)
 
 
-def _numbered_names(label_names: Sequence[str]) -> str:
-    """Return the names that an image shows as numbers because no font can draw them."""
-    numbered = [
-        f"{_cell(mark, 60)} = {_cell(name, 60)}"
-        for column, (mark, name) in enumerate(
-            zip(picture_names(label_names), label_names, strict=True)
-        )
-        if mark == f"#{column}"
-    ]
-    return "; ".join(numbered)
+def numbered_names(label_names: Sequence[str]) -> dict[str, str]:
+    """Return the names that an image shows as numbers, because no font can draw them, by these."""
+    shown = enumerate(zip(picture_names(label_names), label_names, strict=True))
+    return {mark: name for column, (mark, name) in shown if mark == f"#{column}" != name}

@@ -11,12 +11,11 @@ import tensorflow as tf
 
 from tfpipe.data.encoded import EncodedDataset, encode
 from tfpipe.data.examples import Examples
-from tfpipe.data.labels import LabelRules, parsed_labels
+from tfpipe.data.labels import LabelRules, refuse_pairs, refuse_unknown
 from tfpipe.data.tokenizer import Tokenizer
-from tfpipe.errors import UserError
 from tfpipe.tasks.labelled_texts import EncodedTextDataset, label_texts
 from tfpipe.tasks.long_text import CUTS, forward_in_groups, mean_by_owner
-from tfpipe.tasks.task import Forward, LabelSummary, Tensors
+from tfpipe.tasks.task import Forward, Tensors
 
 
 class SequenceTask(LabelRules, abc.ABC):
@@ -50,16 +49,6 @@ class SequenceTask(LabelRules, abc.ABC):
         """Return `text`, and where rows are pairs `text_pair`."""
         return ("text", "text_pair") if pairs else ("text",)
 
-    @classmethod
-    def show_label(cls, examples: Examples, row: int) -> str:
-        """Return the label as written."""
-        return (examples.labels or ())[row]
-
-    @classmethod
-    def describe_labels(cls, parts: Sequence[Examples]) -> LabelSummary | None:
-        """Return None: labels are names that are counted."""
-        return None
-
     def notes(self, labelled: EncodedDataset) -> Sequence[str]:
         """Return nothing beyond the data report."""
         return ()
@@ -72,36 +61,18 @@ class SequenceTask(LabelRules, abc.ABC):
     def refuse_unknown(self, examples: Examples) -> None:
         """Raise UserError for labels that the head has no column for, and for pairs in windows."""
         self._refuse_unknown_names(examples)
-        self._refuse_pairs(examples)
+        refuse_pairs(examples, self.long_text)
 
     def _refuse_unknown_names(self, examples: Examples) -> None:
-        different = set(parsed_labels(examples, type(self)))
-        names = {name for label in different for name in self.names_in(label)}
-        unknown = sorted(names - set(self.label_names))
-        if unknown:
-            raise UserError(
-                f"{examples.path} has labels that the model was not trained on",
-                ", ".join(map(repr, unknown[:5])) + (" and more" if len(unknown) > 5 else ""),
-                "remove these rows, mend the label names, or add such examples to train",
-            )
+        refuse_unknown(examples, self.label_names, type(self))
 
     def label(self, examples: Examples, tokenizer: Tokenizer, max_length: int) -> EncodedDataset:
         """Build the model's inputs and targets; raises UserError like `refuse_unknown`."""
         targets = {self.target: self.gold(examples)}
         if self.long_text == "head":
             return EncodedDataset(examples, encode(examples, tokenizer, max_length), targets)
-        self._refuse_pairs(examples)
+        refuse_pairs(examples, self.long_text)
         return label_texts(examples, targets, tokenizer, max_length, self.long_text)
-
-    def _refuse_pairs(self, examples: Examples) -> None:
-        if self.long_text != "head" and examples.text_pairs is not None:
-            columns = examples.columns
-            raise UserError(
-                "of pairs of texts only the head can be read",
-                f"--long-text {self.long_text} with the columns {columns.text!r} and"
-                f" {columns.text_pair!r} of {examples.path}",
-                "leave out --long-text, or give a file of single texts",
-            )
 
     def pooled(self, labelled: EncodedDataset, logits: np.ndarray) -> np.ndarray:
         """Return the logits of each example, float32 [N, K], from those of each input."""

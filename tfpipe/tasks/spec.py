@@ -31,16 +31,18 @@ class FileFormat:
     """A file format that only one task reads, without columns.
 
     Attributes:
-        ending: With the dot, such as `.conll`.
+        endings: With the dot, such as `.conll`.
         read: `(path, labelled) -> Examples`.
         stream: `(path) -> Rows`, the texts alone, for prediction.
         has_labels: `(path) -> bool`, whether there is something to learn from.
+        is_other: `(path) -> bool`, whether a file of this ending has rows with columns instead.
     """
 
-    ending: str
+    endings: tuple[str, ...]
     read: Reference
     stream: Reference
     has_labels: Reference
+    is_other: Reference | None = None
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,7 @@ class TaskSpec:
     Attributes:
         name: As on the command line.
         task: The class that implements tasks.task.Task.
+        labels: Its data.labels.LabelRules, in a module that imports no TensorFlow.
         metrics: The metrics on dev by name, `max` or `min` for which way each gets better. The
             first chooses the best epoch unless `--best-by` names another.
         optional_metrics: Further metrics that only some models have.
@@ -87,12 +90,15 @@ class TaskSpec:
         recognise: `(labels, pairs) -> Recognition | None` for doctor: whether a file's labels look
             like this task's; None for a task that is never guessed.
         columns_noun: What the columns of the head are; None where they name nothing.
-        labels_from_data: Whether label names are those of the data; else they are the task's own.
+        pairs: Whether the task reads pairs of texts: `optional`, `never` or `needed`.
+        label_columns: Names of the label column in files for this task, beside the usual ones.
+        reads_tokens: Whether rows may be a list of tokens and a list of their tags.
         always_windows: Whether long inputs are read in windows whatever --long-text is.
     """
 
     name: str
     task: Reference
+    labels: Reference
     metrics: Mapping[str, str]
     schema: Reference
     compare: Reference
@@ -105,13 +111,20 @@ class TaskSpec:
     file_format: FileFormat | None = None
     recognise: Reference | None = None
     columns_noun: str | None = "labels"
+    pairs: str = "optional"
+    label_columns: tuple[str, ...] = ()
+    reads_tokens: bool = False
     always_windows: bool = False
-    labels_from_data: bool = True
 
     @property
     def task_class(self) -> Any:
         """The class that implements tasks.task.Task; imports TensorFlow."""
         return self.task.load()
+
+    @property
+    def rules(self) -> Any:
+        """The class with the data.labels.LabelRules of the task; imports no TensorFlow."""
+        return self.labels.load()
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import tensorflow as tf
@@ -29,14 +29,6 @@ Outputs = Mapping[str, np.ndarray]
 Forward = Callable[[Tensors], tf.Tensor]
 
 
-class LabelSummary(NamedTuple):
-    """What doctor shows of a data file's labels: a name, a sentence, and the value for scripts."""
-
-    name: str
-    sentence: str
-    value: Any
-
-
 class Task(LabelRules, Protocol):
     """Labels, loss, metrics and answers of one kind of question.
 
@@ -55,14 +47,6 @@ class Task(LabelRules, Protocol):
         """Of differences between served floats."""
 
     # ---- before there is a model
-    @classmethod
-    def show_label(cls, examples: Examples, row: int) -> str:
-        """Format a row's label for people."""
-
-    @classmethod
-    def describe_labels(cls, parts: Sequence[Examples]) -> LabelSummary | None:
-        """Summarise the labels of a data file for doctor; None for names that are counted."""
-
     @classmethod
     def from_labels(cls, labels: Sequence[Any], config: TrainConfig | None = None) -> Task:
         """Build the task over the parsed labels of train.

@@ -37,6 +37,7 @@ class TrainProgress:
         recent_loss: Moving average of the loss over the steps.
         epoch_loss: Sum of the losses of the current epoch.
         history: One record an epoch.
+        seconds: Seconds of all starts of the run until it was stored.
     """
 
     step: int = 0
@@ -46,6 +47,7 @@ class TrainProgress:
     recent_loss: float = 0.0
     epoch_loss: float = 0.0
     history: list[dict[str, Any]] = field(default_factory=list)
+    seconds: float = 0.0
 
     @property
     def best(self) -> dict[str, Any] | None:
@@ -129,6 +131,7 @@ class CheckpointManager:
     Attributes:
         folder: The folder of the checkpoints.
         progress: The progress of the run, which `save` stores and `restore` replaces in place.
+        earlier_seconds: Seconds of the starts of the run before this one.
     """
 
     def __init__(
@@ -152,6 +155,7 @@ class CheckpointManager:
         self._keep, self._writes, self._options = keep, writes, options
         self._tensors = tf.train.Checkpoint(**variables)
         self._saved_step, self._saved_time = 0, time.monotonic()
+        self._began, self.earlier_seconds = time.monotonic(), 0.0
 
     @property
     def folders(self) -> list[Path]:
@@ -208,10 +212,12 @@ class CheckpointManager:
             ) from None
         for name, value in stored.items():
             setattr(self.progress, name, value)
+        self.earlier_seconds = self.progress.seconds
         self._saved_step, self._saved_time = self.progress.step, time.monotonic()
         return True
 
     def _write(self, place: Path) -> None:
+        self.progress.seconds = self.earlier_seconds + time.monotonic() - self._began
         progress = json.dumps(asdict(self.progress))
         if place.is_dir():
             write_text(place / "progress.json", progress)

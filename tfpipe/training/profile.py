@@ -9,7 +9,6 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfpipe.errors import UserError
 from tfpipe.tasks.task import TaskEvaluation
 from tfpipe.training.callbacks import StepMetrics
 
@@ -17,18 +16,6 @@ logger = logging.getLogger(__name__)
 
 # The package with TensorBoard's tab; it changes no package that tfpipe needs.
 TAB = "pip install tensorboard-plugin-profile"
-
-
-def parse_steps(text: str) -> tuple[int, int]:
-    """Parse `10,20` as (10, 20), both included; raises UserError."""
-    first, _, last = text.partition(",")
-    if not (first.isdecimal() and last.isdecimal() and 2 <= int(first) <= int(last)):
-        raise UserError(
-            "--profile-steps takes the first and the last step of the profile, from step 2 on",
-            repr(text),
-            "give two whole numbers such as 10,20",
-        )
-    return int(first), int(last)
 
 
 class Profile:

@@ -26,11 +26,12 @@ class Throughput:
         places: Tokens in them, with padding.
         seconds: Seconds of all steps but the first.
         waited: Seconds of these that were spent waiting for data.
+        earlier_seconds: Seconds of earlier starts of the run, which `--resume` continues.
     """
 
     def __init__(self) -> None:
         self.examples = self.tokens = self.places = self.steps = 0
-        self.seconds = self.waited = 0.0
+        self.seconds = self.waited = self.earlier_seconds = 0.0
         self._timed_examples = self._timed_tokens = 0
 
     def on_step(self, step: StepMetrics) -> None:
@@ -63,7 +64,7 @@ class ProgressLine:
     """Prints one line that is updated in place on a terminal, some plain lines elsewhere."""
 
     def __init__(self, throughput: Throughput, stream: TextIO | None = None):
-        """Start the clock of the remaining time.
+        """Create the line.
 
         Args:
             throughput: Of the run; it must come before this one in the list of callbacks.
@@ -73,25 +74,30 @@ class ProgressLine:
         self._terminal = self._stream.isatty()
         self._throughput = throughput
         self._shown = 0.0
-        self._began = time.perf_counter()
+        # The end of the first step, which compiles and says nothing about the others.
+        self._first_end: float | None = None
 
     def on_step(self, step: StepMetrics) -> None:
         """Print the progress where a line is due."""
         now = time.perf_counter()
+        if self._first_end is None:
+            self._first_end = now
         if self._terminal and now - self._shown < REFRESH and step.step < step.steps:
             return
         if not self._terminal and step.step % max(1, step.steps // PLAIN_LINES):
             return
         self._shown = now
         rates = self._throughput.rates()
-        done = self._throughput.steps
-        left = (now - self._began) / done * (step.steps - step.step)
+        timed = self._throughput.steps - 1
+        left = (now - self._first_end) / timed * (step.steps - step.step) if timed else None
         line = (
             f"step {step.step}/{step.steps} epoch {step.epoch} loss {step.loss:.3f}"
             f" rate {step.learning_rate:.1e} | {rates['examples_per_second']:.0f} texts/s,"
             f" {rates['tokens_per_second']:,.0f} tokens/s, padding {rates['padding_share']:.0%},"
-            f" waited for data {rates['data_wait_share']:.1%} | {format_duration(left)} left"
+            f" waited for data {rates['data_wait_share']:.1%}"
         )
+        if left is not None:
+            line += f" | {format_duration(left)} left"
         if not self._terminal:
             logger.info(line)
         elif logger.isEnabledFor(logging.INFO):

@@ -17,6 +17,7 @@ from tfpipe.model.text_model import TextModel
 from tfpipe.tasks import TASKS
 from tfpipe.tasks.evaluation import TaskEvaluation
 from tfpipe.tasks.task import Task
+from tfpipe.text_display import count_of
 from tfpipe.training.callbacks import Callback
 from tfpipe.training.checkpointing import CheckpointManager
 from tfpipe.training.collectives import (
@@ -229,7 +230,7 @@ class Trainer:
 def where_stopped(done: int, done_before: int, epochs: int) -> str:
     """Describe where `stop_after` ended this start of the run, to follow the word `stopped`."""
     if done == done_before:
-        return f"at once, for {done} of {epochs} epochs are done"
+        return f"at once, for {done} of {count_of(epochs, 'epoch')} are done"
     return f"after epoch {done} of {epochs}"
 
 

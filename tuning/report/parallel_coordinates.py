@@ -112,9 +112,11 @@ def _height(
 ) -> float:
     if parameter.name not in active:
         return BELOW_AXIS + 0.02 * (quality - 0.5)
-    height = scale.height(active[parameter.name])
-    # Lines through the same value are spread by their score, so that each remains visible.
-    return height + (quality - 0.5) * min(0.09, 0.5 / (len(parameter.values) or math.inf))
+    # Lines through the same value are spread by their score, so that each remains visible; those
+    # of the ends of the axis stay on it.
+    spread = min(0.09, 0.5 / (len(parameter.values) or math.inf))
+    middle = min(max(scale.height(active[parameter.name]), spread / 2), 1 - spread / 2)
+    return middle + (quality - 0.5) * spread
 
 
 def _share(place: int, places: int) -> float:

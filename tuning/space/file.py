@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tfpipe.config import TrainConfig, checked_value, read_values
+from tfpipe.config.settings import unknown_option
 from tfpipe.errors import UserError, did_you_mean, raise_all
 from tuning.config import RESERVED_SETTINGS
 from tuning.space.checks import FIELDS, ErrorCollector, brief, check_value
@@ -115,13 +116,7 @@ def _check_flags(given: Mapping[str, Any], errors: list[UserError]) -> dict[str,
                 )
             )
         elif name not in FIELDS:
-            errors.append(
-                UserError(
-                    f"there is no option {key!r}",
-                    f"{key}: {brief(raw)}",
-                    f"{did_you_mean(name, FIELDS)}see --help",
-                )
-            )
+            errors.append(unknown_option(key, raw, FIELDS))
         else:
             try:
                 flags[name] = checked_value(TrainConfig, FIELDS[name], raw)

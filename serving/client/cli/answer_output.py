@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from serving.client.cli.text_input import Row
+from serving.standard_output import json_line
 
 
 @dataclass(frozen=True)
@@ -106,4 +106,4 @@ class Table:
 
 def print_json(**values: object) -> None:
     """Print one JSON object on one line."""
-    print(json.dumps(values, ensure_ascii=False))
+    print(json_line(values))

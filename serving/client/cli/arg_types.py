@@ -10,6 +10,17 @@ from typing import TypeVar
 Number = TypeVar("Number", int, float)
 
 
+def unicode_text(argument: str) -> str:
+    """Return an argument as text, also where it is UTF-8 and the locale's encoding is ASCII.
+
+    Python keeps the bytes that it cannot decode as surrogates.
+    """
+    try:
+        return argument.encode("utf-8", "surrogateescape").decode("utf-8")
+    except UnicodeError:
+        return argument
+
+
 def positive_int(text: str) -> int:
     """Parse an integer of at least 1."""
     return _number(text, int, lambda value: value >= 1, "an integer of at least 1")

@@ -94,7 +94,7 @@ def cycle_inputs(arguments: argparse.Namespace, signature: Signature) -> Iterato
     if not rows or len(rows[0]) != len(names):
         raise InvalidRequest(
             f"The texts do not fit signature {arguments.signature!r}. Its inputs are {wanted}; "
-            f"found {len(rows)} rows of {len(rows[0]) if rows else 0} texts. Give a --file with "
+            f"found {len(rows)} rows of {len(rows[0]) if rows else 0} texts. Give --data with "
             "these columns."
         )
     endless = itertools.cycle(rows)

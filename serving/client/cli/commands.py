@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -17,6 +16,7 @@ from serving.client.cli.text_input import Row, read_lines, read_object, read_row
 from serving.client.client import Client
 from serving.client.errors import InvalidRequest
 from serving.client.tensor_codec import AnyArray
+from serving.standard_output import json_line
 
 
 def answer_texts(client: Client, arguments: argparse.Namespace) -> None:
@@ -45,7 +45,7 @@ def answer_texts(client: Client, arguments: argparse.Namespace) -> None:
 
 
 def find_rows(arguments: argparse.Namespace, fields: tuple[str, ...]) -> Iterator[Row]:
-    """Return the texts of the arguments, or else of --file or standard input."""
+    """Return the texts of the arguments, or else of --data or standard input."""
     texts, file = arguments.texts, arguments.file
     # `tag` and `bench` have no second text on the command line.
     pairs, pair_column = getattr(arguments, "pairs", False), getattr(arguments, "pair_column", None)
@@ -53,7 +53,7 @@ def find_rows(arguments: argparse.Namespace, fields: tuple[str, ...]) -> Iterato
     option = "--context" if arguments.verb == "answer" else "--text-pair"
     if texts and (file or pairs):
         raise InvalidRequest(
-            f"Arguments and {'--file' if file else '--pairs'} exclude each other. "
+            f"Arguments and {'--data' if file else '--pairs'} exclude each other. "
             f"{len(texts)} texts are arguments. Leave one of them out."
         )
     if seconds is not None:
@@ -81,7 +81,7 @@ def predict(client: Client, arguments: argparse.Namespace) -> None:
     if arguments.inputs or not signature.inputs:
         if arguments.file:
             raise InvalidRequest(
-                "--input and --file exclude each other. Both are given. Leave one of them out."
+                "--input and --data exclude each other. Both are given. Leave one of them out."
             )
         requests: Iterable[dict[str, Any]] = [split_inputs(arguments.inputs or ())]
     else:
@@ -102,7 +102,7 @@ def predict(client: Client, arguments: argparse.Namespace) -> None:
             continue
         for name, array in sorted(answer.items()):
             dtype = "string" if array.dtype.kind == "O" else array.dtype.name
-            value = json.dumps(to_json(array), ensure_ascii=False)
+            value = json_line(to_json(array))
             print(f"{name:<20} {dtype:<10} {format_shape(array.shape)}  {value}")
 
 

@@ -25,6 +25,7 @@ from serving.client.errors import (
     ServerOverloaded,
     ServerUnavailable,
 )
+from serving.standard_output import replace_unencodable
 
 USER_ERRORS = (InvalidRequest, ModelNotFound, ServerUnavailable, AccessDenied)
 VERBS = {
@@ -43,6 +44,7 @@ VERBS = {
 
 def main(argv: list[str] | None = None) -> int:
     """Run one verb; return exit status 0 done, 2 user error, 1 fault, 130 interrupted."""
+    replace_unencodable()
     arguments = build_parser().parse_args(argv)
     try:
         run(arguments)

@@ -10,20 +10,21 @@ from serving.client.cli.arg_types import (
     positive_int,
     positive_number,
     seconds_or_none,
+    unicode_text,
 )
 from serving.client.cli.connection_args import add_connection_options, add_sending_options
 
 EXAMPLES = {
     "classify": 'classify --target localhost:8500 --model support "Where is my card?"',
-    "multilabel": "multilabel --model topics --file messages.txt --json",
+    "multilabel": "multilabel --model topics --data messages.txt --json",
     "regress": 'regress --model similarity "Card lost" --text-pair "My card is gone"',
-    "tag": "tag --model entities --file tickets.csv --column message",
+    "tag": "tag --model entities --data tickets.csv --text message",
     "answer": 'answer --model qa "Who pays?" --context "The seller pays the return."',
     "predict": "predict --model support --signature ids --input input_ids='[[101, 102]]'",
     "metadata": "metadata --model support --version 3",
     "status": "status --model support",
     "wait": "wait --model support --timeout none --pid 4711",
-    "bench": "bench --model support --file texts.txt --clients 32 --seconds 10",
+    "bench": "bench --model support --data texts.txt --clients 32 --seconds 10",
 }
 SUMMARIES = {
     "classify": "label texts, or pairs of texts",
@@ -87,8 +88,9 @@ def add_text_options(options: argparse.ArgumentParser, verb: str) -> None:
     group.add_argument(
         "texts",
         nargs="*",
+        type=unicode_text,
         metavar="QUESTION" if verb == "answer" else "TEXT",
-        help="texts to send; without any, --file or the lines of standard input",
+        help="texts to send; without any, --data or the lines of standard input",
     )
     add_file_options(group, "question" if verb == "answer" else "text")
     if verb == "tag":
@@ -98,6 +100,7 @@ def add_text_options(options: argparse.ArgumentParser, verb: str) -> None:
         "--context" if verb == "answer" else "--text-pair",
         dest="text_pair",
         action="append",
+        type=unicode_text,
         metavar="TEXT",
         help="context: once for all QUESTIONs or once for each (none)"
         if verb == "answer"
@@ -111,19 +114,27 @@ def add_text_options(options: argparse.ArgumentParser, verb: str) -> None:
     group.add_argument(
         "--pair-column",
         metavar="NAME",
-        help=f"column of the second text in --file ({pair}, where the file has it)",
+        help=f"column of the second text in --data ({pair}, where the file has it)",
     )
 
 
 def add_file_options(group: Any, column: str) -> None:
-    """Add --file and --column."""
+    """Add --data and --text, which have their older names, too."""
     group.add_argument(
+        "--data",
         "--file",
+        dest="file",
         metavar="FILE",
         help=".csv, .tsv or .jsonl with named columns, or any other file with one text on each "
         "line; UTF-8 (standard input)",
     )
-    group.add_argument("--column", metavar="NAME", help=f"column of the text in --file ({column})")
+    group.add_argument(
+        "--text",
+        "--column",
+        dest="column",
+        metavar="NAME",
+        help=f"column of the text in --data ({column})",
+    )
 
 
 def add_predict_options(options: argparse.ArgumentParser) -> None:
@@ -134,10 +145,12 @@ def add_predict_options(options: argparse.ArgumentParser) -> None:
         action="append",
         dest="inputs",
         metavar="NAME=JSON",
-        help="one input of the signature; repeat for each (without it: each line of --file or "
+        help="one input of the signature; repeat for each (without it: each line of --data or "
         "standard input is a request, a JSON object of all inputs)",
     )
-    group.add_argument("--file", metavar="FILE", help="JSON lines (standard input)")
+    group.add_argument(
+        "--data", "--file", dest="file", metavar="FILE", help="JSON lines (standard input)"
+    )
     group.add_argument(
         "--signature", default="serving_default", help="signature to run (%(default)s)"
     )
@@ -171,8 +184,9 @@ def add_bench_options(options: argparse.ArgumentParser) -> None:
     group.add_argument(
         "texts",
         nargs="*",
+        type=unicode_text,
         metavar="TEXT",
-        help="texts to send in a cycle; without any, --file or the lines of standard input",
+        help="texts to send in a cycle; without any, --data or the lines of standard input",
     )
     add_file_options(group, "the input's name")
     group.add_argument(

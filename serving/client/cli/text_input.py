@@ -38,7 +38,7 @@ def read_rows(
     if any(columns):
         raise InvalidRequest(
             f"Column {next(filter(None, columns))!r} needs a file with named columns. The input is "
-            f"{file or 'standard input'}. Give a --file with .csv, .tsv or .jsonl."
+            f"{file or 'standard input'}. Give --data with .csv, .tsv or .jsonl."
         )
     for number, line in read_lines(file):
         yield _split_pair(number, line) if pairs else (line,)
@@ -153,7 +153,7 @@ def _choose(
         if len(values) < len(names):
             raise InvalidRequest(
                 f"A column has no text. {file}, line {number}: {names} of "
-                f"{list(record)}. Name the columns with --column and --pair-column."
+                f"{list(record)}. Name the columns with --text and --pair-column."
             )
         yield tuple(values)
 

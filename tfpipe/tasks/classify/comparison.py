@@ -7,7 +7,7 @@ import numpy as np
 from tfpipe.stats.bootstrap import Statistics
 from tfpipe.stats.mcnemar import count_agreement
 from tfpipe.stats.weighted_metrics import group_rows, joined, label_metrics, one_hot, ratios_of
-from tfpipe.tasks.calibration.selective import ABSTAIN
+from tfpipe.tasks.calibration.abstention_target import ABSTAIN
 from tfpipe.tasks.classify.evaluation import ClassificationEvaluation
 from tfpipe.tasks.paired import Pair, Side
 

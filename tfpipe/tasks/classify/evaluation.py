@@ -13,13 +13,9 @@ from scipy.special import softmax
 from tfpipe.stats.bootstrap import Interval
 from tfpipe.stats.label_scores import LabelScores
 from tfpipe.stats.metric_intervals import class_intervals, interval_of_mean
+from tfpipe.tasks.calibration.abstention_target import ABSTAIN
 from tfpipe.tasks.calibration.risk_coverage import Answered, risk_coverage
-from tfpipe.tasks.calibration.selective import (
-    ABSTAIN,
-    LEAST_OUTSIDE,
-    held_out_metrics,
-    selective_metrics,
-)
+from tfpipe.tasks.calibration.selective import LEAST_OUTSIDE, held_out_metrics, selective_metrics
 from tfpipe.tasks.calibration.temperature import cross_fitted_scores, reliability
 from tfpipe.tasks.classify.confusion import worst_pairs
 from tfpipe.tasks.classify.label_errors import find_suspects

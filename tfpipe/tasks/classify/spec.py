@@ -9,6 +9,7 @@ PACKAGE = "tfpipe.tasks.classify"
 SPEC = TaskSpec(
     name="classify",
     task=Reference(f"{PACKAGE}.task", "Classify"),
+    labels=Reference(f"{PACKAGE}.labels", "Names"),
     schema=Reference(f"{PACKAGE}.output", "SCHEMA"),
     compare=Reference(f"{PACKAGE}.comparison", "compare"),
     words=WORDS,
@@ -20,6 +21,7 @@ SPEC = TaskSpec(
         "in_scope_accuracy": "max",
         "out_of_scope_recall": "max",
     },
+    inapplicable={"offsets": "its labels have no places of entities"},
     baseline=Reference(f"{PACKAGE}.baseline", "majority_baseline"),
     hub=HubEntry(
         "text-classification",

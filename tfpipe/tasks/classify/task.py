@@ -13,25 +13,25 @@ import tensorflow as tf
 from tfpipe.config import TrainConfig
 from tfpipe.data.encoded import EncodedDataset
 from tfpipe.data.examples import Examples
-from tfpipe.data.labels import OneLabel, parsed_labels
+from tfpipe.data.labels import parsed_labels
 from tfpipe.errors import UserError
 from tfpipe.model.head import Head
-from tfpipe.tasks.calibration.selective import (
+from tfpipe.tasks.calibration.abstention_target import (
     ABSTAIN,
     AbstentionTarget,
-    abstain,
-    choose_threshold,
     read_abstention_target,
 )
+from tfpipe.tasks.calibration.selective import abstain, choose_threshold
 from tfpipe.tasks.calibration.temperature import fit_temperature
 from tfpipe.tasks.classify.evaluation import ClassificationEvaluation
+from tfpipe.tasks.classify.labels import Names
 from tfpipe.tasks.losses import LossSettings, cross_entropy, focal, symmetric_divergence
 from tfpipe.tasks.sequence import SequenceTask
 from tfpipe.tasks.task import Batch, Outputs
 
 
 @dataclass(frozen=True)
-class Classify(OneLabel, SequenceTask):
+class Classify(Names, SequenceTask):
     """Single-label classification with softmax and cross-entropy.
 
     Attributes:
@@ -52,7 +52,6 @@ class Classify(OneLabel, SequenceTask):
     abstention_target: AbstentionTarget | None = None
     no_threshold_reason: str | None = None
 
-    name: ClassVar[str] = "classify"
     target: ClassVar[str] = "label"
     unit: ClassVar[float] = 1.0
 

@@ -9,6 +9,7 @@ PACKAGE = "tfpipe.tasks.multilabel"
 SPEC = TaskSpec(
     name="multilabel",
     task=Reference(f"{PACKAGE}.task", "Multilabel"),
+    labels=Reference(f"{PACKAGE}.labels", "LabelSets"),
     schema=Reference(f"{PACKAGE}.output", "SCHEMA"),
     compare=Reference(f"{PACKAGE}.comparison", "compare"),
     words=WORDS,
@@ -20,6 +21,7 @@ SPEC = TaskSpec(
         "Its scores are the sigmoid of the logits, each with a threshold of its own.",
     ),
     inapplicable={
+        "offsets": "its labels have no places of entities",
         "class_weights": "a text has no one label to weigh it by",
         "abstain": "its labels each apply or do not",
     },

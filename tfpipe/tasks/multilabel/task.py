@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -15,9 +14,6 @@ from tfpipe.config import TrainConfig
 from tfpipe.data.encoded import EncodedDataset
 from tfpipe.data.examples import Examples
 from tfpipe.data.labels import parsed_labels
-from tfpipe.data.read_examples import show_few
-from tfpipe.data.tabular import strip_blanks
-from tfpipe.errors import UserError, raise_all
 from tfpipe.model.head import Head
 from tfpipe.tasks.calibration.thresholds import keep_clear, tune_thresholds
 from tfpipe.tasks.losses import (
@@ -27,19 +23,15 @@ from tfpipe.tasks.losses import (
     symmetric_binary_divergence,
 )
 from tfpipe.tasks.multilabel.evaluation import MultilabelEvaluation
+from tfpipe.tasks.multilabel.labels import LabelSets
 from tfpipe.tasks.sequence import SequenceTask
 from tfpipe.tasks.task import Batch, Outputs
 
-SEPARATOR = "|"
 UNTUNED = 0.5
-WRONG_LABELS = (
-    ("a label between bars is empty", lambda names: not all(names)),
-    ("a row has a label twice", lambda names: len(set(names)) < len(names)),
-)
 
 
 @dataclass(frozen=True)
-class Multilabel(SequenceTask):
+class Multilabel(LabelSets, SequenceTask):
     """Independent labels with sigmoids, binary cross-entropy and a threshold for each label.
 
     Attributes:
@@ -52,58 +44,8 @@ class Multilabel(SequenceTask):
     thresholds: Sequence[float] | None = None
     long_text: str = "head"
 
-    name: ClassVar[str] = "multilabel"
     target: ClassVar[str] = "active"
-    optional_label: ClassVar[bool] = True
     unit: ClassVar[float] = 1.0
-
-    @classmethod
-    def parse_labels(cls, examples: Examples) -> Sequence[tuple[str, ...]]:
-        """Split each label at its bars.
-
-        Raises:
-            UserError: A name is empty, or occurs twice in a row.
-        """
-        labels, errors = examples.labels or [], []
-        # Millions of rows share a few labels: one tuple for each.
-        split = {label: tuple(label.split(SEPARATOR)) if label else () for label in set(labels)}
-        for wrong, is_wrong in WRONG_LABELS:
-            rows = [i for i, label in enumerate(labels, 1) if is_wrong(split[label])]
-            if rows:
-                first = labels[rows[0] - 1]
-                errors.append(
-                    UserError(
-                        f"{wrong}; labels are joined by {SEPARATOR!r}, which no label can hold",
-                        f"{examples.path}, rows {show_few(rows)}: {first!r}",
-                        f"write them as in 'sports{SEPARATOR}weather', and none as an empty field",
-                    )
-                )
-        raise_all(errors)
-        return [split[label] for label in labels]
-
-    @classmethod
-    def check(cls, examples: Examples, to_learn: bool) -> None:
-        """Refuse labels that cannot be parsed, and of train, names in all rows or none at all."""
-        labels = parsed_labels(examples, cls)
-        counts = Counter(name for label in labels for name in label)
-        constant = sorted(name for name, count in counts.items() if count == len(labels))
-        if to_learn and (constant or not counts):
-            shown = ", ".join(map(repr, constant[:5])) + " in every row"
-            raise UserError(
-                "there is nothing to learn about a label that all texts have, or none has",
-                f"{examples.path}: {shown if constant else 'no label in any row'}",
-                "check the label column, or add examples of another kind",
-            )
-
-    @classmethod
-    def strip_label(cls, label: str) -> str:
-        """Remove blanks around the labels between the bars."""
-        return SEPARATOR.join(map(strip_blanks, label.split(SEPARATOR)))
-
-    @classmethod
-    def names_in(cls, label: tuple[str, ...]) -> Sequence[str]:
-        """Return the names themselves."""
-        return label
 
     @classmethod
     def from_labels(

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from tfpipe.data.tokenizer import Tokenizer
+from tfpipe.tasks.qa.window_plan import count_windows, plan_windows
 
 
 class ContextTokens(NamedTuple):
@@ -69,12 +70,7 @@ def window_contexts(
         question = tokenizer.tokenize(questions)
         context, starts, ends = tokenizer.tokenize_with_offsets(contexts)
         question_lengths, context_lengths = question.row_lengths(), context.row_lengths()
-        total = tf.constant(max_length - 3, tf.int64)
-        kept = tf.minimum(question_lengths, tf.maximum(total // 2, total - context_lengths))
-        room = total - kept
-        step = tf.minimum(tf.cast(stride or max_length // 2, tf.int64), room - room // 4)
-        step = tf.maximum(step, 1)
-
+        kept, room, step = plan_windows(tf, question_lengths, context_lengths, max_length, stride)
         owner, number = number_windows(context_lengths, room, step)
         begin = number * tf.gather(step, owner)
         length = tf.minimum(tf.gather(room, owner), tf.gather(context_lengths, owner) - begin)
@@ -129,7 +125,7 @@ def number_windows(
         room: int64, [B] or of all rows: tokens of a window.
         step: int64, [B] or of all rows: tokens from one window to the next.
     """
-    count = 1 + (tf.maximum(lengths - room, 0) + step - 1) // step
+    count = count_windows(tf, lengths, room, step)
     owner = tf.repeat(tf.range(tf.size(count)), count)
     first_window = tf.cumsum(count, exclusive=True)
     return owner, tf.range(tf.size(owner, tf.int64)) - tf.gather(first_window, owner)

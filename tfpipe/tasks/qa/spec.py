@@ -9,6 +9,7 @@ PACKAGE = "tfpipe.tasks.qa"
 SPEC = TaskSpec(
     name="qa",
     task=Reference(f"{PACKAGE}.task", "QA"),
+    labels=Reference(f"{PACKAGE}.labels", "Answers"),
     schema=Reference(f"{PACKAGE}.output", "SCHEMA"),
     compare=Reference(f"{PACKAGE}.comparison", "compare"),
     words=WORDS,
@@ -23,17 +24,21 @@ SPEC = TaskSpec(
         inputs="questions and their contexts",
     ),
     inapplicable={
+        "offsets": "places of answers count characters",
+        "rare_labels": "its labels are answers",
         "abstain": "it learns from questions without an answer when to give none",
         "long_text": "contexts are always read in windows",
     },
     file_format=FileFormat(
-        ".json",
+        (".json",),
         read=Reference("tfpipe.data.squad", "read_squad"),
         stream=Reference("tfpipe.data.squad", "stream_questions"),
         has_labels=Reference("tfpipe.data.squad", "has_answers"),
+        is_other=Reference("tfpipe.data.tabular", "holds_objects"),
     ),
     recognise=Reference(f"{PACKAGE}.recognition", "recognise"),
     columns_noun=None,
+    pairs="needed",
+    label_columns=("answers", "answer", "答案", "回答"),
     always_windows=True,
-    labels_from_data=False,
 )

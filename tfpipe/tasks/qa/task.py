@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -14,10 +14,8 @@ from tfpipe.config import TrainConfig
 from tfpipe.data.encoded import EncodedDataset
 from tfpipe.data.examples import Examples
 from tfpipe.data.labels import parsed_labels
-from tfpipe.data.squad import GoldAnswer, find_misplaced, load_answers
-from tfpipe.data.tabular import strip_blanks
+from tfpipe.data.squad import GoldAnswer
 from tfpipe.data.tokenizer import Tokenizer
-from tfpipe.errors import UserError, raise_all
 from tfpipe.model.head import Head
 from tfpipe.tasks.long_text import forward_in_groups
 from tfpipe.tasks.losses import LossSettings, cross_entropy, focal, symmetric_divergence
@@ -25,15 +23,16 @@ from tfpipe.tasks.qa.best_spans import NEVER, BestSpans, find_best_spans, mask_l
 from tfpipe.tasks.qa.context_windows import ContextTokens, window_contexts
 from tfpipe.tasks.qa.evaluation import QAEvaluation
 from tfpipe.tasks.qa.labelled_windows import EncodedQADataset, label_windows
+from tfpipe.tasks.qa.labels import Answers, describe_lost
 from tfpipe.tasks.qa.squad_metrics import find_threshold
-from tfpipe.tasks.task import Batch, Forward, LabelSummary, Outputs, Tensors
+from tfpipe.tasks.task import Batch, Forward, Outputs, Tensors
 
 # Questions whose windows are decoded together.
 CHUNK = 128
 
 
 @dataclass(frozen=True)
-class QA:
+class QA(Answers):
     """Extractive question answering over overlapping windows.
 
     Attributes:
@@ -43,9 +42,6 @@ class QA:
         stride: Tokens from one window to the next, None for half of the maximum length.
         candidates: The number of best answers over which an answer's score is normalised.
     """
-
-    name: ClassVar[str] = "qa"
-    optional_label: ClassVar[bool] = False
 
     may_be_silent: bool = False
     threshold: float = 0.0
@@ -64,80 +60,6 @@ class QA:
         return 1.0
 
     # ---- before there is a model
-    @classmethod
-    def parse_labels(cls, examples: Examples) -> Sequence[tuple[GoldAnswer, ...]]:
-        """Parse the answers to each question.
-
-        Raises:
-            UserError: A label is not a list of answers; the message has its row.
-        """
-        labels = enumerate(examples.labels or (), start=1)
-        return [_parse_answers(label, f"{examples.path}, row {row}") for row, label in labels]
-
-    @classmethod
-    def check(cls, examples: Examples, to_learn: bool) -> None:
-        """Check answers, questions and contexts.
-
-        Raises:
-            UserError: A label is not a list of answers, an answer is not in its context, a question
-                or context is empty, or, to learn, no question has an answer.
-        """
-        if examples.text_pairs is None:
-            raise UserError(
-                "the data file has questions and no contexts",
-                f"{examples.path}: the only text column is {examples.columns.text!r}",
-                "give SQuAD's JSON, or name the contexts' column with --text-pair",
-            )
-        answers = parsed_labels(examples, cls)
-        rows = [f"row {row}" for row in range(1, len(examples) + 1)]
-        errors = find_misplaced(examples.path, rows, examples.text_pairs, answers)
-        for what, texts in (("question", examples.texts), ("context", examples.text_pairs)):
-            empty = [row for row, text in zip(rows, texts, strict=True) if not text.strip()]
-            if empty:
-                errors.append(
-                    UserError(
-                        f"{len(empty)} {what}s are empty" if empty[1:] else f"a {what} is empty",
-                        f"{examples.path}: {', '.join(empty[:5])}",
-                        "fill it in, or remove the row",
-                    )
-                )
-        if to_learn and not any(answers):
-            errors.append(
-                UserError(
-                    "no question has an answer, so there is nothing to learn",
-                    f"{len(examples)} questions of {examples.path}",
-                    "add questions with answers",
-                )
-            )
-        raise_all(errors)
-
-    @classmethod
-    def strip_label(cls, label: str) -> str:
-        """Remove blanks around the JSON; those within answers belong to the context."""
-        return strip_blanks(label)
-
-    @classmethod
-    def names_in(cls, label: tuple[GoldAnswer, ...]) -> Sequence[str]:
-        """Return `answer` or `no answer`."""
-        return ["answer" if label else "no answer"]
-
-    @classmethod
-    def show_label(cls, examples: Examples, row: int) -> str:
-        """Join the answers, each once."""
-        answers = parsed_labels(examples, cls)[row]
-        return " | ".join(dict.fromkeys(answer.text for answer in answers))
-
-    @classmethod
-    def describe_labels(cls, parts: Sequence[Examples]) -> LabelSummary:
-        """Count the questions with and without an answer."""
-        labels = [label for part in parts for label in parsed_labels(part, cls)]
-        contexts = len({context for part in parts for context in part.text_pairs or ()})
-        without = sum(not label for label in labels)
-        held = f"It holds {len(labels):,} questions on {contexts:,} contexts"
-        held += f": {len(labels) - without:,} with an answer, {without:,} without one."
-        value = {"questions": len(labels), "contexts": contexts, "without_answer": without}
-        return LabelSummary("questions", held, value)
-
     @classmethod
     def from_labels(
         cls, labels: Sequence[tuple[GoldAnswer, ...]], config: TrainConfig | None = None
@@ -181,9 +103,7 @@ class QA:
         )
         answers = parsed_labels(labelled.examples, type(self))
         lost = sum(map(bool, answers)) - int(held.sum())
-        if not lost:
-            return ()
-        return [f"{lost:,} answers are longer than what windows of --max-length share"]
+        return describe_lost(lost)
 
     def loss(self, logits: tf.Tensor, batch: Batch) -> tf.Tensor:
         """Return the mean of the cross-entropies of the answer's first and last token, float32 [W].
@@ -338,17 +258,6 @@ class QA:
         if "answer" not in outputs:
             raise ValueError(f"it answers {', '.join(sorted(outputs))}, not `answer`")
         return 1.0 - self.judge(examples, outputs).f1
-
-
-def _parse_answers(label: str, where: str) -> tuple[GoldAnswer, ...]:
-    try:
-        return tuple(load_answers(label))
-    except (ValueError, RecursionError) as error:
-        raise UserError(
-            "a label is not a list of answers",
-            f"{where}: {label[:60]!r}: {error}",
-            'write [[start, "answer"]], or [] for none, or give SQuAD\'s JSON',
-        ) from None
 
 
 def _columns(logits: tf.Tensor, batch: Batch) -> tuple[tf.Tensor, tf.Tensor]:

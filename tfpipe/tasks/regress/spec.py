@@ -9,6 +9,7 @@ PACKAGE = "tfpipe.tasks.regress"
 SPEC = TaskSpec(
     name="regress",
     task=Reference(f"{PACKAGE}.task", "Regress"),
+    labels=Reference(f"{PACKAGE}.labels", "Numbers"),
     schema=Reference(f"{PACKAGE}.output", "SCHEMA"),
     compare=Reference(f"{PACKAGE}.comparison", "compare"),
     words=WORDS,
@@ -21,6 +22,8 @@ SPEC = TaskSpec(
         {"deviation": 1.0, "mean": 0.0},
     ),
     inapplicable={
+        "offsets": "its labels have no places of entities",
+        "rare_labels": "its labels are numbers",
         "abstain": "a number has no score",
         "loss": "its loss is the squared error",
         "label_smoothing": "a number has no other labels to share with",

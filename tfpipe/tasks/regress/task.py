@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -15,18 +14,16 @@ from tfpipe.config import TrainConfig
 from tfpipe.data.encoded import EncodedDataset
 from tfpipe.data.examples import Examples
 from tfpipe.data.labels import parsed_labels
-from tfpipe.data.read_examples import show_few
-from tfpipe.data.tabular import strip_blanks
-from tfpipe.errors import UserError
 from tfpipe.model.head import Head
 from tfpipe.tasks.losses import LossSettings
 from tfpipe.tasks.regress.evaluation import RegressEvaluation
+from tfpipe.tasks.regress.labels import Numbers
 from tfpipe.tasks.sequence import SequenceTask
-from tfpipe.tasks.task import Batch, LabelSummary, Outputs
+from tfpipe.tasks.task import Batch, Outputs
 
 
 @dataclass(frozen=True)
-class Regress(SequenceTask):
+class Regress(Numbers, SequenceTask):
     """Least squares on standardised labels; served values are in the data file's own unit.
 
     Attributes:
@@ -39,61 +36,13 @@ class Regress(SequenceTask):
     deviation: float = 1.0
     long_text: str = "head"
 
-    name: ClassVar[str] = "regress"
     target: ClassVar[str] = "value"
-    optional_label: ClassVar[bool] = False
     label_names: ClassVar[Sequence[str]] = ("value",)
 
     @property
     def unit(self) -> float:
         """The standard deviation of the training labels."""
         return self.deviation
-
-    @classmethod
-    def parse_labels(cls, examples: Examples) -> Sequence[float]:
-        """Parse the labels as finite numbers; raise UserError for others."""
-        labels = examples.labels or []
-        numbers = [_as_number(label) for label in labels]
-        wrong = [row for row, number in enumerate(numbers, 1) if number is None]
-        if wrong:
-            raise UserError(
-                f"{len(wrong)} of {len(labels)} labels are not numbers",
-                f"{examples.path}, rows {show_few(wrong)}: {labels[wrong[0] - 1]!r}",
-                "write them as 3.5 or 1e3, without unit or thousands separator, or use another"
-                " --task",
-            )
-        return [number for number in numbers if number is not None]
-
-    @classmethod
-    def check(cls, examples: Examples, to_learn: bool) -> None:
-        """Refuse labels that are not numbers, and of train, labels that do not differ."""
-        numbers, labels = parsed_labels(examples, cls), examples.labels or ()
-        if to_learn and len(set(numbers)) == 1:
-            raise UserError(
-                "all labels are the same number, so there is nothing to learn",
-                f"{labels[0]!r} in all {len(labels)} rows of {examples.path}",
-                "check the label column, or add examples with other values",
-            )
-
-    @classmethod
-    def describe_labels(cls, parts: Sequence[Examples]) -> LabelSummary:
-        """Return the range and the mean of the numbers."""
-        numbers = [number for part in parts for number in parsed_labels(part, cls)]
-        value = {"least": min(numbers), "most": max(numbers), "mean": sum(numbers) / len(numbers)}
-        ends = f"from {value['least']:g} to {value['most']:g}"
-        return LabelSummary(
-            "labels", f"The labels lie {ends}, {value['mean']:g} on average.", value
-        )
-
-    @classmethod
-    def strip_label(cls, label: str) -> str:
-        """Remove blanks around the number."""
-        return strip_blanks(label)
-
-    @classmethod
-    def names_in(cls, label: float) -> Sequence[str]:
-        """Return none: a number is not a name."""
-        return ()
 
     @classmethod
     def from_labels(cls, labels: Sequence[float], config: TrainConfig | None = None) -> Regress:
@@ -161,11 +110,3 @@ class Regress(SequenceTask):
         if "value" not in outputs:
             raise ValueError(f"it gives {', '.join(outputs)} and no value")
         return np.abs(outputs["value"].astype(float) - self.gold(examples))
-
-
-def _as_number(label: str) -> float | None:
-    try:
-        value = float(label)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) and "_" not in label else None

@@ -16,8 +16,8 @@ from tfpipe.stats.metric_intervals import count_intervals
 from tfpipe.tasks.calibration.temperature import reliability
 from tfpipe.tasks.evaluation import ExampleMetric, Mistake, TaskEvaluation
 from tfpipe.tasks.sections import Calibration, Mistakes
+from tfpipe.tasks.tag.covers import trim_span
 from tfpipe.tasks.tag.mistakes import show_mistakes
-from tfpipe.tasks.tag.words import trim_span
 
 
 @dataclass(frozen=True)

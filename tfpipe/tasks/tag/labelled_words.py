@@ -12,7 +12,8 @@ from tfpipe.data.encoded import EncodedDataset, encode
 from tfpipe.data.examples import Examples
 from tfpipe.data.spans import Span
 from tfpipe.data.tokenizer import Tokenizer
-from tfpipe.tasks.tag.words import WordPositions, cover_spans, find_words
+from tfpipe.tasks.tag.covers import cover_spans, is_cut_off
+from tfpipe.tasks.tag.words import WordPositions, find_words
 
 CHUNK = 1024
 # Where no word begins: the continuation of one, a special token, padding.
@@ -91,7 +92,7 @@ def label_words(
             is_cut = encoded.full_lengths[begin + i] > lengths[begin + i]
             covers = cover_spans(entities, examples.texts[begin + i], here, limits)
             for span, cover in zip(entities, covers, strict=True):
-                if is_cut and (not count or span.end > limits[-1]):
+                if is_cut_off(span, limits, is_cut):
                     cut += 1
                 elif not cover.exact:
                     torn += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from tfpipe.data.label_values import dump, parse_literal, spans_of
 from tfpipe.data.spans import parse_spans, strip_types
 from tfpipe.errors import UserError
 from tfpipe.tasks.recognition import shortest_example
@@ -20,6 +21,7 @@ def recognise(labels: Collection[str], pairs: bool) -> Recognition | None:
 
 def _is_spans(label: str) -> bool:
     try:
-        return label.startswith("[") and parse_spans(strip_types(label)) is not None
+        spans = spans_of(parse_literal(label))
+        return spans is not None and parse_spans(strip_types(dump(spans))) is not None
     except UserError:
         return False

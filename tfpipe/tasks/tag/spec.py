@@ -9,6 +9,7 @@ PACKAGE = "tfpipe.tasks.tag"
 SPEC = TaskSpec(
     name="tag",
     task=Reference(f"{PACKAGE}.task", "Tag"),
+    labels=Reference(f"{PACKAGE}.labels", "Entities"),
     schema=Reference(f"{PACKAGE}.output", "SCHEMA"),
     compare=Reference(f"{PACKAGE}.comparison", "compare"),
     words=WORDS,
@@ -24,11 +25,14 @@ SPEC = TaskSpec(
         "long_text": "entities behind --max-length are not read",
     },
     file_format=FileFormat(
-        ".conll",
+        (".conll", ".bio", ".bmes", ".bioes", ".iob"),
         read=Reference("tfpipe.data.conll", "read_conll"),
         stream=Reference("tfpipe.data.conll", "stream_texts"),
         has_labels=Reference("tfpipe.data.conll", "has_tags"),
     ),
     recognise=Reference(f"{PACKAGE}.recognition", "recognise"),
     columns_noun="tags",
+    pairs="never",
+    label_columns=("entities", "spans"),
+    reads_tokens=True,
 )

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -13,40 +12,37 @@ import tensorflow as tf
 from tfpipe.config import TrainConfig
 from tfpipe.data.encoded import EncodedDataset
 from tfpipe.data.examples import Examples
-from tfpipe.data.labels import parsed_labels
-from tfpipe.data.schemes import split_tag
-from tfpipe.data.spans import Span, parse_spans, strip_types
-from tfpipe.data.tabular import strip_blanks
+from tfpipe.data.labels import parsed_labels, refuse_unknown
+from tfpipe.data.spans import Span
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.errors import UserError
 from tfpipe.model.head import Head
 from tfpipe.tasks.losses import LossSettings, cross_entropy, focal, symmetric_divergence
+from tfpipe.tasks.tag.covers import describe_lost
 from tfpipe.tasks.tag.entities import decode_entities
 from tfpipe.tasks.tag.evaluation import TagEvaluation
 from tfpipe.tasks.tag.labelled_words import NO_WORD, EncodedTagDataset, label_words
+from tfpipe.tasks.tag.labels import Entities
 from tfpipe.tasks.tag.words import WordPositions, find_words
-from tfpipe.tasks.task import Batch, Forward, LabelSummary, Outputs, Tensors
+from tfpipe.tasks.task import Batch, Forward, Outputs, Tensors
 
 # Rows that are decoded at once.
 ROWS = 256
 
 
-class Tag:
+class Tag(Entities):
     """Tagging with softmax and cross-entropy of each word's first token; decodes legal BIO only.
 
     Args:
         label_names: O, and B- and I- of every entity type, in any order.
     """
 
-    name: ClassVar[str] = "tag"
-    optional_label: ClassVar[bool] = False
     unit = 1.0
 
     def __init__(self, label_names: Sequence[str]):
         self.label_names = list(label_names)
         self._column = {name: i for i, name in enumerate(self.label_names)}
-        tags = [split_tag(name) for name in self.label_names]
-        self.types = sorted({tag.type for tag in tags if tag is not None and tag.type})
+        self.types = [*self.names_of_columns(self.label_names)]
         # The order in which tags are decoded: see entities.py.
         self._decoded = ["O", *(f"B-{t}" for t in self.types), *(f"I-{t}" for t in self.types)]
         if sorted(self._decoded) != sorted(self.label_names) or not self.types:
@@ -57,64 +53,6 @@ class Tag:
             )
 
     # ---- before there is a model
-
-    @classmethod
-    def parse_labels(cls, examples: Examples) -> Sequence[tuple[Span, ...]]:
-        """Parse the entities of each text, which are sorted and do not overlap.
-
-        Raises:
-            UserError: Texts are pairs, or a label is not a list of entities in its text.
-        """
-        if examples.text_pairs is not None:
-            raise UserError(
-                "a tagger reads single texts",
-                f"{examples.path}, columns {examples.columns.text!r},"
-                f" {examples.columns.text_pair!r}",
-                "leave out --text-pair, or rename the second column",
-            )
-        rows = zip(examples.labels or (), examples.texts, strict=True)
-        return [
-            tuple(parse_spans(label, text, f"{examples.path}, row {number}"))
-            for number, (label, text) in enumerate(rows, start=1)
-        ]
-
-    @classmethod
-    def check(cls, examples: Examples, to_learn: bool) -> None:
-        """Refuse labels that cannot be parsed, and a train file without entities."""
-        spans = parsed_labels(examples, cls)
-        if to_learn and not any(spans):
-            raise UserError(
-                "there are no entities, so there is nothing to learn",
-                f"{len(spans)} texts of {examples.path}",
-                "mark the entities of some texts",
-            )
-
-    @classmethod
-    def strip_label(cls, label: str) -> str:
-        """Remove blanks around the label and around the types in it."""
-        return strip_types(strip_blanks(label))
-
-    @classmethod
-    def names_in(cls, label: tuple[Span, ...]) -> Sequence[str]:
-        """List the types of the entities."""
-        return sorted({span.type for span in label})
-
-    @classmethod
-    def show_label(cls, examples: Examples, row: int) -> str:
-        """Format the entities as `person: Ann Lee, place: Rome`."""
-        text, spans = examples.texts[row], parsed_labels(examples, cls)[row]
-        return ", ".join(f"{span.type}: {text[span.start : span.end]}" for span in spans)
-
-    @classmethod
-    def describe_labels(cls, parts: Sequence[Examples]) -> LabelSummary:
-        """Count the entities of each type."""
-        labels = [label for part in parts for label in parsed_labels(part, cls)]
-        counts = Counter(span.type for label in labels for span in label)
-        shown = ", ".join(f"{kind} {count:,}" for kind, count in counts.most_common(20))
-        more = f" and {len(counts) - 20} more types" if len(counts) > 20 else ""
-        held = f"It holds {len(labels):,} sentences with {counts.total():,} entities"
-        value = {"sentences": len(labels), "entities": dict(counts.most_common())}
-        return LabelSummary("entities", f"{held}: {shown}{more}.", value)
 
     @classmethod
     def from_labels(
@@ -145,14 +83,7 @@ class Tag:
 
     def refuse_unknown(self, examples: Examples) -> None:
         """Raise UserError for entity types that the model has no tags for."""
-        spans = parsed_labels(examples, type(self))
-        unknown = sorted({s.type for row in spans for s in row} - set(self.types))
-        if unknown:
-            raise UserError(
-                f"{examples.path} has entities that the model was not trained on",
-                ", ".join(map(repr, unknown[:5])) + (" and more" if len(unknown) > 5 else ""),
-                "remove them, mend their types, or add such examples to train",
-            )
+        refuse_unknown(examples, self.types, type(self))
 
     def label(self, examples: Examples, tokenizer: Tokenizer, max_length: int) -> EncodedTagDataset:
         """Build the model's inputs, with the words and tags of the texts."""
@@ -163,19 +94,8 @@ class Tag:
     def notes(self, labelled: EncodedDataset) -> list[str]:
         """Report entities that cannot be learnt: truncated ones, and parts of words."""
         assert isinstance(labelled, EncodedTagDataset)
-        notes = []
         total = sum(map(len, parsed_labels(labelled.examples, type(self))))
-        if labelled.cut:
-            notes.append(
-                f"{labelled.cut:,} of {total:,} entities lie behind --max-length, wholly or in"
-                " part, and cannot be found"
-            )
-        if labelled.torn:
-            notes.append(
-                f"{labelled.torn:,} of {total:,} entities begin or end inside a word, as the"
-                " tokenizer divides the text; whole words are tagged"
-            )
-        return notes
+        return describe_lost(total, labelled.cut, labelled.torn)
 
     def loss(self, logits: tf.Tensor, batch: Batch) -> tf.Tensor:
         """Return mean cross-entropy over a text's words in nats, float32 [B]; 0 for a text of none.

@@ -6,22 +6,13 @@ character. Its first token is tagged.
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
 import tensorflow as tf
 
-from tfpipe.data.spans import Span
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.data.wordpiece import CONTINUATION, rows_of
-
-# All that the tokenizer reads as a space.
-SPACES = [9, 10, 13, 0x20, 0xA0, 0x1680, *range(0x2000, 0x200B)]
-SPACES += [0x2028, 0x2029, 0x202F, 0x205F, 0x3000]
-# Spaces, and what the tokenizer drops: controls, formats such as joiners, marks such as accents.
-NO_LETTERS = {"Zs", "Zl", "Zp", "Cc", "Cf", "Co", "Mn"}
+from tfpipe.tasks.tag.covers import SPACES
 
 
 class WordPositions(NamedTuple):
@@ -98,52 +89,3 @@ def _extend(texts: tf.Tensor, row: tf.Tensor, starts: tf.Tensor, ends: tf.Tensor
 
 def _is_space(characters: tf.Tensor) -> tf.Tensor:
     return tf.reduce_any(characters[:, None] == tf.constant(SPACES), axis=1)
-
-
-class Cover(NamedTuple):
-    """The words first <= w < limit that a span covers; exact: whether they are just the span."""
-
-    first: int
-    limit: int
-    exact: bool
-
-
-def cover_spans(
-    spans: Sequence[Span], text: str, start: np.ndarray, end: np.ndarray
-) -> list[Cover]:
-    """Find the words that each span covers, also in part; a word belongs to the first such span.
-
-    A span of no word has first == limit.
-
-    Args:
-        spans: Sorted, without overlap.
-        start: int [W], of the words of the text.
-        end: int [W].
-        text: The text.
-    """
-    covers: list[Cover] = []
-    free = 0
-    for span in spans:
-        touched = int(np.searchsorted(end, span.start, "right"))
-        first = max(free, touched)
-        limit = max(first, int(np.searchsorted(start, span.end, "left")))
-        exact = touched == first < limit
-        if exact:
-            whole = Span(int(start[first]), int(end[limit - 1]), span.type)
-            exact = trim_span(whole, text) == trim_span(span, text)
-        covers.append(Cover(first, limit, exact))
-        free = limit
-    return covers
-
-
-def trim_span(span: Span, text: str) -> Span:
-    """Trim spaces, marks and invisible characters at the ends of a span.
-
-    No word differs by them alone: a file's tokens may end with an accent or joiner of their own.
-    """
-    start, end = span.start, span.end
-    while start < end and unicodedata.category(text[start]) in NO_LETTERS:
-        start += 1
-    while start < end and unicodedata.category(text[end - 1]) in NO_LETTERS:
-        end -= 1
-    return span if start == end else Span(start, end, span.type)

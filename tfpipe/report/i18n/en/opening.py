@@ -202,6 +202,7 @@ OPENING: dict[str, str | tuple[str, str]] = {
     ),
     "fact.contradictions": "several labels for one text",
     "fact.contradictions_value": ("{count} train text", "{count} train texts"),
+    "fact.decision": "how files were read",
     "fact.stripped": "blanks around labels",
     "fact.stripped_value": (
         "removed from {count} label of {source}",

@@ -116,6 +116,7 @@ OPENING: dict[str, str | tuple[str, str]] = {
     "fact.repeated_value": "{count} 条文本在前面已出现过",
     "fact.contradictions": "同一文本多个标签",
     "fact.contradictions_value": "{count} 条训练文本",
+    "fact.decision": "文件的读取方式",
     "fact.stripped": "标签首尾的空白",
     "fact.stripped_value": "已从 {source} 的 {count} 个标签中去除",
     "fact.near": "几乎相同的标签",

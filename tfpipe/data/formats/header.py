@@ -1,0 +1,173 @@
+"""Whether the first row of a table has the names of its columns, and names where it has not."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tfpipe.data.examples import Columns
+from tfpipe.data.formats.column_kinds import Kind, kind_of
+from tfpipe.errors import UserError
+
+# A row with one of these is a header, whatever stands below.
+USUAL_NAME = re.compile(
+    r"((text|sentence|sent|question|query|title|sequence|document|content)s?|s|q)[_ -]?[ab12]?"
+    r"|passage|text_pair|utterance|message|body|comment|review|context|premise|hypothesis|answers?"
+    r"|(gold[_ -]?)?(label|tag|class|category|categories|intent|target|sentiment|score)s?"
+    r"|rating|stars|topic|id|idx|index|uid|guid|source|channel|lang|language|date|split"
+    r"|文本|内容|标签|类别|句子|标题|问题|答案|评论|来源|编号|序号"
+)
+SAMPLE = 1000
+TAG = re.compile(r"O|[BIESLUM]-\S+")
+SHOWN = 40
+
+
+class Table(NamedTuple):
+    """A table without its header.
+
+    Attributes:
+        header: The names of the columns.
+        rows: The rows, with the lines where they begin.
+        decisions: How it was read where that is not evident.
+        first_row: Of a file without a header, for messages; None with one.
+        may_lack_header: Whether the header was taken from a first row that might be data.
+    """
+
+    header: list[str]
+    rows: Iterator[tuple[int, Sequence[Any]]]
+    decisions: list[str]
+    first_row: list[str] | None = None
+    may_lack_header: bool = False
+
+
+def split_header(
+    path: Path, numbered: Iterable[tuple[int, Sequence[Any]]], columns: Columns
+) -> Table:
+    """Separate the header from the rows after it; blank lines are passed over.
+
+    Args:
+        path: The file, for messages.
+        numbered: The rows, with the lines where they begin.
+        columns: Names given by the user, and whether there is a header.
+
+    Raises:
+        UserError: The file holds tags of tokens.
+    """
+    rows = iter(numbered)
+    line, first = next(((n, row) for n, row in rows if "".join(map(_shown, row)).strip()), (0, []))
+    # In a file of one column a field of spaces is a row.
+    filled = (
+        (number, row)
+        for number, row in rows
+        if row and (len(row) != 1 or len(first) == 1 or _shown(row[0]).strip())
+    )
+    written = [*map(_shown, first)]
+    if columns.header or (columns.header is None and _has_known_name(written, columns)):
+        return Table(written, _of_width(path, filled, len(first), "the header"), [])
+    sample = list(itertools.islice(filled, SAMPLE))
+    every = itertools.chain(sample, filled)
+    below = [[*map(_shown, row)] for _, row in sample if len(row) == len(first)]
+    if columns.header is None and not _is_like(written, below):
+        rest = _of_width(path, every, len(first), "the header")
+        return Table(written, rest, [], may_lack_header=True)
+    if len(first) == 2 and any(
+        all(map(TAG.fullmatch, values)) for values in zip(*below, strict=True)
+    ):
+        raise _holds_tags(path, line, written)
+    kinds = [kind_of(values) for values in zip(written, *below, strict=True)]
+    names, decision = _name(path.name, kinds, columns)
+    whole = itertools.chain([(line, first)], every)
+    return Table(names, _of_width(path, whole, len(first), "the first row"), [decision], written)
+
+
+def _shown(value: Any) -> str:
+    return "" if value is None else str(value)
+
+
+def _of_width(
+    path: Path, rows: Iterable[tuple[int, Sequence[Any]]], width: int, first: str
+) -> Iterator[tuple[int, Sequence[Any]]]:
+    for line, row in rows:
+        if len(row) != width:
+            raise UserError(
+                f"a row is not as wide as {first}",
+                f"{path}, line {line}: {len(row)} fields, {width} in {first}",
+                "check separators, tabs and quotes in that line",
+            )
+        yield line, row
+
+
+def _has_known_name(first: Sequence[str], asked: Columns) -> bool:
+    """Return whether a row has a usual name of a column or one that the user gave."""
+    given = {name.lower() for name in asked.names.values() if name is not None}
+    numbers = [str(place) for place in range(len(first))]
+    names = {name.strip().lower() for name in first}
+    # pandas numbers columns that have no name.
+    return [*first] == numbers or bool(
+        names & (given - set(_numbers(first))) or any(map(USUAL_NAME.fullmatch, names))
+    )
+
+
+def _is_like(first: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
+    """Return whether the first row looks like those below it, and in no column like a name."""
+    if not below:
+        return False
+    kinds = [kind_of(values) for values in zip(*below, strict=True)]
+    fits = [kind.fits(value.strip()) for kind, value in zip(kinds, first, strict=True)]
+    return True in fits and False not in fits
+
+
+def _numbers(row: Sequence[Any]) -> list[str]:
+    return [str(place) for place in range(1, len(row) + 1)]
+
+
+def _name(name: str, kinds: Sequence[Kind], asked: Columns) -> tuple[list[str], str]:
+    """Return names for the columns, and the sentence about them: numbers but for evident ones."""
+    names = _numbers(kinds)
+    given = {role: name for role, name in asked.names.items() if name in names}
+    roles = {
+        role: place
+        for role, place in _find_roles(kinds).items()
+        if names[place] not in given.values()
+        and not (role.startswith("text") and {"text", "text_pair"} & given.keys())
+        and role not in given
+    }
+    for role, place in roles.items():
+        names[place] = role
+    found = [f"column {place + 1} is {role}" for role, place in roles.items()]
+    told = ", ".join(found) or "its columns are numbered"
+    return names, f"read {name} as a table without a header: {told}"
+
+
+def _find_roles(kinds: Sequence[Kind]) -> dict[str, int]:
+    """Return the columns that are evidently texts and label, by role."""
+    places = range(len(kinds))
+    texts = [place for place in places if kinds[place].is_text]
+    if not texts:
+        longest = max(places, key=lambda place: kinds[place].length)
+        others = [kind.length for place, kind in enumerate(kinds) if place != longest]
+        texts = [longest] if all(kinds[longest].length > length for length in others) else []
+    labels = [place for place in places if place not in texts and kinds[place].is_label]
+    if not labels and len(kinds) == len(texts) + 1:
+        labels = [place for place in places if place not in texts]
+    roles = {"text": texts[0]} if len(texts) == 1 else {}
+    if len(texts) == 2:
+        roles = {"text_a": texts[0], "text_b": texts[1]}
+    return roles | ({"label": labels[0]} if roles and len(labels) == 1 else {})
+
+
+def show_first_row(row: Sequence[str]) -> str:
+    """Return the first row of a file without a header with the numbers of its columns."""
+    shown = (value if len(value) <= SHOWN else f"{value[:SHOWN]}..." for value in row)
+    return ", ".join(f"{place} {value!r}" for place, value in enumerate(shown, start=1))
+
+
+def _holds_tags(path: Path, line: int, first: Sequence[str]) -> UserError:
+    return UserError(
+        "the file holds a token and its tag a line, not texts",
+        f"{path}, line {line}: {show_first_row(first)}",
+        "name it .conll, and train with --task tag",
+    )

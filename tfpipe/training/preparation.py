@@ -1,0 +1,72 @@
+"""What a training run needs that can be found, and refused, before TensorFlow is imported."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tfpipe.config import TrainConfig
+from tfpipe.data.examples import Columns
+from tfpipe.data.labels import find_names, parsed_labels, refuse_unknown
+from tfpipe.data.splits import SAMPLE, Splits, read_splits
+from tfpipe.errors import UserError, collected, raise_all
+from tfpipe.run_folder import Run, find_run, resumed_config
+from tfpipe.tasks import TASKS
+from tfpipe.training.cluster import Cluster
+from tfpipe.training.strategy_choice import find_cluster
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """A training run whose configuration, folder and data are checked.
+
+    Attributes:
+        config: The configuration, with the names of folder and train file.
+        run: The run's folder; nothing is written yet.
+        cluster: The processes that train together; None for a single process.
+        parts: The examples; None in a process that only serves others.
+    """
+
+    config: TrainConfig
+    run: Run
+    cluster: Cluster | None
+    parts: Splits | None
+
+
+def prepare(config: TrainConfig) -> Preparation:
+    """Find the run's folder, and read and check the data files; writes nothing.
+
+    Raises:
+        UserError: The folder is in use or has nothing to resume, the strategy does not fit the
+            processes, or the data cannot be trained on.
+    """
+    cluster = find_cluster(config)
+    default_folder = f"runs/{config.task}-{time.strftime('%Y%m%d-%H%M%S')}"
+    if cluster and cluster.serves:
+        return Preparation(config, Run(Path(default_folder), written_here=False), cluster, None)
+    if cluster is None or cluster.is_chief or config.resume:
+        run = find_run(config, default_folder)
+    else:
+        run = Run(Path(config.output or default_folder), written_here=False)
+    if config.resume:
+        config = resumed_config(run, config)
+    config = replace(config, train=config.train or str(SAMPLE), output=str(run.folder))
+    return Preparation(config, run, cluster, read_parts(config))
+
+
+def read_parts(config: TrainConfig) -> Splits:
+    """Read and check the data files; raises UserError."""
+    rules = TASKS[config.task].rules
+    columns = Columns.of(config)
+    parts = read_splits(str(config.train), config.dev, config.test, columns, config.seed, rules)
+    known = find_names(parsed_labels(parts.train, rules), rules)
+    errors: list[UserError] = []
+    with collected(errors):
+        rules.refuse_settings(parts.train, config)
+    for part in (parts.dev, parts.test):
+        if part is not None:
+            with collected(errors):
+                refuse_unknown(part, known, rules)
+    raise_all(errors)
+    return parts

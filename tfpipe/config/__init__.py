@@ -8,6 +8,8 @@ from tfpipe.config.commands import (
     ExportConfig,
     LaunchConfig,
     PredictConfig,
+    ReportConfig,
+    RunsConfig,
 )
 from tfpipe.config.metrics import is_better, is_better_epoch
 from tfpipe.config.requirements import Requirement, parse_requirements
@@ -44,7 +46,9 @@ __all__ = [
     "ExportConfig",
     "LaunchConfig",
     "PredictConfig",
+    "ReportConfig",
     "Requirement",
+    "RunsConfig",
     "TrainConfig",
     "build",
     "checked_value",

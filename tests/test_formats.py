@@ -95,7 +95,8 @@ def test_a_comma_csv_with_other_separators_in_its_texts_stays_one(
 
 def test_a_row_of_another_width_is_told_for_the_separator_of_the_others(tmp_path: Path) -> None:
     content = lines(";", [("text", "label"), *[("a, b", "x")] * 30, ("a", "b", "c")])
-    assert "line 32: 3 fields, 2 in the header" in refused(tmp_path / "a.csv", content).found
+    found = refused(tmp_path / "a.csv", content).found
+    assert "line 32 'a b c' (3 fields, 2 in the header)" in found
 
 
 # ---- quoting --------------------------------------------------------------------------------
@@ -152,7 +153,8 @@ def test_a_quote_in_an_unquoted_tsv_stays(
 
 def test_a_bad_row_of_a_quoted_tsv_is_told_and_not_its_line_breaks(tmp_path: Path) -> None:
     content = 'text\tlabel\n"a ""b""\nc\nd"\tx\n"e\nf"\ty\ng\n'
-    assert "line 7: 1 fields" in refused(tmp_path / "a.tsv", content).found
+    found = refused(tmp_path / "a.tsv", content).found
+    assert "line 7, row 4 of the sheet 'g' (1 fields, 2 in the header)" in found
 
 
 # ---- header ---------------------------------------------------------------------------------
@@ -401,7 +403,7 @@ def test_the_first_sheet_with_rows_is_read(tmp_path: Path, name: str) -> None:
     write_workbook(path, Notes=[], Data=rows, More=[["text"], ["no"]]).rename(tmp_path / name)
     examples = read(tmp_path / name)
     assert examples.texts == ["a, b\nc", "007", "12"] and examples.labels == ["0", "1.5", "true"]
-    assert [*(examples.lines or ())] == [2, 4, 5]
+    assert [*(examples.rows or ())] == [2, 4, 5]
     assert f"read the sheet 'Data' of {name}, the first of 3 that has rows" in examples.decisions
     assert len(examples.decisions) == (2 if name == "a.csv" else 1)
 
@@ -412,7 +414,7 @@ def test_a_sheet_without_a_header_and_one_with_empty_cells(tmp_path: Path) -> No
     path = write_workbook(
         tmp_path / "b.xlsx", S=[["text", "label"], ["a", "x"], ["b"], ["c", "y", "!"]]
     )
-    assert "rows 2" in refused_file(path).found
+    assert ": row 3 'b'" in refused_file(path).found
 
 
 def refused_file(path: Path) -> UserError:

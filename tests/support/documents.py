@@ -16,12 +16,15 @@ from serving.client.cli.parser import build_parser
 from serving.server.flags import check_combinations, parse_flags
 from tfpipe.cli import parse, parser_for
 from tfpipe.config import (
+    AskConfig,
     CompareConfig,
     DoctorConfig,
     EvaluateConfig,
     ExportConfig,
     LaunchConfig,
     PredictConfig,
+    ReportConfig,
+    RunsConfig,
     TrainConfig,
 )
 from tuning.config import SearchConfig, training_fields
@@ -33,6 +36,9 @@ CONFIGS: dict[str, type] = {
     "tfpipe.evaluate": EvaluateConfig,
     "tfpipe.predict": PredictConfig,
     "tfpipe.compare": CompareConfig,
+    "tfpipe.ask": AskConfig,
+    "tfpipe.runs": RunsConfig,
+    "tfpipe.report": ReportConfig,
     "tfpipe.export": ExportConfig,
     "tfpipe.doctor": DoctorConfig,
 }

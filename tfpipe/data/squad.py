@@ -83,7 +83,7 @@ def read_squad(path: str | Path, labelled: bool = True) -> Examples:
         [dump_answers(question.answers) for question in questions] if labelled else None,
         str(path),
         COLUMNS,
-        decisions=[*file.decisions, *([f"{path}: {by_place:,} {NO_ANSWER}"] if by_place else [])],
+        decisions=[*file.decisions, *([f"{path}: {NO_ANSWER}: {by_place:,}"] if by_place else [])],
     )
 
 

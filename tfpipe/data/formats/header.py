@@ -52,7 +52,7 @@ class Table(NamedTuple):
 
     Attributes:
         header: The names of the columns.
-        rows: The rows, with the lines where they begin.
+        rows: The rows, of any width, with the lines where they begin.
         decisions: How it was read where that is not evident.
         first_row: Of a file without a header, for messages; None with one.
         may_lack_header: Whether the header was taken from a first row that might be data.
@@ -88,7 +88,7 @@ def split_header(
     )
     written = [*map(_shown, first)]
     if columns.header or (columns.header is None and has_known_name(written, columns)):
-        return Table(written, _of_width(path, filled, len(first), "the header"), [])
+        return Table(written, filled, [])
     sample = list(itertools.islice(filled, SAMPLE))
     every = itertools.chain(sample, filled)
     below = [[*map(_shown, row)] for _, row in sample if len(row) == len(first)]
@@ -96,29 +96,15 @@ def split_header(
     if len(first) == 2 and below and any(all(map(TAG.fullmatch, one)) for one in in_columns):
         raise _holds_tags(path, line, written)
     if columns.header is None and not _is_like(written, below):
-        rest = _of_width(path, every, len(first), "the header")
-        return Table(written, rest, [], may_lack_header=True)
+        return Table(written, every, [], may_lack_header=True)
     kinds = [kind_of(values) for values in in_columns]
     names, decision = _name(path.name, kinds, columns)
     whole = itertools.chain([(line, first)], every)
-    return Table(names, _of_width(path, whole, len(first), "the first row"), [decision], written)
+    return Table(names, whole, [decision], written)
 
 
 def _shown(value: Any) -> str:
     return "" if value is None else str(value)
-
-
-def _of_width(
-    path: Path, rows: Iterable[tuple[int, Sequence[Any]]], width: int, first: str
-) -> Iterator[tuple[int, Sequence[Any]]]:
-    for line, row in rows:
-        if len(row) != width:
-            raise UserError(
-                f"a row is not as wide as {first}",
-                f"{path}, line {line}: {len(row)} fields, {width} in {first}",
-                "check separators, tabs and quotes in that line",
-            )
-        yield line, row
 
 
 def has_known_name(first: Sequence[str], asked: Columns) -> bool:

@@ -39,7 +39,7 @@ LAYERS += [
     "predicting",
     "comparing",
 ]
-LAYERS += ["doctoring", "cli"]
+LAYERS += ["cleaning", "doctoring", "cli"]
 LAYERS += [
     "training_run",
     "dry_run",
@@ -51,6 +51,7 @@ LAYERS += [
     "ask",
     "export",
     "doctor",
+    "clean",
     "__main__",
 ]
 
@@ -240,7 +241,7 @@ def test_the_model_package_alone_reads_the_transformers_model() -> None:
 
 
 VERBS = ["tfpipe.train", "tfpipe.evaluate", "tfpipe.predict", "tfpipe.export", "tfpipe.doctor"]
-VERBS += ["tfpipe.compare", "tfpipe.ask", "tuning.search"]
+VERBS += ["tfpipe.clean", "tfpipe.compare", "tfpipe.ask", "tuning.search"]
 
 
 @pytest.mark.parametrize("verb", VERBS)

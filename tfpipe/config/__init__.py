@@ -1,5 +1,6 @@
 """The configuration of each command: a frozen dataclass that defines API, flags and YAML file."""
 
+from tfpipe.config.clean import CleanConfig
 from tfpipe.config.commands import (
     AskConfig,
     CompareConfig,
@@ -35,6 +36,7 @@ __all__ = [
     "PRECISIONS",
     "SCHEDULES",
     "STRATEGIES",
+    "CleanConfig",
     "TEXTS",
     "AskConfig",
     "CompareConfig",

@@ -335,7 +335,7 @@ def test_a_pointer_of_git_lfs(tmp_path: Path, ending: str) -> None:
         (b"\n<!DOCTYPE html>\n<html>", "a web page", "download the data file itself"),
     ],
 )
-@pytest.mark.parametrize("ending", ["csv", "json", "conll", "parquet", "xlsx"])
+@pytest.mark.parametrize("ending", ["csv", "json", "conll", "parquet", "xlsx", "zip", "doc"])
 def test_a_file_of_another_kind_than_its_name_says(
     tmp_path: Path, content: bytes, wrong: str, fix: str, ending: str
 ) -> None:

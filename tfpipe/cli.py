@@ -26,6 +26,8 @@ VERBS = {
     "launch": ("tfpipe.launch", "train in several processes on this machine"),
     "tune": ("tuning.search", "search for the settings that train best"),
     "evaluate": ("tfpipe.evaluate", "evaluate a run on a labelled file"),
+    "runs": ("tfpipe.runs", "list runs with their metrics and differing settings"),
+    "report": ("tfpipe.rewrite_report", "write a run's report again, or for another file"),
     "compare": ("tfpipe.compare", "test whether one of two runs is better"),
     "predict": ("tfpipe.predict", "predict every row of a file"),
     "ask": ("tfpipe.ask", "ask a run or an export about texts"),

@@ -23,6 +23,8 @@ from tfpipe.config import (
     ExportConfig,
     LaunchConfig,
     PredictConfig,
+    ReportConfig,
+    RunsConfig,
     TrainConfig,
 )
 from tuning.config import SearchConfig, training_fields
@@ -35,6 +37,8 @@ CONFIGS: dict[str, type] = {
     "tfpipe.predict": PredictConfig,
     "tfpipe.compare": CompareConfig,
     "tfpipe.ask": AskConfig,
+    "tfpipe.runs": RunsConfig,
+    "tfpipe.report": ReportConfig,
     "tfpipe.export": ExportConfig,
     "tfpipe.doctor": DoctorConfig,
 }

@@ -9,6 +9,8 @@ from tfpipe.config.commands import (
     ExportConfig,
     LaunchConfig,
     PredictConfig,
+    ReportConfig,
+    RunsConfig,
 )
 from tfpipe.config.metrics import is_better, is_better_epoch
 from tfpipe.config.requirements import Requirement, parse_requirements
@@ -46,7 +48,9 @@ __all__ = [
     "ExportConfig",
     "LaunchConfig",
     "PredictConfig",
+    "ReportConfig",
     "Requirement",
+    "RunsConfig",
     "TrainConfig",
     "build",
     "checked_value",

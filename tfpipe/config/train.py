@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tfpipe.config.profile_steps import parse_steps
-from tfpipe.config.settings import Conflict, flag_of, setting
+from tfpipe.config.settings import LANGUAGES, Conflict, flag_of, setting
 from tfpipe.errors import UserError, did_you_mean
 from tfpipe.tasks import TASKS
 
@@ -14,7 +14,6 @@ STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker", "parameter_serve
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 CLASS_WEIGHTS = ("none", "balanced")
 LOSSES = ("cross_entropy", "focal")
-LANGUAGES = ("en", "zh")
 LONG_TEXTS = ("head", "head_tail", "windows")
 RARE_LABELS = ("error", "drop", "keep")
 OFFSETS = ("characters", "utf16", "utf8")

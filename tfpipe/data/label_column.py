@@ -116,4 +116,4 @@ class LabelColumn:
 
     def sentences(self, path: str) -> Sequence[str]:
         """Return how labels were read otherwise than written, as sentences without a full stop."""
-        return [f"{path}: {count:,} {remark}" for remark, count in self.remarks.items()]
+        return [f"{path}: {remark}: {count:,}" for remark, count in self.remarks.items()]

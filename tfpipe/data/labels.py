@@ -79,7 +79,7 @@ class LabelRules(Protocol):
 
         Args:
             value: As JSON holds it.
-            remarks: Counts, under a sentence that follows a number, what is read otherwise.
+            remarks: Counts, under a sentence about it, what is read otherwise than written.
 
         Raises:
             UnreadableLabel: It is no label of the task.

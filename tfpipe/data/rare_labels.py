@@ -47,8 +47,9 @@ def fit_train(train: Examples, rare: str, cut: bool, rules: type[LabelRules]) ->
         return train
     if rare == "drop":
         return _without(train, dict.fromkeys(names), f"labels of one {what}", rules)
-    sentence = f"--rare-labels keep: labels of one {what} of {train.path}, which dev cannot check:"
-    return replace(train, decisions=[*train.decisions, f"{sentence} {list_few(names, SHOWN)}"])
+    where = ", which the dev cut cannot check" if cut else ""
+    kept = f"--rare-labels keep: labels of one {what} of {train.path}{where}"
+    return replace(train, decisions=[*train.decisions, f"{kept}: {list_few(names, SHOWN)}"])
 
 
 def fit_names(

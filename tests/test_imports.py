@@ -39,7 +39,7 @@ LAYERS += [
     "predicting",
     "comparing",
 ]
-LAYERS += ["doctoring", "cli"]
+LAYERS += ["cleaning", "doctoring", "cli"]
 LAYERS += [
     "run_listing",
     "runs",
@@ -54,6 +54,7 @@ LAYERS += [
     "ask",
     "export",
     "doctor",
+    "clean",
     "__main__",
 ]
 
@@ -243,7 +244,8 @@ def test_the_model_package_alone_reads_the_transformers_model() -> None:
 
 
 VERBS = ["tfpipe.train", "tfpipe.evaluate", "tfpipe.predict", "tfpipe.export", "tfpipe.doctor"]
-VERBS += ["tfpipe.compare", "tfpipe.ask", "tfpipe.report", "tfpipe.runs", "tuning.search"]
+VERBS += ["tfpipe.clean", "tfpipe.compare", "tfpipe.ask", "tfpipe.report", "tfpipe.runs"]
+VERBS += ["tuning.search"]
 
 
 @pytest.mark.parametrize("verb", VERBS)

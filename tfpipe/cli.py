@@ -33,6 +33,7 @@ VERBS = {
     "ask": ("tfpipe.ask", "ask a run or an export about texts"),
     "export": ("tfpipe.export", "write a run as a SavedModel that takes raw strings"),
     "doctor": ("tfpipe.doctor", "check the environment, a data file, a run or an export"),
+    "clean": ("tfpipe.clean", "write a data file again with its labels put in order"),
     "serve": ("serving.server.cli", "serve an export over gRPC"),
     "client": ("serving.client.cli.main", "send requests to a served model"),
 }

@@ -1,5 +1,6 @@
 """The configuration of each command: a frozen dataclass that defines API, flags and YAML file."""
 
+from tfpipe.config.clean import CleanConfig
 from tfpipe.config.commands import (
     AskConfig,
     CompareConfig,
@@ -37,6 +38,7 @@ __all__ = [
     "PRECISIONS",
     "SCHEDULES",
     "STRATEGIES",
+    "CleanConfig",
     "TEXTS",
     "AskConfig",
     "CompareConfig",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from pathlib import Path
 
 from tfpipe.errors import UserError
@@ -27,11 +28,9 @@ def refuse_pointer(path: str | Path, head: bytes) -> None:
     )
 
 
-def refuse_pointer_file(path: str | Path) -> None:
-    """Raise UserError where a file is a pointer of Git LFS; a file that cannot be read is none."""
-    try:
-        with Path(path).open("rb") as file:
-            head = file.read(LONGEST)
-    except OSError:
-        return
-    refuse_pointer(path, head)
+def refuse_pointers_in(folder: Path) -> None:
+    """Raise UserError where a file of a folder is a pointer; what cannot be read is none."""
+    for path in sorted(folder.glob("*")):
+        with suppress(OSError):
+            if path.is_file() and path.stat().st_size < LONGEST:
+                refuse_pointer(path, path.read_bytes())

@@ -59,7 +59,7 @@ def read_parts(config: TrainConfig) -> Splits:
     """Read and check the data files; raises UserError."""
     rules = TASKS[config.task].rules
     columns = Columns.of(config)
-    parts = read_splits(str(config.train), config.dev, config.test, columns, config.seed, rules)
+    parts = read_splits(str(config.train), config.dev, config.test, columns, config.dev_seed, rules)
     known = find_names(parsed_labels(parts.train, rules), rules)
     errors: list[UserError] = []
     with collected(errors):

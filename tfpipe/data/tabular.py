@@ -79,18 +79,22 @@ def open_rows(
     if content is PARQUET:
         opened = read_parquet(file)
         return replace(opened, header=[*map(strip_blanks, opened.header)])
+    noted = trace or Trace()
+    noted.is_workbook = content is XLSX
     if content is XLSX:
-        table = read_workbook(file, columns)
-    elif kind in SEPARATED:
-        table = _read_separated(file, kind, columns, trace)
-    else:
-        table = _read_json(file, look_ahead)
-    mark, trace = LineMark(), trace or Trace()
-    trace.is_workbook = content is XLSX
+        return _rows_of(file, read_workbook(file, columns), noted)
+    if kind in SEPARATED:
+        # Without a trace the lines are not kept: there may be any number of them.
+        return _rows_of(file, _read_separated(file, kind, columns, trace), noted)
+    return _rows_of(file, _read_json(file, look_ahead), noted)
+
+
+def _rows_of(file: DataFile, table: Table, trace: Trace) -> Rows:
+    mark = LineMark()
     trace.first = "the header" if table.first_row is None else "the first row"
     return Rows(
         [*map(strip_blanks, table.header)],
-        mark.follow(check_widths(path, table.rows, len(table.header), trace)),
+        mark.follow(check_widths(file.path, table.rows, len(table.header), trace)),
         lambda: file.share_read,
         [*file.decisions, *table.decisions],
         lambda: mark.line,

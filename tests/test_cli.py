@@ -262,7 +262,7 @@ except SystemExit as stop:
 
 
 MODULES = ["tfpipe.train", "tfpipe.evaluate", "tfpipe.predict", "tfpipe.export", "tfpipe.doctor"]
-MODULES += ["tfpipe.compare", "tfpipe.ask"]
+MODULES += ["tfpipe.compare", "tfpipe.ask", "tfpipe.report", "tfpipe.runs"]
 
 
 @pytest.mark.parametrize("module", MODULES)

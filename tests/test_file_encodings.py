@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,14 @@ def test_utf8_with_a_few_damaged_lines_is_no_other_encoding(tmp_path: Path) -> N
     assert "line 10: byte 0xf6" in error.found and "iconv" not in error.fix
 
 
+def test_utf8_that_was_cut_off_is_no_other_encoding(tmp_path: Path) -> None:
+    for text in (CHINESE, "café", "so 😀"):
+        whole = write(tmp_path / "a.tsv", [text], "utf-8").read_bytes()[: -len("\tx\n")]
+        (tmp_path / "a.tsv").write_bytes(whole[:-1])
+        error = refused(tmp_path / "a.tsv")
+        assert error.wrong == "the data file ends in the middle of a character"
+
+
 def test_utf16_without_its_end(tmp_path: Path) -> None:
     (tmp_path / "a.tsv").write_bytes("text\tlabel\na\tx\n".encode("utf-16")[:-1])
     assert "iconv -c -f UTF-16" in refused(tmp_path / "a.tsv").fix
@@ -149,6 +158,20 @@ def test_the_whole_file_decides(tmp_path: Path) -> None:
     assert read_examples(path, Columns()).texts[-1] == CHINESE
     path.write_bytes(path.read_bytes() + b"\xff\ty\n")
     assert "not valid UTF-8" in refused(path).wrong
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.conll"])
+def test_files_of_one_task_are_decided_and_told_alike(tmp_path: Path, name: str) -> None:
+    question = {"id": "1", "question": CHINESE, "answers": [], "is_impossible": True}
+    squad = {"data": [{"paragraphs": [{"context": CHINESE, "qas": [question]}]}]}
+    tagged = "".join(f"{character}\tO\n" for character in CHINESE)
+    content = json.dumps(squad, ensure_ascii=False) if name == "a.json" else tagged
+    path = tmp_path / name
+    path.write_bytes(content.encode("gbk"))
+    examples = read_examples(path, Columns())
+    assert examples.texts == [CHINESE] and [*examples.decisions] == [f"read {name} as GB18030"]
+    stream = TextStream(path, Columns(), False)
+    assert stream.decisions == [f"read {name} as GB18030"]
 
 
 def test_lines_may_be_read_again(tmp_path: Path) -> None:

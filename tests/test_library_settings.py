@@ -53,6 +53,22 @@ def test_only_other_values_count_as_replaced(
 
 
 @pytest.mark.parametrize(
+    ("given", "listed"),
+    [
+        ({}, None),
+        ({"http_proxy": "http://proxy:3128"}, "localhost,127.0.0.1,::1"),
+        ({"https_proxy": "x", "no_proxy": "a.org,::1"}, "a.org,::1,localhost,127.0.0.1"),
+    ],
+)
+def test_this_machine_is_reached_without_a_proxy(
+    tmp_path: Path, given: dict[str, str], listed: str | None
+) -> None:
+    variables = {"KERAS_HOME": str(tmp_path), **given}
+    apply(variables)
+    assert variables.get("no_proxy") == listed
+
+
+@pytest.mark.parametrize(
     ("content", "ours"),
     [
         ('{"floatx": "float32", "epsilon": 1e-7}', False),

@@ -29,6 +29,7 @@ QUIET = {
     "TF_CPP_MIN_LOG_LEVEL": "2" if Path("/proc/driver/nvidia").exists() else "3",
 }
 SAME = {"true": "1", "yes": "1", "on": "1", "false": "0", "no": "0", "off": "0"}
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 # A folder with Keras's own defaults, which both versions of Keras read at their import.
 KERAS_HOME = Path(__file__).with_name("keras_home")
 
@@ -50,10 +51,26 @@ def apply(variables: MutableMapping[str, str]) -> dict[str, str]:
         variables[name] = value
     for name, value in QUIET.items():
         variables.setdefault(name, value)
+    _keep_loopback_direct(variables)
     unfit = _find_unfit(Path(variables.get("KERAS_HOME", "~/.keras")) / "keras.json")
     if unfit:
         variables["KERAS_HOME"] = str(KERAS_HOME)
     return replaced | unfit
+
+
+def _keep_loopback_direct(variables: MutableMapping[str, str]) -> None:
+    """Except this machine from a proxy.
+
+    The processes of a training and of a search connect by gRPC, which would ask the proxy for a
+    connection to localhost.
+    """
+    if not any(variables.get(name) for name in ("grpc_proxy", "https_proxy", "http_proxy")):
+        return
+    for name in ("no_grpc_proxy", "no_proxy"):
+        listed = [entry for entry in variables.get(name, "").split(",") if entry.strip()]
+        if listed or name == "no_proxy":
+            missing = [host for host in LOOPBACK if host not in listed]
+            variables[name] = ",".join([*listed, *missing])
 
 
 def _find_unfit(path: Path) -> dict[str, str]:

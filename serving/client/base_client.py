@@ -26,6 +26,7 @@ from serving.client.errors import (
 )
 from serving.client.model_metadata import ModelMetadata, Version, read_metadata, read_versions
 from serving.client.options import ClientOptions, check_timeout, split_options
+from serving.client.proxies import describe_proxy
 from serving.client.request_flow import Gather, Pause, RequestFlow, RetryingSender
 from serving.client.requests import METADATA, PREDICT, STATUS, ModelSelector
 from serving.client.tensor_codec import AnyArray
@@ -97,7 +98,8 @@ class BaseClient:
         self.sending, self.connection = split_options(target, options)
         self.target = ",".join(self.connection.addresses)
         self.model, self.version, self.label = model, version, label
-        self._sender = RetryingSender(self.target, self._selector, self.sending.retries)
+        proxy = describe_proxy(self.connection.addresses)
+        self._sender = RetryingSender(self.target, self._selector, self.sending.retries, proxy)
         self._labels: dict[int, tuple[str, ...]] = {}
         self._closed = False
         self._open()

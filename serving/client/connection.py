@@ -14,6 +14,7 @@ import grpc
 
 from serving.client.addresses import build_target, read_addresses
 from serving.client.errors import InvalidRequest
+from serving.client.proxies import goes_direct
 
 COMPRESSIONS = {None: grpc.Compression.NoCompression, "gzip": grpc.Compression.Gzip}
 KEEPALIVE_ANSWER_SECONDS = 20
@@ -116,6 +117,8 @@ class ConnectionOptions:
                 ("grpc.keepalive_time_ms", int(self.keepalive * 1000)),
                 ("grpc.keepalive_timeout_ms", KEEPALIVE_ANSWER_SECONDS * 1000),
             ]
+        if goes_direct(self.addresses):
+            options.append(("grpc.enable_http_proxy", 0))
         if len(self.addresses) > 1 or self.addresses[0].startswith("dns:"):
             options.append(("grpc.service_config", ROUND_ROBIN))
         if self.server_name:

@@ -133,13 +133,21 @@ def is_retryable(error: grpc.RpcError) -> bool:
     )
 
 
+def is_unanswered(error: grpc.RpcError) -> bool:
+    """Return whether no server, as far as is known, has answered."""
+    full = "queue" in (error.details() or "")
+    return error.code() is CODE.DEADLINE_EXCEEDED or (error.code() is CODE.UNAVAILABLE and not full)
+
+
 def name_refusal(error: ServerUnavailable) -> str:
     """Return in a few words why a server cannot be reached, such as `connection refused`."""
     if isinstance(error, ServerOverloaded):
         return "the server has more requests than it takes"
     # gRPC's words end with those of the operating system, at times with their number behind.
     words = re.sub(r" \(\d+\)$", "", error.details.rpartition(": ")[2]).strip()
-    return words[:1].lower() + words[1:] if words else "no server answers"
+    if not words:
+        return "no server answers"
+    return words if words[:2].isupper() else words[:1].lower() + words[1:]
 
 
 def convert_error(

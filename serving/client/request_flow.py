@@ -18,7 +18,7 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from serving.client import requests
-from serving.client.errors import CODE, convert_error, is_retryable
+from serving.client.errors import CODE, convert_error, is_retryable, is_unanswered
 from serving.client.model_metadata import (
     describe_signature,
     describe_versions,
@@ -66,11 +66,19 @@ RequestFlow = Generator[FlowStep, Any, T]
 
 @dataclass(frozen=True)
 class RetryingSender:
-    """Sends requests for one model with up to `retries` retries; `target` is for messages."""
+    """Sends requests for one model with up to `retries` retries.
+
+    Attributes:
+        target: Address of the server, for messages.
+        selector: The model.
+        retries: Most further attempts of a request.
+        proxy: A sentence on the proxy between both, for messages; "" where there is none.
+    """
 
     target: str
     selector: ModelSelector
     retries: int
+    proxy: str = ""
 
     def send(
         self, method: RpcMethod, request: Any, timeout: float, selector: ModelSelector | None = None
@@ -101,7 +109,9 @@ class RetryingSender:
             if not is_retryable(failure) or attempt >= self.retries or pause >= remaining:
                 break
             yield Pause(pause)
-        hint = yield from _find_hint(selector, method, request, failure, remaining)
+        hint = self.proxy if is_unanswered(failure) else ""
+        if not hint:
+            hint = yield from _find_hint(selector, method, request, failure, remaining)
         raise convert_error(
             failure, self.target, str(selector), timeout, method.name, hint
         ) from None

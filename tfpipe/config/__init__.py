@@ -1,5 +1,6 @@
 """The configuration of each command: a frozen dataclass that defines API, flags and YAML file."""
 
+from tfpipe.config.clean import CleanConfig
 from tfpipe.config.commands import (
     AskConfig,
     CompareConfig,
@@ -8,8 +9,11 @@ from tfpipe.config.commands import (
     ExportConfig,
     LaunchConfig,
     PredictConfig,
+    ReportConfig,
+    RunsConfig,
 )
 from tfpipe.config.metrics import is_better, is_better_epoch
+from tfpipe.config.repeat import RepeatConfig
 from tfpipe.config.requirements import Requirement, parse_requirements
 from tfpipe.config.settings import (
     TEXTS,
@@ -35,6 +39,7 @@ __all__ = [
     "PRECISIONS",
     "SCHEDULES",
     "STRATEGIES",
+    "CleanConfig",
     "TEXTS",
     "AskConfig",
     "CompareConfig",
@@ -44,7 +49,10 @@ __all__ = [
     "ExportConfig",
     "LaunchConfig",
     "PredictConfig",
+    "RepeatConfig",
+    "ReportConfig",
     "Requirement",
+    "RunsConfig",
     "TrainConfig",
     "build",
     "checked_value",

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tfpipe.config.requirements import parse_requirements
-from tfpipe.config.settings import Conflict, flag_of, setting
+from tfpipe.config.settings import LANGUAGES, Conflict, flag_of, setting
 from tfpipe.config.train import OFFSETS, RARE_LABELS
 from tfpipe.errors import UserError
 from tfpipe.tasks import TASKS
@@ -28,8 +28,10 @@ CONNECTION = ("tls", "ca", "certificate", "key", "server_name", "token")
 class EvaluateConfig:
     """The configuration of `tfpipe.evaluate`; see the help of each field."""
 
-    run: str = setting("", "folder of a finished run", positional=True)
-    data: str | None = setting(None, "labelled file (default: the run's dev examples)")
+    run: str = setting("", "folder of a finished run, or of an export", positional=True)
+    data: str | None = setting(
+        None, "labelled file (default: the run's dev examples; an export has none)"
+    )
     text: str | None = setting(None, "text column (default: detected)")
     text_pair: str | None = setting(None, "column of the second text (default: detected)")
     label: str | None = setting(None, "label column (default: detected)")
@@ -46,8 +48,10 @@ class EvaluateConfig:
         "what the places of entities count: `characters`, `utf16` code units, or `utf8` bytes",
         choices=OFFSETS,
     )
-    batch_size: int = setting(64, "examples in a forward pass", minimum=1)
-    json: bool = setting(False, "print the metrics as one JSON object")
+    batch_size: int = setting(64, "examples in a forward pass of a run", minimum=1)
+    json: bool = setting(
+        False, "print the metrics as one JSON object, with those of each label as `labels`"
+    )
 
 
 @dataclass(frozen=True)
@@ -272,6 +276,61 @@ class PredictConfig:
                         f"add --target and --model, or leave out {flag_of(name)}",
                     ),
                 )
+
+
+@dataclass(frozen=True)
+class ReportConfig:
+    """The configuration of `tfpipe.report`; see the help of each field."""
+
+    run: str = setting("", "folder of a finished run", positional=True)
+    data: str | None = setting(
+        None, "another labelled file for the page to be about (default: the run's own page again)"
+    )
+    text: str | None = setting(None, "text column (default: that of the training, or detected)")
+    text_pair: str | None = setting(None, "column of the second text (default: as --text)")
+    label: str | None = setting(None, "label column (default: as --text)")
+    language: str | None = setting(
+        None, "language of the page (default: the run's)", choices=LANGUAGES
+    )
+    out: str | None = setting(
+        None, "file to write (default: report.html in the run, with --data report-NAME.html)"
+    )
+    batch_size: int = setting(64, "examples in a forward pass", minimum=1)
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """Yield settings that cannot be combined, each with the names of its fields."""
+        for name in ("text", "text_pair", "label"):
+            if getattr(self, name) is not None and self.data is None:
+                flag = flag_of(name)
+                yield (
+                    (name, "data"),
+                    UserError(
+                        f"{flag} has no effect without --data",
+                        f"{flag} {getattr(self, name)}",
+                        f"add --data, or leave out {flag}",
+                    ),
+                )
+
+
+@dataclass(frozen=True)
+class RunsConfig:
+    """The configuration of `tfpipe.runs`; see the help of each field."""
+
+    folder: str | None = setting(
+        None, "folder to look for runs in, two levels deep (default: runs)", positional=True
+    )
+    sort: str = setting(
+        "date",
+        "column to sort by, such as dev.accuracy, name or learning_rate: metrics the best first,"
+        " dates the newest first, all else ascending",
+    )
+    filter: str | None = setting(
+        None,
+        'runs to list: part of a name, or conditions such as "task=classify,dev.accuracy>=0.9";'
+        " may be repeated",
+        repeated=True,
+    )
+    json: bool = setting(False, "print the runs as one JSON object")
 
 
 @dataclass(frozen=True)

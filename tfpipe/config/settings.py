@@ -16,6 +16,7 @@ from tfpipe.errors import UserError, did_you_mean, near_names, raise_all
 Config = TypeVar("Config")
 # The names of the fields that a conflict is about, and the conflict.
 Conflict = tuple[tuple[str, ...], UserError]
+LANGUAGES = ("en", "zh")
 # Names of one thing: a field with one of them can be given by the others, too.
 SAME_NAMES = (("output", "out", "to"), ("data", "file"), ("text", "column"))
 # The type of a field that takes any number of values.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from tfpipe.data.splits import refuse_other_inputs
 from tfpipe.data.tabular import open_rows
 from tfpipe.data.token_columns import read_value
 from tfpipe.data.unread_columns import note_unread
-from tfpipe.data.values import as_text, show_few
+from tfpipe.data.values import as_text, show_few, written
 from tfpipe.errors import UserError, did_you_mean
 
 # Records of a .jsonl among which its columns must show.
@@ -175,16 +174,6 @@ class TextStream:
 def is_id(name: str) -> bool:
     """Return whether a column identifies rows, by its name: id, 编号, or one that ends in _id."""
     return name.lower() in ("id", "编号") or name.lower().endswith("_id")
-
-
-def written(value: Any) -> str:
-    """Return a value of any format as text: nothing for null and NaN, JSON for lists."""
-    try:
-        return as_text(value) or ""
-    except TypeError:
-        return json.dumps(value, ensure_ascii=False, default=str)
-    except UnicodeError:
-        return str(value).encode("utf-8", "replace").decode()
 
 
 def _find_kept(path: Path, header: Sequence[str], texts: Sequence[str], keep: str) -> list[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tfpipe.data.examples import Columns
-from tfpipe.data.formats.content import PARQUET, XLSX, Content
+from tfpipe.data.formats.content import PARQUET, XLSX, Content, refuse_content
 from tfpipe.data.formats.dialect import find_dialect
 from tfpipe.data.formats.fasttext import is_fasttext, read_fasttext
 from tfpipe.data.formats.header import Table, split_header
@@ -73,7 +73,7 @@ def open_rows(
     columns = columns or Columns()
     kind, zipped = split_ending(path)
     if kind not in (*JSON_LINES, *SEPARATED, *BINARY, *SPREADSHEETS):
-        raise _unknown_ending(path)
+        raise _unknown_ending(path, DataFile(path, False).is_content if path.is_file() else None)
     file = DataFile(path, zipped)
     content = _binary_content(file, kind)
     if content is PARQUET:
@@ -175,7 +175,9 @@ def _read_json(file: DataFile, look_ahead: int | None) -> Table:
     return read_lines(file.path, every, look_ahead)
 
 
-def _unknown_ending(path: Path) -> UserError:
+def _unknown_ending(path: Path, content: Content | None = None) -> UserError:
+    if content is not None:
+        return refuse_content(path, content)
     return UserError(
         "the data file's format is not known by its ending",
         str(path),

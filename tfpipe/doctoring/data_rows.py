@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from tfpipe.data.dev_split import example_keys
-from tfpipe.data.examples import Examples
 from tfpipe.data.labels import LabelRules, parsed_labels
+from tfpipe.data.repeats import find_repeats
 from tfpipe.data.row_errors import FileRow, RowsError, RowsOf
 from tfpipe.data.splits import Splits
 from tfpipe.errors import UserError
@@ -38,26 +38,6 @@ def rows_of_notes(parts: Splits, rules: type[LabelRules]) -> Iterator[FileRow]:
         if other is not None:
             leaks = [row for row, key in enumerate(example_keys(other)) if key in in_train]
             yield from RowsOf(other, leaks).in_file("in_train")
-
-
-def find_repeats(examples: Examples) -> tuple[list[int], list[int]]:
-    """Return the rows whose text and label an earlier row has, and those of texts with two labels.
-
-    All rows of a text with several labels are of the second kind, and of that alone.
-    """
-    labels_of: dict[str, set[str]] = {}
-    labels = examples.labels or [""] * len(examples)
-    for text, label in zip(examples.joined(), labels, strict=True):
-        labels_of.setdefault(text, set()).add(label)
-    duplicates, contradictions = [], []
-    seen: set[str] = set()
-    for row, text in enumerate(examples.joined()):
-        if len(labels_of[text]) > 1:
-            contradictions.append(row)
-        elif text in seen:
-            duplicates.append(row)
-        seen.add(text)
-    return duplicates, contradictions
 
 
 def write_rows(path: str, rows: Sequence[FileRow]) -> None:

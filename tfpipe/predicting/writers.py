@@ -12,8 +12,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from tfpipe.data.streaming import Window, written
+from tfpipe.data.streaming import Window
 from tfpipe.data.tabular import split_ending
+from tfpipe.data.values import written
 from tfpipe.errors import UserError
 from tfpipe.tasks.output_schema import Answers, OutputSchema
 

@@ -72,9 +72,15 @@ class Entities(LabelRules):
         return sorted({tag.type for tag in tags if tag is not None and tag.type})
 
     @classmethod
-    def rewrite(cls, label: tuple[Span, ...], names: Mapping[str, str | None]) -> None:
-        """Return None: without some of its entities a text would be wrong."""
-        return
+    def rewrite(cls, label: tuple[Span, ...], names: Mapping[str, str | None]) -> str | None:
+        """Write the entities with other types.
+
+        Where a type is taken out the result is None: without some of its entities a text would be
+        wrong.
+        """
+        types = [names.get(span.type, span.type) for span in label]
+        spans = [span._replace(type=kind) for span, kind in zip(label, types, strict=True) if kind]
+        return format_spans(spans) if len(spans) == len(label) else None
 
     @classmethod
     def check(cls, examples: Examples, to_learn: bool) -> None:

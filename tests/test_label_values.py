@@ -214,6 +214,22 @@ def test_tags_that_cannot_be_read(
     assert wrong in caught.value.wrong and "row 1: " in caught.value.found
 
 
+def test_numbers_of_tags_have_the_names_that_a_parquet_file_carries(tmp_path: Path) -> None:
+    names = ["O", "B-person", "I-person", "B-place"]
+    rows = [{"tokens": TOKENS, "ner_tags": [1, 2, 0, 0, 3]}]
+    tags = {"feature": {"names": names, "_type": "ClassLabel"}, "_type": "Sequence"}
+    features = {"tokens": {"feature": {"dtype": "string"}}, "ner_tags": tags}
+    carried = {"huggingface": json.dumps({"info": {"features": features}})}
+    table = pa.Table.from_pylist(rows).replace_schema_metadata(carried)
+    pyarrow.parquet.write_table(table, tmp_path / "a.parquet")
+    assert read(str(tmp_path / "a.parquet"), "tag").labels == [ENTITIES]
+    # Numbers without a name, or a file with other notes of its own.
+    for broken in ({}, {"huggingface": "{"}, {"huggingface": '{"info": {"features": 1}}'}):
+        pyarrow.parquet.write_table(table.replace_schema_metadata(broken), tmp_path / "b.parquet")
+        with pytest.raises(UserError, match="tags are numbers"):
+            read(str(tmp_path / "b.parquet"), "tag")
+
+
 def test_chinese_tokens_are_joined_without_spaces(tmp_path: Path) -> None:
     rows = [{"tokens": [*"陈小满去北京"], "ner_tags": ["B-p", "I-p", "I-p", "O", "B-l", "I-l"]}]
     found = read(write(tmp_path / "a.jsonl", rows), "tag")

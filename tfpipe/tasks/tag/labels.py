@@ -41,7 +41,7 @@ class Entities(LabelRules):
             )
         rows = [f"{examples.path}, row {row}" for row in range(1, len(examples) + 1)]
         labels = zip(examples.labels or (), rows, strict=True)
-        parsed = [parse_spans(label, where=where) for label, where in labels]
+        parsed = [parse_spans(label, None, where) for label, where in labels]
         refuse_other_units(examples.path, examples.texts, parsed)
         for spans, text, where in zip(parsed, examples.texts, rows, strict=True):
             refuse_outside(spans, text, where)
@@ -55,7 +55,7 @@ class Entities(LabelRules):
             zip(examples.labels or (), examples.texts, strict=True), start=1
         ):
             where = f"{examples.path}, row {row}"
-            spans = to_characters(parse_spans(label, where=where), text, unit)
+            spans = to_characters(parse_spans(label, None, where), text, unit)
             if spans is None:
                 raise UserError(
                     "an entity begins or ends inside of a character, or outside of its text",

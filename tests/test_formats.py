@@ -76,6 +76,12 @@ def test_a_separator_is_found(tmp_path: Path, name: str, content: str, told: str
     assert [*(examples.lines or ())] == [*range(first, first + 12)]
 
 
+def test_labels_tell_separators_from_as_many_commas_in_each_text(tmp_path: Path) -> None:
+    rows = [(f"I think, number {n} is late", label) for n, label in enumerate(LABELS)]
+    examples = read(write(tmp_path / "a.csv", lines(";", rows)))
+    assert examples.labels == LABELS and "semicolons" in examples.decisions[0]
+
+
 @pytest.mark.parametrize("header", ["text,label", "text,label,a;b", '"text","label;tabs\t|"'])
 def test_a_comma_csv_with_other_separators_in_its_texts_stays_one(
     tmp_path: Path, header: str
@@ -116,6 +122,12 @@ def test_a_tsv_that_quotes_where_needed_has_the_fields_that_were_written(
         "read a.tsv as TSV with quoted fields: quotes around a field are not part of it, and"
         " doubled ones stand for one"
     ]
+
+
+def test_a_tsv_with_a_column_of_quoted_values_alone(tmp_path: Path) -> None:
+    rows = [(f'"{text}"', label) for text, label in PAIRS]
+    examples = read(write(tmp_path / "a.tsv", lines("\t", [("text", "label"), *rows])))
+    assert examples.texts == TEXTS and "quoted fields" in examples.decisions[0]
 
 
 @pytest.mark.parametrize(
@@ -183,6 +195,12 @@ def test_a_file_without_a_header(
     assert f"read {name} as a table without a header: {told}" in examples.decisions[0]
 
 
+def test_short_texts_are_those_that_differ_not_the_longer_ones(tmp_path: Path) -> None:
+    words = ["hi", "hello", "bye", "ciao", "hey", "so long"]
+    rows = zip(words, ["greeting", "greeting", "farewell", "farewell"] * 2, strict=False)
+    assert read(write(tmp_path / "a.tsv", lines("\t", rows))).texts == words
+
+
 @pytest.mark.parametrize(
     ("asked", "first"),
     [
@@ -237,7 +255,7 @@ def test_what_is_not_evident_is_asked_for_with_the_first_row(tmp_path: Path) -> 
 
 
 def test_tags_of_tokens_are_no_texts(tmp_path: Path) -> None:
-    content = "EU\tB-ORG\nis\tO\nin\tO\nRome\tB-LOC\n\nEU\tB-ORG\nis\tO\n"
+    content = "EU\tB-ORG\nis\tO\nin\tO\nRome\tB-LOC\n\n"
     for name in ("a.tsv", "a.txt"):
         assert "name it .conll" in refused(tmp_path / name, content).fix
 

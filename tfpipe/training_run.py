@@ -97,7 +97,8 @@ def build_model(context: RunContext, parts: Splits, task: Task) -> tuple[RunCont
     with context.strategy.scope():
         texts = [*parts.train.texts, *(parts.train.text_pairs or ())]
         model = presets.open_model(
-            config.model, task.label_names, texts, config.max_length, task.head
+            *(config.model, task.label_names, texts, config.max_length, task.head),
+            pairs=parts.train.text_pairs is not None,
         )
         configure_layers(model, config)
     rate = config.learning_rate or default_rate(model.config.hidden_size)

@@ -13,6 +13,7 @@ from tfpipe.config.commands import (
     RunsConfig,
 )
 from tfpipe.config.metrics import is_better, is_better_epoch
+from tfpipe.config.repeat import RepeatConfig
 from tfpipe.config.requirements import Requirement, parse_requirements
 from tfpipe.config.settings import (
     TEXTS,
@@ -48,6 +49,7 @@ __all__ = [
     "ExportConfig",
     "LaunchConfig",
     "PredictConfig",
+    "RepeatConfig",
     "ReportConfig",
     "Requirement",
     "RunsConfig",

@@ -241,6 +241,12 @@ class TrainConfig:
         minimum=0,
         group="training",
     )
+    split_seed: int | None = setting(
+        None,
+        "seed of the dev split, so that trainings of several seeds share one (default: --seed)",
+        minimum=0,
+        group="data",
+    )
     deterministic: bool = setting(
         False, "bit-equal results on the same machine; slower", group="training"
     )
@@ -296,6 +302,11 @@ class TrainConfig:
     tpu: str | None = setting(
         None, "name or address of the TPU (default: TPU_NAME, or this machine's)", group="processes"
     )
+
+    @property
+    def dev_seed(self) -> int:
+        """The seed of the dev split."""
+        return self.seed if self.split_seed is None else self.split_seed
 
     @property
     def best_metric(self) -> str:

@@ -13,6 +13,8 @@ import numpy as np
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.errors import UserError, did_you_mean
 from tfpipe.model import pretrained
+from tfpipe.model.checkpoint_folder import check_limits
+from tfpipe.model.checkpoint_folder import read_settings as read_folder_settings
 from tfpipe.model.head import Head
 from tfpipe.model.starter import starter_folder
 from tfpipe.model.text_model import TextModel
@@ -22,9 +24,12 @@ from tfpipe.model.transformers_classes import BertConfig
 HUB_FILES = [
     "config.json",
     "model.safetensors",
+    "model.safetensors.index.json",
+    "model-*.safetensors",
     "tf_model.h5",
     "vocab.txt",
     "tokenizer.json",
+    "added_tokens.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
 ]
@@ -45,6 +50,7 @@ def open_model(
     texts: Iterable[str],
     max_length: int,
     head: Head | None = None,
+    pairs: bool = False,
 ) -> TextModel:
     """Open a model for training.
 
@@ -54,20 +60,15 @@ def open_model(
         texts: The texts that `tiny` makes its vocabulary from.
         max_length: Longest input in tokens.
         head: The head; None for one label a text.
+        pairs: Whether an input has two texts.
 
     Raises:
-        UserError: There is no such model, or it has fewer positions than `max_length`.
+        UserError: There is no such model, or it cannot take these inputs.
     """
     if name == "tiny":
         return make_tiny(label_names, texts, head=head)
     folder = find_folder(name)
-    positions = pretrained.read_settings(folder).get("max_position_embeddings", 512)
-    if max_length > positions:
-        raise UserError(
-            "--max-length is above the model's limit",
-            f"{max_length}, the model has {positions} positions",
-            f"give --max-length {positions} or less",
-        )
+    check_limits(folder, read_folder_settings(folder), max_length, pairs)
     model = pretrained.load(folder, label_names, head)
     if (folder / "modules.json").is_file():
         # A sentence-transformers checkpoint was trained on the mean of its token vectors, and the
@@ -79,7 +80,7 @@ def open_model(
 
 def read_settings(name: str) -> dict[str, Any]:
     """The config.json of `starter`, a folder or a hub id; of `tiny` its size. Raises UserError."""
-    return dict(TINY) if name == "tiny" else pretrained.read_settings(find_folder(name))
+    return dict(TINY) if name == "tiny" else read_folder_settings(find_folder(name))
 
 
 def _start_pooler_as_identity(model: TextModel) -> TextModel:

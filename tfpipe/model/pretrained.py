@@ -12,15 +12,13 @@ from safetensors.numpy import save as as_bytes
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.errors import UserError
 from tfpipe.io.atomic import write_text
-from tfpipe.io.git_lfs import refuse_pointers_in
 from tfpipe.library_internals import as_pytorch_weight
+from tfpipe.model.checkpoint_folder import check_vocabulary, read_settings, read_tokenizer
 from tfpipe.model.head import Head
 from tfpipe.model.load_weights import load_weights
-from tfpipe.model.stored_weights import WEIGHTS, StoredWeights, open_weights
+from tfpipe.model.stored_weights import open_weights
 from tfpipe.model.text_model import TextModel
 from tfpipe.model.transformers_classes import BertConfig, check_libraries
-
-PICKLES = ("pytorch_model.bin", "*.pkl", "*.pickle", "*.pt", "*.ckpt")
 
 
 def load(
@@ -40,8 +38,8 @@ def load(
             model needs remote code, or vocabulary and embedding differ.
     """
     settings = read_settings(folder)
-    tokenizer = Tokenizer.from_folder(folder)
-    config = BertConfig.from_pretrained(folder)
+    tokenizer = read_tokenizer(folder)
+    config = BertConfig.from_dict(settings, name_or_path=str(folder))
     stored_head, complete = Head.of(config), label_names is None
     if label_names is None:
         id2label = config.id2label or {}
@@ -50,9 +48,9 @@ def load(
     head = head or Head()
     _describe(config, label_names, head)
     with open_weights(folder) as stored:
-        _check_vocabulary(folder, settings, tokenizer, stored)
+        note = check_vocabulary(folder, settings, tokenizer, stored)
         bert = _construct(config, head)
-        origin = load_weights(bert, stored, complete, head.kind == stored_head.kind)
+        origin = load_weights(bert, stored, complete, head.kind == stored_head.kind) + note
     return TextModel(bert, tokenizer, list(label_names), head=head, origin=origin)
 
 
@@ -118,62 +116,3 @@ def store_settings(folder: Path, settings: Mapping[str, Any]) -> None:
     path = folder / "config.json"
     content = json.loads(path.read_text(encoding="utf-8")) | {"tfpipe": dict(settings)}
     write_text(path, json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
-
-
-def read_settings(folder: Path) -> dict[str, Any]:
-    """Read config.json of a model folder; raises UserError for what is not a loadable BERT."""
-    path = folder / "config.json"
-    refuse_pointers_in(folder)
-    try:
-        settings = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(
-            "the model folder has no config.json", str(folder), "give a BERT model's folder"
-        ) from None
-    except (OSError, ValueError) as error:
-        raise UserError(
-            "the model's config.json cannot be read", f"{path}: {error}", "download it again"
-        ) from None
-    if "auto_map" in settings:
-        raise UserError(
-            "the model needs its own code to run",
-            f"auto_map in {path}",
-            "use a plain BERT checkpoint: remote code is never executed",
-        )
-    if settings.get("model_type") != "bert":
-        raise UserError(
-            "the model is not a BERT",
-            f"model_type {settings.get('model_type')!r} in {path}",
-            "use a checkpoint with model_type bert",
-        )
-    if not any((folder / name).is_file() for name in WEIGHTS):
-        pickled = [file.name for pattern in PICKLES for file in folder.glob(pattern)]
-        if pickled:
-            raise UserError(
-                "the model's weights are a pickle, which can run code when it is opened",
-                f"{', '.join(pickled)} in {folder}",
-                "convert it to model.safetensors where you trust it",
-            )
-        raise UserError(
-            "the model folder has no weights",
-            f"{folder}: {', '.join(sorted(f.name for f in folder.iterdir()))}",
-            f"add {' or '.join(WEIGHTS)}",
-        )
-    return settings
-
-
-def _check_vocabulary(
-    folder: Path, settings: dict[str, Any], tokenizer: Tokenizer, stored: StoredWeights
-) -> None:
-    words = len(tokenizer.vocabulary)
-    rows = {"config.json": settings.get("vocab_size", 30522)}
-    embedding = stored.tensors.get("embeddings.word_embeddings.weight")
-    if embedding and embedding.shape:
-        rows[stored.path.name] = embedding.shape[0]
-    for name, count in rows.items():
-        if count != words:
-            raise UserError(
-                "the model's vocabulary and its embedding differ",
-                f"{words} words in the vocabulary, {count} rows by {name}, in {folder}",
-                "use the vocabulary that the model was trained with",
-            )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,10 @@ from safetensors import SafetensorError, safe_open
 
 from tfpipe.errors import UserError
 
-WEIGHTS = ("model.safetensors", "tf_model.h5")
+INDEX = "model.safetensors.index.json"
+WEIGHTS = ("model.safetensors", INDEX, "tf_model.h5")
+# Google's checkpoints (TensorFlow 1): bert_model.ckpt.index and its data.
+GOOGLE = ".index"
 # Prefixes of wrappers before the names of a BERT, also nested: task models (`bert.`), Lightning
 # (`model.`), DataParallel (`module.`), bi-encoders (`encoder.`), torch.compile (`_orig_mod.`).
 PREFIXES = ("bert", "model", "module", "encoder", "_orig_mod")
@@ -27,6 +31,7 @@ _BODY = ("embeddings.", "encoder.", "pooler.")
 # Constants that some versions of transformers store.
 _BUFFERS = ("embeddings.position_ids", "embeddings.token_type_ids")
 _LAST = {"kernel": "weight", "gamma": "weight", "embeddings": "weight", "beta": "bias"}
+_GOOGLE_STATE = ("/adam_m", "/adam_v", "global_step", "_CHECKPOINTABLE_OBJECT_GRAPH")
 _FLOATS = ("F16", "BF16", "F32", "F64")
 
 
@@ -73,9 +78,16 @@ def open_weights(folder: Path) -> Iterator[StoredWeights]:
         UserError: The file is damaged, also while its tensors are read in the context, or it has
             no BERT or several.
     """
-    path = next(folder / name for name in WEIGHTS if (folder / name).is_file())
+    path = find_weights(folder)
+    assert path is not None
     try:
-        if path.suffix == ".h5":
+        if path.suffix == GOOGLE:
+            yield _sort(path, _list_google(path))
+        elif path.name == INDEX:
+            with ExitStack() as opened:
+                archives = [opened.enter_context(safe_open(p, "np")) for p in _list_shards(path)]
+                yield _sort(path, [t for archive in archives for t in _list_safetensors(archive)])
+        elif path.suffix == ".h5":
             import h5py
 
             with h5py.File(path) as archive:
@@ -87,6 +99,12 @@ def open_weights(folder: Path) -> Iterator[StoredWeights]:
         raise UserError(
             "the model's weights are damaged", f"{path}: {error}", "download it again"
         ) from None
+
+
+def find_weights(folder: Path) -> Path | None:
+    """Return the file of the weights, the index of several files, or None where there is none."""
+    found = [folder / name for name in WEIGHTS if (folder / name).is_file()]
+    return next(iter([*found, *sorted(folder.glob(f"*.ckpt*{GOOGLE}"))]), None)
 
 
 def pytorch_name(name: str) -> str:
@@ -111,6 +129,55 @@ def _list_safetensors(archive: Any) -> list[StoredTensor]:
 
         floating = part.get_dtype() in _FLOATS
         found.append(_in_pytorch_layout(name, part.get_shape(), floating, read))
+    return found
+
+
+def _list_shards(index: Path) -> list[Path]:
+    """Return the files that the index of sharded weights names; raises UserError."""
+    try:
+        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+        # Files of this folder only.
+        paths = [index.parent / Path(name).name for name in names]
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise UserError(
+            "the index of the model's weights cannot be read",
+            f"{index}: {type(error).__name__}: {error}",
+            "download it again",
+        ) from None
+    missing = [path.name for path in paths if not path.is_file()]
+    if missing:
+        raise UserError(
+            "files of the model's weights are missing",
+            f"{len(missing)} of {len(paths)} that {index} names: {list_few(missing)}",
+            "download them, too",
+        )
+    return paths
+
+
+def _list_google(index: Path) -> list[StoredTensor]:
+    """List the tensors of a checkpoint of Google's BERT, without the state of its optimizer."""
+    import tensorflow as tf
+
+    try:
+        reader = tf.train.load_checkpoint(str(index.with_suffix("")))
+    except (tf.errors.OpError, ValueError, RuntimeError) as error:
+        raise OSError(str(error)) from None
+    found = []
+    for name, shape in reader.get_variable_to_shape_map().items():
+        if name.endswith(_GOOGLE_STATE):
+            continue
+        # As TFBert has it: layer_._0, and a table of embeddings is a tensor in its layer.
+        ours = re.sub(r"/layer_(\d+)/", r"/layer_._\1/", name)
+        ours += "/embeddings:0" if ours.endswith("_embeddings") else ":0"
+        floating = bool(reader.get_variable_to_dtype_map()[name].is_floating)
+
+        def read(name: str = name) -> np.ndarray:
+            try:
+                return np.asarray(reader.get_tensor(name))
+            except (tf.errors.OpError, ValueError, RuntimeError) as error:
+                raise OSError(str(error)) from None
+
+        found.append(_in_pytorch_layout(ours, shape, floating, read))
     return found
 
 

@@ -57,6 +57,6 @@ def read_parts(config: TrainConfig) -> Splits:
     """Read and check the data files; raises UserError."""
     rules = TASKS[config.task].rules
     columns = Columns.of(config)
-    parts = read_splits(str(config.train), config.dev, config.test, columns, config.seed, rules)
+    parts = read_splits(str(config.train), config.dev, config.test, columns, config.dev_seed, rules)
     rules.refuse_settings(parts.train, config)
     return parts

@@ -87,18 +87,17 @@ def split_header(
         if row and (len(row) != 1 or len(first) == 1 or _shown(row[0]).strip())
     )
     written = [*map(_shown, first)]
-    if columns.header or (columns.header is None and _has_known_name(written, columns)):
+    if columns.header or (columns.header is None and has_known_name(written, columns)):
         return Table(written, filled, [])
     sample = list(itertools.islice(filled, SAMPLE))
     every = itertools.chain(sample, filled)
     below = [[*map(_shown, row)] for _, row in sample if len(row) == len(first)]
+    in_columns = [*zip(written, *below, strict=True)]
+    if len(first) == 2 and below and any(all(map(TAG.fullmatch, one)) for one in in_columns):
+        raise _holds_tags(path, line, written)
     if columns.header is None and not _is_like(written, below):
         return Table(written, every, [], may_lack_header=True)
-    if len(first) == 2 and any(
-        all(map(TAG.fullmatch, values)) for values in zip(*below, strict=True)
-    ):
-        raise _holds_tags(path, line, written)
-    kinds = [kind_of(values) for values in zip(written, *below, strict=True)]
+    kinds = [kind_of(values) for values in in_columns]
     names, decision = _name(path.name, kinds, columns)
     whole = itertools.chain([(line, first)], every)
     return Table(names, whole, [decision], written)
@@ -108,7 +107,7 @@ def _shown(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def _has_known_name(first: Sequence[str], asked: Columns) -> bool:
+def has_known_name(first: Sequence[str], asked: Columns) -> bool:
     """Return whether a row has a usual name of a column or one that the user gave."""
     given = {name for name in asked.names.values() if name is not None} - {*_numbers(first)}
     names = {*map(fold_name, first)}
@@ -153,9 +152,9 @@ def _find_roles(kinds: Sequence[Kind]) -> dict[str, int]:
     places = range(len(kinds))
     texts = [place for place in places if kinds[place].is_text]
     if not texts:
-        longest = max(places, key=lambda place: kinds[place].length)
-        others = [kind.length for place, kind in enumerate(kinds) if place != longest]
-        texts = [longest] if all(kinds[longest].length > length for length in others) else []
+        # Short ones: the only column of different strings, beside one that repeats.
+        differing = [one for one in places if not (kinds[one].repeats or kinds[one].numbers)]
+        texts = differing if len(differing) == 1 else []
     labels = [place for place in places if place not in texts and kinds[place].is_label]
     if not labels and len(kinds) == len(texts) + 1:
         labels = [place for place in places if place not in texts]

@@ -162,6 +162,10 @@ SECTIONS: dict[str, str | tuple[str, str]] = {
         " another label's own texts; the most contradicted come first. The model may be wrong: a"
         " person decides."
     ),
+    "suspects.below_baseline": (
+        "No label is suspected: on the {examined} texts of {dev} the model is not reliably better"
+        " than always answering the most frequent label, so its doubts tell nothing about labels."
+    ),
     "suspects.count": "{count} of {examined} texts",
     "suspects.none": "No gold label of {dev} looks wrong.",
     "column.proposed": "model proposes",

@@ -147,6 +147,10 @@ SECTIONS: dict[str, str | tuple[str, str]] = {
         "{dev}中的 {examined} 条样本。若一条文本在另一标签上的得分达到该标签自身文本的平均得分，"
         "就列为可疑，矛盾最大的在前。模型也可能出错，最终由人判断。"
     ),
+    "suspects.below_baseline": (
+        "不列出可疑标注：在{dev}的 {examined} 条样本上，模型并不明显优于一律回答最常见的标签，"
+        "因此它的怀疑不能说明标注有误。"
+    ),
     "suspects.count": "{examined} 条文本中的 {count} 条",
     "suspects.none": "{dev}中没有发现可疑的标注。",
     "column.proposed": "模型建议",

@@ -85,35 +85,40 @@ def parser_for(
     names = [field.name for _, field in fields]
     for owner, field in fields:
         rules = field.metadata
-        plain, optional = field_type(owner, field.name)
-        help_text = rules["help"].replace("%", "%%")
         if rules.get("positional"):
-            count, metavar = "*" if plain == TEXTS else "?", field.name.upper()
-            parser.add_argument(field.name, nargs=count, metavar=metavar, help=help_text)
+            several = field_type(owner, field.name)[0] == TEXTS
+            parser.add_argument(
+                field.name,
+                nargs="*" if several else "?",
+                metavar=field.name.upper(),
+                help=rules["help"].replace("%", "%%"),
+            )
             continue
         name = rules.get("group", "options")
-        group = groups.setdefault(name, None) or parser.add_argument_group(name)
-        groups[name] = group
-        flags = [flag_of(name) for name in (field.name, *aliases_of(field.name, names))]
-        if plain is bool:
-            if "(default" not in help_text:
-                help_text += f" (default: {'on' if field.default else 'off'})"
-            group.add_argument(*flags, action=argparse.BooleanOptionalAction, help=help_text)
-            continue
-        if "choices" in rules:
-            help_text += f" [{', '.join(rules['choices'])}]"
-        if not rules.get("required") and "(default" not in help_text:
-            help_text += f" (default: {'none' if optional else field.default})"
-        action = _Joined if rules.get("repeated") else "store"
-        group.add_argument(
-            *flags,
-            dest=field.name,
-            metavar=plain.__name__.upper(),
-            help=help_text,
-            action=action,
-        )
+        if name not in groups:
+            groups[name] = parser.add_argument_group(name)
+        _add_flag(groups[name], owner, field, [field.name, *aliases_of(field.name, names)])
     parser.add_argument("--config", metavar="FILE.yaml", help="values by field name; flags win")
     return parser
+
+
+def _add_flag(group: Any, owner: type, field: dataclasses.Field, names: Sequence[str]) -> None:
+    """Add the flag of a field under each of its names; the help has its choices and default."""
+    rules, flags = field.metadata, map(flag_of, names)
+    plain, optional = field_type(owner, field.name)
+    help_text = rules["help"].replace("%", "%%")
+    if plain is bool:
+        if "(default" not in help_text:
+            help_text += f" (default: {'on' if field.default else 'off'})"
+        group.add_argument(*flags, action=argparse.BooleanOptionalAction, help=help_text)
+        return
+    if "choices" in rules:
+        help_text += f" [{', '.join(rules['choices'])}]"
+    if not rules.get("required") and "(default" not in help_text:
+        help_text += f" (default: {'none' if optional else field.default})"
+    action = _Joined if rules.get("repeated") else "store"
+    metavar = plain.__name__.upper()
+    group.add_argument(*flags, dest=field.name, metavar=metavar, help=help_text, action=action)
 
 
 def owned_fields(config_class: type) -> list[tuple[type, dataclasses.Field]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -39,7 +40,6 @@ def cut_folds(examples: Examples, count: int, seed: int, rules: type[LabelRules]
     for row, names in enumerate(labels):
         for name in names:
             rows_of[name].append(row)
-    # By label: the groups in which it occurs, and its rows in each.
     groups_of = {
         name: np.unique(group_of[rows], return_counts=True) for name, rows in rows_of.items()
     }
@@ -56,8 +56,27 @@ def cut_folds(examples: Examples, count: int, seed: int, rules: type[LabelRules]
             f"{list_few(few)} in {examples.path}: fewer than {LEAST_TEXTS}",
             "add examples of it, merge it with another label, or remove the rows",
         )
-    random, sizes = np.random.default_rng(seed), np.bincount(group_of)
-    fold_of_group = np.full(groups, -1)
+    return _place(groups_of, np.bincount(group_of), count, seed)[group_of]
+
+
+def _place(
+    groups_of: Mapping[str, tuple[Int64Array, Int64Array]],
+    sizes: Int64Array,
+    count: int,
+    seed: int,
+) -> Int64Array:
+    """Choose the fold of each group.
+
+    Args:
+        groups_of: By label: the groups in which it occurs, and its rows in each.
+        sizes: int64 [G], rows of each group.
+        count: Number of folds.
+        seed: Of the random choice.
+
+    Returns:
+        int64 [G], from 0.
+    """
+    random, fold_of_group = np.random.default_rng(seed), np.full(len(sizes), -1)
     rows_in = np.zeros(count, np.int64)
     # The rarest first: it has the least choice.
     for name in sorted(groups_of, key=lambda name: (len(groups_of[name][0]), name)):
@@ -75,4 +94,4 @@ def cut_folds(examples: Examples, count: int, seed: int, rules: type[LabelRules]
                 fold_of_group[group] = fold
                 of_label[fold] += counts[place]
                 rows_in[fold] += sizes[group]
-    return fold_of_group[group_of]
+    return fold_of_group

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+from contextlib import suppress
 
 # Error handlers of streams that raise for a character.
 RAISING = ("strict", "surrogateescape", "surrogatepass")
@@ -14,7 +15,10 @@ def replace_unencodable() -> None:
     """Have both standard streams print `?` for what their encoding lacks, instead of raising."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and stream.errors in RAISING:
-            stream.reconfigure(errors="replace")
+            # A stream that led to a file when it was opened, and to a pipe since, cannot be sought
+            # in, which Python tries after it has changed the errors.
+            with suppress(OSError):
+                stream.reconfigure(errors="replace")
 
 
 def json_line(value: object) -> str:

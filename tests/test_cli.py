@@ -53,6 +53,9 @@ def test_a_flag_in_every_spelling(arguments: tuple[str, ...]) -> None:
 
 
 def test_switches_have_a_no() -> None:
+    found = [parse_train(*flags).header for flags in ((), ("--header",), ("--no-header",))]
+    assert found == [None, True, False]
+    assert parse_evaluate("runs/a", "--data", "a", "--no-header").header is False
     assert parse_train("--deterministic", "--resume").deterministic is True
     assert parse_train("--deterministic", "--no-deterministic").deterministic is False
 
@@ -259,7 +262,7 @@ except SystemExit as stop:
 
 
 MODULES = ["tfpipe.train", "tfpipe.evaluate", "tfpipe.predict", "tfpipe.export", "tfpipe.doctor"]
-MODULES += ["tfpipe.compare"]
+MODULES += ["tfpipe.compare", "tfpipe.ask", "tfpipe.report", "tfpipe.runs"]
 
 
 @pytest.mark.parametrize("module", MODULES)

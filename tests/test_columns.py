@@ -62,6 +62,13 @@ def test_known_pairs_are_found_in_any_order(pair: str) -> None:
         ("question,passage,answer", "qa", ("question", "passage", "answer")),
         ("text,entities", "tag", ("text", None, "entities")),
         ("text,label,entities", "tag", ("text", None, "label")),
+        (
+            "id,qid1,qid2,question1,question2,is_duplicate",
+            None,
+            ("question1", "question2", "is_duplicate"),
+        ),
+        ("Quality,#1 ID,#2 ID,#1 String,#2 String", None, ("#1 String", "#2 String", "Quality")),
+        ("index,sentence1,sentence2,score", "regress", ("sentence1", "sentence2", "score")),
         ("文本,标签", None, ("文本", None, "标签")),
         ("编号,内容,类别", None, ("内容", None, "类别")),
         ("评论,情感", None, ("评论", None, "情感")),

@@ -11,6 +11,8 @@ import pytest
 
 from tfpipe.data.dev_split import example_keys, normalize, split_off_dev
 from tfpipe.data.examples import Columns, Examples
+from tfpipe.data.folds import cut_folds
+from tfpipe.data.labels import OneLabel
 from tfpipe.data.read_examples import read_examples
 from tfpipe.errors import UserError
 
@@ -142,3 +144,32 @@ def test_real_data_is_cut_alike(shared_data: Path) -> None:
     in_file, in_dev = Counter(examples.labels), Counter(dev.labels)
     assert len(train) + len(dev) == len(examples)
     assert all(abs(in_dev[label] - 0.1 * rows) <= 2.5 for label, rows in in_file.items())
+
+
+@pytest.mark.parametrize(("count", "seed"), [(2, 1), (3, 1), (5, 2), (10, 3)])
+def test_folds_have_every_label_in_equal_shares(count: int, seed: int) -> None:
+    labels = ["a"] * 120 + ["b"] * 57 + ["rare"] * 3
+    # Every tenth text is there twice, written in another way.
+    texts = [f"text {row - row % 10 * (row % 10 == 1)}" for row in range(180)]
+    texts = [text.upper() if row % 10 == 1 else text for row, text in enumerate(texts)]
+    fold_of = cut_folds(examples_of(texts, labels), count, seed, OneLabel)
+    by_text: dict[str, set[int]] = {}
+    for text, fold in zip(texts, fold_of.tolist(), strict=True):
+        by_text.setdefault(normalize(text), set()).add(fold)
+    assert all(len(folds) == 1 for folds in by_text.values())
+    for label, rows in Counter(labels).items():
+        inside = Counter(
+            fold for fold, one in zip(fold_of.tolist(), labels, strict=True) if one == label
+        )
+        most, least = max(inside.values()), min(inside[fold] for fold in range(count))
+        assert most - least <= 2, (label, rows, inside)
+    again = cut_folds(examples_of(texts, labels), count, seed, OneLabel)
+    assert (again == fold_of).all()
+
+
+def test_too_few_texts_for_folds() -> None:
+    with pytest.raises(UserError, match="fewer different texts than folds"):
+        cut_folds(examples_of(["x", "y", "X"], ["a"] * 3), 3, 1, OneLabel)
+    with pytest.raises(UserError, match="too few different texts for folds") as caught:
+        cut_folds(examples_of(list("abcdefgh"), [*"aaaaaa", "b", "b"]), 2, 1, OneLabel)
+    assert "'b'" in caught.value.found

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -163,3 +165,97 @@ def test_files_of_one_task_without_labels(tmp_path: Path) -> None:
     for name, rows in (("a.conll", 2), ("a.json", 1)):
         found = examine(tmp_path / name)
         assert marks(found, "note") == {"labels"} and found["rows"].value == rows
+
+
+# ---- several files, and the rows concerned ---------------------------------------------------
+
+TRAIN = [
+    *("text,label", '"first\r\nof two lines",x', "good,y", "", "too,many,fields", "none,"),
+    *("ok,x", "good,y", "both,x", "both,y", f"{'w' * 1200},y", "rare,once", "last,x"),
+]
+
+
+def write_split(folder: Path) -> list[str]:
+    (folder / "train.csv").write_text("\n".join(TRAIN) + "\n", encoding="utf-8", newline="")
+    (folder / "dev.csv").write_text("text,label\nOK!,x\nother,zz\nmore,y\n")
+    (folder / "test.csv").write_text('text,label\n"never closed,x\n')
+    others = ["--dev", str(folder / "dev.csv"), "--test", str(folder / "test.csv")]
+    return [str(folder / "train.csv"), *others]
+
+
+def test_all_findings_of_all_files_with_their_places(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert doctor.main([*write_split(tmp_path), "--rows-to", str(tmp_path / "rows.jsonl")]) == 2
+    lines = capsys.readouterr().out.replace(f"{tmp_path}/", "").splitlines()
+    told = [line.removeprefix("problem  ") for line in lines if line.startswith("problem")]
+    places = [
+        "a row is not as wide as the header: train.csv: line 6, row 5 of the sheet"
+        " 'too many fields' (3 fields, 2 in the header)",
+        "1 of 10 rows have no label: train.csv, column 'label', empty or NaN: line 7, row 6 of the"
+        " sheet 'none'",
+        "a text holds a word that is far too long to be one: train.csv: line 12, row 11 of the"
+        f" sheet '{'w' * 39}…' (1,200 characters without a space)",
+        "a label that occurs once cannot be learnt and checked: 'once' in train.csv; rows:"
+        " line 13, row 12 of the sheet 'rare' ('once')",
+        "dev.csv has labels that the model was not trained on: 'zz'; known are 'once', 'x', 'y';"
+        " rows: line 3 'other'",
+        "the CSV quoting is broken: test.csv, record from line 2: unexpected end of data",
+    ]
+    assert len(told) == len(places)
+    for line, place in zip(told, places, strict=True):
+        assert line.startswith(f"{place}; ")
+    rows = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text("utf-8").splitlines()]
+    assert [(row["line"], row["row"], row["finding"]) for row in rows] == [
+        *((6, 5, "other_width"), (7, 6, "missing_label"), (12, 11, "long_word")),
+        *((13, 12, "single_label"), (3, 3, "unknown_label")),
+    ]
+    assert rows[1] | {"file": ""} == {
+        "file": "",
+        "line": 7,
+        "row": 6,
+        "finding": "missing_label",
+        "text": "none",
+        "label": "",
+    }
+    assert doctor.main([*write_split(tmp_path), "--rows-to", str(tmp_path / "rows.jsonl")]) == 2
+    assert "the file of --rows-to exists" in capsys.readouterr().err
+
+
+def test_the_rows_that_notes_are_about(tmp_path: Path) -> None:
+    train, _, dev, *_ = write_split(tmp_path)
+    broken = {"too,many,fields", "none,", TRAIN[10], "rare,once"}
+    rows = [row for row in TRAIN if row not in broken]
+    Path(train).write_text("\n".join([*rows, " ,Y", "end,Y"]) + "\n", encoding="utf-8", newline="")
+    Path(dev).write_text("text,label\nOK!,x\nmore,y\n")
+    diagnosis = doctor.examine(DoctorConfig(train, dev=dev, test=dev))
+    found = [(Path(row.file).name, row.line, row.finding) for row in diagnosis.rows]
+    assert not diagnosis.count("problem") and found == [
+        *(("train.csv", 11, "empty_text"), ("train.csv", 7, "duplicate")),
+        *(("train.csv", 8, "contradiction"), ("train.csv", 9, "contradiction")),
+        *(("train.csv", 11, "near_label"), ("train.csv", 12, "near_label")),
+        *(("dev.csv", 2, "in_train"), ("dev.csv", 2, "in_train")),
+    ]
+    sentences = " ".join(finding.sentence for finding in diagnosis.findings)
+    assert "1 test texts are in train too (0 exactly): the test figures flatter." in sentences
+    (command,) = (one for one in diagnosis.commands if one.purpose == "to train on it")
+    assert f"--dev {dev} --test {dev}" in command.line
+
+
+@pytest.mark.parametrize("command", ["tfpipe.doctor", "tfpipe.train --train"])
+def test_no_data_file_needs_tensorflow(tmp_path: Path, command: str) -> None:
+    path = write_messages(tmp_path / "a.tsv")
+    if "train" in command:
+        path.write_text(path.read_text("utf-8") + "a text\tonce\n", "utf-8")
+    module, *flags = command.split()
+    script = f"""
+import sys
+from importlib import import_module
+status = import_module({module!r}).main({[*flags, str(path)]!r})
+assert status == {2 if flags else 0}, status
+assert not {{"tensorflow", "transformers", "tf_keras"}} & set(sys.modules)
+"""
+    root = Path(__file__).parents[1]
+    done = subprocess.run([sys.executable, "-c", script], cwd=root, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert ("occurs once" in done.stderr) == bool(flags)

@@ -76,6 +76,12 @@ def test_a_separator_is_found(tmp_path: Path, name: str, content: str, told: str
     assert [*(examples.lines or ())] == [*range(first, first + 12)]
 
 
+def test_labels_tell_separators_from_as_many_commas_in_each_text(tmp_path: Path) -> None:
+    rows = [(f"I think, number {n} is late", label) for n, label in enumerate(LABELS)]
+    examples = read(write(tmp_path / "a.csv", lines(";", rows)))
+    assert examples.labels == LABELS and "semicolons" in examples.decisions[0]
+
+
 @pytest.mark.parametrize("header", ["text,label", "text,label,a;b", '"text","label;tabs\t|"'])
 def test_a_comma_csv_with_other_separators_in_its_texts_stays_one(
     tmp_path: Path, header: str
@@ -89,7 +95,8 @@ def test_a_comma_csv_with_other_separators_in_its_texts_stays_one(
 
 def test_a_row_of_another_width_is_told_for_the_separator_of_the_others(tmp_path: Path) -> None:
     content = lines(";", [("text", "label"), *[("a, b", "x")] * 30, ("a", "b", "c")])
-    assert "line 32: 3 fields, 2 in the header" in refused(tmp_path / "a.csv", content).found
+    found = refused(tmp_path / "a.csv", content).found
+    assert "line 32 'a b c' (3 fields, 2 in the header)" in found
 
 
 # ---- quoting --------------------------------------------------------------------------------
@@ -117,6 +124,12 @@ def test_a_tsv_that_quotes_where_needed_has_the_fields_that_were_written(
     ]
 
 
+def test_a_tsv_with_a_column_of_quoted_values_alone(tmp_path: Path) -> None:
+    rows = [(f'"{text}"', label) for text, label in PAIRS]
+    examples = read(write(tmp_path / "a.tsv", lines("\t", [("text", "label"), *rows])))
+    assert examples.texts == TEXTS and "quoted fields" in examples.decisions[0]
+
+
 @pytest.mark.parametrize(
     ("texts", "begin"),
     [
@@ -140,7 +153,8 @@ def test_a_quote_in_an_unquoted_tsv_stays(
 
 def test_a_bad_row_of_a_quoted_tsv_is_told_and_not_its_line_breaks(tmp_path: Path) -> None:
     content = 'text\tlabel\n"a ""b""\nc\nd"\tx\n"e\nf"\ty\ng\n'
-    assert "line 7: 1 fields" in refused(tmp_path / "a.tsv", content).found
+    found = refused(tmp_path / "a.tsv", content).found
+    assert "line 7, row 4 of the sheet 'g' (1 fields, 2 in the header)" in found
 
 
 # ---- header ---------------------------------------------------------------------------------
@@ -179,6 +193,12 @@ def test_a_file_without_a_header(
     assert examples.texts[0] in (TEXTS[0], ZH[0]) and examples.lines is not None
     assert [*examples.lines] == [*range(1, 13)]
     assert f"read {name} as a table without a header: {told}" in examples.decisions[0]
+
+
+def test_short_texts_are_those_that_differ_not_the_longer_ones(tmp_path: Path) -> None:
+    words = ["hi", "hello", "bye", "ciao", "hey", "so long"]
+    rows = zip(words, ["greeting", "greeting", "farewell", "farewell"] * 2, strict=False)
+    assert read(write(tmp_path / "a.tsv", lines("\t", rows))).texts == words
 
 
 @pytest.mark.parametrize(
@@ -235,7 +255,7 @@ def test_what_is_not_evident_is_asked_for_with_the_first_row(tmp_path: Path) -> 
 
 
 def test_tags_of_tokens_are_no_texts(tmp_path: Path) -> None:
-    content = "EU\tB-ORG\nis\tO\nin\tO\nRome\tB-LOC\n\nEU\tB-ORG\nis\tO\n"
+    content = "EU\tB-ORG\nis\tO\nin\tO\nRome\tB-LOC\n\n"
     for name in ("a.tsv", "a.txt"):
         assert "name it .conll" in refused(tmp_path / name, content).fix
 
@@ -333,7 +353,7 @@ def test_a_pointer_of_git_lfs(tmp_path: Path, ending: str) -> None:
         (b"\n<!DOCTYPE html>\n<html>", "a web page", "download the data file itself"),
     ],
 )
-@pytest.mark.parametrize("ending", ["csv", "json", "conll", "parquet", "xlsx"])
+@pytest.mark.parametrize("ending", ["csv", "json", "conll", "parquet", "xlsx", "zip", "doc"])
 def test_a_file_of_another_kind_than_its_name_says(
     tmp_path: Path, content: bytes, wrong: str, fix: str, ending: str
 ) -> None:
@@ -383,7 +403,7 @@ def test_the_first_sheet_with_rows_is_read(tmp_path: Path, name: str) -> None:
     write_workbook(path, Notes=[], Data=rows, More=[["text"], ["no"]]).rename(tmp_path / name)
     examples = read(tmp_path / name)
     assert examples.texts == ["a, b\nc", "007", "12"] and examples.labels == ["0", "1.5", "true"]
-    assert [*(examples.lines or ())] == [2, 4, 5]
+    assert [*(examples.rows or ())] == [2, 4, 5]
     assert f"read the sheet 'Data' of {name}, the first of 3 that has rows" in examples.decisions
     assert len(examples.decisions) == (2 if name == "a.csv" else 1)
 
@@ -394,7 +414,7 @@ def test_a_sheet_without_a_header_and_one_with_empty_cells(tmp_path: Path) -> No
     path = write_workbook(
         tmp_path / "b.xlsx", S=[["text", "label"], ["a", "x"], ["b"], ["c", "y", "!"]]
     )
-    assert "rows 2" in refused_file(path).found
+    assert ": row 3 'b'" in refused_file(path).found
 
 
 def refused_file(path: Path) -> UserError:

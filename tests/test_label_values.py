@@ -176,8 +176,8 @@ def test_entities_as_lists_in_any_order(tmp_path: Path) -> None:
         ("multilabel", ["a|b"], "a label holds '|'", "rename"),
         ("multilabel", {"a": ["b"]}, "a label is a list or table", "write"),
         ("multilabel", ["a", "a"], "a row has a label twice", "write them"),
-        ("regress", ["a"], "labels are not numbers", "write them"),
-        ("regress", [1, 2], "2 of 3 labels are not numbers", "write them"),
+        ("regress", ["a"], "a label is not a number", "write them"),
+        ("regress", [1, 2], "a label is not a number, in 2 of 3 rows", "write them"),
         ("tag", ["a"], "an entity is not [start, end, type]", "write [[0, 6"),
         ("tag", {"a": 1}, "a label is not a list of entities", "write [[0, 6"),
         ("tag", [{"start": 0, "end": 1}], "an entity is not [start", "write [[0, 6"),
@@ -193,7 +193,7 @@ def test_what_is_no_label_is_told_with_its_rows(
     with pytest.raises(UserError) as caught:
         read(write(tmp_path / "a.jsonl", rows), task)
     assert wrong in caught.value.wrong and fix in caught.value.fix
-    assert "row 2" in caught.value.found or "rows 2, 3" in caught.value.found
+    assert "line 2 " in caught.value.found and "line 3 " in caught.value.found
 
 
 @pytest.mark.parametrize(
@@ -212,6 +212,22 @@ def test_tags_that_cannot_be_read(
     with pytest.raises(UserError) as caught:
         read(path, "tag")
     assert wrong in caught.value.wrong and "row 1: " in caught.value.found
+
+
+def test_numbers_of_tags_have_the_names_that_a_parquet_file_carries(tmp_path: Path) -> None:
+    names = ["O", "B-person", "I-person", "B-place"]
+    rows = [{"tokens": TOKENS, "ner_tags": [1, 2, 0, 0, 3]}]
+    tags = {"feature": {"names": names, "_type": "ClassLabel"}, "_type": "Sequence"}
+    features = {"tokens": {"feature": {"dtype": "string"}}, "ner_tags": tags}
+    carried = {"huggingface": json.dumps({"info": {"features": features}})}
+    table = pa.Table.from_pylist(rows).replace_schema_metadata(carried)
+    pyarrow.parquet.write_table(table, tmp_path / "a.parquet")
+    assert read(str(tmp_path / "a.parquet"), "tag").labels == [ENTITIES]
+    # Numbers without a name, or a file with other notes of its own.
+    for broken in ({}, {"huggingface": "{"}, {"huggingface": '{"info": {"features": 1}}'}):
+        pyarrow.parquet.write_table(table.replace_schema_metadata(broken), tmp_path / "b.parquet")
+        with pytest.raises(UserError, match="tags are numbers"):
+            read(str(tmp_path / "b.parquet"), "tag")
 
 
 def test_chinese_tokens_are_joined_without_spaces(tmp_path: Path) -> None:
@@ -234,7 +250,7 @@ def test_no_answer_by_its_place(form: str, tmp_path: Path) -> None:
     found = read(path, "qa")
     assert found.labels == ['[[13, "red"]]', "[]", "[]"]
     assert [*found.decisions] == [
-        f"{path}: 2 questions have answer_start -1 and no text, which was read as no answer"
+        f"{path}: questions read as without an answer, for theirs starts at -1 and has no text: 2"
     ]
 
 

@@ -53,7 +53,9 @@ def test_gold_has_a_column_a_label() -> None:
     np.testing.assert_array_equal(gold, [[1, 0, 1], [0, 0, 0], [0, 1, 0]])
     with pytest.raises(UserError, match="not trained on") as caught:
         task.gold(examples_of("a|d", "e"))
-    assert caught.value.found == "'d', 'e'"
+    assert caught.value.found == (
+        "'d', 'e'; known are 'a', 'b', 'c'; rows: row 1 'text 0'; row 2 'text 1'"
+    )
 
 
 def test_a_dev_cut_has_every_label_that_two_texts_have() -> None:

@@ -116,6 +116,9 @@ def spoil(folder: Path, how: str) -> None:
         (folder / "config.json").unlink()
     elif how == "broken config":
         (folder / "config.json").write_text("{", "utf-8")
+    elif how.startswith("pointer"):
+        pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0f\nsize 91\n"
+        (folder / how.split()[-1]).write_text(pointer, "utf-8")
     elif how == "vocabulary too long":
         with (folder / "vocab.txt").open("a", encoding="utf-8") as file:
             file.write("another\n")
@@ -134,6 +137,9 @@ REFUSALS = {
     "not bert": "not a BERT",
     "no config": "no config.json",
     "broken config": "cannot be read",
+    "pointer for model.safetensors": "pointer of Git LFS",
+    "pointer for config.json": "pointer of Git LFS",
+    "pointer for vocab.txt": "pointer of Git LFS",
     "vocabulary too long": "embedding differ",
     "embedding too short": "embedding differ",
 }

@@ -104,7 +104,8 @@ def test_a_label_of_blanks_is_an_empty_one(tmp_path: Path) -> None:
     labels = ["x", "\u3000", "\u200b", " nan\u00a0", ""]
     lines = [json.dumps({"text": "t", "label": label}) for label in labels]
     path = write(tmp_path / "a.jsonl", *lines)
-    assert refused(path).found.endswith("in column 'label', rows 2, 3, 4, 5")
+    places = "; ".join(f"line {line} 't'" for line in (2, 3, 4, 5))
+    assert refused(path).found == f"{path}, column 'label', empty or NaN: {places}"
     found = read_examples(path, Columns(), optional_label=True)
     assert (found.labels, found.stripped) == (["x", "", "", "", ""], 0)
 
@@ -190,7 +191,8 @@ def test_missing_labels_are_counted_and_placed(tmp_path: Path, row: str) -> None
     path = write(tmp_path / "a.csv", "text,label", "a,b", row, "c,d", *[row] * 6)
     error = refused(path)
     assert error.wrong == "7 of 9 rows have no label"
-    assert error.found.endswith("rows 2, 4, 5, 6, 7 and 2 more")
+    places = "; ".join(f"line {line} 'a'" for line in (3, 5, 6, 7, 8))
+    assert error.found.endswith(f": {places}; and 2 more")
 
 
 def test_missing_labels_of_typed_formats(tmp_path: Path) -> None:
@@ -228,7 +230,7 @@ def test_a_value_that_is_no_text_is_told_with_its_row(tmp_path: Path, value: str
     lines = ['{"text": "a", "label": "b"}', f'{{"text": {value}, "label": "b"}}']
     error = refused(write(tmp_path / "a.jsonl", *lines))
     assert error.wrong == "a value is not text"
-    assert "row 2" in error.found
+    assert f"{tmp_path / 'a.jsonl'}: line 2 '' (" in error.found
 
 
 @pytest.mark.parametrize(

@@ -24,11 +24,12 @@ def test_named_options_exist() -> None:
     from serving.client.cli.parser import build_parser
     from serving.server.flags import ServerFlags
     from tfpipe.cli import parser_for
+    from tfpipe.config import RepeatConfig
     from tuning.config import SearchConfig, training_fields
 
     searched = parser_for(SearchConfig, "tuning.search", "", "", training_fields()).format_help()
     known = set(re.findall(r"--[a-z-]+", searched))
-    for config in CONFIGS.values():
+    for config in (*CONFIGS.values(), RepeatConfig):
         known |= set(re.findall(r"--[a-z-]+", parser_for(config, "", "", "").format_help()))
     verbs = next(action for action in build_parser()._actions if action.choices)
     known |= {o for p in dict(verbs.choices or {}).values() for o in p._option_string_actions}

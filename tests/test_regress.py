@@ -21,7 +21,7 @@ from tfpipe.tasks.regress.task import Regress
 def test_what_is_no_number_is_told_with_its_row(label: str) -> None:
     with pytest.raises(UserError) as caught:
         Regress.check(examples_of("1", "2.5", label, "x"), to_learn=False)
-    assert caught.value.wrong == "2 of 4 labels are not numbers"
+    assert caught.value.wrong == "a label is not a number"
     assert caught.value.found == f"train.csv, rows 3, 4: {label!r}"
 
 

@@ -251,7 +251,8 @@ def test_a_setting_is_refused_for_one_reason() -> None:
 
 @pytest.mark.parametrize("name", sorted(FIXED_ONLY))
 def test_what_makes_trials_incomparable_is_fixed_only(read: Any, refused: Any, name: str) -> None:
-    values = {"task": ["classify"], "seed": ["1", "2"], "profile_steps": ["1,2", "2,3"]}
+    values = {"task": ["classify"], "seed": ["1", "2"], "profile_steps": ["2,3", "3,4"]}
+    values |= {"header": ["true", "false"], "split_seed": ["1", "2"]}
     several = values.get(name, ["a", "b"])
     if len(several) > 1:
         (error,) = refused(RATE + f"{name}: {json.dumps(several)}\n")

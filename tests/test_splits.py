@@ -162,7 +162,7 @@ def test_a_file_of_columns_is_any_task_s(tmp_path: Path) -> None:
     # The rules are the task's: a row without a label is no example of one label.
     with pytest.raises(UserError, match="have no label"):
         read_for(str(several), Columns(), TASKS["classify"].rules)
-    with pytest.raises(UserError, match="labels are not numbers"):
+    with pytest.raises(UserError, match="a label is not a number"):
         read_for(data, Columns(), TASKS["regress"].rules)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tfpipe.data.squad import GoldAnswer, dump_answers, load_answers, read_squad
+from tfpipe.data.squad import GoldAnswer, dump_answers, has_answers, load_answers, read_squad
 from tfpipe.errors import UserError
 
 CONTEXT = "Zoë paid 5 € at 😀 Café 北京."
@@ -170,3 +170,31 @@ def test_real_files(shared_data: Path, name: str, dev: int, several: int) -> Non
     assert examples.labels is not None
     answers = [load_answers(label) for label in examples.labels]
     assert all(answers) and sum(len(a) > 1 for a in answers) >= several
+
+
+@pytest.mark.parametrize(
+    ("entry", "read"),
+    [
+        ({"answers": [answer("", -1)]}, True),
+        ({"answers": [answer("", -1), answer(" ", -1)]}, True),
+        ({"answers": [answer("", -1)], "is_impossible": True}, True),
+        ({"answers": [answer("", -1)], "is_impossible": False}, False),
+        ({"answers": [answer("", 0)]}, False),
+        ({"answers": [answer("paid", -1)]}, False),
+        ({"answers": [answer("", -1), answer("Zoë")]}, False),
+    ],
+)
+def test_no_answer_by_its_place(entry: dict, read: bool, tmp_path: Path) -> None:
+    path = write(tmp_path / "a.json", ask(id="good", answers=[answer("Zoë")]), ask(**entry))
+    if read:
+        examples = read_squad(path)
+        assert examples.labels == ['[[0, "Zoë"]]', "[]"] and has_answers(path)
+        assert [*examples.decisions] == [
+            f"{path}: questions read as without an answer, for theirs starts at -1 and has no text:"
+            " 1"
+        ]
+        assert not read_squad(path, labelled=False).decisions
+    else:
+        assert "a question without an answer has `answers: []`, and is_impossible true" in refused(
+            path
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from serving.client.cli import main as client
 from serving.client.cli.parser import build_parser
 from serving.server import cli as server
+from serving.standard_output import replace_unencodable
 from tests.serving_models import save_classifier, serve
 from tfpipe import cli, doctor
 
@@ -90,3 +92,19 @@ def test_json_of_the_doctor_is_exact(output: Callable[[], Output], tmp_path: Pat
 def test_an_argument_that_an_ascii_locale_has_not_decoded() -> None:
     given = TEXT.encode().decode("ascii", "surrogateescape")
     assert build_parser().parse_args(["classify", given, "a"]).texts == [TEXT, "a"]
+
+
+def test_a_stream_that_leads_elsewhere_than_when_it_was_opened(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    stream = io.TextIOWrapper((tmp_path / "out").open("wb", buffering=0), encoding="ascii")
+    stream.write("a")
+    stream.flush()
+    reader, writer = os.pipe()
+    os.dup2(writer, stream.fileno())
+    monkeypatch.setattr(sys, "stdout", stream)
+    replace_unencodable()
+    print("\u00e9", flush=True)
+    assert os.read(reader, 10) == b"?\n"
+    for end in (reader, writer):
+        os.close(end)

@@ -39,6 +39,17 @@ def test_nothing_counts_as_a_label_without_texts() -> None:
     assert find_suspects([], ["a"], np.zeros(0, int), np.zeros((0, 1)), 9).count == 0
 
 
+def test_a_model_at_the_baseline_suspects_nothing() -> None:
+    random = np.random.default_rng(1)
+    gold = random.integers(3, size=48)
+    # Its answers have nothing to do with the texts; or are always the same.
+    for scores in (softmax(random.normal(size=(48, 3)), axis=1), np.tile([0.5, 0.3, 0.2], (48, 1))):
+        found = find_suspects([""] * 48, NAMES, gold, scores, 20)
+        assert (found.count, found.examined, found.method) == (0, 48, "below_baseline")
+    better = softmax(4 * np.eye(3)[gold] + random.normal(size=(48, 3)), axis=1)
+    assert find_suspects([""] * 48, NAMES, gold, better, 20).method == "confident_learning"
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_planted_wrong_labels_are_found(seed: int) -> None:
     random = np.random.default_rng(seed)

@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn, TextIO
 
+import tfpipe
 from serving.standard_output import replace_unencodable
-from tfpipe.config import Config, build, field_type, read_values
+from tfpipe.config import TEXTS, Config, build, field_type, read_values
 from tfpipe.config.settings import aliases_of, field_name, flag_of
 from tfpipe.errors import Interrupted, UserError, did_you_mean
 from tfpipe.process import run_as_process
@@ -25,12 +26,16 @@ VERBS = {
     "launch": ("tfpipe.launch", "train in several processes on this machine"),
     "tune": ("tuning.search", "search for the settings that train best"),
     "evaluate": ("tfpipe.evaluate", "evaluate a run on a labelled file"),
+    "runs": ("tfpipe.runs", "list runs with their metrics and differing settings"),
+    "report": ("tfpipe.rewrite_report", "write a run's report again, or for another file"),
     "compare": ("tfpipe.compare", "test whether one of two runs is better"),
     "predict": ("tfpipe.predict", "predict every row of a file"),
+    "ask": ("tfpipe.ask", "ask a run or an export about texts"),
     "export": ("tfpipe.export", "write a run as a SavedModel that takes raw strings"),
     "doctor": ("tfpipe.doctor", "check the environment, a data file, a run or an export"),
+    "clean": ("tfpipe.clean", "write a data file again with its labels put in order"),
     "serve": ("serving.server.cli", "serve an export over gRPC"),
-    "ask": ("serving.client.cli.main", "send requests to a served model"),
+    "client": ("serving.client.cli.main", "send requests to a served model"),
 }
 
 
@@ -83,7 +88,8 @@ def parser_for(
         plain, optional = field_type(owner, field.name)
         help_text = rules["help"].replace("%", "%%")
         if rules.get("positional"):
-            parser.add_argument(field.name, nargs="?", metavar=field.name.upper(), help=help_text)
+            count, metavar = "*" if plain == TEXTS else "?", field.name.upper()
+            parser.add_argument(field.name, nargs=count, metavar=metavar, help=help_text)
             continue
         name = rules.get("group", "options")
         group = groups.setdefault(name, None) or parser.add_argument_group(name)
@@ -136,7 +142,8 @@ def given_values(
     Returns:
         Values by field name, also those of unknown names, which `build` reports; and errors.
     """
-    namespace, unknown = parser.parse_known_args(_join_values(fields, arguments))
+    # Intermixed: positional arguments may stand before and after flags.
+    namespace, unknown = parser.parse_known_intermixed_args(_join_values(fields, arguments))
     given = vars(namespace)
     values: dict[str, Any] = {}
     errors: list[UserError] = []
@@ -277,6 +284,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
         print("usage: tfpipe VERB ...\n\nverbs (each with --help):")
         print("\n".join(f"  {verb:<10}{about}" for verb, (_, about) in VERBS.items()))
+        return 0
+    if arguments[0] == "--version":
+        print(f"tfpipe {tfpipe.__version__}")
         return 0
     verb, rest = arguments[0], arguments[1:]
     if verb not in VERBS:

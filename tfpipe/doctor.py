@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from serving.standard_output import json_line
-from tfpipe.cli import parse, parser_for, run
+from tfpipe.cli import parse, parser_for, run, say
 from tfpipe.config import DoctorConfig
 from tfpipe.doctoring.findings import Diagnosis
 from tfpipe.errors import UserError
@@ -29,10 +30,9 @@ def examine(config: DoctorConfig) -> Diagnosis:
     found = locate(config.subject)
     # Each kind imports what it needs: the environment may be too broken for the others.
     if found.kind == "file":
-        from tfpipe.data.examples import Columns
         from tfpipe.doctoring.data_file import check_data
 
-        return check_data(config.subject, Columns.of(config))
+        return check_data(config)
     if found.kind == "run":
         from tfpipe.doctoring.run_folder import check_run
 
@@ -54,6 +54,20 @@ def check_environment() -> Diagnosis:
     logger.info("importing TensorFlow, transformers and Keras Tuner in a process of its own")
     findings = [*check_packages(), *check_libraries(), *check_machine()]
     return Diagnosis("environment", None, findings)
+
+
+def refuse_target(config: DoctorConfig) -> None:
+    """Raise UserError where no rows can be written as asked."""
+    from tfpipe.io.tables import check_target
+
+    assert config.rows_to is not None
+    if config.subject is None or locate(config.subject).kind != "file":
+        raise UserError(
+            "--rows-to is for data files",
+            f"--rows-to {config.rows_to} with {config.subject or 'no file'}",
+            "give a data file, or leave out --rows-to",
+        )
+    check_target(Path(config.rows_to), "--rows-to", config.overwrite)
 
 
 def unknown_subject(found: Location) -> UserError:
@@ -80,6 +94,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def command() -> None:
         nonlocal problems
         config = parse(parser, DoctorConfig, arguments)
+        if config.rows_to is not None:
+            refuse_target(config)
         try:
             diagnosis = examine(config)
         except ImportError as error:
@@ -89,6 +105,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 "python -m tfpipe.doctor says what is wrong with the environment",
             ) from None
         problems = diagnosis.count("problem")
+        if config.rows_to is not None:
+            from tfpipe.doctoring.data_rows import write_rows
+
+            write_rows(config.rows_to, diagnosis.rows)
+            say(f"{len(diagnosis.rows):,} rows are written to {config.rows_to}")
         if config.json:
             print(json_line(diagnosis.as_json()))
         else:

@@ -8,19 +8,21 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfpipe.cli import parse, parser_for, print_metrics, run, say
 from tfpipe.config import PredictConfig
 from tfpipe.errors import Interrupted, UserError
-from tfpipe.imports import without_packages
-from tfpipe.process import quick_imports, run_as_process
+from tfpipe.process import run_as_process
 
 if TYPE_CHECKING:
+    from tfpipe.data.streaming import TextStream
     from tfpipe.predicting.predictor import Predictor
+    from tfpipe.predicting.progress import Progress
     from tfpipe.predicting.resumable_output import ResumableOutput
+    from tfpipe.predicting.writers import AnswerWriter
 
 # By name: `python -m` runs this module as `__main__`.
 logger = logging.getLogger("tfpipe.predict")
@@ -60,50 +62,83 @@ def predict(config: PredictConfig) -> Prediction:
         UserError: The model, the file or the output cannot be used.
         Interrupted: SIGINT or SIGTERM was received.
     """
-    from tfpipe.data.examples import Columns
-    from tfpipe.data.streaming import TextStream
-    from tfpipe.predicting.pipeline import answer_windows
     from tfpipe.predicting.progress import Progress
     from tfpipe.predicting.resumable_output import ResumableOutput, refuse_taken
-    from tfpipe.predicting.writers import make_writer, split_name
+    from tfpipe.predicting.writers import Extras, make_writer, split_name
 
     # ---- check what needs no model
     out = Path(config.out)
     split_name(out)
-    refuse_taken(out)
-    columns = Columns.of(config)
-    texts = TextStream(Path(config.data), columns, config.answer_empty)
+    refuse_taken(out, config.overwrite)
+    _refuse_input(out, Path(config.data))
+    texts = _open_texts(config)
     for decision in texts.decisions:
         say(f"data: note: {decision}")
 
     with _open_model(config) as predictor:
         texts.refuse_other_inputs(predictor.inputs)
-        schema = predictor.spec.schema.load()
-        writer = make_writer(out, predictor.inputs, schema, config.scores, predictor.label_names)
+        writer = make_writer(
+            *(out, predictor.inputs, predictor.spec.schema.load(), config.scores),
+            *(predictor.label_names, Extras(texts.kept, config.second, config.excel)),
+        )
         settings = {
             "model": predictor.identity,
             "scores": config.scores,
+            "second": config.second,
+            "excel": config.excel,
             "text column": texts.columns.text,
             "second text column": texts.columns.text_pair,
+            "kept columns": texts.kept,
         }
-        with ResumableOutput(out, settings) as part:
-            before = part.rows
+        with ResumableOutput(out, settings, config.overwrite) as part:
+            before, progress = part.rows, Progress(part.rows)
             with _report_stops(part):
-                if before:
-                    logger.info(f"continuing after {before:,} rows in {part.path}")
-                    texts.skip(before, part.rows_sha256)
-                elif not part.size:
-                    part.append(writer.header(), 0, "")
-                progress = Progress(before)
-                try:
-                    with _interruptible():
-                        windows = texts.windows(config.window)
-                        batch_size = config.batch_size
-                        answer_windows(windows, predictor, batch_size, writer, part, progress)
-                finally:
-                    progress.close()
+                _write_answers(config, texts, predictor, writer, part, progress)
             part.finish()
     return Prediction(out, part.rows, before, progress.seconds, progress.rows_per_second)
+
+
+def _write_answers(
+    config: PredictConfig,
+    texts: TextStream,
+    predictor: Predictor,
+    writer: AnswerWriter,
+    part: ResumableOutput,
+    progress: Progress,
+) -> None:
+    """Answer the rows that the part file lacks; raises UserError and KeyboardInterrupt."""
+    from tfpipe.predicting.pipeline import answer_windows
+
+    if part.rows:
+        logger.info(f"continuing after {part.rows:,} rows in {part.path}")
+        texts.skip(part.rows, part.rows_sha256)
+    elif not part.size:
+        part.append(writer.header(), 0, "")
+    try:
+        with _interruptible():
+            windows = texts.windows(config.window)
+            answer_windows(windows, predictor, config.batch_size, writer, part, progress)
+    finally:
+        progress.close()
+
+
+def _refuse_input(out: Path, data: Path) -> None:
+    if out.exists() and data.exists() and out.samefile(data):
+        raise UserError("the output file is the input file", str(out), "give another --out")
+
+
+def _open_texts(config: PredictConfig) -> TextStream:
+    """Open the data file; columns that are not named are those that the model was trained on."""
+    from tfpipe.data.examples import Columns
+    from tfpipe.data.streaming import TextStream
+
+    columns = Columns.of(config)
+    if config.run_or_export is not None:
+        from tfpipe.predicting.trained_columns import prefer_trained, trained_columns
+
+        trained = replace(trained_columns(config.run_or_export), label=None)
+        columns = prefer_trained(config.data, columns, trained)
+    return TextStream(Path(config.data), columns, config.answer_empty, config.keep_columns)
 
 
 @contextmanager
@@ -133,19 +168,13 @@ def _open_model(config: PredictConfig) -> Iterator[Predictor]:
         with open_remote(config) as predictor:
             yield predictor
         return
-    from tfpipe.locations import locate_model
+    from tfpipe.predicting.open_local import open_local
 
-    place = locate_model(str(config.run_or_export))
-    logger.info(f"model: the {place.kind} {place.folder}")
-
-    # TensorFlow imports Keras where it finds it, but exports do not need it.
-    hidden = ("keras", "tf_keras") if place.kind == "export" else ()
-    with quick_imports(), without_packages(*hidden):
-        from tfpipe.predicting.local import open_export, open_run_model
-        from tfpipe.training.allocator import keep_freed_memory
+    predictor = open_local(str(config.run_or_export))
+    from tfpipe.training.allocator import keep_freed_memory
 
     keep_freed_memory()
-    yield (open_run_model if place.kind == "run" else open_export)(place.folder)
+    yield predictor
 
 
 @contextmanager

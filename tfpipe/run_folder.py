@@ -75,6 +75,13 @@ class Run:
         return self._read_json("metrics.json")
 
     @property
+    def columns(self) -> Columns:
+        """Names of the columns that were trained on; a run of an older version has those given."""
+        config = self.config
+        given = {"text": config.text, "text_pair": config.text_pair, "label": config.label}
+        return Columns(**(self.data.get("columns") or given))
+
+    @property
     def finished(self) -> bool:
         """Whether training is finished; metrics.json is its last file."""
         return (self.folder / "metrics.json").is_file()
@@ -204,11 +211,12 @@ def begin_run(run: Run, config: TrainConfig, parts: Splits, model: TextModel) ->
         "dev_rows": len(parts.dev),
         "dev_sha256": hash_texts(parts.dev.joined(), parts.dev.labels or ()),
         "pairs": parts.train.text_pairs is not None,
+        "columns": parts.train.columns.names,
         "model": {name: getattr(model.config, name) for name in SHAPES}
         | {"labels": list(model.label_names), "tokenizer": model.tokenizer.fingerprint},
     }
     if config.resume:
-        _refuse_other("data", run.data, data, ("model",))
+        _refuse_other("data", run.data, data, ("model", "columns"))
         _refuse_other("model", run.data.get("model", {}), data["model"])
         return
     try:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from tfpipe.cli import parse, parser_for, print_metrics, run, say
-from tfpipe.config import TrainConfig
+from tfpipe.cli import given_values, owned_fields, parser_for, print_metrics, run, say
+from tfpipe.config import RepeatConfig, TrainConfig, build
+from tfpipe.errors import collected, did_you_mean, raise_all
 from tfpipe.process import quick_imports, run_as_process
 from tfpipe.training.ending import Ending
 
@@ -48,13 +49,45 @@ def _prepare(config: TrainConfig) -> Preparation:
     return prepare(config)
 
 
+def parse_train(parser: Any, arguments: Sequence[str]) -> tuple[TrainConfig, RepeatConfig]:
+    """Build both configurations of the command from flags and `--config`; raises UserError."""
+    fields = [*owned_fields(TrainConfig), *owned_fields(RepeatConfig)]
+    values, errors = given_values(parser, fields, arguments)
+    names = [field.name for _, field in owned_fields(RepeatConfig)]
+    # A misspelt name goes to the class that has the nearest one.
+    others = [field.name for _, field in owned_fields(TrainConfig)]
+    near = [n for n in values if n not in others and did_you_mean(n, names)]
+    own = {name: values.pop(name) for name in {*names, *near} if name in values}
+    config, repeated = TrainConfig(), RepeatConfig()
+    with collected(errors):
+        repeated = build(RepeatConfig, own)
+    config = build(TrainConfig, values, errors)
+    raise_all(list(repeated.errors_with(config)))
+    return config, repeated
+
+
+def _repeat(config: TrainConfig, repeated: RepeatConfig) -> None:
+    from tfpipe.repeated_training import repeat
+
+    summary = repeat(config, repeated)
+    if config.json:
+        print_metrics({"folder": str(summary.folder), "figures": summary.figures}, as_json=True)
+    for line in () if config.json else summary.lines():
+        print(line)
+    say(f"summary: {summary.folder / 'summary.json'}")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    parser = parser_for(TrainConfig, "tfpipe.train", ABOUT, EXAMPLE)
+    more = owned_fields(RepeatConfig)
+    parser = parser_for(TrainConfig, "tfpipe.train", ABOUT, EXAMPLE, more)
 
     def command() -> None:
-        config = parse(parser, TrainConfig, arguments)
+        config, repeated = parse_train(parser, arguments)
+        if repeated.repeats:
+            _repeat(config, repeated)
+            return
         if config.dry_run:
             prepared = _prepare(config)
             from tfpipe.dry_run import dry_run

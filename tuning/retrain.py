@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import shlex
-import subprocess
-import time
 from dataclasses import replace
 
-from tfpipe import fork_server
 from tfpipe.cli import say
-from tfpipe.config import TrainConfig, to_yaml
+from tfpipe.config import TrainConfig
 from tfpipe.errors import Interrupted, UserError
-from tfpipe.io.atomic import write_text
 from tfpipe.run_folder import Run
+from tfpipe.separate_training import train_separately
 from tfpipe.training.preemption import SignalHandler
 from tuning.study import Study
 from tuning.trial_data import with_train_and_dev
@@ -48,26 +45,14 @@ def retrain(study: Study, on: str, restart: str) -> Run:
         say(f"retraining: {run.folder} is finished")
         return run
     file = study.folder / "retrain.yaml"
-    write_text(file, to_yaml(config))
-    arguments = ["-m", "tfpipe.train", "--config", str(file)]
-    if (run.folder / "config.yaml").is_file():
-        arguments.append("--resume")
     with SignalHandler() as stop:
-        streams = fork_server.Streams(stdout=subprocess.DEVNULL)
-        modules = fork_server.TRAINING
-        process = fork_server.start(arguments, modules, streams, new_session=True)
-        forwarded = False
-        while process.poll() is None:
-            if stop.signal and not forwarded:
-                process.send_signal(stop.signal)
-                forwarded = True
-            time.sleep(0.2)
+        status = train_separately(config, file, stop)
     if stop.signal and not run.finished:
         raise Interrupted(128 + stop.signal, f"stopped, everything saved; go on with:\n  {restart}")
-    if process.returncode:
+    if status:
         raise UserError(
             "the winner could not be trained again",
-            f"tfpipe.train ended with status {process.returncode}; what it said is above",
+            f"tfpipe.train ended with status {status}; what it said is above",
             "mend it and start the same command: the trials are not repeated",
         )
     say(f"retrained: {run.folder}; export it with:")

@@ -140,9 +140,8 @@ def read_data(base: Mapping[str, Any]) -> Splits:
     names = ("text", "text_pair", "label", "header", "offsets", "rare_labels")
     columns = Columns(**{name: base[name] for name in names if base.get(name) is not None})
     files = (str(base.get("train") or SAMPLE), str(base.get("dev", "0.1")), base.get("test"))
-    return read_splits(
-        *files, columns, base.get("seed", 1), TASKS[base.get("task", "classify")].rules
-    )
+    seed = base.get("split_seed", base.get("seed", 1))
+    return read_splits(*files, columns, seed, TASKS[base.get("task", "classify")].rules)
 
 
 def training_defaults_of(space: Space, rows: int) -> dict[str, Any]:

@@ -78,4 +78,5 @@ def with_data_files(config: TrainConfig, train: Path, dev: Path) -> TrainConfig:
 def _read(config: TrainConfig) -> Splits:
     columns = Columns.of(config)
     rules = TASKS[config.task].rules
-    return read_splits(str(config.train or SAMPLE), config.dev, None, columns, config.seed, rules)
+    train = str(config.train or SAMPLE)
+    return read_splits(train, config.dev, None, columns, config.dev_seed, rules)

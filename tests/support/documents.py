@@ -14,16 +14,21 @@ from pathlib import Path
 
 from serving.client.cli.parser import build_parser
 from serving.server.flags import check_combinations, parse_flags
-from tfpipe.cli import parse, parser_for
+from tfpipe.cli import owned_fields, parse, parser_for
 from tfpipe.config import (
+    AskConfig,
     CompareConfig,
     DoctorConfig,
     EvaluateConfig,
     ExportConfig,
     LaunchConfig,
     PredictConfig,
+    RepeatConfig,
+    ReportConfig,
+    RunsConfig,
     TrainConfig,
 )
+from tfpipe.train import parse_train
 from tuning.config import SearchConfig, training_fields
 from tuning.search import parse_search
 
@@ -33,6 +38,9 @@ CONFIGS: dict[str, type] = {
     "tfpipe.evaluate": EvaluateConfig,
     "tfpipe.predict": PredictConfig,
     "tfpipe.compare": CompareConfig,
+    "tfpipe.ask": AskConfig,
+    "tfpipe.runs": RunsConfig,
+    "tfpipe.report": ReportConfig,
     "tfpipe.export": ExportConfig,
     "tfpipe.doctor": DoctorConfig,
 }
@@ -114,6 +122,9 @@ def check_command(module: str, arguments: list[str]) -> None:
         split = arguments.index("--")
         parse(parser_for(LaunchConfig, module, "", ""), LaunchConfig, arguments[:split])
         check_command("tfpipe.train", arguments[split + 1 :])
+    elif module == "tfpipe.train":
+        more = owned_fields(RepeatConfig)
+        parse_train(parser_for(TrainConfig, module, "", "", more), arguments)
     else:
         config = CONFIGS[module]
         parse(parser_for(config, module, "", ""), config, arguments)

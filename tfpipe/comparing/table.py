@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterator, Sequence
 
 from tfpipe.comparing.changes import Change, LabelChange, count_kinds
 from tfpipe.comparing.result import Comparison, metric_title
 from tfpipe.stats.bootstrap import Difference
-from tfpipe.text_display import shorten
+from tfpipe.text_display import align_columns, shorten
 
 WIDEST_TEXT, WIDEST_LABEL = 80, 40
 
@@ -80,12 +79,4 @@ def _describe_change(one: Change) -> Iterator[str]:
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    widths = [max(map(_width, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        padded = (cell + " " * (w - _width(cell)) for cell, w in zip(row, widths, strict=True))
-        yield ("  " + "  ".join(padded)).rstrip()
-
-
-def _width(text: str) -> int:
-    """Return the columns on a terminal: Chinese characters take two."""
-    return sum(1 + (unicodedata.east_asian_width(character) in "WF") for character in text)
+    return (f"  {line}" for line in align_columns(rows))

@@ -100,7 +100,7 @@ def _find_train(run: Run) -> Examples | None:
         train = fit_train(train, config.rare_labels, share is not None, rules)
         if share is not None:
             keep = config.rare_labels != "error"
-            train, _ = split_off_dev(train, share, config.seed, rules, keep)
+            train, _ = split_off_dev(train, share, config.dev_seed, rules, keep)
     except UserError:
         return None
     return train if hash_of(train) == run.data.get("train_sha256") else None

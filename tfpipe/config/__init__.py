@@ -1,16 +1,29 @@
 """The configuration of each command: a frozen dataclass that defines API, flags and YAML file."""
 
+from tfpipe.config.clean import CleanConfig
 from tfpipe.config.commands import (
+    AskConfig,
     CompareConfig,
     DoctorConfig,
     EvaluateConfig,
     ExportConfig,
     LaunchConfig,
     PredictConfig,
+    ReportConfig,
+    RunsConfig,
 )
 from tfpipe.config.metrics import is_better, is_better_epoch
+from tfpipe.config.repeat import RepeatConfig
 from tfpipe.config.requirements import Requirement, parse_requirements
-from tfpipe.config.settings import Config, build, checked_value, field_type, read_values, to_yaml
+from tfpipe.config.settings import (
+    TEXTS,
+    Config,
+    build,
+    checked_value,
+    field_type,
+    read_values,
+    to_yaml,
+)
 from tfpipe.config.train import (
     CLASS_WEIGHTS,
     LOSSES,
@@ -26,6 +39,9 @@ __all__ = [
     "PRECISIONS",
     "SCHEDULES",
     "STRATEGIES",
+    "CleanConfig",
+    "TEXTS",
+    "AskConfig",
     "CompareConfig",
     "Config",
     "DoctorConfig",
@@ -33,7 +49,10 @@ __all__ = [
     "ExportConfig",
     "LaunchConfig",
     "PredictConfig",
+    "RepeatConfig",
+    "ReportConfig",
     "Requirement",
+    "RunsConfig",
     "TrainConfig",
     "build",
     "checked_value",

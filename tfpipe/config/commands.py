@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tfpipe.config.requirements import parse_requirements
-from tfpipe.config.settings import Conflict, flag_of, setting
-from tfpipe.config.train import OFFSETS
+from tfpipe.config.settings import LANGUAGES, Conflict, flag_of, setting
+from tfpipe.config.train import OFFSETS, RARE_LABELS
 from tfpipe.errors import UserError
+from tfpipe.tasks import TASKS
 
 # A setting of an export, and the one without which it would be ignored.
 REQUIRED_SETTINGS = (
@@ -27,8 +28,10 @@ CONNECTION = ("tls", "ca", "certificate", "key", "server_name", "token")
 class EvaluateConfig:
     """The configuration of `tfpipe.evaluate`; see the help of each field."""
 
-    run: str = setting("", "folder of a finished run", positional=True)
-    data: str | None = setting(None, "labelled file (default: the run's dev examples)")
+    run: str = setting("", "folder of a finished run, or of an export", positional=True)
+    data: str | None = setting(
+        None, "labelled file (default: the run's dev examples; an export has none)"
+    )
     text: str | None = setting(None, "text column (default: detected)")
     text_pair: str | None = setting(None, "column of the second text (default: detected)")
     label: str | None = setting(None, "label column (default: detected)")
@@ -45,8 +48,10 @@ class EvaluateConfig:
         "what the places of entities count: `characters`, `utf16` code units, or `utf8` bytes",
         choices=OFFSETS,
     )
-    batch_size: int = setting(64, "examples in a forward pass", minimum=1)
-    json: bool = setting(False, "print the metrics as one JSON object")
+    batch_size: int = setting(64, "examples in a forward pass of a run", minimum=1)
+    json: bool = setting(
+        False, "print the metrics as one JSON object, with those of each label as `labels`"
+    )
 
 
 @dataclass(frozen=True)
@@ -192,7 +197,18 @@ class PredictConfig:
     header: bool | None = setting(
         None, "the first row of the file has the names of the columns (default: detected)"
     )
+    keep_columns: str = setting(
+        "id",
+        "other columns of the file to write before the answers: `id` (those named id or 编号, or"
+        " ending in _id), `all`, `none`, or name,name",
+        alone="all",
+    )
     scores: bool = setting(False, "also write the score of every label or entity")
+    second: bool = setting(
+        False, "also write the label with the second highest score, and that score"
+    )
+    excel: bool = setting(False, "begin the .csv with the mark by which Excel knows UTF-8")
+    overwrite: bool = setting(False, "replace the output file where it exists")
     answer_empty: bool = setting(
         False, "answer rows without a text as empty texts instead of stopping"
     )
@@ -263,6 +279,82 @@ class PredictConfig:
 
 
 @dataclass(frozen=True)
+class ReportConfig:
+    """The configuration of `tfpipe.report`; see the help of each field."""
+
+    run: str = setting("", "folder of a finished run", positional=True)
+    data: str | None = setting(
+        None, "another labelled file for the page to be about (default: the run's own page again)"
+    )
+    text: str | None = setting(None, "text column (default: that of the training, or detected)")
+    text_pair: str | None = setting(None, "column of the second text (default: as --text)")
+    label: str | None = setting(None, "label column (default: as --text)")
+    language: str | None = setting(
+        None, "language of the page (default: the run's)", choices=LANGUAGES
+    )
+    out: str | None = setting(
+        None, "file to write (default: report.html in the run, with --data report-NAME.html)"
+    )
+    batch_size: int = setting(64, "examples in a forward pass", minimum=1)
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """Yield settings that cannot be combined, each with the names of its fields."""
+        for name in ("text", "text_pair", "label"):
+            if getattr(self, name) is not None and self.data is None:
+                flag = flag_of(name)
+                yield (
+                    (name, "data"),
+                    UserError(
+                        f"{flag} has no effect without --data",
+                        f"{flag} {getattr(self, name)}",
+                        f"add --data, or leave out {flag}",
+                    ),
+                )
+
+
+@dataclass(frozen=True)
+class RunsConfig:
+    """The configuration of `tfpipe.runs`; see the help of each field."""
+
+    folder: str | None = setting(
+        None, "folder to look for runs in, two levels deep (default: runs)", positional=True
+    )
+    sort: str = setting(
+        "date",
+        "column to sort by, such as dev.accuracy, name or learning_rate: metrics the best first,"
+        " dates the newest first, all else ascending",
+    )
+    filter: str | None = setting(
+        None,
+        'runs to list: part of a name, or conditions such as "task=classify,dev.accuracy>=0.9";'
+        " may be repeated",
+        repeated=True,
+    )
+    json: bool = setting(False, "print the runs as one JSON object")
+
+
+@dataclass(frozen=True)
+class AskConfig:
+    """The configuration of `tfpipe.ask`; see the help of each field."""
+
+    run_or_export: str = setting(
+        "",
+        "folder of a run, of an export, or of a model's versions (the highest is used)",
+        positional=True,
+    )
+    texts: tuple[str, ...] = setting(
+        (), "texts, or questions; - for the lines of standard input", positional=True
+    )
+    text_pair: str | None = setting(
+        None,
+        "second text, or context, of every text; lines of standard input may have their own after"
+        " a tab",
+    )
+    scores: bool = setting(False, "also print the score of every label")
+    json: bool = setting(False, "print one JSON object a text")
+
+
+@dataclass(frozen=True)
 class LaunchConfig:
     """The configuration of `tfpipe.launch`; options after `--` are those of `tfpipe.train`."""
 
@@ -289,4 +381,39 @@ class DoctorConfig:
     header: bool | None = setting(
         None, "the first row of the file has the names of the columns (default: detected)"
     )
+    task: str | None = setting(
+        None,
+        "task to read a data file for (default: by its format or labels)",
+        choices=tuple(TASKS),
+    )
+    dev: str = setting("0.1", "dev file, or the share of the data file to use as dev")
+    test: str | None = setting(None, "test file, checked together with the data file")
+    rare_labels: str = setting(
+        "error",
+        "labels with one row in the data file, and labels of dev or test that it lacks: refuse"
+        " both, drop their rows, or keep the former and drop the latter",
+        choices=RARE_LABELS,
+    )
+    offsets: str = setting(
+        "characters",
+        "what the places of entities count: `characters`, `utf16` code units, or `utf8` bytes",
+        choices=OFFSETS,
+    )
+    rows_to: str | None = setting(
+        None,
+        "file for the rows of a data file that something was found about: .tsv, .csv or .jsonl",
+    )
+    overwrite: bool = setting(False, "replace the file of --rows-to")
     json: bool = setting(False, "print the results as one JSON object")
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """Yield settings that cannot be combined, each with the names of its fields."""
+        if self.overwrite and self.rows_to is None:
+            yield (
+                ("overwrite", "rows_to"),
+                UserError(
+                    "--overwrite has no effect without --rows-to",
+                    "--overwrite",
+                    "add --rows-to FILE, or leave out --overwrite",
+                ),
+            )

@@ -16,8 +16,11 @@ from tfpipe.errors import UserError, did_you_mean, near_names, raise_all
 Config = TypeVar("Config")
 # The names of the fields that a conflict is about, and the conflict.
 Conflict = tuple[tuple[str, ...], UserError]
+LANGUAGES = ("en", "zh")
 # Names of one thing: a field with one of them can be given by the others, too.
 SAME_NAMES = (("output", "out", "to"), ("data", "file"), ("text", "column"))
+# The type of a field that takes any number of values.
+TEXTS = tuple[str, ...]
 
 
 def setting(default: Any, help_text: str, **rules: Any) -> Any:
@@ -29,7 +32,8 @@ def setting(default: Any, help_text: str, **rules: Any) -> Any:
         **rules: `choices`, `minimum`, `maximum`, `above` and `below` for the value; `group` of the
             flag in `--help`; `alone`, the value of a flag that is given without one; `required`, a
             flag that must be given; `positional`, given without a flag, and required unless the
-            default is None; `repeated`, a flag whose values are joined by commas.
+            default is None; `repeated`, a flag whose values are joined by commas. A field of
+            type `tuple[str, ...]` is positional, and takes any number of values.
     """
     return dataclasses.field(default=default, metadata={"help": help_text, **rules})
 
@@ -59,7 +63,7 @@ def field_name(raw_name: str, fields: Iterable[str]) -> str:
 
 # A search checks hundreds of configurations, and the hints are texts that are compiled each time.
 @functools.cache
-def field_type(config_class: type, name: str) -> tuple[type, bool]:
+def field_type(config_class: type, name: str) -> tuple[Any, bool]:
     """Return the type of a field without None, and whether it may be None."""
     hint = _type_hints(config_class)[name]
     if isinstance(hint, types.UnionType):
@@ -146,6 +150,8 @@ def checked_value(config_class: type, field: dataclasses.Field[Any], value: Any)
     plain, optional = field_type(config_class, field.name)
     if value is None and optional:
         return None
+    if plain == TEXTS:
+        return (value,) if isinstance(value, str) else tuple(map(str, value or ()))
     if value is None or value == "":
         raise UserError(f"{flag} has no value", "nothing", f"give {rules['help']}")
     wanted = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}[plain]

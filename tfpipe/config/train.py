@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tfpipe.config.profile_steps import parse_steps
-from tfpipe.config.settings import Conflict, flag_of, setting
+from tfpipe.config.settings import LANGUAGES, Conflict, flag_of, setting
 from tfpipe.errors import UserError, did_you_mean
 from tfpipe.tasks import TASKS
 
@@ -14,7 +14,6 @@ STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker", "parameter_serve
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 CLASS_WEIGHTS = ("none", "balanced")
 LOSSES = ("cross_entropy", "focal")
-LANGUAGES = ("en", "zh")
 LONG_TEXTS = ("head", "head_tail", "windows")
 RARE_LABELS = ("error", "drop", "keep")
 OFFSETS = ("characters", "utf16", "utf8")
@@ -242,6 +241,12 @@ class TrainConfig:
         minimum=0,
         group="training",
     )
+    split_seed: int | None = setting(
+        None,
+        "seed of the dev split, so that trainings of several seeds share one (default: --seed)",
+        minimum=0,
+        group="data",
+    )
     deterministic: bool = setting(
         False, "bit-equal results on the same machine; slower", group="training"
     )
@@ -297,6 +302,11 @@ class TrainConfig:
     tpu: str | None = setting(
         None, "name or address of the TPU (default: TPU_NAME, or this machine's)", group="processes"
     )
+
+    @property
+    def dev_seed(self) -> int:
+        """The seed of the dev split."""
+        return self.seed if self.split_seed is None else self.split_seed
 
     @property
     def best_metric(self) -> str:

@@ -13,7 +13,7 @@ TEXT_COLUMNS = (
 )
 LABEL_COLUMNS = (
     *("label", "labels", "category", "intent", "class", "gold_label", "sentiment", "target"),
-    *("topic", "tag", "y", "标签", "类别", "分类", "意图", "情感"),
+    *("topic", "tag", "y", "标签", "类别", "分类", "意图", "情感", "is_duplicate", "quality"),
 )
 NUMBERED = (
     *("text", "sentence", "sent", "s", "question", "query", "q", "文本", "句子", "问题", "问句"),
@@ -25,7 +25,7 @@ PAIRS = (
     *(("query", name) for name in ("context", "passage", "document", "doc", "title", "answer")),
     *(("question", "answer"), ("premise", "hypothesis"), ("anchor", "positive")),
     *(("问题", name) for name in ("上下文", "段落", "文章", "答案", "回答")),
-    *(("查询", "文档"), ("查询", "标题"), ("前提", "假设")),
+    *(("查询", "文档"), ("查询", "标题"), ("前提", "假设"), ("#1 String", "#2 String")),
 )
 # A title is a text where there is no longer one.
 LAST_TEXT_COLUMNS = (*dict.fromkeys(first for first, _ in PAIRS[1:]), "title", "标题")

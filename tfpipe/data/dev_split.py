@@ -77,9 +77,9 @@ def split_off_dev(
         UserError: A label has too few different texts to be in both; one that comes with others
             stays in train.
     """
-    labels = _names_of_rows(examples, rules)
+    labels = names_of_rows(examples, rules)
     # Rows of equal texts are a group. Arrays, not a list for each: there may be millions.
-    group_of = _group_rows(examples)
+    group_of = group_rows(examples)
     groups = int(group_of.max()) + 1
     by_group = np.argsort(group_of, kind="stable")
     begins = np.searchsorted(group_of[by_group], np.arange(groups + 1))
@@ -109,18 +109,18 @@ def split_off_dev(
 
 def find_lone(examples: Examples, rules: type[LabelRules]) -> list[str]:
     """Return the label names that have one text, after normalising, in sorted order."""
-    groups_of = _groups_of_labels(_names_of_rows(examples, rules), _group_rows(examples))
+    groups_of = _groups_of_labels(names_of_rows(examples, rules), group_rows(examples))
     return [name for name, groups in groups_of.items() if name and len(groups) == 1]
 
 
-def _names_of_rows(examples: Examples, rules: type[LabelRules]) -> list[tuple[str, ...]]:
+def names_of_rows(examples: Examples, rules: type[LabelRules]) -> list[tuple[str, ...]]:
     """The label names of each row; the empty string where it has none."""
     parsed = parsed_labels(examples, rules)
     names_of = {label: tuple(rules.names_in(label)) or ("",) for label in set(parsed)}
     return [names_of[label] for label in parsed]
 
 
-def _group_rows(examples: Examples) -> Int64Array:
+def group_rows(examples: Examples) -> Int64Array:
     """int64 [N]: the number of each row's group of equal texts."""
     numbers: dict[str, int] = {}
     keys = example_keys(examples)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -59,6 +59,8 @@ class Examples:
             none for a selection of its rows.
         lines: The line of the file, counted from 1, at which each example begins; None where a
             file has no lines, as parquet.
+        rows: The row of a spreadsheet that opens the file, counted from 1 with the header, or of a
+            parquet file the row; None for files that are no tables.
     """
 
     texts: Sequence[str]
@@ -70,6 +72,7 @@ class Examples:
     parsed: Sequence[Any] | None = None
     decisions: Sequence[str] = ()
     lines: Sequence[int] | None = None
+    rows: Sequence[int] | None = None
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -82,8 +85,21 @@ class Examples:
 
         texts = [self.texts[row] for row in rows]
         pairs, labels, parsed = pick(self.text_pairs), pick(self.labels), pick(self.parsed)
-        lines = None if self.lines is None else array("q", (self.lines[row] for row in rows))
-        return Examples(texts, pairs, labels, self.path, self.columns, parsed=parsed, lines=lines)
+        lines, numbers = (
+            None if values is None else array("q", (values[row] for row in rows))
+            for values in (self.lines, self.rows)
+        )
+        return Examples(
+            *(texts, pairs, labels, self.path, self.columns),
+            parsed=parsed,
+            lines=lines,
+            rows=numbers,
+        )
+
+    def without(self, rows: Collection[int]) -> Examples:
+        """Return the other rows, with what is known about the file."""
+        rest = self.take([row for row in range(len(self)) if row not in rows])
+        return replace(rest, stripped=self.stripped, decisions=self.decisions)
 
     def joined(self) -> Sequence[str]:
         """Return one string an example, pairs with ` | ` between: for tables and reports."""

@@ -7,20 +7,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from tfpipe.data.examples import Examples
 from tfpipe.data.label_values import UnreadableLabel, dump, is_dump, parse_literal
 from tfpipe.data.labels import LabelRules
+from tfpipe.data.row_errors import SHOWN, RowsError, RowsOf, in_several
 from tfpipe.data.tabular import strip_blanks
-from tfpipe.data.values import as_text, show_few
+from tfpipe.data.values import as_text
 from tfpipe.errors import UserError
 
 
 @dataclass
 class _Fault:
-    """Rows whose values are no labels, for one reason."""
+    """Rows whose values are no labels, for one reason, and the first of these values."""
 
     error: UnreadableLabel
-    first: Any
     rows: list[int] = field(default_factory=list)
+    values: list[str] = field(default_factory=list)
 
 
 class LabelColumn:
@@ -50,7 +52,7 @@ class LabelColumn:
 
         Args:
             value: As the file holds it.
-            number: The row's.
+            number: The row's, from 0.
 
         Raises:
             TypeError, UnicodeError: The value is no text.
@@ -58,8 +60,10 @@ class LabelColumn:
         try:
             written = self._write(value)
         except UnreadableLabel as error:
-            fault = self._faults.setdefault(error.wrong, _Fault(error, value))
+            fault = self._faults.setdefault(error.wrong, _Fault(error))
             fault.rows.append(number)
+            if len(fault.values) < SHOWN:
+                fault.values.append(str(value)[:80])
             return ""
         if written not in self._label_of:
             stripped = self._strip(written)
@@ -83,33 +87,33 @@ class LabelColumn:
         unchanged = isinstance(value, str) and label == dump(parsed) and is_dump(value, parsed)
         return as_text(value if unchanged else label) or ""
 
-    def errors(self, path: str, name: str, rows: int, optional: bool) -> list[UserError]:
+    def errors(self, examples: Examples, optional: bool) -> list[UserError]:
         """Return what is wrong with the labels that were read.
 
         Args:
-            path: The file.
-            name: The column.
-            rows: The number of rows.
+            examples: The examples with these labels.
             optional: Whether rows may have no label.
         """
-        errors = [
-            UserError(
-                f"{fault.error.wrong}, in {len(fault.rows):,} of {rows:,} rows",
-                f"{path}, column {name!r}, rows {show_few(fault.rows)}: {str(fault.first)[:80]}",
-                fault.error.fix,
+        column, rows = f"{examples.path}, column {examples.columns.label!r}", len(examples)
+        errors: list[UserError] = [
+            RowsError(
+                *("bad_label", f"{fault.error.wrong}{in_several(len(fault.rows), rows)}", column),
+                *(fault.error.fix, RowsOf(examples, fault.rows, fault.values)),
             )
             for fault in self._faults.values()
         ]
         if self.missing and not optional:
             errors.append(
-                UserError(
-                    f"{len(self.missing)} of {rows} rows have no label",
-                    f"{path}: empty or NaN in column {name!r}, rows {show_few(self.missing)}",
+                RowsError(
+                    "missing_label",
+                    f"{len(self.missing):,} of {rows:,} rows have no label",
+                    f"{column}, empty or NaN",
                     "fill in the labels or remove these rows",
+                    RowsOf(examples, self.missing),
                 )
             )
         return errors
 
     def sentences(self, path: str) -> Sequence[str]:
         """Return how labels were read otherwise than written, as sentences without a full stop."""
-        return [f"{path}: {count:,} {remark}" for remark, count in self.remarks.items()]
+        return [f"{path}: {remark}: {count:,}" for remark, count in self.remarks.items()]

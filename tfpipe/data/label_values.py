@@ -14,7 +14,7 @@ TYPES = ("label", "labels", "type", "entity_group", "entity")
 # The tables in which Label Studio holds what an annotator chose.
 CHOSEN = ("choices", "rating", "number")
 
-NO_ANSWER = "questions have answer_start -1 and no text, which was read as no answer"
+NO_ANSWER = "questions read as without an answer, for theirs starts at -1 and has no text"
 
 
 class UnreadableLabel(ValueError):

@@ -11,6 +11,7 @@ from tfpipe.data.examples import Examples
 from tfpipe.data.fast_tokenizer import FastTokenizer
 from tfpipe.data.label_values import one_choice
 from tfpipe.data.near_labels import fold
+from tfpipe.data.row_errors import RowsError, RowsOf
 from tfpipe.data.tabular import strip_blanks
 from tfpipe.data.token_counts import TokenCounts, count_tokens
 from tfpipe.errors import UserError
@@ -78,7 +79,7 @@ class LabelRules(Protocol):
 
         Args:
             value: As JSON holds it.
-            remarks: Counts, under a sentence that follows a number, what is read otherwise.
+            remarks: Counts, under a sentence about it, what is read otherwise than written.
 
         Raises:
             UnreadableLabel: It is no label of the task.
@@ -196,17 +197,20 @@ def find_unknown(
 
 def refuse_unknown(examples: Examples, known: Collection[str], rules: type[LabelRules]) -> None:
     """Raise UserError for label names that a model cannot answer; arguments as `find_unknown`."""
-    unknown = [*find_unknown(examples, known, rules)]
+    found = find_unknown(examples, known, rules)
+    unknown = [*found]
     if unknown:
         by_key = {fold(name): name for name in known}
         pairs = [(name, by_key[fold(name)]) for name in unknown if fold(name) in by_key]
         near = [f"{name!r} is perhaps {other!r}" for name, other in pairs]
         hints = f"; {'; '.join(near[:3])}" if near else ""
-        raise UserError(
+        raise RowsError(
+            "unknown_label",
             f"{examples.path} has {rules.noun} that the model was not trained on",
-            f"{list_few(unknown)}{hints}; known are {list_few(sorted(known), 10)}",
+            f"{list_few(unknown)}{hints}; known are {list_few(sorted(known), 10)}; rows",
             "remove these rows, correct the names, or add such examples to train; --rare-labels"
             " drop leaves them out",
+            RowsOf(examples, sorted({row for rows in found.values() for row in rows})),
         )
 
 

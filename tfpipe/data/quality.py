@@ -15,6 +15,7 @@ from tfpipe.data.dev_split import example_keys
 from tfpipe.data.examples import Examples
 from tfpipe.data.labels import LabelRules, OneLabel, parsed_labels
 from tfpipe.data.near_labels import LabelNotes
+from tfpipe.data.row_errors import RowsError, RowsOf, in_several
 from tfpipe.data.unknown_tokens import UnknownTokens
 from tfpipe.errors import UserError
 
@@ -52,21 +53,26 @@ class DataReport:
 
 
 def long_words(examples: Examples) -> list[UserError]:
-    """Return an error for the first text of each column with a "word" that cannot be one."""
-    errors = []
+    """Return an error for the texts of each column with a "word" that cannot be one."""
+    errors: list[UserError] = []
     for column in (examples.texts, examples.text_pairs or ()):
-        for row, text in enumerate(column, start=1):
-            word = LONG_WORD.search(text) if len(text) >= 1000 else None
-            if word:
-                errors.append(
-                    UserError(
-                        "a text holds a word that is far too long to be one",
-                        f"{examples.path}, row {row}: {len(word.group())} characters without a"
-                        f" space, starting {word.group()[:30]!r}",
-                        "mend or remove the row; the model would read it as one unknown word",
-                    )
+        words = {
+            row: word.group()
+            for row, text in enumerate(column)
+            if len(text) >= 1000 and (word := LONG_WORD.search(text))
+        }
+        if words:
+            details = [f"{len(word):,} characters without a space" for word in words.values()]
+            several = in_several(len(words), len(examples))
+            errors.append(
+                RowsError(
+                    "long_word",
+                    f"a text holds a word that is far too long to be one{several}",
+                    examples.path,
+                    "mend or remove the row; the model would read it as one unknown word",
+                    RowsOf(examples, [*words], details),
                 )
-                break
+            )
     return errors
 
 
@@ -92,7 +98,7 @@ def report_data(
     warnings: list[str] = []
     _report_sizes(train, dev, facts, warnings)
     _report_repeats(train, facts, warnings)
-    _report_leaks(train, dev, facts, warnings)
+    report_leaks(train, dev, "dev", facts, warnings)
     _report_lengths(train_lengths, max_length, in_windows, facts, warnings)
     labels = _report_labels(train, dev, rules, facts, warnings)
     return DataReport(facts, labels, warnings)
@@ -189,13 +195,17 @@ def _report_repeats(train: Examples, facts: Facts, warnings: list[str]) -> None:
         )
 
 
-def _report_leaks(train: Examples, dev: Examples, facts: Facts, warnings: list[str]) -> None:
-    same = _found(dev.joined(), train.joined())
-    alike = _found(list(example_keys(dev)), example_keys(train))
-    facts.append(("dev texts also in train", f"{same:,} exactly, {alike:,} after normalising"))
+def report_leaks(
+    train: Examples, part: Examples, name: str, facts: Facts, warnings: list[str]
+) -> None:
+    """Report the texts of dev or test, as `name` says, that are in train, too."""
+    same = _found(part.joined(), train.joined())
+    alike = _found(list(example_keys(part)), example_keys(train))
+    facts.append((f"{name} texts also in train", f"{same:,} exactly, {alike:,} after normalising"))
     if alike:
         warnings.append(
-            f"{alike:,} dev texts are in train too ({same:,} exactly): the dev figures flatter"
+            f"{alike:,} {name} texts are in train too ({same:,} exactly): the {name} figures"
+            " flatter"
         )
 
 

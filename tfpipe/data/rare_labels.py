@@ -11,6 +11,7 @@ from tfpipe.data.dev_split import find_lone
 from tfpipe.data.examples import Examples
 from tfpipe.data.labels import LabelRules, find_unknown, parsed_labels
 from tfpipe.data.near_labels import find_near_labels
+from tfpipe.data.row_errors import RowsError, RowsOf
 from tfpipe.errors import UserError
 from tfpipe.text_display import list_few
 
@@ -46,8 +47,9 @@ def fit_train(train: Examples, rare: str, cut: bool, rules: type[LabelRules]) ->
         return train
     if rare == "drop":
         return _without(train, dict.fromkeys(names), f"labels of one {what}", rules)
-    sentence = f"--rare-labels keep: labels of one {what} of {train.path}, which dev cannot check:"
-    return replace(train, decisions=[*train.decisions, f"{sentence} {list_few(names, SHOWN)}"])
+    where = ", which the dev cut cannot check" if cut else ""
+    kept = f"--rare-labels keep: labels of one {what} of {train.path}{where}"
+    return replace(train, decisions=[*train.decisions, f"{kept}: {list_few(names, SHOWN)}"])
 
 
 def fit_names(
@@ -96,11 +98,16 @@ def _single_error(train: Examples, single: Sequence[str], rules: type[LabelRules
     pairs = find_near_labels(train.parsed or (), rules.names_in)
     near = [str(pair) for pair in pairs if pair.rare.count == 1]
     more = f"; {near[0]}" if near else ""
-    return UserError(
+    labels = [{*rules.names_in(label)} for label in train.parsed or ()]
+    rows = [row for row, names in enumerate(labels) if names & {*single}]
+    shown = [repr(rules.show_label(train, row)) for row in rows[:SHOWN]]
+    return RowsError(
+        "single_label",
         "a label that occurs once cannot be learnt and checked",
-        f"{list_few(single)} in {train.path}{more}",
+        f"{list_few(single)} in {train.path}{more}; rows",
         "add examples of it, merge it with another label, or remove the row; --rare-labels drop"
         " leaves it out, --rare-labels keep learns it unchecked",
+        RowsOf(train, rows, shown),
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from pathlib import Path
 
 from tfpipe.data.columns import find_columns
@@ -10,11 +9,12 @@ from tfpipe.data.examples import Columns, Examples
 from tfpipe.data.label_column import LabelColumn
 from tfpipe.data.labels import LabelRules
 from tfpipe.data.left_out import LeftOut, find_left_out
-from tfpipe.data.rows import Rows, hold_rows
+from tfpipe.data.picked import Picked, other_widths, places_of
+from tfpipe.data.row_errors import without_rows
+from tfpipe.data.rows import Trace, hold_rows
 from tfpipe.data.tabular import open_rows, split_ending
-from tfpipe.data.token_columns import find_token_columns, read_tagged_rows, read_value
+from tfpipe.data.token_columns import find_token_columns, read_tagged_rows
 from tfpipe.data.unread_columns import note_unread
-from tfpipe.data.values import as_text
 from tfpipe.errors import UserError, raise_all
 from tfpipe.tasks import TASKS
 from tfpipe.tasks.spec import TaskSpec
@@ -26,6 +26,7 @@ def read_examples(
     labelled: bool = True,
     optional_label: bool = False,
     rules: type[LabelRules] | None = None,
+    faults: list[UserError] | None = None,
 ) -> Examples:
     """Read a data file.
 
@@ -35,6 +36,7 @@ def read_examples(
         labelled: Whether a label column is needed.
         optional_label: Whether a row may have an empty label.
         rules: The label rules of the task that the file is for; None for any.
+        faults: Where errors of single rows are added, which are then left out; None raises them.
 
     Raises:
         UserError: The file is missing or unreadable, has no rows, lacks a column, has rows of
@@ -44,23 +46,26 @@ def read_examples(
     if marked := task_of_format(path):
         return _read_marked(path, marked, columns, labelled)
     spec = TASKS[rules.name] if rules else None
-    opened, sample = hold_rows(open_rows(path, columns=columns))
+    trace = Trace(other_width=[])
+    opened, sample = hold_rows(open_rows(path, columns=columns, trace=trace))
     tagged = find_token_columns(opened.header, sample, columns)
     if tagged and (spec is None or spec.reads_tokens):
         return read_tagged_rows(path, opened, tagged)
     found = find_columns(opened, path, columns, labelled, spec, sample)
     left_out = find_left_out(opened.header, sample, found)
     labels = LabelColumn(rules, labelled)
-    picked, lines = _pick(path, opened, found, labels, left_out)
-    if not picked[0]:
-        raise _no_rows(path, left_out)
-    raise_all(labels.errors(str(path), found.label or "", len(picked[0]), optional_label))
+    picked = Picked()
+    picked.read(opened, found, labels, left_out)
+    errors = [other_widths(path, opened, trace)] if trace.other_width else []
+    if not picked.columns[0]:
+        raise errors[0] if errors else _no_rows(path, left_out)
     decisions = [*opened.decisions, *labels.sentences(str(path))]
     if left_out and left_out.count:
         decisions.append(left_out.sentence(str(path)))
     decisions += note_unread(path, opened.header, sample, found, columns, spec)
-    by_name = dict(zip((found.text, found.text_pair, found.label), picked, strict=True))
-    return Examples(
+    by_name = dict(zip((found.text, found.text_pair, found.label), picked.columns, strict=True))
+    lines, rows = places_of(picked, trace, opened)
+    examples = Examples(
         by_name[found.text],
         by_name[found.text_pair] if found.text_pair else None,
         by_name[found.label] if found.label else None,
@@ -68,36 +73,15 @@ def read_examples(
         found,
         labels.stripped,
         decisions=decisions,
-        lines=lines if opened.line() else None,
+        lines=lines,
+        rows=rows,
     )
-
-
-def _pick(
-    path: Path,
-    opened: Rows,
-    found: Columns,
-    labels: LabelColumn,
-    left_out: LeftOut | None,
-) -> tuple[list[list[str]], array[int]]:
-    """Read the texts, second texts and labels of a file, and the lines; columns may be empty."""
-    picked: list[list[str]] = [[], [], []]
-    lines = array("q")
-    texts = [(i, opened.header.index(n)) for i, n in enumerate((found.text, found.text_pair)) if n]
-    label = opened.header.index(found.label) if found.label else None
-    for number, row in enumerate(opened.rows, start=1):
-        if left_out and left_out.holds(row):
-            continue
-        lines.append(opened.line() or 0)
-        try:
-            for column, place in texts:
-                picked[column].append(as_text(read_value(opened.header[place], row[place])) or "")
-            if label is not None:
-                picked[2].append(labels.read(row[label], number))
-        except (TypeError, UnicodeError) as error:
-            raise UserError(
-                "a value is not text", f"{path}, row {number}: {error}", "mend or remove the row"
-            ) from None
-    return picked, lines
+    errors += [*picked.errors(examples), *labels.errors(examples, optional_label)]
+    if faults is None:
+        raise_all(errors)
+        return examples
+    faults.extend(errors)
+    return without_rows(examples, errors)
 
 
 def _no_rows(path: Path, left_out: LeftOut | None) -> UserError:

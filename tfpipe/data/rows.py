@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import itertools
+from array import array
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 from tfpipe.errors import UserError
@@ -37,6 +40,52 @@ class Rows:
     line: Callable[[], int | None] = lambda: None
     first_row: Sequence[str] | None = None
     may_lack_header: bool = False
+
+
+@dataclass
+class Trace:
+    """What is noted while a file is read whole.
+
+    Attributes:
+        begins: The lines at which the records of a separated file begin, header and blank ones
+            included: the rows of a spreadsheet that opens it.
+        other_width: Rows of another width than the header, with their lines; None where they are
+            an error at once.
+        first: What gives the width.
+        is_workbook: Whether what counts as lines are the rows of a workbook.
+    """
+
+    begins: array[int] = field(default_factory=lambda: array("q"))
+    other_width: list[tuple[int, Sequence[Any]]] | None = None
+    first: str = ""
+    is_workbook: bool = False
+
+    def rows_of(self, lines: array[int]) -> array[int]:
+        """Return the rows of a spreadsheet, counted from 1, that begin at lines of the file."""
+        return array("q", (bisect_left(self.begins, line) + 1 for line in lines))
+
+    def follow(self, records: Iterable[tuple[int, T]]) -> Iterator[tuple[int, T]]:
+        """Yield the records of a separated file."""
+        for line, record in records:
+            self.begins.append(line)
+            yield line, record
+
+
+def check_widths(
+    path: Path, rows: Iterable[tuple[int, Sequence[Any]]], width: int, trace: Trace
+) -> Iterator[tuple[int, Sequence[Any]]]:
+    """Yield the rows of that width; raises UserError for another one, unless the trace notes it."""
+    for line, row in rows:
+        if len(row) == width:
+            yield line, row
+        elif trace.other_width is not None:
+            trace.other_width.append((line, row))
+        else:
+            raise UserError(
+                f"a row is not as wide as {trace.first}",
+                f"{path}, line {line}: {len(row)} fields, {width} in {trace.first}",
+                "check separators, tabs and quotes in that line",
+            )
 
 
 class LineMark:

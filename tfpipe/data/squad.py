@@ -62,7 +62,8 @@ def read_squad(path: str | Path, labelled: bool = True) -> Examples:
             question without one is not marked `is_impossible`.
     """
     path = Path(path)
-    questions = _read(path)
+    file = _open(path)
+    questions = _read(file)
     names = [question.id for question in questions]
     errors = [
         *_refuse_repeats(path, names),
@@ -82,7 +83,7 @@ def read_squad(path: str | Path, labelled: bool = True) -> Examples:
         [dump_answers(question.answers) for question in questions] if labelled else None,
         str(path),
         COLUMNS,
-        decisions=[f"{path}: {by_place:,} {NO_ANSWER}"] if by_place else [],
+        decisions=[*file.decisions, *([f"{path}: {NO_ANSWER}: {by_place:,}"] if by_place else [])],
     )
 
 
@@ -95,15 +96,17 @@ def stream_questions(path: Path) -> Rows:
     Raises:
         UserError: The file cannot be read, has not SQuAD's shape or holds no question.
     """
-    questions = [[question.question, question.context] for question in _read(path)]
+    file = _open(path)
+    questions = [[question.question, question.context] for question in _read(file)]
     rest = iter(questions)
     header = [name for name in (COLUMNS.text, COLUMNS.text_pair) if name is not None]
-    return Rows(header, rest, lambda: 1 - operator.length_hint(rest) / len(questions))
+    count = len(questions)
+    return Rows(header, rest, lambda: 1 - operator.length_hint(rest) / count, file.decisions)
 
 
 def has_answers(path: Path) -> bool:
     """Return whether any question has an answer, or is marked as having none; raises UserError."""
-    return any(question.answers or question.is_impossible for question in _read(path))
+    return any(question.answers or question.is_impossible for question in _read(_open(path)))
 
 
 def dump_answers(answers: Sequence[GoldAnswer]) -> str:
@@ -173,16 +176,23 @@ def find_misplaced(
     ]
 
 
-def _read(path: Path) -> list[_Question]:
-    questions = list(_walk(path, _read_json(path)))
+def _open(path: Path) -> DataFile:
+    return DataFile(path, path.suffix.lower() == ".gz")
+
+
+def _read(file: DataFile) -> list[_Question]:
+    questions = list(_walk(file.path, _read_json(file)))
     if not questions:
-        raise UserError("the data file holds no question", str(path), "add paragraphs with `qas`")
+        raise UserError(
+            "the data file holds no question", str(file.path), "add paragraphs with `qas`"
+        )
     return questions
 
 
-def _read_json(path: Path) -> Any:
+def _read_json(file: DataFile) -> Any:
+    path = file.path
     try:
-        text = "".join(DataFile(path, path.suffix.lower() == ".gz").lines())
+        text = "".join(file.lines())
         if not text.strip():
             raise UserError("the data file is empty", str(path), "give a SQuAD file")
         content = json.loads(text)

@@ -16,8 +16,8 @@ from tfpipe.data.splits import refuse_other_inputs
 from tfpipe.data.tabular import open_rows
 from tfpipe.data.token_columns import read_value
 from tfpipe.data.unread_columns import note_unread
-from tfpipe.data.values import as_text, show_few
-from tfpipe.errors import UserError
+from tfpipe.data.values import as_text, show_few, written
+from tfpipe.errors import UserError, did_you_mean
 
 # Records of a .jsonl among which its columns must show.
 LOOK_AHEAD = 1000
@@ -35,6 +35,7 @@ class Window:
         end: The number of rows read up to here.
         rows_sha256: SHA-256 (hex) over the texts of all these rows.
         share_read: Of the file, 0 to 1.
+        kept: Other values of each row, in the order of `TextStream.kept`.
     """
 
     texts: list[str]
@@ -42,6 +43,7 @@ class Window:
     end: int
     rows_sha256: str
     share_read: float
+    kept: Sequence[Sequence[Any]] = ()
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -58,6 +60,12 @@ class TextStream:
         path: The file.
         columns: Names given by the user.
         answer_empty: Whether rows without a text are taken for an empty one.
+        keep: Other columns to keep the values of: `id` (see `is_id`), `all`, `none`, or names with
+            commas between them.
+
+    Attributes:
+        columns: The columns of texts.
+        kept: Names of the other columns that are kept.
 
     Attributes:
         decisions: How the file is read where that is not evident: sentences without a full stop.
@@ -66,7 +74,7 @@ class TextStream:
         UserError: The file cannot be read, or lacks a column.
     """
 
-    def __init__(self, path: Path, columns: Columns, answer_empty: bool):
+    def __init__(self, path: Path, columns: Columns, answer_empty: bool, keep: str = "none"):
         self.path, self._answer_empty = path, answer_empty
         self._opened, sample = _open(path, columns)
         header = self._opened.header
@@ -75,6 +83,8 @@ class TextStream:
         self._places = [header.index(name) for name in names if name is not None]
         noted = note_unread(path, header, sample, self.columns, columns)
         self.decisions = [*self._opened.decisions, *noted]
+        self.kept = _find_kept(path, header, [n for n in names if n], keep)
+        self._kept_places = [header.index(name) for name in self.kept]
         self._end, self._digest = 0, hashlib.sha256()
 
     def refuse_other_inputs(self, inputs: Sequence[str]) -> None:
@@ -114,13 +124,16 @@ class TextStream:
         """
         while window := self._cut(most):
             self._digest_rows(window)
-            columns = [list(column) for column in zip(*window, strict=True)]
+            width = len(self._places)
+            columns = [[row[place] for row in window] for place in range(width)]
+            kept = [row[width:] for row in window] if self.kept else ()
             pairs = columns[1] if columns[1:] else None
             share = self._opened.share_read()
-            yield Window(columns[0], pairs, self._end, self._digest.hexdigest(), share)
+            yield Window(columns[0], pairs, self._end, self._digest.hexdigest(), share, kept)
 
-    def _cut(self, most: int) -> list[list[str]]:
-        window: list[list[str]] = []
+    def _cut(self, most: int) -> list[list[Any]]:
+        """Read rows: the texts, and then the kept values."""
+        window: list[list[Any]] = []
         missing: list[int] = []
         room = WINDOW_CHARACTERS
         while len(window) < most and room > 0:
@@ -141,8 +154,9 @@ class TextStream:
                 ) from None
             if not self._answer_empty and not all(map(str.strip, values)):
                 missing.append(number)
-            room -= sum(map(len, values))
-            window.append(values)
+            kept = [row[place] for place in self._kept_places]
+            room -= sum(len(value) for value in (*values, *kept) if isinstance(value, str))
+            window.append([*values, *kept])
         if missing:
             raise UserError(
                 f"{len(missing)} rows have no text" if missing[1:] else "a row has no text",
@@ -152,9 +166,30 @@ class TextStream:
         self._end += len(window)
         return window
 
-    def _digest_rows(self, window: list[list[str]]) -> None:
-        contents = (text.encode() for row in window for text in row)
+    def _digest_rows(self, window: list[list[Any]]) -> None:
+        contents = (written(value).encode() for row in window for value in row)
         self._digest.update(b"".join(len(c).to_bytes(8, "little") + c for c in contents))
+
+
+def is_id(name: str) -> bool:
+    """Return whether a column identifies rows, by its name: id, 编号, or one that ends in _id."""
+    return name.lower() in ("id", "编号") or name.lower().endswith("_id")
+
+
+def _find_kept(path: Path, header: Sequence[str], texts: Sequence[str], keep: str) -> list[str]:
+    """Return the other columns to keep; raises UserError for names that the file lacks."""
+    others = [name for name in dict.fromkeys(header) if name not in texts]
+    if keep in ("all", "none", "id"):
+        return [name for name in others if keep == "all" or (keep == "id" and is_id(name))]
+    names = [name.strip() for name in keep.split(",") if name.strip()]
+    for name in names:
+        if name not in header:
+            raise UserError(
+                f"{path} has no column {name!r} to keep",
+                f"columns {', '.join(map(repr, header[:20]))}",
+                f"{did_you_mean(name, others)}correct --keep-columns",
+            )
+    return [name for name in dict.fromkeys(names) if name not in texts]
 
 
 def _open(path: Path, columns: Columns) -> tuple[Rows, Sequence[Sequence[Any]]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tfpipe.data.examples import Columns
-from tfpipe.data.formats.content import PARQUET, XLSX, Content
+from tfpipe.data.formats.content import PARQUET, XLSX, Content, refuse_content
 from tfpipe.data.formats.dialect import find_dialect
 from tfpipe.data.formats.fasttext import is_fasttext, read_fasttext
 from tfpipe.data.formats.header import Table, split_header
@@ -18,7 +18,7 @@ from tfpipe.data.formats.json_rows import read_array, read_lines
 from tfpipe.data.formats.parquet import read_parquet
 from tfpipe.data.formats.separated import read_records
 from tfpipe.data.formats.spreadsheet import read_workbook
-from tfpipe.data.rows import LineMark, Rows
+from tfpipe.data.rows import LineMark, Rows, Trace, check_widths
 from tfpipe.data.text_file import DataFile
 from tfpipe.errors import UserError
 
@@ -51,7 +51,12 @@ def read_rows(
     return opened.header, opened.rows
 
 
-def open_rows(path: Path, look_ahead: int | None = None, columns: Columns | None = None) -> Rows:
+def open_rows(
+    path: Path,
+    look_ahead: int | None = None,
+    columns: Columns | None = None,
+    trace: Trace | None = None,
+) -> Rows:
     """Open a file as `read_rows` does, without holding it whole.
 
     How it is encoded and quoted is decided from all of it, in passes over the file before the
@@ -63,26 +68,33 @@ def open_rows(path: Path, look_ahead: int | None = None, columns: Columns | None
         look_ahead: Records of a .jsonl that are held to find its columns; None holds all of them,
             because any may add a column.
         columns: Names given by the user, and whether there is a header.
+        trace: Notes what is known about the rows; None where rows of another width are an error.
     """
     columns = columns or Columns()
     kind, zipped = split_ending(path)
     if kind not in (*JSON_LINES, *SEPARATED, *BINARY, *SPREADSHEETS):
-        raise _unknown_ending(path)
+        raise _unknown_ending(path, DataFile(path, False).is_content if path.is_file() else None)
     file = DataFile(path, zipped)
     content = _binary_content(file, kind)
     if content is PARQUET:
         opened = read_parquet(file)
         return replace(opened, header=[*map(strip_blanks, opened.header)])
+    noted = trace or Trace()
+    noted.is_workbook = content is XLSX
     if content is XLSX:
-        table = read_workbook(file, columns)
-    elif kind in SEPARATED:
-        table = _read_separated(file, kind, columns)
-    else:
-        table = _read_json(file, look_ahead)
+        return _rows_of(file, read_workbook(file, columns), noted)
+    if kind in SEPARATED:
+        # Without a trace the lines are not kept: there may be any number of them.
+        return _rows_of(file, _read_separated(file, kind, columns, trace), noted)
+    return _rows_of(file, _read_json(file, look_ahead), noted)
+
+
+def _rows_of(file: DataFile, table: Table, trace: Trace) -> Rows:
     mark = LineMark()
+    trace.first = "the header" if table.first_row is None else "the first row"
     return Rows(
         [*map(strip_blanks, table.header)],
-        mark.follow(table.rows),
+        mark.follow(check_widths(file.path, table.rows, len(table.header), trace)),
         lambda: file.share_read,
         [*file.decisions, *table.decisions],
         lambda: mark.line,
@@ -136,7 +148,7 @@ def _binary_content(file: DataFile, kind: str) -> Content | None:
     return BINARY.get(kind) if not file.is_content else None
 
 
-def _read_separated(file: DataFile, kind: str, columns: Columns) -> Table:
+def _read_separated(file: DataFile, kind: str, columns: Columns, trace: Trace | None) -> Table:
     first = next((line for line in file.lines() if line.strip()), None)
     if first is None:
         raise file.empty()
@@ -145,7 +157,8 @@ def _read_separated(file: DataFile, kind: str, columns: Columns) -> Table:
     if kind == ".txt" and "\t" not in first:
         raise _unknown_ending(file.path)
     dialect, decisions = find_dialect(file, SEPARATED[kind])
-    table = split_header(file.path, read_records(file.path, file.lines(), dialect), columns)
+    records = read_records(file.path, file.lines(), dialect)
+    table = split_header(file.path, trace.follow(records) if trace else records, columns)
     return table._replace(decisions=[*decisions, *table.decisions])
 
 
@@ -166,7 +179,9 @@ def _read_json(file: DataFile, look_ahead: int | None) -> Table:
     return read_lines(file.path, every, look_ahead)
 
 
-def _unknown_ending(path: Path) -> UserError:
+def _unknown_ending(path: Path, content: Content | None = None) -> UserError:
+    if content is not None:
+        return refuse_content(path, content)
     return UserError(
         "the data file's format is not known by its ending",
         str(path),

@@ -158,7 +158,8 @@ def _decode_lines(content: BinaryIO, encoding: Encoding) -> Iterator[str]:
         # Its line feeds are two bytes, one of which may be part of another character.
         text = io.TextIOWrapper(content, "utf-16", newline="\n")
         try:
-            yield from text
+            # Of a generator, for `yield from text` would close it.
+            yield from (line for line in text)
         finally:
             with suppress(ValueError):  # the file is closed
                 text.detach()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,3 +32,13 @@ def as_text(value: Any) -> str | None:
     if not text.isascii():
         text.encode("utf-8")  # half of a surrogate pair, as JSON can spell it, is no character
     return text
+
+
+def written(value: Any) -> str:
+    """Return a value of any format as text: nothing for null and NaN, JSON for lists."""
+    try:
+        return as_text(value) or ""
+    except TypeError:
+        return json.dumps(value, ensure_ascii=False, default=str)
+    except UnicodeError:
+        return str(value).encode("utf-8", "replace").decode()

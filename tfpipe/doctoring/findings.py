@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from tfpipe.data.row_errors import FileRow
 from tfpipe.errors import UserError
 
 
@@ -48,12 +49,14 @@ class Diagnosis:
         subject: The path; None for the environment.
         findings: Results of the checks.
         commands: Next commands.
+        rows: The rows of data files that something was found about.
     """
 
     kind: str
     subject: str | None
     findings: Sequence[Finding]
     commands: Sequence[Command] = ()
+    rows: Sequence[FileRow] = ()
 
     def count(self, mark: str) -> int:
         """Return the number of findings with a mark."""

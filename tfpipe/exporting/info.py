@@ -29,6 +29,7 @@ def describe(run: Run, task: Task) -> dict[str, Any]:
         "max_length": run.config.max_length,
         "vocabulary_sha256": hashlib.sha256(vocabulary).hexdigest(),
         "train_sha256": run.data["train_sha256"],
+        "columns": run.columns.names,
         "versions": {
             "tfpipe": tfpipe.__version__,
             **{name: importlib.metadata.version(name) for name in ("tensorflow", "transformers")},

@@ -13,7 +13,7 @@ from tfpipe.errors import UserError
 from tfpipe.exporting.info import read_info
 from tfpipe.locations import SAVED_MODEL
 from tfpipe.predicting.predictor import LONGEST_INPUT, Predictor, spec_of
-from tfpipe.tasks.output_schema import Answers, OutputSchema
+from tfpipe.tasks.output_schema import Outputs, OutputSchema
 
 # While one batch is tokenised, the products of another fill the cores.
 PARALLEL = 2
@@ -51,7 +51,7 @@ def open_run_model(folder: Path) -> Predictor:
         model.label_names,
         max_length,
         PARALLEL,
-        _answer_with(predict, inputs, spec.schema.load(), model.label_names),
+        _outputs_with(predict, inputs, spec.schema.load().outputs),
     )
 
 
@@ -95,19 +95,22 @@ def open_export(folder: Path) -> Predictor:
         info.get("labels"),
         info.get("max_length", LONGEST_INPUT),
         PARALLEL,
-        _answer_with(predict, schema.order(inputs), schema, info.get("labels")),
+        _outputs_with(predict, schema.order(inputs), schema.outputs),
     )
 
 
-def _answer_with(
-    predict: Callable[..., dict[str, tf.Tensor]],
-    inputs: Sequence[str],
-    schema: OutputSchema,
-    names: Sequence[str] | None,
-) -> Callable[..., Answers]:
-    """Return Predictor.answer for a function of string tensors by input name."""
+def _outputs_with(
+    predict: Callable[..., dict[str, tf.Tensor]], inputs: Sequence[str], names: Sequence[str]
+) -> Callable[..., Outputs]:
+    """Return Predictor.outputs for a function of string tensors by input name.
 
-    def answer(texts: list[str], text_pairs: list[str] | None) -> Answers:
+    Args:
+        predict: The function.
+        inputs: Names of its inputs, in the order of a row's texts.
+        names: Names of the outputs to return.
+    """
+
+    def outputs(texts: list[str], text_pairs: list[str] | None) -> Outputs:
         columns = [texts] if text_pairs is None else [texts, text_pairs]
         found = predict(
             **{
@@ -115,9 +118,9 @@ def _answer_with(
                 for name, column in zip(inputs, columns, strict=True)
             }
         )
-        return schema.write({name: found[name].numpy() for name in schema.outputs}, names)
+        return {name: found[name].numpy() for name in names}
 
-    return answer
+    return outputs
 
 
 def _hash_files(files: Iterable[Path]) -> str:

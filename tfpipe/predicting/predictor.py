@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from tfpipe.tasks import TASKS
-from tfpipe.tasks.output_schema import Answers
+from tfpipe.tasks.output_schema import Answers, Outputs
 from tfpipe.tasks.spec import TaskSpec
 
 LONGEST_INPUT = 512
@@ -23,7 +23,8 @@ class Predictor:
         label_names: Names in column order; None where the model does not give them.
         max_length: Tokens of an input.
         parallel: Batches that it works on at the same time.
-        answer: Takes the texts and second texts (or None) of a batch and returns its outputs.
+        outputs: Takes the texts and second texts (or None) of a batch and returns the arrays of
+            serving_default.
     """
 
     identity: str
@@ -32,7 +33,11 @@ class Predictor:
     label_names: Sequence[str] | None
     max_length: int
     parallel: int
-    answer: Callable[[list[str], list[str] | None], Answers]
+    outputs: Callable[[list[str], list[str] | None], Outputs]
+
+    def answer(self, texts: list[str], text_pairs: list[str] | None) -> Answers:
+        """Answer a batch: the columns that a file of answers has."""
+        return self.spec.schema.load().write(self.outputs(texts, text_pairs), self.label_names)
 
     @property
     def longest_row(self) -> int | None:

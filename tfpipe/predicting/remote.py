@@ -1,6 +1,7 @@
 """Remote prediction backend: a served model, asked through serving.client.
 
-No other module of tfpipe imports serving; serving.client imports neither TensorFlow nor tfpipe.
+Only this package of tfpipe imports serving: its client, which imports neither TensorFlow nor
+tfpipe.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from tfpipe.config.commands import CONNECTION
 from tfpipe.errors import UserError
 from tfpipe.exporting.info import parse_info
 from tfpipe.predicting.predictor import LONGEST_INPUT, Predictor, spec_of
-from tfpipe.tasks.output_schema import Answers, OutputSchema
+from tfpipe.tasks.output_schema import Outputs, OutputSchema
 
 # One batch is computed while others are in transit.
 PARALLEL = 4
@@ -39,23 +40,23 @@ def open_remote(config: PredictConfig) -> Iterator[Predictor]:
         info = _read_info(client)
     signature = metadata.signatures.get("serving_default")
     inputs = set(signature.inputs) if signature else set()
-    outputs = set(signature.outputs) if signature else set()
-    spec = spec_of(inputs, outputs, info.get("task"))
+    given = set(signature.outputs) if signature else set()
+    spec = spec_of(inputs, given, info.get("task"))
     if spec is None:
         raise UserError(
             "the served model has no signature of a known task that takes strings",
-            f"{model} at {target}: takes {sorted(inputs)} and gives {sorted(outputs)}",
+            f"{model} at {target}: takes {sorted(inputs)} and gives {sorted(given)}",
             "name another model with --model",
         )
     schema: OutputSchema = spec.schema.load()
     number = metadata.version
     with _connect(config, number) as pinned:
 
-        def answer(texts: list[str], text_pairs: list[str] | None) -> Answers:
+        def outputs(texts: list[str], text_pairs: list[str] | None) -> Outputs:
             columns = [texts] if text_pairs is None else [texts, text_pairs]
             with client_errors_as_user_errors():
                 rows = getattr(pinned, spec.verb)(*columns)
-            return schema.write(_as_outputs(rows, schema.outputs), info.get("labels"))
+            return _as_outputs(rows, schema.outputs)
 
         yield Predictor(
             f"{model} version {number} at {target}",
@@ -64,7 +65,7 @@ def open_remote(config: PredictConfig) -> Iterator[Predictor]:
             info.get("labels"),
             info.get("max_length", LONGEST_INPUT),
             PARALLEL,
-            answer,
+            outputs,
         )
 
 

@@ -33,21 +33,22 @@ class ResumableOutput:
     Args:
         out: The finished file's path.
         settings: Values that must be the same for all parts of one file.
+        overwrite: Whether OUT is replaced where it exists.
 
     Raises:
         UserError: On entering, where OUT exists, the part file was begun with other settings, or
             another process writes it.
     """
 
-    def __init__(self, out: Path, settings: dict[str, Any]):
-        self.out, self._settings = out, settings
+    def __init__(self, out: Path, settings: dict[str, Any], overwrite: bool = False):
+        self.out, self._settings, self._overwrite = out, settings, overwrite
         self.path = out.with_name(f"{out.name}.part")
         self.state = out.with_name(f"{out.name}.part.json")
         self.rows, self.rows_sha256, self.size = 0, "", 0
         self._finished = False
 
     def __enter__(self) -> ResumableOutput:
-        refuse_taken(self.out)
+        refuse_taken(self.out, self._overwrite)
         with ExitStack() as opened:
             with self._os_errors("give an --out that you may write"):
                 # Not truncated: it may be another process's.
@@ -86,7 +87,7 @@ class ResumableOutput:
 
     def finish(self) -> None:
         """Rename the file to OUT; raises UserError where that exists by now."""
-        refuse_taken(self.out)
+        refuse_taken(self.out, self._overwrite)
         with self._os_errors("correct that, then run the same command to continue"):
             self.path.rename(self.out)
         self._finished = True
@@ -154,13 +155,17 @@ class ResumableOutput:
         )
 
 
-def refuse_taken(out: Path) -> None:
-    """Raise UserError where the file exists, or its folder is missing."""
+def refuse_taken(out: Path, overwrite: bool | None = None) -> None:
+    """Raise UserError where the file exists, or its folder is missing.
+
+    Args:
+        out: The file.
+        overwrite: Whether it may exist; None for a command without that option.
+    """
     # A broken link exists, too.
-    if os.path.lexists(out):
-        raise UserError(
-            "the output file exists", str(out), "give another --out, or remove that file"
-        )
+    if os.path.lexists(out) and not (overwrite and out.is_file()):
+        other = "add --overwrite" if overwrite is False else "remove that file"
+        raise UserError("the output file exists", str(out), f"give another --out, or {other}")
     if not out.parent.is_dir():
         raise UserError(
             "the folder of --out is missing", str(out.parent), "make it, or correct --out"

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
+
+import numpy as np
 
 from tfpipe.data.streaming import Window
 from tfpipe.data.tabular import split_ending
+from tfpipe.data.values import written
 from tfpipe.errors import UserError
 from tfpipe.tasks.output_schema import Answers, OutputSchema
 
@@ -19,6 +23,22 @@ DECIMALS = 6
 Value: TypeAlias = "str | int | float"
 # TSV without quotes has no escape for these characters.
 SPACES = str.maketrans("\t\n\r", "   ")
+SECOND = ("second", "second_score")
+
+
+@dataclass(frozen=True)
+class Extras:
+    """What a file of answers has beside the texts and the answers.
+
+    Attributes:
+        kept: Names of the columns of the data file that are kept.
+        second: Whether the label with the second highest score is written, and that score.
+        excel: Whether a .csv begins with a byte order mark.
+    """
+
+    kept: Sequence[str] = ()
+    second: bool = False
+    excel: bool = False
 
 
 @dataclass(frozen=True)
@@ -34,6 +54,7 @@ class AnswerWriter:
         schema: Output columns of the model.
         scores: Whether all scores are written.
         label_names: Names of the columns of scores, where scores are per label, not per entity.
+        extras: Further columns.
     """
 
     ending: str
@@ -42,42 +63,63 @@ class AnswerWriter:
     schema: OutputSchema
     scores: bool
     label_names: Sequence[str] | None
+    extras: Extras = Extras()
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the kept columns, the texts and the answer; kept ones give way to others."""
+        second = SECOND if self.extras.second else ()
+        names = [*self.inputs, *self.schema.columns, *second]
+        taken = {*names, "scores"}
+        return [*(f"data.{n}" if n in taken else n for n in self.extras.kept), *names]
 
     def header(self) -> bytes:
         """Return the header line; empty for .jsonl."""
         if self.ending == ".jsonl":
             return b""
-        names = [*self.inputs, *self.schema.columns]
+        names = self.columns
         if self.scores and self.schema.scores_of == "label":
             names += [f"score.{name}" for name in self.label_names or ()]
         elif self.scores:
             names.append("scores")
-        return self._pack([self._join(names)])
+        mark = codecs.BOM_UTF8.decode() if self.extras.excel else ""
+        return self._pack([mark + self._join(names)])
 
     def rows(self, window: Window, answers: Answers) -> bytes:
         """Return the lines of a window."""
         columns = [window.texts, *([window.text_pairs] if window.text_pairs is not None else [])]
-        texts = zip(*columns, strict=True)
+        found = [answers[name].tolist() for name in self.schema.columns]
+        if self.extras.second:
+            found += self._second(answers["scores"])
+        rows: Iterable[tuple[Any, ...]] = zip(*columns, *found, strict=True)
+        if self.extras.kept:
+            rows = ((*kept, *row) for kept, row in zip(window.kept, rows, strict=True))
         scores = answers["scores"].tolist() if self.scores else [()] * len(window)
-        found = zip(*(answers[name].tolist() for name in self.schema.columns), strict=True)
-        rows = zip(texts, found, scores, strict=True)
         write = self._as_json if self.ending == ".jsonl" else self._as_fields
-        return self._pack([write(*row) for row in rows])
+        return self._pack([write(row, one) for row, one in zip(rows, scores, strict=True)])
 
-    def _as_json(
-        self, texts: Sequence[str], answer: Sequence[Value], scores: Sequence[float]
-    ) -> str:
-        row: dict[str, object] = dict(zip(self.inputs, texts, strict=True))
-        values = (round(v, DECIMALS) if isinstance(v, float) else v for v in answer)
-        row |= zip(self.schema.columns, values, strict=True)
+    def _second(self, scores: np.ndarray) -> list[list[Any]]:
+        """Return the labels with the second highest scores, and these scores."""
+        assert self.label_names is not None
+        second = np.argsort(-scores, axis=1, kind="stable")[:, 1]
+        names = [self.label_names[column] for column in second.tolist()]
+        return [names, scores[np.arange(len(scores)), second].tolist()]
+
+    def _as_json(self, row: Sequence[Any], scores: Sequence[float]) -> str:
+        kept = len(self.extras.kept)
+        values = (round(v, DECIMALS) if isinstance(v, float) else v for v in row[kept:])
+        record = dict(zip(self.columns, [*row[:kept], *values], strict=True))
         if self.scores:
-            row["scores"] = [round(score, DECIMALS) for score in scores]
-        return json.dumps(row, ensure_ascii=False)
+            rounded = [round(score, DECIMALS) for score in scores]
+            named = self.schema.scores_of == "label" and self.label_names is not None
+            record["scores"] = (
+                dict(zip(self.label_names or (), rounded, strict=True)) if named else rounded
+            )
+        return json.dumps(record, ensure_ascii=False, default=str)
 
-    def _as_fields(
-        self, texts: Sequence[str], answer: Sequence[Value], scores: Sequence[float]
-    ) -> str:
-        fields: Iterable[Value] = (*texts, *answer)
+    def _as_fields(self, row: Sequence[Any], scores: Sequence[float]) -> str:
+        kept = len(self.extras.kept)
+        fields: Iterable[Value] = (*map(written, row[:kept]), *row[kept:])
         if self.schema.scores_of == "label":
             fields = (*fields, *scores)
         elif self.scores:
@@ -102,6 +144,7 @@ def make_writer(
     schema: OutputSchema,
     scores: bool,
     label_names: Sequence[str] | None,
+    extras: Extras = Extras(),
 ) -> AnswerWriter:
     """Return the writer for a file of this name.
 
@@ -111,11 +154,22 @@ def make_writer(
         schema: Output columns of the model.
         scores: Whether all scores are to be written.
         label_names: Names of the columns of scores; None where the model does not give them.
+        extras: Further columns.
 
     Raises:
         UserError: The format cannot be written, or the model has no scores, or no names for them.
     """
     ending, zipped = split_name(out)
+    if extras.excel and ending != ".csv":
+        raise UserError(
+            "--excel is for .csv files", f"--out {out}", "name it .csv, or leave out --excel"
+        )
+    if extras.second and ("label" not in schema.outputs or len(label_names or ()) < 2):
+        raise UserError(
+            "the model has no second label",
+            f"--second, for answers of {', '.join(schema.columns)}",
+            "leave out --second",
+        )
     if scores and schema.scores_of is None:
         raise UserError(
             "the model has no scores beside those that are always written",
@@ -128,7 +182,7 @@ def make_writer(
             f"--out {out}, a model without an `info` signature",
             "write a .jsonl file, or leave out --scores",
         )
-    return AnswerWriter(ending, zipped, inputs, schema, scores, label_names)
+    return AnswerWriter(ending, zipped, inputs, schema, scores, label_names, extras)
 
 
 def split_name(out: Path) -> tuple[str, bool]:

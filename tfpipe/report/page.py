@@ -22,7 +22,7 @@ from tfpipe.report.images import svg
 from tfpipe.report.run_report import Report
 from tfpipe.report.summary import Summary, format_metric, summarise
 from tfpipe.report.templates import format_number, make_environment, write_html
-from tfpipe.text_display import JOINERS
+from tfpipe.text_display import JOINERS, shorten
 
 # Texts of this length in every table, each character escaped, still leave the page under 2 MB.
 MOST_CHARACTERS = 2_000
@@ -37,7 +37,7 @@ def write_page(path: str | Path, report: Report) -> None:
 
 def render_page(report: Report) -> str:
     """Render the page's HTML."""
-    wording = Wording(report.language)
+    wording = Wording(report.language, wording_name(report.other))
     environment = make_environment(
         "tfpipe.report",
         {
@@ -70,6 +70,11 @@ def render_page(report: Report) -> str:
         warned=WARNED,
         replicates=max((one.replicates for one in report.dev.intervals.values()), default=0),
     )
+
+
+def wording_name(name: str) -> str:
+    """Return the name of a file for sentences: one line, not long."""
+    return shorten(name, 60)
 
 
 def _picture(figure: Any) -> Markup:

@@ -10,11 +10,14 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfpipe.config import TrainConfig
 from tfpipe.data.encoded import EncodedDataset
+from tfpipe.data.examples import Examples
 from tfpipe.data.quality import DataReport
 from tfpipe.data.splits import PARTS, is_share
 from tfpipe.io.atomic import write_text
 from tfpipe.model.text_model import TextModel
+from tfpipe.report import stored_report
 from tfpipe.report.data_section import describe_data
 from tfpipe.report.model_card import write_card
 from tfpipe.report.page import write_page
@@ -79,16 +82,21 @@ def write_outcome(
         history=history,
         best_by=run.config.best_metric,
         ending=ending,
-        slices=_describe_slices(run, outcome),
+        slices=describe_slices(run, dev, outcome.sets[1], source_file(run.config)),
         cost=training | sizes | {"model_bytes": size},
-        command=_command_again(run),
+        command=command_again(run),
         settings=(run.folder / "config.yaml").read_text(encoding="utf-8"),
         hashes={name: run.data[f"{name}_sha256"] for name in PARTS if f"{name}_sha256" in run.data},
         environment=environment,
         next_commands=run.next_commands,
+        sources={
+            name: describe_source(labelled.examples)
+            for name, labelled in list(zip(PARTS, outcome.sets, strict=False))[1:]
+        },
         **dev.sections(test, outcome.settings),
     )
     write_page(run.folder / "report.html", report)
+    run.write_json(stored_report.FILE, stored_report.encode(report))
     metrics = {
         "task": run.config.task,
         **figures,
@@ -108,7 +116,8 @@ def measured_metrics(evaluation: TaskEvaluation) -> MeasuredMetrics:
     return MeasuredMetrics(dict(found), evaluation.intervals())
 
 
-def _command_again(run: Run) -> str:
+def command_again(run: Run) -> str:
+    """Return the shell line that repeats a run."""
     folder = str(run.folder)
     again = ["--config", f"{folder}/config.yaml", "--output", f"{folder}-again"]
     return shlex.join(["python", "-m", "tfpipe.train", *again])
@@ -140,12 +149,31 @@ def _describe_data(run: Run, outcome: Outcome) -> Data:
     )
 
 
-def _describe_slices(run: Run, outcome: Outcome) -> list[Slices]:
-    metric, sets = outcome.dev.example_metric(), outcome.sets
+def describe_source(examples: Examples) -> str:
+    """Return the file of examples and their number, for a section of the report."""
+    return f"{examples.path} ({len(examples):,})"
+
+
+def source_file(config: TrainConfig) -> str:
+    """Return the file that dev is, or is cut from."""
+    return str(config.train) if is_share(config.dev) else config.dev
+
+
+def describe_slices(
+    run: Run, evaluation: TaskEvaluation, labelled: EncodedDataset, path: str
+) -> list[Slices]:
+    """Measure subsets of labelled examples.
+
+    Args:
+        run: The run.
+        evaluation: Of the examples.
+        labelled: The examples.
+        path: Their file, which may say where each comes from.
+    """
+    metric = evaluation.example_metric()
     if metric is None:
         return []
-    examples, lengths = sets[1].examples, sets[1].full_lengths
-    path = str(run.config.train) if is_share(run.config.dev) else run.config.dev
+    examples, lengths = labelled.examples, labelled.full_lengths
     found = [
         slices_by_length(
             *(metric.values, lengths, metric.name, metric.rising),

@@ -52,6 +52,8 @@ class Report:
         hashes: SHA-256 by split.
         environment: Versions and hardware.
         next_commands: Shell lines.
+        sources: The file of `dev`, and of `test` where there is one.
+        other: Name of the labelled file that takes the place of dev; empty for dev.
     """
 
     title: str
@@ -81,3 +83,5 @@ class Report:
     hashes: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, object] = field(default_factory=dict)
     next_commands: Sequence[str] = ()
+    sources: Mapping[str, str] = field(default_factory=dict)
+    other: str = ""

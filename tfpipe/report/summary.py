@@ -78,7 +78,11 @@ def summarise(report: Report, wording: Wording) -> Summary:
         headline = _headline_with_abstention(report, report.abstention, wording)
     elif "no_answer_accuracy" in metrics.values:
         headline = wording.of(report.task, "headline_silent", **shown)
-    measured = [wording(f"measured.{part}", count=int(metrics.values["examples"]))]
+    measured = [
+        wording(
+            f"measured.{'file' if report.other else part}", count=int(metrics.values["examples"])
+        )
+    ]
     trained = _rows_of(report.data, "train")
     if trained is not None:
         measured.append(wording("trained_on", count=trained))

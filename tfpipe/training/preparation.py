@@ -8,9 +8,7 @@ from pathlib import Path
 
 from tfpipe.config import TrainConfig
 from tfpipe.data.examples import Columns
-from tfpipe.data.labels import find_names, parsed_labels, refuse_unknown
 from tfpipe.data.splits import SAMPLE, Splits, read_splits
-from tfpipe.errors import UserError, collected, raise_all
 from tfpipe.run_folder import Run, find_run, resumed_config
 from tfpipe.tasks import TASKS
 from tfpipe.training.cluster import Cluster
@@ -59,14 +57,6 @@ def read_parts(config: TrainConfig) -> Splits:
     """Read and check the data files; raises UserError."""
     rules = TASKS[config.task].rules
     columns = Columns.of(config)
-    parts = read_splits(str(config.train), config.dev, config.test, columns, config.seed, rules)
-    known = find_names(parsed_labels(parts.train, rules), rules)
-    errors: list[UserError] = []
-    with collected(errors):
-        rules.refuse_settings(parts.train, config)
-    for part in (parts.dev, parts.test):
-        if part is not None:
-            with collected(errors):
-                refuse_unknown(part, known, rules)
-    raise_all(errors)
+    parts = read_splits(str(config.train), config.dev, config.test, columns, config.dev_seed, rules)
+    rules.refuse_settings(parts.train, config)
     return parts

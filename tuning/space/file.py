@@ -23,9 +23,10 @@ SAMPLES = 100
 FIXED_ONLY = {
     **dict.fromkeys(("task", "test"), "metrics of different tasks or texts cannot be compared"),
     "dev": "trials are compared on the same dev examples",
-    **dict.fromkeys(("text", "text_pair", "label"), "a file has its columns"),
+    **dict.fromkeys(("text", "text_pair", "label", "header"), "a file has its columns"),
     "tpu": "it says where to train, not how",
     "profile_steps": "it changes nothing that is learnt",
+    "split_seed": "trials are compared on the same dev examples",
     "seed": "a lucky seed is no setting: --seeds trains each configuration with several",
 }
 

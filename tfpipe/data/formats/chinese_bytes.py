@@ -44,7 +44,7 @@ class ChineseText:
         except UnicodeDecodeError:
             self._valid = False
             return
-        self._counts.update(character for character in text if not character.isascii())
+        self._counts.update(text)
 
     @property
     def is_plausible(self) -> bool:
@@ -65,5 +65,7 @@ class ChineseText:
         return sum(n for n, _ in han), sum(n for n, first in han if first >= SECOND_HALF)
 
     def _share(self) -> float:
-        known, total = frequent_characters(), sum(self._counts.values())
-        return sum(n for one, n in self._counts.items() if one in known) / total if total else 0.0
+        known = frequent_characters()
+        special = {one: count for one, count in self._counts.items() if not one.isascii()}
+        total = sum(special.values())
+        return sum(n for one, n in special.items() if one in known) / total if total else 0.0

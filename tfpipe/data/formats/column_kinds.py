@@ -47,8 +47,9 @@ class Kind:
 
     @property
     def is_label(self) -> bool:
-        """Whether they may be labels: every row has one, and they repeat or are numbers."""
-        return self.empty == 0 and not self.counts and (self.repeats or self.numbers)
+        """Whether they may be labels: every row has one, and several repeat or are numbers."""
+        several = self.empty == 0 and len(self.values) > 1
+        return several and not self.counts and (self.repeats or self.numbers)
 
     def fits(self, value: str) -> bool | None:
         """Return whether another value is of the same kind; None where that cannot be told."""

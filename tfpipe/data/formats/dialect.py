@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from tfpipe.data.examples import Columns
+from tfpipe.data.formats.column_kinds import kind_of
+from tfpipe.data.formats.header import has_known_name
 from tfpipe.data.formats.separated import SEPARATORS, Dialect, split_at_returns
 from tfpipe.data.text_file import DataFile
 
@@ -19,6 +24,8 @@ AS_WRITTEN = re.compile(r'(?:(?:"(?:[^"]|"")*"|[^"\t]*)(?:\t|\Z))*\Z')
 # A row of more characters than these is one where a quote was taken for the start of a field.
 LONGEST_ROW = 2**22
 MOSTLY = 0.9
+SAMPLE = 200
+FEWEST = 10
 
 
 @dataclass
@@ -84,15 +91,26 @@ def _choose_separator(file: DataFile, usual: str, first: str) -> str:
     if not others:
         return usual
     fit = measure(file, Dialect(usual, usual != "\t"))
-    if fit.is_table:
+    if fit.is_table and _is_labelled(file, Dialect(usual, usual != "\t")):
         return usual
     fits = {one: measure(file, Dialect(one, True)) for one in others}
     tables = [one for one in others if fits[one].is_table]
-    if tables:
-        return max(tables, key=lambda one: fits[one].width)
+    if fit.is_table:
+        # Texts may happen to have as many commas each; labels between them are no accident.
+        tables = [one for one in tables if _is_labelled(file, Dialect(one, True))]
+    if tables or fit.is_table:
+        return max(tables, key=lambda one: fits[one].width, default=usual)
     best = max(others, key=lambda one: fits[one].share)
     # With a row or two that are not as wide: the error about them is to be that of this separator.
     return best if fits[best].share >= MOSTLY > fit.share else usual
+
+
+def _is_labelled(file: DataFile, dialect: Dialect) -> bool:
+    """Return whether a table has a usual name of a column, or a column of few values or numbers."""
+    rows = [row for row, _ in itertools.islice(_records(file.lines(), dialect), SAMPLE) if row]
+    if has_known_name(rows[0], Columns()):
+        return True
+    return any(kind_of(values).is_label for values in zip(*rows[1:], strict=False))
 
 
 def _choose_quoting(file: DataFile) -> tuple[Dialect, list[str]]:
@@ -114,20 +132,25 @@ def _choose_quoting(file: DataFile) -> tuple[Dialect, list[str]]:
 def _count_quotes(lines: Iterable[str]) -> tuple[int, int]:
     """Count the fields, read as unquoted, that begin with a quote; and those that need quotes.
 
-    The latter are quoted as writers do it, and hold what makes writers do it.
+    The latter are quoted as writers do it, and hold what makes writers do it, or are in a column
+    in which every value is quoted.
     """
-    begin = needed = 0
+    begin = needed = rows = 0
+    quoted: Counter[int] = Counter()
     for line in lines:
+        rows += bool(line.strip())
         if '"' not in line:
             continue
-        for field in line.rstrip("\r\n").split("\t"):
+        for place, field in enumerate(line.rstrip("\r\n").split("\t")):
             if field[:1] != '"':
                 continue
             begin += 1
             inside = field[1:-1].replace('""', "")
             is_whole = len(field) > 1 and field[-1] == '"' and '"' not in inside
+            quoted[place] += is_whole
             needed += is_whole and (len(inside) < len(field) - 2 or "\r" in inside)
-    return begin, needed
+    whole = max(quoted.values(), default=0)
+    return begin, whole if whole == rows - 1 >= FEWEST else needed
 
 
 def measure(file: DataFile, dialect: Dialect) -> Fit:

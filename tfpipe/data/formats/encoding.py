@@ -12,13 +12,13 @@ from typing import BinaryIO
 from tfpipe.data.formats.chinese_bytes import ChineseText
 from tfpipe.data.formats.western_bytes import WesternText
 from tfpipe.errors import UserError
-from tfpipe.text_display import list_few
 
 CHUNK = 2**20
 # Bytes of lines with other bytes than ASCII that are examined in detail.
-EXAMINED = 16 * 2**20
+EXAMINED = 2**21
 # Bytes of them from which the encoding to advise is guessed.
 SAMPLE = 2**16
+SHOWN = 5  # lines in a message
 UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 # Python's codecs and iconv's names of them, the frequent ones first.
 CANDIDATES = {
@@ -91,18 +91,19 @@ def find_encoding(path: Path, head: bytes, content: BinaryIO) -> Encoding:
     content.seek(0)
     found = _Survey().read(content)
     if found.only_surrogates:
-        if found.lone:
+        if found.lone.count:
             raise _lone_surrogate(path, found)
         return CESU_8
-    if found.valid_lines <= len(found.invalid_lines) // 10:
-        certain: tuple[tuple[Encoding, ChineseText | WesternText], ...] = (
-            (GB18030, found.chinese),
-            (WINDOWS_1252, found.western),
-        )
-        for encoding, text in certain:
-            content.seek(0)
-            if text.is_certain and _decodes(content, text.codec):
-                return encoding
+    # A line of one or two Chinese words may be UTF-8 by accident, of characters of two bytes.
+    few = found.invalid.count // 10
+    certain: tuple[tuple[Encoding, ChineseText | WesternText, bool], ...] = (
+        (GB18030, found.chinese, found.wide <= few and found.valid <= 9 * few + 1),
+        (WINDOWS_1252, found.western, found.valid <= few),
+    )
+    for encoding, text, is_one_encoding in certain:
+        content.seek(0)
+        if is_one_encoding and text.is_certain and _decodes(content, text.codec):
+            return encoding
     raise _uncertain(path, found)
 
 
@@ -119,23 +120,45 @@ def _decodes(content: BinaryIO, codec: str) -> bool:
 
 
 @dataclass
+class _Lines:
+    """Numbers of lines: how many, and the first of them."""
+
+    count: int = 0
+    first: list[int] = field(default_factory=list)
+
+    def add(self, number: int) -> None:
+        """Count a line."""
+        self.count += 1
+        if self.count <= SHOWN:
+            self.first.append(number)
+
+    def __str__(self) -> str:
+        more = f" and {self.count - SHOWN:,} more" if self.count > SHOWN else ""
+        return f"line {', '.join(map(str, self.first))}{more}"
+
+
+@dataclass
 class _Survey:
     """What the lines with other bytes than ASCII are, in a file that is not UTF-8.
 
     Attributes:
         first: The first invalid byte.
-        valid_lines: Number of those that are UTF-8.
-        invalid_lines: Numbers of the others.
-        lone: Numbers of those with half of a surrogate pair.
+        valid: Number of those that are UTF-8.
+        wide: Those of them that have a character of three bytes.
+        invalid: The others.
+        lone: Those with half of a surrogate pair.
         only_surrogates: Whether surrogates are all that keeps the file from being UTF-8.
+        cut_off: Whether the last of the others ends within a character.
         sample: Some of the others.
     """
 
     first: int = 0
-    valid_lines: int = 0
-    invalid_lines: list[int] = field(default_factory=list)
-    lone: list[int] = field(default_factory=list)
+    valid: int = 0
+    wide: int = 0
+    invalid: _Lines = field(default_factory=_Lines)
+    lone: _Lines = field(default_factory=_Lines)
     only_surrogates: bool = True
+    cut_off: bool = False
     sample: bytearray = field(default_factory=bytearray)
     chinese: ChineseText = field(default_factory=ChineseText)
     western: WesternText = field(default_factory=WesternText)
@@ -147,12 +170,14 @@ class _Survey:
             if line.isascii():
                 continue
             try:
-                line.decode("utf-8")
+                text = line.decode("utf-8")
             except UnicodeDecodeError as error:
                 self.first = self.first or line[error.start]
+                self.cut_off = error.reason == "unexpected end of data"
                 self._add_invalid(number, line)
             else:
-                self.valid_lines += 1
+                self.valid += 1
+                self.wide += max(text) > "\u07ff"
             if left > 0:
                 left -= len(line)
                 self.chinese.add(line)
@@ -160,7 +185,7 @@ class _Survey:
         return self
 
     def _add_invalid(self, number: int, line: bytes) -> None:
-        self.invalid_lines.append(number)
+        self.invalid.add(number)
         if len(self.sample) < SAMPLE:
             self.sample += line
         if self.only_surrogates:
@@ -172,26 +197,30 @@ class _Survey:
             try:
                 _decode_pairs(line)
             except UnicodeDecodeError:
-                self.lone.append(number)
+                self.lone.add(number)
 
 
 def _lone_surrogate(path: Path, found: _Survey) -> UserError:
     return UserError(
         "the data file holds half of a surrogate pair, written as UTF-8: no character",
-        f"{path}, line {list_few(found.lone, show=str)}",
+        f"{path}, {found.lone}",
         "the rest is UTF-8, so no other encoding helps: write these characters (mostly emoji) whole"
         " and on one line where the file is made, or remove them",
     )
 
 
 def _uncertain(path: Path, found: _Survey) -> UserError:
-    place = f"{path}, line {found.invalid_lines[0]}: byte 0x{found.first:02x}"
-    count = len(found.invalid_lines)
-    if found.valid_lines > count:
-        lines = f"; {count:,} lines are not, {found.valid_lines:,} others with such bytes are"
+    place = f"{path}, line {found.invalid.first[0]}: byte 0x{found.first:02x}"
+    count = found.invalid.count
+    if count == 1 and found.cut_off:
+        return UserError(
+            "the data file ends in the middle of a character", place, "give the whole file"
+        )
+    if found.valid > count:
+        lines = f"; {count:,} of {count + found.valid:,} lines with such bytes are not UTF-8"
         return UserError(
             "the data file is UTF-8 but for some lines",
-            f"{place}{lines}: line {list_few(found.invalid_lines, show=str)}",
+            f"{place}{lines}: {found.invalid}",
             "mend these lines, or remove them; an encoding for the whole file would spoil the"
             " others",
         )

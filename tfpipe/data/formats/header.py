@@ -8,21 +8,43 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tfpipe.data.column_names import (
+    LABEL_COLUMNS,
+    LAST_TEXT_COLUMNS,
+    PAIRS,
+    TEXT_COLUMNS,
+    TOKEN_COLUMNS,
+    fold_name,
+)
 from tfpipe.data.examples import Columns
 from tfpipe.data.formats.column_kinds import Kind, kind_of
 from tfpipe.errors import UserError
 
-# A row with one of these is a header, whatever stands below.
-USUAL_NAME = re.compile(
-    r"((text|sentence|sent|question|query|title|sequence|document|content)s?|s|q)[_ -]?[ab12]?"
-    r"|passage|text_pair|utterance|message|body|comment|review|context|premise|hypothesis|answers?"
-    r"|(gold[_ -]?)?(label|tag|class|category|categories|intent|target|sentiment|score)s?"
-    r"|rating|stars|topic|id|idx|index|uid|guid|source|channel|lang|language|date|split"
-    r"|文本|内容|标签|类别|句子|标题|问题|答案|评论|来源|编号|序号"
+# What is no text and no label, and may be the only usual name of a header.
+OTHER_NAMES = (
+    *(
+        "id",
+        "idx",
+        "index",
+        "uid",
+        "guid",
+        "source",
+        "channel",
+        "lang",
+        "language",
+        "date",
+        "split",
+    ),
+    *("score", "rating", "stars", "编号", "序号", "来源"),
 )
+PAIRED = tuple(name for pair in PAIRS for name in pair)
+USUAL_NAMES = {
+    *map(fold_name, (*TEXT_COLUMNS, *LAST_TEXT_COLUMNS, *TOKEN_COLUMNS, *PAIRED)),
+    *map(fold_name, (*LABEL_COLUMNS, *OTHER_NAMES)),
+}
 SAMPLE = 1000
-TAG = re.compile(r"O|[BIESLUM]-\S+")
 SHOWN = 40
+TAG = re.compile(r"O|[BIESLUM]-\S+")
 
 
 class Table(NamedTuple):
@@ -30,7 +52,7 @@ class Table(NamedTuple):
 
     Attributes:
         header: The names of the columns.
-        rows: The rows, with the lines where they begin.
+        rows: The rows, of any width, with the lines where they begin.
         decisions: How it was read where that is not evident.
         first_row: Of a file without a header, for messages; None with one.
         may_lack_header: Whether the header was taken from a first row that might be data.
@@ -65,50 +87,33 @@ def split_header(
         if row and (len(row) != 1 or len(first) == 1 or _shown(row[0]).strip())
     )
     written = [*map(_shown, first)]
-    if columns.header or (columns.header is None and _has_known_name(written, columns)):
-        return Table(written, _of_width(path, filled, len(first), "the header"), [])
+    if columns.header or (columns.header is None and has_known_name(written, columns)):
+        return Table(written, filled, [])
     sample = list(itertools.islice(filled, SAMPLE))
     every = itertools.chain(sample, filled)
     below = [[*map(_shown, row)] for _, row in sample if len(row) == len(first)]
-    if columns.header is None and not _is_like(written, below):
-        rest = _of_width(path, every, len(first), "the header")
-        return Table(written, rest, [], may_lack_header=True)
-    if len(first) == 2 and any(
-        all(map(TAG.fullmatch, values)) for values in zip(*below, strict=True)
-    ):
+    in_columns = [*zip(written, *below, strict=True)]
+    if len(first) == 2 and below and any(all(map(TAG.fullmatch, one)) for one in in_columns):
         raise _holds_tags(path, line, written)
-    kinds = [kind_of(values) for values in zip(written, *below, strict=True)]
+    if columns.header is None and not _is_like(written, below):
+        return Table(written, every, [], may_lack_header=True)
+    kinds = [kind_of(values) for values in in_columns]
     names, decision = _name(path.name, kinds, columns)
     whole = itertools.chain([(line, first)], every)
-    return Table(names, _of_width(path, whole, len(first), "the first row"), [decision], written)
+    return Table(names, whole, [decision], written)
 
 
 def _shown(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def _of_width(
-    path: Path, rows: Iterable[tuple[int, Sequence[Any]]], width: int, first: str
-) -> Iterator[tuple[int, Sequence[Any]]]:
-    for line, row in rows:
-        if len(row) != width:
-            raise UserError(
-                f"a row is not as wide as {first}",
-                f"{path}, line {line}: {len(row)} fields, {width} in {first}",
-                "check separators, tabs and quotes in that line",
-            )
-        yield line, row
-
-
-def _has_known_name(first: Sequence[str], asked: Columns) -> bool:
+def has_known_name(first: Sequence[str], asked: Columns) -> bool:
     """Return whether a row has a usual name of a column or one that the user gave."""
-    given = {name.lower() for name in asked.names.values() if name is not None}
-    numbers = [str(place) for place in range(len(first))]
-    names = {name.strip().lower() for name in first}
+    given = {name for name in asked.names.values() if name is not None} - {*_numbers(first)}
+    names = {*map(fold_name, first)}
     # pandas numbers columns that have no name.
-    return [*first] == numbers or bool(
-        names & (given - set(_numbers(first))) or any(map(USUAL_NAME.fullmatch, names))
-    )
+    numbers = [str(place) for place in range(len(first))]
+    return [*first] == numbers or bool(names & (USUAL_NAMES | {*map(fold_name, given)}))
 
 
 def _is_like(first: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
@@ -147,9 +152,9 @@ def _find_roles(kinds: Sequence[Kind]) -> dict[str, int]:
     places = range(len(kinds))
     texts = [place for place in places if kinds[place].is_text]
     if not texts:
-        longest = max(places, key=lambda place: kinds[place].length)
-        others = [kind.length for place, kind in enumerate(kinds) if place != longest]
-        texts = [longest] if all(kinds[longest].length > length for length in others) else []
+        # Short ones: the only column of different strings, beside one that repeats.
+        differing = [one for one in places if not (kinds[one].repeats or kinds[one].numbers)]
+        texts = differing if len(differing) == 1 else []
     labels = [place for place in places if place not in texts and kinds[place].is_label]
     if not labels and len(kinds) == len(texts) + 1:
         labels = [place for place in places if place not in texts]

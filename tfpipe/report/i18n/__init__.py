@@ -19,11 +19,16 @@ class Wording:
 
     Args:
         language: `en` or `zh`.
+        measured: What sentences about dev call it; `dev` by default, in the language.
+
+    Attributes:
+        dev: That name.
     """
 
-    def __init__(self, language: str):
+    def __init__(self, language: str, measured: str = ""):
         self.language = language
         self._words = WORDS[language]
+        self.dev = measured or str(self._words["dev"])
 
     def __call__(self, name: str, /, **values: object) -> str:
         """Return a sentence.
@@ -37,11 +42,10 @@ class Wording:
         """
         return self._format(self._words[name], values)
 
-    @staticmethod
-    def _format(words: str | tuple[str, str], values: Mapping[str, object]) -> str:
+    def _format(self, words: str | tuple[str, str], values: Mapping[str, object]) -> str:
         if not isinstance(words, str):
             words = words[0] if values["count"] == 1 else words[1]
-        shown = {key: format_number(value) for key, value in values.items()}
+        shown = {"dev": self.dev} | {key: format_number(value) for key, value in values.items()}
         return words.format(**shown)
 
     def of(self, task: str, name: str, /, **values: object) -> str:

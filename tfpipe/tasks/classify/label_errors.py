@@ -8,6 +8,9 @@ import numpy as np
 
 from tfpipe.tasks.sections import Suspect, Suspects
 
+# The method's name where nothing is suspected: the model is not better than the baseline.
+BELOW_BASELINE = "below_baseline"
+
 
 def find_suspects(
     texts: Sequence[str],
@@ -31,8 +34,14 @@ def find_suspects(
         gold: int [N].
         scores: float [N, K], probabilities.
         most: The number of suspects returned.
+
+    Returns:
+        The suspects; none, with the method BELOW_BASELINE, of a model whose accuracy is not more
+        than a standard error above that of always answering the most frequent label.
     """
     gold = np.asarray(gold)
+    if len(gold) and not _exceeds_baseline(gold, scores):
+        return Suspects([], 0, len(gold), BELOW_BASELINE)
     support = np.bincount(gold, minlength=len(label_names))
     own = scores[np.arange(len(gold)), gold]
     with np.errstate(invalid="ignore"):
@@ -56,3 +65,9 @@ def find_suspects(
         for row in ordered[:most].tolist()
     ]
     return Suspects(rows, len(ordered), len(gold))
+
+
+def _exceeds_baseline(gold: np.ndarray, scores: np.ndarray) -> bool:
+    accuracy = float((scores.argmax(axis=1) == gold).mean())
+    error = np.sqrt(accuracy * (1 - accuracy) / len(gold))
+    return accuracy - error > np.bincount(gold).max() / len(gold)

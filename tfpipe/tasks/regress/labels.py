@@ -28,7 +28,7 @@ class Numbers(LabelRules):
         wrong = [row for row, number in enumerate(numbers, 1) if number is None]
         if wrong:
             raise UserError(
-                f"{len(wrong)} of {len(labels)} labels are not numbers",
+                "a label is not a number",
                 f"{examples.path}, rows {show_few(wrong)}: {labels[wrong[0] - 1]!r}",
                 "write them as 3.5 or 1e3, without unit or thousands separator, or use another"
                 " --task",

@@ -21,6 +21,7 @@ SPEC = TaskSpec(
         "Its value in the labels' unit is `logits * {deviation:.6g} + {mean:.6g}`.",
         {"deviation": 1.0, "mean": 0.0},
     ),
+    label_columns=("score", "similarity", "rating", "stars", "value", "分数", "评分"),
     inapplicable={
         "offsets": "its labels have no places of entities",
         "rare_labels": "its labels are numbers",

@@ -41,7 +41,7 @@ class Entities(LabelRules):
             )
         rows = [f"{examples.path}, row {row}" for row in range(1, len(examples) + 1)]
         labels = zip(examples.labels or (), rows, strict=True)
-        parsed = [parse_spans(label, where=where) for label, where in labels]
+        parsed = [parse_spans(label, None, where) for label, where in labels]
         refuse_other_units(examples.path, examples.texts, parsed)
         for spans, text, where in zip(parsed, examples.texts, rows, strict=True):
             refuse_outside(spans, text, where)
@@ -55,7 +55,7 @@ class Entities(LabelRules):
             zip(examples.labels or (), examples.texts, strict=True), start=1
         ):
             where = f"{examples.path}, row {row}"
-            spans = to_characters(parse_spans(label, where=where), text, unit)
+            spans = to_characters(parse_spans(label, None, where), text, unit)
             if spans is None:
                 raise UserError(
                     "an entity begins or ends inside of a character, or outside of its text",
@@ -72,9 +72,15 @@ class Entities(LabelRules):
         return sorted({tag.type for tag in tags if tag is not None and tag.type})
 
     @classmethod
-    def rewrite(cls, label: tuple[Span, ...], names: Mapping[str, str | None]) -> None:
-        """Return None: without some of its entities a text would be wrong."""
-        return
+    def rewrite(cls, label: tuple[Span, ...], names: Mapping[str, str | None]) -> str | None:
+        """Write the entities with other types.
+
+        Where a type is taken out the result is None: without some of its entities a text would be
+        wrong.
+        """
+        types = [names.get(span.type, span.type) for span in label]
+        spans = [span._replace(type=kind) for span, kind in zip(label, types, strict=True) if kind]
+        return format_spans(spans) if len(spans) == len(label) else None
 
     @classmethod
     def check(cls, examples: Examples, to_learn: bool) -> None:

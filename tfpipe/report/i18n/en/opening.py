@@ -20,6 +20,11 @@ OPENING: dict[str, str | tuple[str, str]] = {
         "Measured on {count} example that it was not trained on.",
         "Measured on {count} examples that it was not trained on.",
     ),
+    "measured.file": (
+        "Measured on {count} example of {dev}.",
+        "Measured on {count} examples of {dev}.",
+    ),
+    "measured.of": "Of {part}: {source}.",
     "measured.test": (
         "Measured on {count} test example, evaluated once, after training.",
         "Measured on {count} test examples, evaluated once, after training.",
@@ -67,11 +72,11 @@ OPENING: dict[str, str | tuple[str, str]] = {
     ),
     "watch.perfect": (
         (
-            "Every answer was right. That is rare: check that dev is not too easy. With {count}"
+            "Every answer was right. That is rare: check that {dev} is not too easy. With {count}"
             " example, up to {bound} of new texts may still be answered wrongly."
         ),
         (
-            "Every answer was right. That is rare: check that dev is not too easy. With {count}"
+            "Every answer was right. That is rare: check that {dev} is not too easy. With {count}"
             " examples, up to {bound} of new texts may still be answered wrongly."
         ),
     ),
@@ -89,8 +94,8 @@ OPENING: dict[str, str | tuple[str, str]] = {
         " answers are right."
     ),
     "watch.suspects": (
-        "{count} gold label of dev may be wrong; a person should look at it.",
-        "{count} gold labels of dev may be wrong; a person should look at them.",
+        "{count} gold label of {dev} may be wrong; a person should look at it.",
+        "{count} gold labels of {dev} may be wrong; a person should look at them.",
     ),
     "watch.slice.length": (
         "Texts of {name} tokens do worse than the rest: {figure} {value}, {overall} over all."

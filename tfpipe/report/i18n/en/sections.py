@@ -25,7 +25,7 @@ SECTIONS: dict[str, str | tuple[str, str]] = {
     "confusion.pairs_note": (
         "The example is the text that was so mixed up with the highest score."
     ),
-    "confusion.none": "No text of dev was answered wrongly.",
+    "confusion.none": "No text of {dev} was answered wrongly.",
     "confusion.whole": "The whole matrix",
     "confusion.whole_note": (
         "Rows are gold labels, columns predicted ones; the colour is the share of the row. Blue"
@@ -117,7 +117,7 @@ SECTIONS: dict[str, str | tuple[str, str]] = {
     "script.none": "no letters",
     "slices.source": "By source",
     "slices.note": (
-        "▼ marks slices whose whole interval is worse than the metric over all of dev, {overall}."
+        "▼ marks slices whose whole interval is worse than the metric over all of {dev}, {overall}."
         " One of many slices may be so by chance."
     ),
     "column.length": "tokens",
@@ -126,7 +126,7 @@ SECTIONS: dict[str, str | tuple[str, str]] = {
     "column.where": "source",
     # ---- mistakes
     "mistakes.confident": (
-        "The wrong answers on dev that were given with the highest scores. Look here first for"
+        "The wrong answers on {dev} that were given with the highest scores. Look here first for"
         " wrong gold labels and for labels that overlap."
     ),
     "mistakes.decisions": (
@@ -147,9 +147,9 @@ SECTIONS: dict[str, str | tuple[str, str]] = {
     "cause.both": "overlapping, wrong boundaries and type",
     "cause.invented": "found where there is none",
     "cause.missed": "missed",
-    "mistakes.furthest": "The answers on dev that are furthest off, the furthest first.",
-    "mistakes.worst": "Wrong answers on dev, the worst first.",
-    "mistakes.none": "No example of dev was answered wrongly.",
+    "mistakes.furthest": "The answers on {dev} that are furthest off, the furthest first.",
+    "mistakes.worst": "Wrong answers on {dev}, the worst first.",
+    "mistakes.none": "No example of {dev} was answered wrongly.",
     "mistakes.brief": ("{count} wrong answer in all", "{count} wrong answers in all"),
     "mistakes.nothing": "nothing",
     "column.score": "score",
@@ -157,13 +157,17 @@ SECTIONS: dict[str, str | tuple[str, str]] = {
     "column.text": "text",
     # ---- suspects
     "suspects.confident_learning": (
-        "Method: confident learning (Northcutt et al. 2021) on the {examined} dev texts, which the"
-        " model was not trained on. A text is suspected when it reaches the mean score of another"
-        " label's own texts; the most contradicted come first. The model may be wrong: a person"
-        " decides."
+        "Method: confident learning (Northcutt et al. 2021) on the {examined} texts of {dev}, which"
+        " the model was not trained on. A text is suspected when it reaches the mean score of"
+        " another label's own texts; the most contradicted come first. The model may be wrong: a"
+        " person decides."
+    ),
+    "suspects.below_baseline": (
+        "No label is suspected: on the {examined} texts of {dev} the model is not reliably better"
+        " than always answering the most frequent label, so its doubts tell nothing about labels."
     ),
     "suspects.count": "{count} of {examined} texts",
-    "suspects.none": "No gold label of dev looks wrong.",
+    "suspects.none": "No gold label of {dev} looks wrong.",
     "column.proposed": "model proposes",
     "column.gold_score": "score of gold",
     "column.proposed_score": "score of proposal",

@@ -17,6 +17,8 @@ OPENING: dict[str, str | tuple[str, str]] = {
     "headline": "用于任务 {task} 的模型：{metric} 为 {value}。",
     "made": "训练报告，{when}",
     "measured.dev": "以上结果在未参与训练的 {count} 条样本上测得。",
+    "measured.file": "以上结果在{dev}的 {count} 条样本上测得。",
+    "measured.of": "{part}：{source}。",
     "measured.test": "以上结果在 {count} 条测试样本上测得，测试集只在训练结束后使用一次。",
     "trained_on": "训练样本 {count} 条。",
     "tile.interval": "95% 区间 {low}–{high}",
@@ -37,14 +39,14 @@ OPENING: dict[str, str | tuple[str, str]] = {
     "watch.no_better": "并不比一律回答 {answer} 更好，那样做的正确率就有 {value}。",
     "watch.few": "评测样本只有 {count} 条，偏少：真实水平可能落在区间内的任何位置。",
     "watch.perfect": (
-        "所有回答都正确，这很少见：请检查验证集是否过于简单。"
+        "所有回答都正确，这很少见：请检查{dev}是否过于简单。"
         "只有 {count} 条样本时，新文本的错误率仍可能高达 {bound}。"
     ),
     "watch.weak": "{labels} 个标签中有 {count} 个较弱，F1 低于 0.5：{names}。",
     "watch.pair": "{gold} 的文本有 {share} 被误判为 {predicted}（{count} 条）。",
     "watch.too_sure": "模型过于自信：平均得分为 {confidence}，而实际正确率为 {accuracy}。",
     "watch.too_unsure": "模型自信不足：平均得分为 {confidence}，而实际正确率为 {accuracy}。",
-    "watch.suspects": "验证集中有 {count} 条样本的标注可能有误，建议人工复核。",
+    "watch.suspects": "{dev}中有 {count} 条样本的标注可能有误，建议人工复核。",
     "watch.slice.length": (
         "长度为 {name} 个词元的文本明显较差：{figure}为 {value}，整体为 {overall}。"
     ),

@@ -21,7 +21,7 @@ SECTIONS: dict[str, str | tuple[str, str]] = {
     # ---- confusion
     "confusion.pairs": "最常被混淆的标签",
     "confusion.pairs_note": "示例是这样混淆的文本中得分最高的一条。",
-    "confusion.none": "验证集中没有判错的文本。",
+    "confusion.none": "{dev}中没有判错的文本。",
     "confusion.whole": "完整的混淆矩阵",
     "confusion.whole_note": (
         "行是标注标签，列是预测标签，颜色深浅表示占该行的比例；蓝色为正确，橙色为错误。"
@@ -107,7 +107,7 @@ SECTIONS: dict[str, str | tuple[str, str]] = {
     "script.none": "无字母",
     "slices.source": "按来源",
     "slices.note": (
-        "▼ 表示该组的整个区间都差于验证集整体的 {overall}。分组较多时，个别组可能只是偶然如此。"
+        "▼ 表示该组的整个区间都差于{dev}整体的 {overall}。分组较多时，个别组可能只是偶然如此。"
     ),
     "column.length": "词元数",
     "column.context": "词元数",
@@ -115,7 +115,7 @@ SECTIONS: dict[str, str | tuple[str, str]] = {
     "column.where": "来源",
     # ---- mistakes
     "mistakes.confident": (
-        "验证集上得分最高的错误回答。先看这里，容易发现错误的标注和含义重叠的标签。"
+        "{dev}上得分最高的错误回答。先看这里，容易发现错误的标注和含义重叠的标签。"
     ),
     "mistakes.decisions": (
         "对某个标签判断错误且最为自信的文本，得分表示自信程度。先看这里，容易发现漏标的标签。"
@@ -133,9 +133,9 @@ SECTIONS: dict[str, str | tuple[str, str]] = {
     "cause.both": "有重叠，但边界和类型都错误",
     "cause.invented": "本不存在",
     "cause.missed": "遗漏",
-    "mistakes.furthest": "验证集上偏差最大的预测，偏差最大的在前。",
-    "mistakes.worst": "验证集上的错误回答，最严重的在前。",
-    "mistakes.none": "验证集中没有答错的样本。",
+    "mistakes.furthest": "{dev}上偏差最大的预测，偏差最大的在前。",
+    "mistakes.worst": "{dev}上的错误回答，最严重的在前。",
+    "mistakes.none": "{dev}中没有答错的样本。",
     "mistakes.brief": "共 {count} 个错误回答",
     "mistakes.nothing": "无",
     "column.score": "得分",
@@ -144,11 +144,15 @@ SECTIONS: dict[str, str | tuple[str, str]] = {
     # ---- suspects
     "suspects.confident_learning": (
         "方法：置信学习（confident learning，Northcutt 等，2021），应用于模型未参与训练的"
-        " {examined} 条验证样本。若一条文本在另一标签上的得分达到该标签自身文本的平均得分，"
+        "{dev}中的 {examined} 条样本。若一条文本在另一标签上的得分达到该标签自身文本的平均得分，"
         "就列为可疑，矛盾最大的在前。模型也可能出错，最终由人判断。"
     ),
+    "suspects.below_baseline": (
+        "不列出可疑标注：在{dev}的 {examined} 条样本上，模型并不明显优于一律回答最常见的标签，"
+        "因此它的怀疑不能说明标注有误。"
+    ),
     "suspects.count": "{examined} 条文本中的 {count} 条",
-    "suspects.none": "验证集中没有发现可疑的标注。",
+    "suspects.none": "{dev}中没有发现可疑的标注。",
     "column.proposed": "模型建议",
     "column.gold_score": "标注标签得分",
     "column.proposed_score": "建议标签得分",

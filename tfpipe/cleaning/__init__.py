@@ -1,0 +1,1 @@
+"""Cleaning of data files: labels merged, rows dropped, other formats written."""

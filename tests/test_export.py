@@ -30,7 +30,8 @@ ROOT = Path(__file__).parents[1]
 
 
 def names(folder: Path) -> list[str]:
-    return sorted(child.name for child in folder.iterdir())
+    """What is in a folder, apart from the copy of a version's batching parameters."""
+    return sorted(child.name for child in folder.iterdir() if child.name != BATCHING_FILE.name)
 
 
 def start_export(run: Path, to: Path) -> subprocess.Popen:

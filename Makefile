@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Python compiles a module at its first import: most of what is installed is never imported.
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile
 
-.PHONY: demo tensorboard test lint types tests readme test-slow test-pythons docs docs-serve client \
+.PHONY: demo tensorboard test lint types tests readme test-slow test-old-servers test-pythons docs docs-serve client \
 	lock clean
 
 # Every demo is a run of its own: nothing is overwritten.
@@ -38,7 +38,7 @@ types: $(VENV)/.installed-dev
 	$(BIN)/mypy
 
 tests: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -m "not slow and not old_servers" --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 # The README's commands as they stand; `make tests` runs them with a tiny model.
 readme: $(VENV)/.installed-dev
@@ -46,6 +46,25 @@ readme: $(VENV)/.installed-dev
 
 test-slow: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m slow
+
+# Exports against plain TensorFlow of earlier years, each in an environment of its own.
+OLD_SERVERS := 2.13.1 2.16.2
+test-old-servers: $(VENV)/.installed-dev
+	@for version in $(OLD_SERVERS); do \
+		folder=build/old-servers/$$version; \
+		[ -f $$folder/.installed ] && continue; \
+		for minor in 3.11 3.10; do \
+			python=python$$minor; \
+			$$python -c "" 2>/dev/null && break; \
+			python=$$(uv python find --no-python-downloads $$minor 2>/dev/null) && break; \
+		done; \
+		if [ -z "$$python" ]; then echo "neither Python 3.11 nor 3.10 is here: $$version is skipped"; continue; fi; \
+		$$python -m venv --clear $$folder || exit 1; \
+		$$folder/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile \
+			-r tests/old_servers/$$version.txt || exit 1; \
+		touch $$folder/.installed; \
+	done
+	$(BIN)/python -m pytest -m old_servers tests/test_old_servers.py
 
 # The quick tests on every supported Python, each with a virtual environment of its own.
 test-pythons:

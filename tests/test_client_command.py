@@ -123,6 +123,16 @@ def test_classify_reads_lines_and_prints_json(ask):
     assert all(len(answer["scores"]) == 2 for answer in answers)
 
 
+def test_classify_names_the_scores(ask, tmp_path):
+    save_classifier(tmp_path / "1", info={"task": "classify", "labels": ["short", "long"]})
+    with serve(named=tmp_path) as application:
+        answer = ask_client(
+            "classify", "--target", application.grpc_address, "--model", "named", "hi"
+        )[0]
+    assert dict(zip(answer["labels"], answer["scores"], strict=True))["short"] == answer["score"]
+    assert "labels" not in ask("classify", "support", "hi")[0]
+
+
 def test_classify_takes_pairs(run, ask):
     (answer,) = ask("classify", "paraphrase", "hello", "--text-pair", "dear reader")
     assert (answer["text_pair"], answer["label"]) == ("dear reader", "long")

@@ -314,6 +314,11 @@ def test_measured_flags_are_in_the_lines(tmp_path: Path) -> None:
     assert reported.format(extra) + " --ssl_config_file=/etc/ssl.txt" in first.line
     image = "tensorflow/serving:2.21.0 "
     assert image + reported.format("/models/support/7/assets.extra") in docker.line
+    (tmp_path / "support" / "batching_parameters.txt").write_text("max_batch_size { value: 8 }")
+    first, docker, *_ = serving_lines.serving_commands(extra.parent)
+    assert reported.format(tmp_path / "support") in first.line
+    assert image + reported.format("/models/support") in docker.line
+    (tmp_path / "support" / "batching_parameters.txt").unlink()
     # The image's script reads the file in the same way.
     bash = shutil.which("bash")
     if bash:

@@ -184,6 +184,11 @@ ROW = "Failed to process element: {} of 'instances' list. Error: INVALID_ARGUMEN
 TYPE = "JSON Value: {} Type: {} is not of expected type: {}"
 
 
+@pytest.mark.parametrize("body", [b'{"inputs": {}}', b'{"inputs": []}'])
+def test_a_signature_without_inputs_takes_none(body):
+    assert fill_inputs(parse_body(body), {}, "info", {}) is False
+
+
 @pytest.mark.parametrize(
     ("body", "names", "details"),
     [

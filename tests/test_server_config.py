@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import shutil
 import threading
 
@@ -341,6 +342,7 @@ def test_the_config_file_is_read_again_and_a_wrong_one_is_ignored(exports, tmp_p
         *QUICK, f"--model_config_file={path}", "--model_config_file_poll_wait_seconds=1"
     ) as app:
         manager = app.manager
+        caplog.set_level(logging.INFO)
         write("model_config_list { config { nam")
         wait_until(lambda: "is rejected: Invalid protobuf file" in caplog.text)
         assert manager.available() == {"m": [2]}
@@ -350,6 +352,9 @@ def test_the_config_file_is_read_again_and_a_wrong_one_is_ignored(exports, tmp_p
         write(str(read(write_model("m", exports / "m", ALL + label("stable", 1)))))
         wait_until(lambda: manager.available() == {"m": [2, 1]})
         assert version_of(manager, "stable") == 1
+        write(str(read(write_model("m", exports / "m", ALL + label("stable", 2)))))
+        wait_until(lambda: version_of(manager, "stable") == 2)
+    assert "model m: label stable moves from version 1 to version 2" in caplog.messages
 
 
 def test_versions_come_by_policy(exports, tmp_path):

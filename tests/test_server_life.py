@@ -286,26 +286,41 @@ def test_a_version_that_is_withdrawn_is_not_tried_again(exports, base_path):
         wait_until(lambda: app.manager.available() == {"support": [3]})
 
 
-def test_missing_versions_are_awaited_and_logged_at_each_poll(exports, tmp_path, caplog):
+def test_a_roll_back_is_logged_once(exports, tmp_path, caplog):
+    base_path = tmp_path / "support"
+    base_path.mkdir()
+    for number in (1, 2):
+        publish(exports, number, base_path)
+    with caplog.at_level(logging.INFO), serve(*QUICK, support=base_path) as app:
+        shutil.rmtree(base_path / "2")
+        wait_until(lambda: app.manager.available() == {"support": [1]})
+    lines = [line for line in caplog.messages if "rolled back" in line]
+    assert lines == ["model support: rolled back, version 1 follows version 2"]
+
+
+def test_missing_versions_are_awaited_and_logged_when_they_change(exports, tmp_path, caplog):
     base_path = tmp_path / "support"
     argv = [f"--model_base_path={base_path}", "--model_name=support", "--port=0", *QUICK]
     app = Application(parse_flags(argv))
     waiting = threading.Thread(target=app.start)
 
-    def wait_for_two_lines(part):
-        caplog.clear()
-        wait_until(lambda: sum(part in line for line in caplog.messages) >= 2)
+    def wait_for_line(part):
+        wait_until(lambda: any(part in line for line in caplog.messages))
 
     with caplog.at_level(logging.WARNING):
         waiting.start()
-        wait_for_two_lines("cannot be read (No such file or directory); give the folder of the")
+        wait_for_line("cannot be read (No such file or directory); give the folder of the")
         base_path.mkdir()
-        wait_for_two_lines("has no version to serve, it contains nothing; export a model into it")
+        wait_for_line("has no version to serve, it contains nothing; export a model into it")
         (base_path / "saved_model.pb").touch()
-        wait_for_two_lines("is a version itself, it contains saved_model.pb; give its parent")
+        wait_for_line("is a version itself, it contains saved_model.pb; give its parent")
         assert not app.grpc_address and not app.manager.ready()
         publish(exports, 1, base_path)
         waiting.join(60)
+    warned = [line for line in caplog.messages if line.startswith("model support: ")]
+    # Polled every 0.1 s: each obstacle once.
+    assert len([line for line in warned if "version" in line and "load" not in line]) <= 4
+    assert len(set(warned)) == len(warned)
     assert app.grpc_address and app.manager.ready()
     app.stop()
     assert not app.manager.ready()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tfpipe import fork_server
 from tfpipe.cli import parse, parser_for, print_metrics, run, say, stderr_format
 from tfpipe.config import ExportConfig
+from tfpipe.doctoring.serving_lines import read_flags
 from tfpipe.exporting.client_command import client_command
 from tfpipe.process import quick_imports, run_as_process
 
@@ -84,6 +85,7 @@ def export(config: ExportConfig) -> Export:
         from tfpipe.exporting.gate import read_gate
         from tfpipe.exporting.published_versions import read_named_versions, refuse_new_labels
         from tfpipe.exporting.remote_versions import open_target
+        from tfpipe.exporting.server_flags import copy_beside_versions
         from tfpipe.model import pretrained
         from tfpipe.run_folder import open_run
         from tfpipe.tasks.task import task_of
@@ -110,6 +112,8 @@ def export(config: ExportConfig) -> Export:
             refuse_new_labels(target, task.label_names)
         place = target.publish(folder, config.version)
     logger.info(f"published as {place}")
+    if isinstance(place, Path):
+        copy_beside_versions(place)
 
     # ---- old versions
     removed: Sequence[int] = ()
@@ -180,8 +184,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(done.folder, str):
             # Our own server serves folders only.
             server, base = "tensorflow_model_server", shlex.quote(done.folder.rpartition("/")[0])
+            flags = []
+        else:
+            flags = read_flags(place, str(place.resolve()))
         say("next:")
-        say(f"  {server} --model_name={name} --model_base_path={base}")
+        say(f"  {server} --model_name={name} --model_base_path={base} {shlex.join(flags)}".rstrip())
         say(f"  {client_command(place.parent.name, done.task, done.inputs)}")
 
     return run(command)

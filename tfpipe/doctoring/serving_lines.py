@@ -40,7 +40,10 @@ def read_flags(export: Path, place: str) -> list[str]:
                 "the measured flags have a line that is not a flag", f"{path}: {line}", "remove it"
             )
         if name.endswith("_file") and equals and value and not value.startswith("/"):
-            flags.append(f"{name}={place}/{FLAGS_FILE.parent}/{value}")
+            # The copy beside the versions stays where `tfpipe.export --keep` removes this one.
+            beside = (export.parent / value).is_file()
+            folder = place.rpartition("/")[0] if beside else f"{place}/{FLAGS_FILE.parent}"
+            flags.append(f"{name}={folder}/{value}")
         else:
             flags.append(line)
     return flags

@@ -21,6 +21,7 @@ from tfpipe.exporting.serving_benchmark import (
     measure,
     recommend,
 )
+from tfpipe.io.atomic import write_text
 from tfpipe.tasks.task import Task
 
 logger = logging.getLogger(__name__)
@@ -69,6 +70,16 @@ def write_flags(export: Path, measured: Measurements, recommended: Recommendatio
         parameters.write_text(describe_batching(measured, recommended.batch), encoding="utf-8")
     else:
         parameters.unlink(missing_ok=True)
+
+
+def copy_beside_versions(place: Path) -> None:
+    """Copy the batching parameters of a published FOLDER/NAME/N to FOLDER/NAME.
+
+    A server's command line that names the file there outlives the version, which `--keep` removes.
+    """
+    parameters = place / BATCHING_FILE
+    if parameters.is_file():
+        write_text(place.parent / parameters.name, parameters.read_text(encoding="utf-8"))
 
 
 def list_flags(measured: Measurements, recommended: Recommendation) -> list[str]:

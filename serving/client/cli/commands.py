@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import json
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -14,7 +15,7 @@ from serving.client.cli.answer_output import TEXT_VERBS, Table, format_shape, pr
 from serving.client.cli.json_arrays import choose_signature, read_inputs, split_inputs, to_json
 from serving.client.cli.text_input import Row, read_lines, read_object, read_rows
 from serving.client.client import Client
-from serving.client.errors import InvalidRequest
+from serving.client.errors import ClientError, InvalidRequest
 from serving.client.tensor_codec import AnyArray
 from serving.standard_output import json_line
 
@@ -24,14 +25,18 @@ def answer_texts(client: Client, arguments: argparse.Namespace) -> None:
     verb = TEXT_VERBS[arguments.verb]
     ask = getattr(client, arguments.verb)
     rows = find_rows(arguments, verb.fields)
+    labels: dict[str, Any] = {}
     table = Table(verb.heading)
     chunk_size = client.sending.texts_per_request * client.sending.parallel
     done = 0
     while chunk := list(itertools.islice(rows, chunk_size)):
         answers = ask(*zip(*chunk, strict=True))
         if arguments.json:
+            if arguments.verb == "classify" and not done:
+                labels = find_labels(client, len(answers[0].scores))
             for row, answer in zip(chunk, answers, strict=True):
-                print_json(**dict(zip(verb.fields, row, strict=False)), **verb.record(answer))
+                texts = dict(zip(verb.fields, row, strict=False))
+                print_json(**texts, **verb.record(answer), **labels)
         else:
             lines = [verb.lines(answer, row) for row, answer in zip(chunk, answers, strict=True)]
             if verb.heading[0] == "line":
@@ -42,6 +47,15 @@ def answer_texts(client: Client, arguments: argparse.Namespace) -> None:
             table.print(list(itertools.chain.from_iterable(lines)))
         done += len(chunk)
         sys.stdout.flush()
+
+
+def find_labels(client: Client, count: int) -> dict[str, Any]:
+    """Return {"labels": names of the scores} from the signature `info`; {} where it lacks them."""
+    try:
+        labels = json.loads(client.predict({}, "info")["info"].item())["labels"]
+    except (ClientError, ValueError, LookupError, TypeError):
+        return {}
+    return {"labels": labels} if isinstance(labels, list) and len(labels) == count else {}
 
 
 def find_rows(arguments: argparse.Namespace, fields: tuple[str, ...]) -> Iterator[Row]:

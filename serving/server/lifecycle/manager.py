@@ -6,6 +6,7 @@ configuration (here) -> version_poller: aspired versions -> version_reconciler: 
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -27,6 +28,8 @@ from serving.server.lifecycle.model_registry import (
 from serving.server.lifecycle.version_folders import describe_base_path
 from serving.server.lifecycle.version_poller import VersionPoller
 from serving.server.lifecycle.version_reconciler import TICK_SECONDS, VersionReconciler
+
+logger = logging.getLogger(__name__)
 
 # Threads of TensorFlow Serving for the first config (core/load_servables_fast.cc).
 FIRST_LOADS_AT_ONCE = 4 * CPUS
@@ -164,11 +167,15 @@ class ModelManager:
 
     def _check_labels(self, settings: Mapping[str, ModelSettings]) -> dict[str, dict[str, int]]:
         """Return the labels by model; raise RequestError for a label on an unavailable version."""
+        moves = []
         for name, model in settings.items():
             known = self._registry.labels.get(name, {})
             served = self._registry.by_name.get(name)
             for label, number in model.labels.items():
                 is_moved = known.get(label, number) != number
+                if is_moved:
+                    words = "model %s: label %s moves from version %d to version %d"
+                    moves.append((words, name, label, known[label], number))
                 if self._flags.allow_version_labels_for_unavailable_models and not is_moved:
                     continue
                 if served is None or number not in served.available:
@@ -177,6 +184,8 @@ class ModelManager:
                         f"Request to assign label to version {number} of model {name}, which is "
                         "not currently available for inference",
                     )
+        for move in moves:
+            logger.info(*move)
         return {name: dict(model.labels) for name, model in settings.items()}
 
     def _await(

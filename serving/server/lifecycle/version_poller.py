@@ -66,8 +66,12 @@ class VersionPoller:
         )
         with self._registry.changed:
             model = self._registry.by_name[name]
+            before = [version.number for version in model.versions if version.aspired]
             model.aspire(chosen)
             failing = [v for v in model.versions if v.phase in (Phase.WAITING, Phase.FAILED)]
+        if before and chosen and max(chosen) < max(before):
+            words = "model %s: rolled back, version %d follows version %d"
+            logger.info(words, name, max(chosen), max(before))
         for version in failing:
             files = version.fingerprint()
             with self._registry.changed:
@@ -77,9 +81,8 @@ class VersionPoller:
                     version.reset()
 
     def _log_findings(self, name: str, messages: list[str]) -> None:
-        # At every poll while the model has no available version, else once.
-        is_unavailable = not self._registry.all_available([name])
-        if is_unavailable or self._logged.get(name, []) != messages:
+        # Once, and again when they change.
+        if self._logged.get(name, []) != messages:
             for message in messages:
                 logger.warning("model %s: %s", name, message)
         self._logged[name] = messages

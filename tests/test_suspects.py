@@ -34,6 +34,12 @@ def test_a_threshold_of_the_label_s_own_is_to_be_reached() -> None:
     assert find([unsure, unsure, unsure, [0.1, 0.8, 0.1]], [0, 0, 1, 1]) == [("2", "b", "a")]
 
 
+def test_a_model_unsure_of_all_labels_suspects_nothing() -> None:
+    # The threshold of c is 0.4, and reached by a text of b that no label is probable of.
+    scores = [[0.6, 0.2, 0.2], [0.6, 0.2, 0.2], [0.3, 0.3, 0.4], [0.25, 0.3, 0.45]]
+    assert find(scores, [0, 0, 2, 1]) == []
+
+
 def test_nothing_counts_as_a_label_without_texts() -> None:
     assert find([[0.0, 0.1, 0.9], [0.6, 0.3, 0.1], [0.3, 0.6, 0.1]], [0, 0, 1]) == []
     assert find_suspects([], ["a"], np.zeros(0, int), np.zeros((0, 1)), 9).count == 0

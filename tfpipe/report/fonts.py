@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import unicodedata
 from contextlib import suppress
 from functools import lru_cache
@@ -33,6 +34,9 @@ FONT_ADVICE = (
     "install a font that has them, for Chinese the package fonts-noto-cjk (Debian, Ubuntu) or"
     " google-noto-sans-cjk-fonts (Fedora)"
 )
+
+# Fonts for Chinese mostly have one weight; a title that is not bold is no news for the user.
+logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
 
 
 def width_in_ems(text: str) -> float:

@@ -10,6 +10,9 @@ from tfpipe.tasks.sections import Suspect, Suspects
 
 # The method's name where nothing is suspected: the model is not better than the baseline.
 BELOW_BASELINE = "below_baseline"
+# A model that is unsure of all labels reaches its low thresholds and is no reason to doubt a label:
+# the other one must be more probable than all the rest together.
+LEAST_SCORE = 0.5
 
 
 def find_suspects(
@@ -22,8 +25,9 @@ def find_suspects(
     """Find examples that count as another label, ordered by the difference of scores.
 
     A label's threshold is the mean score that its own texts give it; a text counts as the best
-    label whose threshold it reaches, and is suspected when that is not its gold label. The labels'
-    own thresholds keep a model that is unsure of a label from suspecting all of its texts.
+    label whose threshold it reaches, and is suspected when that is not its gold label and has a
+    score above 0.5. The labels' own thresholds keep a model that is unsure of a label from
+    suspecting all of its texts.
 
     Source: Northcutt, Jiang and Chuang 2021, section 3.1, ranked by normalized margin
     (https://arxiv.org/abs/1911.00068).
@@ -49,10 +53,8 @@ def find_suspects(
     # Nothing counts as a label that dev has no text of, for its threshold is not known.
     reached = np.where(scores >= np.where(support > 0, thresholds, np.inf), scores, -1.0)
     counted = reached.argmax(axis=1)
-    suspected = np.flatnonzero((reached.max(axis=1) >= 0) & (counted != gold))
+    suspected = np.flatnonzero((reached.max(axis=1) > LEAST_SCORE) & (counted != gold))
     margins = scores[suspected, counted[suspected]] - own[suspected]
-    # The gold label can be the more probable one and still miss its own, higher threshold.
-    suspected, margins = suspected[margins > 0], margins[margins > 0]
     ordered = suspected[np.argsort(-margins, kind="stable")]
     rows = [
         Suspect(

@@ -159,8 +159,8 @@ SECTIONS: dict[str, str | tuple[str, str]] = {
     "suspects.confident_learning": (
         "Method: confident learning (Northcutt et al. 2021) on the {examined} texts of {dev}, which"
         " the model was not trained on. A text is suspected when it reaches the mean score of"
-        " another label's own texts; the most contradicted come first. The model may be wrong: a"
-        " person decides."
+        " another label's own texts, and more than 0.5; the most contradicted come first. The model"
+        " may be wrong: a person decides."
     ),
     "suspects.below_baseline": (
         "No label is suspected: on the {examined} texts of {dev} the model is not reliably better"

@@ -144,8 +144,8 @@ SECTIONS: dict[str, str | tuple[str, str]] = {
     # ---- suspects
     "suspects.confident_learning": (
         "方法：置信学习（confident learning，Northcutt 等，2021），应用于模型未参与训练的"
-        "{dev}中的 {examined} 条样本。若一条文本在另一标签上的得分达到该标签自身文本的平均得分，"
-        "就列为可疑，矛盾最大的在前。模型也可能出错，最终由人判断。"
+        "{dev}中的 {examined} 条样本。若一条文本在另一标签上的得分达到该标签自身文本的平均得分"
+        "且超过 0.5，就列为可疑，矛盾最大的在前。模型也可能出错，最终由人判断。"
     ),
     "suspects.below_baseline": (
         "不列出可疑标注：在{dev}的 {examined} 条样本上，模型并不明显优于一律回答最常见的标签，"

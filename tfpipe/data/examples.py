@@ -12,11 +12,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Columns:
-    """Names of the columns; None is found by name.
+    """What is read of a file: the names of its columns, and how their values are taken.
 
     Attributes:
-        text: Of the text, or of the first of a pair.
-        text_pair: Of the second text.
+        text: Name of the column of the text, or of the first of a pair.
+        text_pair: Of the second text. None, here and for the others, is found by name.
         label: Of the label.
         header: Whether the file's first row has the names; None is found by its content.
         offsets: What the places of entities in labels count, see `offset_units`.

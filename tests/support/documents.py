@@ -17,6 +17,7 @@ from serving.server.flags import check_combinations, parse_flags
 from tfpipe.cli import owned_fields, parse, parser_for
 from tfpipe.config import (
     AskConfig,
+    CleanConfig,
     CompareConfig,
     DoctorConfig,
     EvaluateConfig,
@@ -37,6 +38,7 @@ CONFIGS: dict[str, type] = {
     "tfpipe.train": TrainConfig,
     "tfpipe.evaluate": EvaluateConfig,
     "tfpipe.predict": PredictConfig,
+    "tfpipe.clean": CleanConfig,
     "tfpipe.compare": CompareConfig,
     "tfpipe.ask": AskConfig,
     "tfpipe.runs": RunsConfig,

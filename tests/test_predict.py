@@ -354,7 +354,6 @@ def test_a_bad_row_keeps_what_is_before_it(
     arguments += ["--window", "8", "--out"]
     for place, broken, wrong, found, kept in (
         (20, b"\tcard", "a row has no text", "row 20", 16),
-        (30, b"\xff\tcard", "the data file is not valid UTF-8", "line 31", 24),
         (40, b"a\tb\tcard", "a row is not as wide as the header", "line 41", 32),
     ):
         data.write_bytes(b"\n".join([*lines[:place], broken, *lines[place + 1 :]]))
@@ -364,6 +363,11 @@ def test_a_bad_row_keeps_what_is_before_it(
             wrong in reported and found in reported and f"{kept} rows are done and kept" in reported
         )
         assert json.loads((tmp_path / "out.tsv.part.json").read_text())["rows"] == kept
+    # The encoding is that of the whole file, so its error comes before the first answer.
+    data.write_bytes(b"\n".join([*lines[:30], b"\xff\tcard", *lines[31:]]))
+    assert main([*arguments, str(out)]) == 2
+    assert "not UTF-8: line 31" in capsys.readouterr().err
+    assert json.loads((tmp_path / "out.tsv.part.json").read_text())["rows"] == 32
     data.write_bytes(b"\n".join(lines))
     assert main([*arguments, str(out)]) == main([*arguments, str(whole)]) == 0
     assert "continuing after 32 rows" in capsys.readouterr().err

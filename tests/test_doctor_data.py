@@ -222,6 +222,23 @@ def test_all_findings_of_all_files_with_their_places(
     assert "the file of --rows-to exists" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("train", "dev", "wrong"),
+    [
+        ("x\tq\ny\tb\n", None, "a label that occurs once cannot be learnt and checked"),
+        ("x\tq\ny\tb\n", "x\tq\n", "a label that occurs once cannot be learnt and checked"),
+        ("x\tq\ny\tq\nz\tb\nw\tb\n", "x\tno\n", "labels that the model was not trained on"),
+    ],
+)
+def test_files_without_a_good_row(tmp_path: Path, train: str, dev: str | None, wrong: str) -> None:
+    paths = {"subject": tmp_path / "train.tsv", "dev": tmp_path / "dev.tsv"}
+    for path, rows in zip(paths.values(), (train, dev), strict=True):
+        path.write_text(f"text\tlabel\n{rows or ''}", encoding="utf-8")
+    given = {name: str(path) for name, path in paths.items() if name == "subject" or dev}
+    found = [one for one in doctor.examine(DoctorConfig(**given)).findings if one.mark == "problem"]
+    assert len(found) == 1 and wrong in found[0].sentence
+
+
 def test_the_rows_that_notes_are_about(tmp_path: Path) -> None:
     train, _, dev, *_ = write_split(tmp_path)
     broken = {"too,many,fields", "none,", TRAIN[10], "rare,once"}

@@ -97,7 +97,8 @@ def collect_splits(
             with collected(reading.errors):
                 reading.read_other(path)
     parts = None
-    if {train, test or train, train if share else dev} <= reading.files.keys():
+    # Without a row, or not read at all: an error says why.
+    if all(reading.files.get(path) for path in (train, test or train, train if share else dev)):
         with collected(reading.errors):
             parts = reading.split((train, dev, test), share, seed)
     return parts, reading.errors

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 import tensorflow as tf
 
+from serving.server.errors import StartFailure
 from serving.server.flags import parse_flags
 from serving.server.lifecycle.load_failure import convert_load_error
 from serving.server.lifecycle.loader import Loader
-from tests.serving_models import save_half_plus_two
+from tests.serving_models import save_half_plus_two, serve
 
 OUT_OF_RANGE = 11
 
@@ -23,3 +24,14 @@ def test_an_operation_s_message_comes_without_python_s_wrapping(tmp_path):
     code, message = convert_load_error(caught.value, folder)
     assert code == OUT_OF_RANGE
     assert message.startswith("Read less bytes than requested")
+
+
+def test_other_tags(tmp_path):
+    save_half_plus_two(tmp_path / "half" / "1")
+    flags = ("--max_num_load_retries=0", "--saved_model_tags=serve,gpu")
+    with pytest.raises(StartFailure) as caught, serve(*flags, half=tmp_path / "half"):
+        pass
+    assert (
+        "NOT_FOUND: Could not find meta graph def matching supplied tags: { serve gpu }. To inspect"
+        in caught.value.details
+    )

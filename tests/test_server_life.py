@@ -441,15 +441,3 @@ def test_loads_are_counted_and_polling_can_be_off(exports, base_path):
         assert states_of(app.manager) == {1: AVAILABLE}
         app.manager.reload(app.manager.first_config)
         wait_until(lambda: states_of(app.manager) == {2: AVAILABLE, 1: END})
-
-
-def test_other_tags(base_path):
-    with (
-        pytest.raises(StartFailure) as caught,
-        serve(*QUICK, "--saved_model_tags=serve,gpu", support=base_path),
-    ):
-        pass
-    assert (
-        "NOT_FOUND: Could not find meta graph def matching supplied tags: { serve gpu }. To inspect"
-        in caught.value.details
-    )

@@ -65,7 +65,7 @@ def near_names(name: str, known: Iterable[str], most: int = 3) -> list[str]:
 
 @contextmanager
 def collected(errors: list[UserError]) -> Iterator[None]:
-    """Add a UserError that is raised within the block to the list, and go on behind the block."""
+    """Add a UserError that is raised within the block to the list, and continue after the block."""
     try:
         yield
     except UserError as error:

@@ -127,7 +127,7 @@ def _suspects(examples: Examples, names: Sequence[str], scores: np.ndarray) -> I
     if found.method == BELOW_BASELINE:
         logger.warning(
             "warning: the models are not better than always answering the most frequent label, so"
-            " their doubts tell nothing about the labels"
+            " their doubts are no evidence about the labels"
         )
     texts = examples.joined()
     for one in found.rows:

@@ -1,4 +1,4 @@
-"""A training in a process of its own, which is told to stop when this one is."""
+"""A training in a process of its own, which is stopped with this one."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def find_columns(
         asked: Names given by the user.
         labelled: Whether a label column is needed; None reads none.
         spec: The task that the columns are for; None for any.
-        sample: The first rows, by which columns of annotation tools are told from others.
+        sample: The first rows, by which columns of annotation tools are distinguished from others.
 
     Raises:
         UserError: All errors of the columns at once.

@@ -101,9 +101,9 @@ class LineMark:
 
 
 def hold_rows(opened: Rows, count: int = HELD) -> tuple[Rows, list[Sequence[Any]]]:
-    """Return the file as before, and its first rows, by which columns are told from each other.
+    """Return the file as before, and its first rows, by which columns are distinguished.
 
-    A broken row among them is told where it stands, when the rows before it have been read.
+    A broken row among them is reported where it stands, when the rows before it have been read.
     """
     seen: list[tuple[int | None, Sequence[Any]]] = []
     broken: UserError | None = None

@@ -136,8 +136,10 @@ def _binary_content(file: DataFile, kind: str) -> Content | None:
     """Return parquet or Excel by the file's content, or else its name; None for text."""
     if file.is_content in (PARQUET, XLSX):
         if BINARY.get(kind) is not file.is_content:
-            told = f"read {file.path.name} as {file.is_content.name}, which its name does not say"
-            file.decisions.append(told)
+            sentence = (
+                f"read {file.path.name} as {file.is_content.name}, which its name does not say"
+            )
+            file.decisions.append(sentence)
         return file.is_content
     if kind in SPREADSHEETS:
         raise UserError(

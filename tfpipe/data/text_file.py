@@ -120,8 +120,8 @@ class DataFile:
     def _decide_encoding(self) -> None:
         if self._encoding is None:
             self._encoding = find_encoding(self.path, self._head, self.content)
-            if self._encoding.told:
-                self.decisions.append(f"read {self.path.name} as {self._encoding.told}")
+            if self._encoding.shown:
+                self.decisions.append(f"read {self.path.name} as {self._encoding.shown}")
             self.content.seek(0)
 
     def _read_lines(self, encoding: Encoding) -> Iterator[str]:

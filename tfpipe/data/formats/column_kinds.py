@@ -52,7 +52,7 @@ class Kind:
         return several and not self.counts and (self.repeats or self.numbers)
 
     def fits(self, value: str) -> bool | None:
-        """Return whether another value is of the same kind; None where that cannot be told."""
+        """Return whether another value is of the same kind; None where that cannot be decided."""
         if not value:
             return None if self.empty else False
         if not self.rows:

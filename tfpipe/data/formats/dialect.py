@@ -72,8 +72,8 @@ def find_dialect(file: DataFile, usual: str) -> tuple[Dialect, list[str]]:
     name = file.path.name
     place, first = next((i, line) for i, line in enumerate(file.lines(), 1) if line.strip())
     if named := NAMED_SEPARATOR.match(first):
-        told = SEPARATORS.get(named[1], repr(named[1]))
-        decisions = [f"read {name} with {told} between the fields, as its first line says"]
+        separators = SEPARATORS.get(named[1], repr(named[1]))
+        decisions = [f"read {name} with {separators} between the fields, as its first line says"]
         return Dialect(named[1], named[1] != "\t", place + 1), decisions
     separator = _choose_separator(file, usual, first)
     decisions = []
@@ -123,8 +123,8 @@ def _choose_quoting(file: DataFile) -> tuple[Dialect, list[str]]:
     fits = as_quoted.others < as_plain.others
     is_written_so = needed and not as_quoted.stray and as_quoted.others == as_plain.others
     if not as_quoted.broken and (fits or is_written_so):
-        told = "quotes around a field are not part of it, and doubled ones stand for one"
-        return quoted, [f"read {name} as TSV with quoted fields: {told}"]
+        meaning = "quotes around a field are not part of it, and doubled ones stand for one"
+        return quoted, [f"read {name} as TSV with quoted fields: {meaning}"]
     fields = "1 field begins" if begin == 1 else f"{begin:,} fields begin"
     return plain, [f"read {name} as TSV without quoting: {fields} with a quote, which stays"]
 

@@ -47,11 +47,11 @@ class Encoding:
     """An encoding of lines of text.
 
     Attributes:
-        told: What the user is told; None for UTF-8.
+        shown: Its name in messages; None for UTF-8, which needs none.
         decode: Decodes a line; raises UnicodeDecodeError.
     """
 
-    told: str | None
+    shown: str | None
     decode: Callable[[bytes], str]
 
 

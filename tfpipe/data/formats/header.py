@@ -143,8 +143,8 @@ def _name(name: str, kinds: Sequence[Kind], asked: Columns) -> tuple[list[str], 
     for role, place in roles.items():
         names[place] = role
     found = [f"column {place + 1} is {role}" for role, place in roles.items()]
-    told = ", ".join(found) or "its columns are numbered"
-    return names, f"read {name} as a table without a header: {told}"
+    columns = ", ".join(found) or "its columns are numbered"
+    return names, f"read {name} as a table without a header: {columns}"
 
 
 def _find_roles(kinds: Sequence[Kind]) -> dict[str, int]:

@@ -164,7 +164,7 @@ SECTIONS: dict[str, str | tuple[str, str]] = {
     ),
     "suspects.below_baseline": (
         "No label is suspected: on the {examined} texts of {dev} the model is not reliably better"
-        " than always answering the most frequent label, so its doubts tell nothing about labels."
+        " than always answering the most frequent label, so its doubts are no evidence."
     ),
     "suspects.count": "{count} of {examined} texts",
     "suspects.none": "No gold label of {dev} looks wrong.",

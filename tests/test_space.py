@@ -176,7 +176,7 @@ def test_the_default_space_searches_what_matters(tmp_path: Path, monkeypatch: An
     ("width", "rows", "rate", "low", "high", "epochs"),
     [
         (64, 360, 0.002665, 0.0006662, 0.01066, (10, 5, 20)),  # tiny, a small file
-        (384, 360, 0.0001516, 3.79e-05, 0.0006064, (10, 5, 20)),  # starter
+        (384, 360, 0.0003, 7.5e-05, 0.0012, (10, 5, 20)),  # starter
         (768, 100_000, 5e-05, 1.25e-05, 0.0002, (4, 2, 8)),
         (1024, 2_500, 3.155e-05, 7.888e-06, 0.0001262, (6, 3, 12)),
     ],

@@ -98,7 +98,9 @@ def test_weights_of_examples_count(one_replica: np.ndarray, tmp_path: Path) -> N
 
 
 def test_default_rate_falls_with_width() -> None:
-    assert default_rate(768) == pytest.approx(5e-5)
+    assert default_rate(768) == pytest.approx(5e-5) and default_rate(384) == 3e-4
+    # Between two widths on a line of logarithms.
+    assert default_rate(543) == pytest.approx((3e-4 * 5e-5) ** 0.5, rel=2e-3)
     assert default_rate(1024) < default_rate(768) < default_rate(384) < default_rate(64) <= 3e-3
 
 

@@ -122,7 +122,7 @@ class TrainConfig:
     )
     learning_rate: float | None = setting(
         None,
-        "peak learning rate (default: by model width; 1.5e-4 for starter)",
+        "peak learning rate (default: by model width; 3e-4 for starter)",
         above=0,
         group="training",
     )

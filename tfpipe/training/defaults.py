@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
+import math
+from itertools import pairwise
 
 LEAST_STEPS = 400
 # Peak rates by width. That of 384 was chosen on held-out halves of five dev sets with the starter;
@@ -13,11 +14,13 @@ RATES = {64: 2.665e-3, 384: 3e-4, 768: 5e-5, 1024: 3.155e-5}
 def default_rate(hidden_size: int) -> float:
     """Compute the peak rate for a BERT of this width: 3e-4 at 384, 5e-5 at 768, 3.155e-5 at 1,024.
 
-    Between widths it is interpolated on logarithmic scales. It has four significant digits, so that
-    a rate copied from a log or a file is the same.
+    Between widths it is interpolated on logarithmic scales, beyond them it is the nearest. It has
+    four significant digits, so that a rate copied from a log or a file is the same.
     """
-    widths, rates = np.log([*RATES]), np.log([*RATES.values()])
-    return float(f"{np.exp(np.interp(np.log(hidden_size), widths, rates)):.4g}")
+    width = min(max(hidden_size, min(RATES)), max(RATES))
+    low, high = next(pair for pair in pairwise(RATES) if width <= pair[1])
+    share = math.log(width / low) / math.log(high / low)
+    return float(f"{RATES[low] ** (1 - share) * RATES[high] ** share:.4g}")
 
 
 def default_epochs(steps_an_epoch: int) -> int:

@@ -118,8 +118,8 @@ def test_a_server_is_asked_by_the_client(capsys: pytest.CaptureFixture[str]) -> 
     assert cli.VERBS["client"][0] == "serving.client.cli.main"
     command = ["classify", "--target", "localhost:1", "--model", "m", "a"]
     assert cli.main(["ask", *command]) == 2
-    told = capsys.readouterr().err
-    assert "tfpipe client" in told and "No server answers at localhost:1" in told
+    reported = capsys.readouterr().err
+    assert "tfpipe client" in reported and "No server answers at localhost:1" in reported
 
 
 def test_the_package_runs_its_verbs_and_is_light() -> None:

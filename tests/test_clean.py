@@ -130,7 +130,7 @@ def test_values_of_other_columns_stay(tmp_path: Path) -> None:
 def test_nothing_is_overwritten_unasked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = write_rows(tmp_path / "a.csv", MESSY)
     before = source.read_bytes()
-    for to, more, told in (
+    for to, more, reported in (
         ("a.csv", ["--overwrite"], "a file cannot be cleaned in its own place"),
         ("a.pdf", [], "--to has an unknown ending"),
         ("b.csv", [], "the file of --to exists"),
@@ -139,7 +139,7 @@ def test_nothing_is_overwritten_unasked(tmp_path: Path, capsys: pytest.CaptureFi
     ):
         (tmp_path / "b.csv").write_text("kept")
         assert clean.main([str(source), "--to", str(tmp_path / to), *more]) == 2
-        assert told in capsys.readouterr().err
+        assert reported in capsys.readouterr().err
     assert source.read_bytes() == before and (tmp_path / "b.csv").read_text() == "kept"
     assert {path.name for path in tmp_path.iterdir()} == {"a.csv", "b.csv"}
     assert clean.main([str(source), "--to", str(tmp_path / "b.csv"), "--overwrite", "--json"]) == 0

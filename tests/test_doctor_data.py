@@ -188,7 +188,7 @@ def test_all_findings_of_all_files_with_their_places(
 ) -> None:
     assert doctor.main([*write_split(tmp_path), "--rows-to", str(tmp_path / "rows.jsonl")]) == 2
     lines = capsys.readouterr().out.replace(f"{tmp_path}/", "").splitlines()
-    told = [line.removeprefix("problem  ") for line in lines if line.startswith("problem")]
+    reported = [line.removeprefix("problem  ") for line in lines if line.startswith("problem")]
     places = [
         "a row is not as wide as the header: train.csv: line 6, row 5 of the sheet"
         " 'too many fields' (3 fields, 2 in the header)",
@@ -202,8 +202,8 @@ def test_all_findings_of_all_files_with_their_places(
         " rows: line 3 'other'",
         "the CSV quoting is broken: test.csv, record from line 2: unexpected end of data",
     ]
-    assert len(told) == len(places)
-    for line, place in zip(told, places, strict=True):
+    assert len(reported) == len(places)
+    for line, place in zip(reported, places, strict=True):
         assert line.startswith(f"{place}; ")
     rows = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text("utf-8").splitlines()]
     assert [(row["line"], row["row"], row["finding"]) for row in rows] == [

@@ -65,7 +65,7 @@ def refused(path: Path) -> UserError:
 
 
 @pytest.mark.parametrize(
-    ("texts", "encoding", "told"),
+    ("texts", "encoding", "reported"),
     [
         *[([text], "cp1252", "Windows-1252") for text in WESTERN.values()],
         ([CHINESE], "gbk", "GB18030"),
@@ -78,7 +78,7 @@ def refused(path: Path) -> UserError:
 )
 @pytest.mark.parametrize("zipped", [False, True])
 def test_what_is_certain_is_read_and_told(
-    tmp_path: Path, texts: list[str], encoding: str, told: str | None, zipped: bool
+    tmp_path: Path, texts: list[str], encoding: str, reported: str | None, zipped: bool
 ) -> None:
     path = write(tmp_path / "a.tsv", texts, encoding)
     if zipped:
@@ -86,7 +86,7 @@ def test_what_is_certain_is_read_and_told(
         path.write_bytes(gzip.compress(content))
     examples = read_examples(path, Columns())
     assert examples.texts == [*PLAIN, *texts]
-    assert [*examples.decisions] == ([f"read {path.name} as {told}"] if told else [])
+    assert [*examples.decisions] == ([f"read {path.name} as {reported}"] if reported else [])
     stream = TextStream(path, Columns(), False)
     assert [text for window in stream.windows(2) for text in window.texts] == examples.texts
     assert stream.decisions == examples.decisions

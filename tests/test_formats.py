@@ -54,7 +54,7 @@ def read(path: Path, columns: Columns | None = None) -> Examples:
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "told"),
+    ("name", "content", "reported"),
     [
         ("a.csv", lines(";", [("text", "label"), *PAIRS]).replace("; really", ""), "semicolons"),
         ("a.csv", lines("|", [("text", "label"), *PAIRS]), "vertical bars"),
@@ -66,11 +66,13 @@ def read(path: Path, columns: Columns | None = None) -> Examples:
         ("a.csv", "SEP=^\n" + lines("^", [("text", "label"), *PAIRS]), "'^'"),
     ],
 )
-def test_a_separator_is_found(tmp_path: Path, name: str, content: str, told: str | None) -> None:
+def test_a_separator_is_found(
+    tmp_path: Path, name: str, content: str, reported: str | None
+) -> None:
     examples = read(write(tmp_path / name, content))
     assert examples.labels == LABELS
     assert [text.partition(";")[0] for text in examples.texts] == [t[:-8] for t in TEXTS]
-    decisions = [f"read {name} with {told} between the fields"] if told else []
+    decisions = [f"read {name} with {reported} between the fields"] if reported else []
     assert [one.partition(", as")[0] for one in examples.decisions] == decisions
     first = 3 if "sep" in content[:5].lower() else 2
     assert [*(examples.lines or ())] == [*range(first, first + 12)]
@@ -165,7 +167,7 @@ SCORES = [f"{number / 4}" for number in range(12)]
 
 
 @pytest.mark.parametrize(
-    ("name", "rows", "columns", "told"),
+    ("name", "rows", "columns", "reported"),
     [
         ("a.tsv", PAIRS, ("text", None, "label"), "column 1 is text, column 2 is label"),
         (
@@ -184,7 +186,7 @@ SCORES = [f"{number / 4}" for number in range(12)]
     ],
 )
 def test_a_file_without_a_header(
-    tmp_path: Path, name: str, rows: Any, columns: tuple[str, str | None, str], told: str
+    tmp_path: Path, name: str, rows: Any, columns: tuple[str, str | None, str], reported: str
 ) -> None:
     rows = [*rows]
     separator = "," if name == "a.csv" else "\t"
@@ -192,7 +194,7 @@ def test_a_file_without_a_header(
     assert examples.columns == Columns(*columns) and len(examples) == 12
     assert examples.texts[0] in (TEXTS[0], ZH[0]) and examples.lines is not None
     assert [*examples.lines] == [*range(1, 13)]
-    assert f"read {name} as a table without a header: {told}" in examples.decisions[0]
+    assert f"read {name} as a table without a header: {reported}" in examples.decisions[0]
 
 
 def test_short_texts_are_those_that_differ_not_the_longer_ones(tmp_path: Path) -> None:
@@ -277,7 +279,7 @@ RECORDS = [{"text": "[a", "label": "x"}, {"label": "y", "text": 'b"]}'}]
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "lines", "told"),
+    ("name", "content", "lines", "reported"),
     [
         ("a.json", json.dumps(RECORDS), [1, 1], ["a JSON array of objects"]),
         ("a.json", "\n" + json.dumps(RECORDS, indent=1), [3, 7], ["a JSON array of objects"]),
@@ -287,12 +289,12 @@ RECORDS = [{"text": "[a", "label": "x"}, {"label": "y", "text": 'b"]}'}]
     ],
 )
 def test_objects_are_read_as_lines_or_as_an_array(
-    tmp_path: Path, name: str, content: str, lines: list[int], told: list[str]
+    tmp_path: Path, name: str, content: str, lines: list[int], reported: list[str]
 ) -> None:
     examples = read(write(tmp_path / name, content))
     assert (examples.texts, examples.labels) == (["[a", 'b"]}'], ["x", "y"])
     assert [*(examples.lines or ())] == lines
-    assert [*examples.decisions] == [f"read {name} as {one}" for one in told]
+    assert [*examples.decisions] == [f"read {name} as {one}" for one in reported]
 
 
 @pytest.mark.parametrize(

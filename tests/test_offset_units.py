@@ -48,14 +48,14 @@ FAMILY = [
 ]
 
 
-@pytest.mark.parametrize(("unit", "texts", "names", "told"), FAMILY)
+@pytest.mark.parametrize(("unit", "texts", "names", "reported"), FAMILY)
 def test_places_in_other_units(
-    unit: str, texts: list[str], names: Sequence[str], told: str, tmp_path: Path
+    unit: str, texts: list[str], names: Sequence[str], reported: str, tmp_path: Path
 ) -> None:
     path = write(tmp_path / "a.jsonl", unit, texts, names)
     with pytest.raises(UserError) as caught:
         read_for(path, Columns(), TAG)
-    assert caught.value.wrong == f"the places of entities count {told}, not characters"
+    assert caught.value.wrong == f"the places of entities count {reported}, not characters"
     assert f"add --offsets {unit}" in caught.value.fix and path in caught.value.found
     good = read_for(write(tmp_path / "b.jsonl", "characters", texts, names), Columns(), TAG)
     converted = read_for(path, Columns(offsets=unit), TAG)

@@ -163,8 +163,10 @@ def test_equal_numbers_are_one_label(
     parts = read(task, "error", train_file, other_file, other_file)
     for part in (parts.dev, parts.test):
         assert part is not None and part.labels == read_as.split()
-    (told,) = parts.decisions
-    assert told.startswith(f"{other_file}: labels ") and told.endswith(", as train writes them")
+    (reported,) = parts.decisions
+    assert reported.startswith(f"{other_file}: labels ") and reported.endswith(
+        ", as train writes them"
+    )
     known = sorted({*train.split()})
     assert read_for(other_file, Columns(), TASKS[task].rules, known).labels == read_as.split()
 
@@ -215,10 +217,10 @@ def test_a_run_without_rare_labels(tmp_path: Path, capsys: pytest.CaptureFixture
     assert evaluate.main(arguments) == 2
     assert "'new'; known are 'x', 'y'" in capsys.readouterr().err
     assert evaluate.main([*arguments, "--rare-labels", "drop", "--json"]) == 0
-    told = f"left out 1 row of {other} with labels that train lacks: 'new' (1)"
+    reported = f"left out 1 row of {other} with labels that train lacks: 'new' (1)"
     shown = capsys.readouterr()
-    assert told in shown.err and '"examples": 2' in shown.out
+    assert reported in shown.err and '"examples": 2' in shown.out
     both = [str(run.folder), *arguments, "--resamples", "100"]
     assert compare.main(both) == 2
     assert compare.main([*both, "--rare-labels", "drop"]) == 0
-    assert told in capsys.readouterr().out
+    assert reported in capsys.readouterr().out

@@ -107,9 +107,9 @@ def test_a_run_without_stored_content_gets_a_page_of_dev(
     copied = copy_run(run, tmp_path / "run")
     (copied.folder / FILE).write_text('{"title": 3}', encoding="utf-8")
     assert main([str(copied.folder)]) == 0
-    told = capsys.readouterr()
-    assert told.out == f"{copied.folder / 'report.html'}\n"
-    assert "without the sections on its data, its curves and its test file" in told.err
+    shown_text = capsys.readouterr()
+    assert shown_text.out == f"{copied.folder / 'report.html'}\n"
+    assert "without the sections on its data, its curves and its test file" in shown_text.err
     sections = {tag[1]["id"] for tag in page_of(copied).tags if tag[0] == "section"}
     assert "classes" in sections and not {"data", "curves"} & sections
 

@@ -88,13 +88,13 @@ def test_a_table_fits_a_terminal(folder: Path) -> None:
 
 
 def test_what_is_wrong_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for arguments, told in (
+    for arguments, reported in (
         ([str(folder), "--sort", "dev.accurcy"], "did you mean 'dev.accuracy'"),
         ([str(folder), "--filter", "sede=1"], "did you mean 'seed'"),
         ([str(folder / "none")], "folder of runs is missing"),
     ):
         assert main(arguments) == 2
-        assert told in capsys.readouterr().err
+        assert reported in capsys.readouterr().err
     assert main([str(folder / "model")]) == 0
     assert "no runs in" in capsys.readouterr().err
     (folder / "a" / "metrics.json").write_text("{")

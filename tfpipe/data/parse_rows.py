@@ -1,4 +1,4 @@
-"""Parsing of labels that tells apart the rows whose labels cannot be parsed."""
+"""Parsing of labels row by row, so that the rows whose labels cannot be parsed are known."""
 
 from __future__ import annotations
 

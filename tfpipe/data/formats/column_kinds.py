@@ -9,7 +9,6 @@ from dataclasses import dataclass
 # Words: what stands between spaces, or a Chinese, Japanese or Thai character.
 WORD = re.compile(r"[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff]|\S+")
 TEXT_WORDS = 3
-LONGEST_LABEL = 60
 FEWEST_REPEATED = 2
 
 

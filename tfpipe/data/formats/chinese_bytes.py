@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from functools import cache
 
+from tfpipe.data.formats.decoded_lines import DecodedLines
+
 # Frequent characters: the first level of GB2312, sorted by pronunciation, and its punctuation.
 LEVEL_1 = range(0xB0, 0xD8)
 PUNCTUATION = (0xA1, 0xA3)
@@ -26,37 +28,29 @@ def frequent_characters() -> dict[str, int]:
     }
 
 
-class ChineseText:
+class ChineseText(DecodedLines):
     """Counts the characters of lines, read as GB18030."""
 
     codec = "gb18030"
 
     def __init__(self) -> None:
+        super().__init__()
         self._counts: Counter[str] = Counter()
-        self._valid = True
 
-    def add(self, line: bytes) -> None:
-        """Count the characters of a line that are not ASCII."""
-        if not self._valid:
-            return
-        try:
-            text = line.decode(self.codec)
-        except UnicodeDecodeError:
-            self._valid = False
-            return
+    def _count(self, text: str) -> None:
         self._counts.update(text)
 
     @property
     def is_plausible(self) -> bool:
         """Whether most characters are frequent ones, and it is not Korean."""
         han, late = self._count_han()
-        return self._valid and self._share() >= 0.5 and (han < 2 * FEWEST or late >= 0.05 * han)
+        return self.valid and self._share() >= 0.5 and (han < 2 * FEWEST or late >= 0.05 * han)
 
     @property
     def is_certain(self) -> bool:
         """Whether nearly all characters are frequent ones, from the whole of the alphabet."""
         han, late = self._count_han()
-        return self._valid and han >= FEWEST and self._share() >= 0.9 and late >= 0.1 * han
+        return self.valid and han >= FEWEST and self._share() >= 0.9 and late >= 0.1 * han
 
     def _count_han(self) -> tuple[int, int]:
         """Count the frequent Han characters, and those of them in the alphabet's second half."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 
+from tfpipe.data.formats.decoded_lines import DecodedLines
+
 # A word is a run of letters; those of other alphabets and of other encodings have many that are not
 # ASCII, capitals in the middle, or signs between their letters.
 LETTERS = "A-Za-zÀ-ÖØ-öø-ÿŒœŠšŽžŸ"
@@ -28,25 +30,17 @@ ICELANDIC = "áéíóúæ"
 NEGLIGIBLE = 0.02
 
 
-class WesternText:
+class WesternText(DecodedLines):
     """Counts the words and letters of lines, read as Windows-1252."""
 
     codec = "cp1252"
 
     def __init__(self) -> None:
+        super().__init__()
         self._letters: Counter[str] = Counter()
         self._plain = self._broken = 0
-        self._valid = True
 
-    def add(self, line: bytes) -> None:
-        """Count the words of a line that are not of ASCII letters alone."""
-        if not self._valid:
-            return
-        try:
-            text = line.decode(self.codec)
-        except UnicodeDecodeError:
-            self._valid = False
-            return
+    def _count(self, text: str) -> None:
         for word in WORD.findall(text):
             if not word.isascii():
                 special = [letter for letter in word.lower() if not letter.isascii()]
@@ -60,7 +54,7 @@ class WesternText:
         """Whether the words look like words of Latin letters."""
         total = sum(self._letters.values())
         few_broken = self._broken <= NEGLIGIBLE * max(1, total)
-        return self._valid and few_broken and self._plain >= total
+        return self.valid and few_broken and self._plain >= total
 
     @property
     def is_certain(self) -> bool:

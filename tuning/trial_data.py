@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tfpipe.config import TrainConfig
-from tfpipe.config.train import OFFSETS
+from tfpipe.config.reading import OFFSETS
 from tfpipe.data.examples import Columns, Examples
 from tfpipe.data.splits import SAMPLE, Splits, is_share, read_splits
 from tfpipe.io.atomic import write_text

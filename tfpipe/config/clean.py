@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from tfpipe.config.reading import header_setting
 from tfpipe.config.settings import Conflict, setting
 from tfpipe.errors import UserError, did_you_mean
 from tfpipe.tasks import TASKS
@@ -22,9 +23,7 @@ class CleanConfig:
     text: str | None = setting(None, "text column (default: detected)")
     text_pair: str | None = setting(None, "column of the second text (default: detected)")
     label: str | None = setting(None, "label column (default: detected)")
-    header: bool | None = setting(
-        None, "the first row of the file has the names of the columns (default: detected)"
-    )
+    header: bool | None = header_setting()
     merge_labels: bool = setting(
         False,
         "write labels that differ in case, width or spaces alone as the most frequent of them",

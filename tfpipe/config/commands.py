@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from tfpipe.config.reading import (
+    RARE_LABELS,
+    header_setting,
+    offsets_setting,
+    unknown_labels_setting,
+)
 from tfpipe.config.requirements import parse_requirements
 from tfpipe.config.settings import LANGUAGES, Conflict, flag_of, setting
-from tfpipe.config.train import OFFSETS, RARE_LABELS
 from tfpipe.errors import UserError
 from tfpipe.tasks import TASKS
 
@@ -35,19 +40,9 @@ class EvaluateConfig:
     text: str | None = setting(None, "text column (default: detected)")
     text_pair: str | None = setting(None, "column of the second text (default: detected)")
     label: str | None = setting(None, "label column (default: detected)")
-    header: bool | None = setting(
-        None, "the first row of the file has the names of the columns (default: detected)"
-    )
-    rare_labels: str = setting(
-        "error",
-        "rows with labels that the model was not trained on: refuse or drop them",
-        choices=("error", "drop"),
-    )
-    offsets: str = setting(
-        "characters",
-        "what the places of entities count: `characters`, `utf16` code units, or `utf8` bytes",
-        choices=OFFSETS,
-    )
+    header: bool | None = header_setting()
+    rare_labels: str = unknown_labels_setting()
+    offsets: str = offsets_setting()
     batch_size: int = setting(64, "examples in a forward pass of a run", minimum=1)
     json: bool = setting(
         False, "print the metrics as one JSON object, with those of each label as `labels`"
@@ -92,23 +87,9 @@ class ExportConfig:
         None, "column of the second text of --data (default: detected)", group="gate"
     )
     label: str | None = setting(None, "label column of --data (default: detected)", group="gate")
-    header: bool | None = setting(
-        None,
-        "the first row of --data has the names of the columns (default: detected)",
-        group="gate",
-    )
-    rare_labels: str = setting(
-        "error",
-        "rows with labels that the model was not trained on: refuse or drop them",
-        choices=("error", "drop"),
-        group="gate",
-    )
-    offsets: str = setting(
-        "characters",
-        "what the places of entities count: `characters`, `utf16` code units, or `utf8` bytes",
-        choices=OFFSETS,
-        group="gate",
-    )
+    header: bool | None = header_setting(group="gate")
+    rare_labels: str = unknown_labels_setting(group="gate")
+    offsets: str = offsets_setting(group="gate")
     allow_new_labels: bool = setting(
         False, "publish even if the labels differ from the previous version", group="gate"
     )
@@ -159,19 +140,9 @@ class CompareConfig:
     text: str | None = setting(None, "text column (default: detected)")
     text_pair: str | None = setting(None, "column of the second text (default: detected)")
     label: str | None = setting(None, "label column (default: detected)")
-    header: bool | None = setting(
-        None, "the first row of the file has the names of the columns (default: detected)"
-    )
-    rare_labels: str = setting(
-        "error",
-        "rows with labels that the model was not trained on: refuse or drop them",
-        choices=("error", "drop"),
-    )
-    offsets: str = setting(
-        "characters",
-        "what the places of entities count: `characters`, `utf16` code units, or `utf8` bytes",
-        choices=OFFSETS,
-    )
+    header: bool | None = header_setting()
+    rare_labels: str = unknown_labels_setting()
+    offsets: str = offsets_setting()
     out: str | None = setting(None, ".tsv file for all texts with different answers")
     show: int = setting(10, "changed texts and labels to print", minimum=0)
     confidence: float = setting(0.95, "confidence level of the intervals", above=0, below=1)
@@ -194,9 +165,7 @@ class PredictConfig:
     out: str = setting("", "output file: .tsv, .csv or .jsonl, or .gz of these", required=True)
     text: str | None = setting(None, "text column (default: detected)")
     text_pair: str | None = setting(None, "column of the second text (default: detected)")
-    header: bool | None = setting(
-        None, "the first row of the file has the names of the columns (default: detected)"
-    )
+    header: bool | None = header_setting()
     keep_columns: str = setting(
         "id",
         "other columns of the file to write before the answers: `id` (those named id or 编号, or"
@@ -378,9 +347,7 @@ class DoctorConfig:
     text: str | None = setting(None, "text column of a data file (default: detected)")
     text_pair: str | None = setting(None, "column of the second text (default: detected)")
     label: str | None = setting(None, "label column (default: detected)")
-    header: bool | None = setting(
-        None, "the first row of the file has the names of the columns (default: detected)"
-    )
+    header: bool | None = header_setting()
     task: str | None = setting(
         None,
         "task to read a data file for (default: by its format or labels)",
@@ -394,11 +361,7 @@ class DoctorConfig:
         " both, drop their rows, or keep the former and drop the latter",
         choices=RARE_LABELS,
     )
-    offsets: str = setting(
-        "characters",
-        "what the places of entities count: `characters`, `utf16` code units, or `utf8` bytes",
-        choices=OFFSETS,
-    )
+    offsets: str = offsets_setting()
     rows_to: str | None = setting(
         None,
         "file for the rows of a data file that something was found about: .tsv, .csv or .jsonl",

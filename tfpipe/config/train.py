@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tfpipe.config.profile_steps import parse_steps
+from tfpipe.config.reading import RARE_LABELS, offsets_setting
 from tfpipe.config.settings import LANGUAGES, Conflict, flag_of, setting
 from tfpipe.errors import UserError, did_you_mean
 from tfpipe.tasks import TASKS
@@ -15,8 +16,6 @@ PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 CLASS_WEIGHTS = ("none", "balanced")
 LOSSES = ("cross_entropy", "focal")
 LONG_TEXTS = ("head", "head_tail", "windows")
-RARE_LABELS = ("error", "drop", "keep")
-OFFSETS = ("characters", "utf16", "utf8")
 SCHEDULES = ("linear", "cosine", "polynomial", "constant")
 # A setting, and the other setting and its values without which it would be ignored.
 REQUIRED_SETTINGS = (
@@ -63,13 +62,7 @@ class TrainConfig:
         choices=RARE_LABELS,
         group="data",
     )
-    offsets: str = setting(
-        "characters",
-        "what the places of entities count: `characters` (Unicode), `utf16` code units as in Java"
-        " and JavaScript, or `utf8` bytes",
-        choices=OFFSETS,
-        group="data",
-    )
+    offsets: str = offsets_setting(group="data")
     abstain: str | None = setting(
         None,
         "abstain from uncertain answers: the label of out-of-scope texts, or the largest share of"

@@ -63,15 +63,11 @@ def read_examples(
     if left_out and left_out.count:
         decisions.append(left_out.sentence(str(path)))
     decisions += note_unread(path, opened.header, sample, found, columns, spec)
-    by_name = dict(zip((found.text, found.text_pair, found.label), picked.columns, strict=True))
+    texts, text_pairs, written = picked.columns
     lines, rows = places_of(picked, trace, opened)
     examples = Examples(
-        by_name[found.text],
-        by_name[found.text_pair] if found.text_pair else None,
-        by_name[found.label] if found.label else None,
-        str(path),
-        found,
-        labels.stripped,
+        *(texts, text_pairs if found.text_pair else None, written if found.label else None),
+        *(str(path), found, labels.stripped),
         decisions=decisions,
         lines=lines,
         rows=rows,

@@ -17,8 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests import fuzz_tokenizer as fuzz
-from tfpipe.data.bert_inputs import SpecialIds, pack
 from tfpipe.data.tokenizer import Tokenizer
+from tfpipe.data.tokenizer.bert_inputs import SpecialIds, pack
 from tfpipe.errors import UserError
 
 DATA = Path(__file__).parents[2] / "shared" / "data"

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tfpipe.data import unicode_tables
+from tfpipe.data.tokenizer.wordpiece import unicode_tables
 
 
 def test_shipped_tables_are_the_ones_that_were_proven():
-    # Changes with `python -m tfpipe.data.unicode_tables` only: then prove the new ones again.
+    # They change with `python -m tfpipe.data.tokenizer.wordpiece.unicode_tables` only: then prove
+    # the new ones again.
     assert unicode_tables.digest() == (
         "7d129ace17943d43ed25f298de34c89900ee232447fba166f0d57f076e1d578b"
     )

@@ -13,15 +13,15 @@ from tests.support.labelled import make_examples
 from tests.support.runs import tiny_config
 from tfpipe.config import TrainConfig
 from tfpipe.data.encoded import EncodedDataset
-from tfpipe.data.fast_tokenizer import FastTokenizer
 from tfpipe.data.tokenizer import Tokenizer
+from tfpipe.data.tokenizer.fast_tokenizer import FastTokenizer
+from tfpipe.data.tokenizer.wordpiece.vocabulary import Rules, Vocabulary
 from tfpipe.data.unknown_tokens import (
     ScriptTokens,
     UnknownTokens,
     count_unknown,
     sum_by_script,
 )
-from tfpipe.data.vocabulary import Rules, Vocabulary
 from tfpipe.model import presets, pretrained
 from tfpipe.report import run_outputs
 from tfpipe.report.page import render_page, write_page

@@ -8,12 +8,12 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 
 from tfpipe.config import TrainConfig
 from tfpipe.data.examples import Examples
-from tfpipe.data.fast_tokenizer import FastTokenizer
 from tfpipe.data.label_values import one_choice
 from tfpipe.data.near_labels import fold
 from tfpipe.data.row_errors import RowsError, RowsOf
 from tfpipe.data.tabular import strip_blanks
 from tfpipe.data.token_counts import TokenCounts, count_tokens
+from tfpipe.data.tokenizer.fast_tokenizer import FastTokenizer
 from tfpipe.errors import UserError
 from tfpipe.text_display import list_few
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from tfpipe.data.arrays import Int64Array
 from tfpipe.data.examples import Examples
-from tfpipe.data.fast_tokenizer import FastTokenizer, Tokens
-from tfpipe.data.truncation import truncate_pairs
+from tfpipe.data.tokenizer.fast_tokenizer import FastTokenizer, Tokens
+from tfpipe.data.tokenizer.truncation import truncate_pairs
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from pathlib import Path
 from tfpipe.config import DoctorConfig, TrainConfig
 from tfpipe.config.settings import flag_of
 from tfpipe.data.examples import Columns, Examples
-from tfpipe.data.fast_tokenizer import FastTokenizer
 from tfpipe.data.quality import long_words, report_data, report_leaks
 from tfpipe.data.read_examples import read_examples
 from tfpipe.data.splits import PARTS, Splits, collect_splits, is_share
+from tfpipe.data.tokenizer.fast_tokenizer import FastTokenizer
 from tfpipe.data.unknown_tokens import UnknownTokens, sum_by_script
 from tfpipe.doctoring.data_rows import rows_of_errors, rows_of_notes
 from tfpipe.doctoring.findings import Command, Diagnosis, Finding, note, ok, problems_of

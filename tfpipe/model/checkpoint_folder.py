@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tfpipe.data.tokenizer import Tokenizer
-from tfpipe.data.vocabulary import read_folder
+from tfpipe.data.tokenizer.wordpiece.vocabulary import read_folder
 from tfpipe.errors import UserError
 from tfpipe.io.git_lfs import refuse_pointers_in
 from tfpipe.model.stored_weights import GOOGLE, WEIGHTS, StoredWeights, find_weights

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from tfpipe.data.bert_inputs import SpecialIds, pack
 from tfpipe.data.tokenizer import Tokenizer
+from tfpipe.data.tokenizer.bert_inputs import SpecialIds, pack
 from tfpipe.tasks.qa.context_windows import number_windows
 from tfpipe.tasks.task import Forward, Tensors
 

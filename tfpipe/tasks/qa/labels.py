@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from tfpipe.data.examples import Examples
-from tfpipe.data.fast_tokenizer import FastTokenizer
 from tfpipe.data.label_values import NO_ANSWER, answers_of, dump, is_no_answer
 from tfpipe.data.labels import LabelRules, LabelSummary, parsed_labels
 from tfpipe.data.squad import GoldAnswer, find_misplaced, load_answers
 from tfpipe.data.tabular import strip_blanks
 from tfpipe.data.token_counts import TokenCounts
+from tfpipe.data.tokenizer.fast_tokenizer import FastTokenizer
 from tfpipe.errors import UserError, raise_all
 from tfpipe.tasks.qa.window_counts import count_lost_answers, count_window_tokens
 

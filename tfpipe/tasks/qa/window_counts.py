@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from tfpipe.data.examples import Examples
-from tfpipe.data.fast_tokenizer import FastTokenizer, Tokens
 from tfpipe.data.squad import GoldAnswer
 from tfpipe.data.token_counts import TokenCounts, count_unknown_in
+from tfpipe.data.tokenizer.fast_tokenizer import FastTokenizer, Tokens
 from tfpipe.tasks.qa.window_plan import count_windows, plan_windows
 
 

@@ -8,13 +8,13 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from tfpipe.data.examples import Examples
-from tfpipe.data.fast_tokenizer import FastTokenizer
 from tfpipe.data.label_values import dump, spans_of
 from tfpipe.data.labels import LabelRules, LabelSummary, parsed_labels
 from tfpipe.data.offset_units import refuse_other_units, to_characters
 from tfpipe.data.schemes import split_tag
 from tfpipe.data.spans import Span, format_spans, parse_spans, refuse_outside, strip_types
 from tfpipe.data.tabular import strip_blanks
+from tfpipe.data.tokenizer.fast_tokenizer import FastTokenizer
 from tfpipe.errors import UserError
 from tfpipe.tasks.tag.lost_entities import find_lost
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from tfpipe.data.examples import Examples
-from tfpipe.data.fast_tokenizer import FastTokenizer
 from tfpipe.data.spans import Span
+from tfpipe.data.tokenizer.fast_tokenizer import FastTokenizer
 from tfpipe.tasks.tag.covers import SPACES, cover_spans, describe_lost, is_cut_off
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tfpipe.data.tokenizer import Tokenizer
-from tfpipe.data.wordpiece import CONTINUATION, rows_of
+from tfpipe.data.tokenizer.wordpiece.pieces import CONTINUATION, rows_of
 from tfpipe.tasks.tag.covers import SPACES
 
 

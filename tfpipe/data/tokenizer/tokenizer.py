@@ -19,11 +19,20 @@ from typing import Any, TypeAlias, TypeVar
 
 import tensorflow as tf
 
-from tfpipe.data import unicode_tables
-from tfpipe.data.bert_inputs import SpecialIds, pack
-from tfpipe.data.normalizer import Normalizer, keep_first
-from tfpipe.data.vocabulary import CLS, PAD, SEP, UNK, Rules, Vocabulary, read_folder, write_folder
-from tfpipe.data.wordpiece import WordPiece, rows_of
+from tfpipe.data.tokenizer.bert_inputs import SpecialIds, pack
+from tfpipe.data.tokenizer.wordpiece import unicode_tables
+from tfpipe.data.tokenizer.wordpiece.normalizer import Normalizer, keep_first
+from tfpipe.data.tokenizer.wordpiece.pieces import WordPiece, rows_of
+from tfpipe.data.tokenizer.wordpiece.vocabulary import (
+    CLS,
+    PAD,
+    SEP,
+    UNK,
+    Rules,
+    Vocabulary,
+    read_folder,
+    write_folder,
+)
 from tfpipe.errors import UserError
 
 T = TypeVar("T")

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from tfpipe.data.normalizer import NormalizedWords
+from tfpipe.data.tokenizer.wordpiece.normalizer import NormalizedWords
 
 # HuggingFace's limit, counted in normalised characters: a longer word is unknown, unseen.
 LONGEST_WORD = 100

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from tfpipe.data.truncation import truncate_pairs
+from tfpipe.data.tokenizer.truncation import truncate_pairs
 
 
 class SpecialIds(NamedTuple):

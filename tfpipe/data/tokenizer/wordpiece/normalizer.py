@@ -12,9 +12,9 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tfpipe.data import unicode_tables
 from tfpipe.data.arrays import Int32Array
-from tfpipe.data.unicode_tables import CLEANED, ISOLATED, KIND_BITS, RARE, SPACE
+from tfpipe.data.tokenizer.wordpiece import unicode_tables
+from tfpipe.data.tokenizer.wordpiece.unicode_tables import CLEANED, ISOLATED, KIND_BITS, RARE, SPACE
 
 # Long runs of code points share their outcome, so that most pages are equal and kept once.
 PAGE_BITS = 7

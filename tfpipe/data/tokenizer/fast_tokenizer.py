@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from tfpipe.data.arrays import BoolArray, Int32Array, Int64Array, IntArray
-from tfpipe.data.vocabulary import UNK, Rules, Vocabulary, read_folder
+from tfpipe.data.tokenizer.wordpiece.vocabulary import UNK, Rules, Vocabulary, read_folder
 
 CHUNK = 4096
 

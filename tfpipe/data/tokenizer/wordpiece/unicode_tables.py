@@ -6,7 +6,9 @@ every code point, because no other source agrees with it: its Unicode version is
 Python's in some properties and newer in others. `compose` joins those facts, for one setting of
 the tokenizer, into the tables that the graph in `normalizer.py` looks up.
 
-    python -m tfpipe.data.unicode_tables     learns the facts again and rewrites the file
+    python -m tfpipe.data.tokenizer.wordpiece.unicode_tables
+
+learns the facts again and rewrites the file.
 """
 
 from __future__ import annotations

@@ -1,0 +1,19 @@
+"""Texts to token ids: WordPiece (BERT) and Unigram (XLM-R), as a graph and without TensorFlow."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tfpipe.data.tokenizer.tokenizer import Tokenizer
+
+__all__ = ["Tokenizer"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import `Tokenizer` at its first use: counting tokens does without TensorFlow."""
+    if name != "Tokenizer":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from tfpipe.data.tokenizer.tokenizer import Tokenizer
+
+    return Tokenizer

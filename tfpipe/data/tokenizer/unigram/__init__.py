@@ -1,0 +1,1 @@
+"""XLM-R's SentencePiece Unigram tokenizer: its files, normalisation and pieces."""

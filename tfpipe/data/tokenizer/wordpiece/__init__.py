@@ -1,0 +1,1 @@
+"""BERT's WordPiece tokenizer: its files, normalisation and pieces."""

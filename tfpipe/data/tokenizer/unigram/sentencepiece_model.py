@@ -64,11 +64,11 @@ def read(path: Path) -> UnigramVocabulary:
 def _parse(path: Path) -> Any:
     """The message ModelProto in a file."""
     from google.protobuf.message import DecodeError
-    from transformers import convert_slow_tokenizer
+    from transformers.convert_slow_tokenizer import import_protobuf
 
     check_size(path)
-    import_protobuf: Callable[[], Any] = convert_slow_tokenizer.import_protobuf
-    model = import_protobuf().ModelProto()
+    import_messages: Callable[[], Any] = import_protobuf
+    model = import_messages().ModelProto()
     try:
         model.ParseFromString(path.read_bytes())
     except (DecodeError, UnicodeDecodeError) as error:

@@ -15,6 +15,7 @@ from tfpipe.data.tokenizer.files import (
     write_json,
     write_text,
 )
+from tfpipe.data.tokenizer.frame import Frame
 from tfpipe.errors import UserError
 from tfpipe.text_display import list_few
 
@@ -43,6 +44,8 @@ class Rules:
 class Vocabulary:
     """Tokens in the order of their ids; of a token that comes twice the last id counts.
 
+    `frame` has the special tokens of an input.
+
     Raises UserError where a special token is missing, or a token could not be written to a file.
     """
 
@@ -64,6 +67,7 @@ class Vocabulary:
                 f"{broken[0]!r}, id {self.ids[broken[0]]}",
                 "Replace it with a token of another name, such as [unused1].",
             )
+        self.frame = Frame(self.ids[CLS], self.ids[SEP], self.ids[PAD])
 
 
 def read_folder(folder: Path) -> tuple[Vocabulary, Rules]:

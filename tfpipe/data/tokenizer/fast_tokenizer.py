@@ -14,6 +14,7 @@ import numpy as np
 
 from tfpipe.data.arrays import BoolArray, Int32Array, Int64Array, IntArray
 from tfpipe.data.tokenizer.wordpiece.vocabulary import UNK, Rules, Vocabulary, read_folder
+from tfpipe.data.tokenizer.words import classify_wordpieces, mark_words
 
 CHUNK = 4096
 
@@ -71,15 +72,18 @@ class FastTokenizer:
             lowercase=rules.lower_case,
         )
         self._tokenizer.pre_tokenizer = BertPreTokenizer()
-        self.unk_id = vocabulary.ids[UNK]
-        # By id, whether a token is the start of a word.
-        begins = [not token.startswith("##") for token in vocabulary.tokens]
-        self.begins: BoolArray = np.array(begins)
+        self.frame, self.unk_id = vocabulary.frame, vocabulary.ids[UNK]
+        self._word_bits = classify_wordpieces(vocabulary.tokens)
 
     @classmethod
     def from_folder(cls, folder: Path) -> FastTokenizer:
         """Load the tokenizer of a model's folder; raises UserError if it is not BERT's."""
         return cls(*read_folder(folder))
+
+    def mark_words(self, ids: Int32Array) -> tuple[BoolArray, BoolArray]:
+        """Return whether a word begins at each token, and whether it is part of one: bool [T]."""
+        begins, inside = mark_words(np, self._word_bits[ids])
+        return begins, inside
 
     def tokenize(self, texts: Sequence[str], offsets: bool = False) -> Tokens:
         """Return the tokens of the texts, with their offsets where asked for."""

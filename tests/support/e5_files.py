@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
+import pytest
 
+from tfpipe.model import multilingual
 from tfpipe.model.e5_file import ALIGNMENT, BLOCK, FLOAT32, FOUR_BITS, SIZES, list_tensors
 
 # Rows beyond the pieces are spare ones.
@@ -44,7 +48,13 @@ class E5Parts:
     pieces: Sequence[str] = tuple(PIECES)
     special: Sequence[int] = (0, 2, 1, 3)
     replacements: Mapping[str, str] = field(
-        default_factory=lambda: {"\u3000": " ", "ﬁ": "fi", "\u0340": "\u0300", "\u00ad": ""}
+        default_factory=lambda: {
+            "\u2581": " ",
+            "\u3000": " ",
+            "ﬁ": "fi",
+            "\u0340": "\u0300",
+            "\u00ad": "",
+        }
     )
     tensors: dict[str, np.ndarray] = field(default_factory=dict)
 
@@ -85,6 +95,24 @@ class E5Parts:
             for one, by in self.replacements.items()
         )
         return struct.pack("<iI", len(self.replacements), len(written)) + written
+
+
+def install(folder: Path, patch: pytest.MonkeyPatch, content: bytes, version: str = "") -> Path:
+    """Install a package in a folder of Python's path, in place of the real one; returns its file.
+
+    version: That of the package; by default the one that is read.
+    """
+    path = folder / multilingual.FILE
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
+    about = folder / f"{multilingual.PACKAGE}-0.dist-info" / "METADATA"
+    about.parent.mkdir()
+    version = version or multilingual.VERSION
+    about.write_text(f"Metadata-Version: 2.1\nName: {multilingual.PACKAGE}\nVersion: {version}\n")
+    patch.syspath_prepend(folder)
+    patch.setattr(multilingual, "SHA256", hashlib.sha256(content).hexdigest())
+    patch.setenv("TFPIPE_CACHE", str(folder / "cache"))
+    return path
 
 
 def _encode(tensor: np.ndarray) -> tuple[int, bytes]:

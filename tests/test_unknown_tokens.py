@@ -157,7 +157,7 @@ def test_what_is_counted_without_tensorflow_is_what_training_counts(
     labelled = label(half_learnt, task, texts, pairs, labels, max_length)
     examples, spec = labelled.examples, TASKS[task]
 
-    fast = FastTokenizer(Vocabulary(half_learnt.vocabulary), Rules())
+    fast = FastTokenizer.of_wordpieces(Vocabulary(half_learnt.vocabulary), Rules())
     found = spec.rules.count_tokens(examples, fast, max_length)
     assert found.full_lengths.tolist() == labelled.full_lengths.tolist()
     assert found.inputs == len(labelled.encoded)

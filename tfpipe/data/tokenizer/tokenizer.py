@@ -21,8 +21,8 @@ import tensorflow as tf
 from tfpipe.data.arrays import UInt8Array
 from tfpipe.data.tokenizer.bert_inputs import pack
 from tfpipe.data.tokenizer.frame import Frame
-from tfpipe.data.tokenizer.kinds import is_unigram
 from tfpipe.data.tokenizer.tokens import Tokens
+from tfpipe.data.tokenizer.unigram.folder import has_unigram
 from tfpipe.data.tokenizer.unigram.unigram import Unigram
 from tfpipe.data.tokenizer.wordpiece.wordpiece import WordPiece
 from tfpipe.data.tokenizer.words import mark_words
@@ -94,7 +94,7 @@ class Tokenizer(tf.Module):
         Raises:
             UserError: It is neither BERT's WordPiece tokenizer nor XLM-R's Unigram tokenizer.
         """
-        kind = Unigram if is_unigram(Path(folder)) else WordPiece
+        kind = Unigram if has_unigram(Path(folder)) else WordPiece
         return cls(kind.from_folder(Path(folder)))
 
     def save(self, folder: str | os.PathLike[str]) -> None:

@@ -237,9 +237,9 @@ OPENING: dict[str, str | tuple[str, str]] = {
     "column.unknown": "unknown",
     "column.share": "share",
     "unknown.note": (
-        "Unknown tokens are not in the model's vocabulary: one token is read in place of all of them."
-        " Special tokens and what was cut off are not counted. A text's script is that of most of its"
-        " letters."
+        "Unknown tokens are not in the model's vocabulary: one token is read in place of all of"
+        " them. Special tokens and what was cut off are not counted. A text's script is that of"
+        " most of its letters."
     ),
     "heading.checked": "What was checked",
     "heading.label_counts": "Rows per label",

@@ -45,15 +45,15 @@ def check(questions: list, contexts: list, max_length: int, stride: int | None) 
             length = mask[w].sum()
             assert mask[w, :length].all()
             # [CLS] question [SEP] context [SEP], and padding without meaning.
-            seps = np.flatnonzero((ids[w] == tokenizer().sep_id) & (mask[w] > 0))
-            assert ids[w, 0] == tokenizer().cls_id and len(seps) == 2 and seps[1] == length - 1
+            seps = np.flatnonzero((ids[w] == tokenizer().frame.sep) & (mask[w] > 0))
+            assert ids[w, 0] == tokenizer().frame.cls and len(seps) == 2 and seps[1] == length - 1
             kept = seps[0] - 1
             assert ids[w, 1 : seps[0]].tolist() == question[:kept]
             in_context = np.zeros(len(ids[w]), bool)
             in_context[seps[0] + 1 : seps[1]] = True
             assert np.array_equal(starts[w] >= 0, in_context)
             assert np.array_equal(types[w] > 0, in_context | (np.arange(len(ids[w])) == seps[1]))
-            assert (ids[w, length:] == tokenizer().pad_id).all()
+            assert (ids[w, length:] == tokenizer().frame.pad).all()
             for array in (starts, ends, numbers):
                 assert (array[w, ~in_context] == -1).all()
             # Its context tokens are those of the whole context from its first on.

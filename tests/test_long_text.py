@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.support.hostile import HOSTILE, INVALID, PIECES, tokenizer
 from tests.support.labelled import make_examples
 from tfpipe.data.encoded import encode
-from tfpipe.data.tokenizer import Tokenizer
+from tfpipe.data.tokenizer import Tokenizer, WordPiece
 from tfpipe.errors import UserError
 from tfpipe.tasks import long_text
 from tfpipe.tasks.classify.task import Classify
@@ -28,7 +28,7 @@ PARTS = ["input_ids", "token_type_ids", "attention_mask"]
 
 @functools.cache
 def numbers() -> Tokenizer:
-    return Tokenizer(["[PAD]", "[UNK]", "[CLS]", "[SEP]", *(f"w{i}" for i in range(90))])
+    return Tokenizer(WordPiece(["[PAD]", "[UNK]", "[CLS]", "[SEP]", *(f"w{i}" for i in range(90))]))
 
 
 def cut(mode: str, texts: list, max_length: int) -> TextInputs:

@@ -15,7 +15,7 @@ import tensorflow as tf
 from tfpipe.data.conll import read_conll
 from tfpipe.data.examples import Columns, Examples
 from tfpipe.data.spans import Span, format_spans, parse_spans
-from tfpipe.data.tokenizer import Tokenizer
+from tfpipe.data.tokenizer import Tokenizer, WordPiece
 from tfpipe.errors import UserError
 from tfpipe.exporting.fuzz_strings import strings
 from tfpipe.tasks.losses import LossSettings
@@ -31,7 +31,7 @@ TASK = Tag(NAMES)
 def tokenizer() -> Tokenizer:
     letters = "abcdefghijklmnopqrstuvwxyz"
     pieces = ["ann", "met", *letters, *"-'.!中国去", *(f"##{letter}" for letter in letters)]
-    return Tokenizer(["[PAD]", "[UNK]", "[CLS]", "[SEP]", *pieces])
+    return Tokenizer(WordPiece(["[PAD]", "[UNK]", "[CLS]", "[SEP]", *pieces]))
 
 
 def examples_of(*rows: tuple[str, list[list[Any]]]) -> Examples:

@@ -13,7 +13,7 @@ from tests.support.labelled import make_examples
 from tests.support.runs import tiny_config
 from tfpipe.config import TrainConfig
 from tfpipe.data.encoded import EncodedDataset
-from tfpipe.data.tokenizer import Tokenizer
+from tfpipe.data.tokenizer import Tokenizer, WordPiece
 from tfpipe.data.tokenizer.fast_tokenizer import FastTokenizer
 from tfpipe.data.tokenizer.wordpiece.vocabulary import Rules, Vocabulary
 from tfpipe.data.unknown_tokens import (
@@ -35,7 +35,7 @@ WORDS = [*presets.SPECIAL_TOKENS, "where", "is", "it", "?", "我", "的", "##s"]
 
 @pytest.fixture(scope="module")
 def tokenizer() -> Tokenizer:
-    return Tokenizer(WORDS)
+    return Tokenizer(WordPiece(WORDS))
 
 
 def label(
@@ -140,7 +140,7 @@ TEXTS = [
 
 @pytest.fixture(scope="module")
 def half_learnt() -> Tokenizer:
-    return Tokenizer([*presets.learn_vocabulary(TEXTS[::2]), "car", "##d", "?"])
+    return Tokenizer(WordPiece([*presets.learn_vocabulary(TEXTS[::2]), "car", "##d", "?"]))
 
 
 @pytest.mark.parametrize("max_length", [8, 128])
@@ -157,7 +157,7 @@ def test_what_is_counted_without_tensorflow_is_what_training_counts(
     labelled = label(half_learnt, task, texts, pairs, labels, max_length)
     examples, spec = labelled.examples, TASKS[task]
 
-    fast = FastTokenizer(Vocabulary(half_learnt.vocabulary), Rules())
+    fast = FastTokenizer.of_wordpieces(Vocabulary(half_learnt.vocabulary), Rules())
     found = spec.rules.count_tokens(examples, fast, max_length)
     assert found.full_lengths.tolist() == labelled.full_lengths.tolist()
     assert found.inputs == len(labelled.encoded)
@@ -171,7 +171,7 @@ def test_what_is_counted_without_tensorflow_is_what_training_counts(
 
 def test_a_learnt_vocabulary_lacks_nothing() -> None:
     texts = ["我的卡在哪里", "where is it", "где карта?", "카드 1"]
-    tokenizer = Tokenizer(presets.learn_vocabulary(texts))
+    tokenizer = Tokenizer(WordPiece(presets.learn_vocabulary(texts)))
     found = count_unknown({"train": label(tokenizer, "classify", texts)}, tokenizer, "tiny")
     assert found.share("train") == 0 and found.note is None and found.warning is None
     assert len(found.parts["train"]) == 4

@@ -6,7 +6,7 @@ import functools
 
 from hypothesis import strategies as st
 
-from tfpipe.data.tokenizer import Tokenizer
+from tfpipe.data.tokenizer import Tokenizer, WordPiece
 
 LETTERS = "abcdefg"
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *LETTERS, *(f"##{letter}" for letter in LETTERS)]
@@ -34,4 +34,4 @@ PIECES = st.sampled_from(["a", "bc", "defg", "北", "京", "😀", "é", "."])
 @functools.cache
 def tokenizer() -> Tokenizer:
     """The tokenizer of WORDS."""
-    return Tokenizer(WORDS)
+    return Tokenizer(WordPiece(WORDS))

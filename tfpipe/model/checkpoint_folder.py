@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tfpipe.data.tokenizer import Tokenizer
+from tfpipe.data.tokenizer import Tokenizer, WordPiece
 from tfpipe.data.tokenizer.wordpiece.vocabulary import read_folder
 from tfpipe.errors import UserError
 from tfpipe.io.git_lfs import refuse_pointers_in
@@ -113,7 +113,8 @@ def read_tokenizer(folder: Path) -> Tokenizer:
     vocabulary, rules = read_folder(folder)
     words = [token for token in vocabulary.tokens if not token.startswith("[")]
     cased = sum(bool(re.search("[A-Z]", word)) for word in words) > CASED_SHARE * len(words)
-    return Tokenizer(vocabulary.tokens, not cased, rules.strip_accents, rules.split_chinese)
+    kind = WordPiece(vocabulary.tokens, not cased, rules.strip_accents, rules.split_chinese)
+    return Tokenizer(kind)
 
 
 def check_vocabulary(

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tfpipe.data.tokenizer import Tokenizer
+from tfpipe.data.tokenizer import Tokenizer, WordPiece
 from tfpipe.errors import UserError, did_you_mean
 from tfpipe.model import pretrained
 from tfpipe.model.checkpoint_folder import check_limits
@@ -142,7 +142,7 @@ def make_tiny(
         dropout: Dropout of hidden values and attention weights.
         head: The head; None for one label a text.
     """
-    tokenizer = Tokenizer(learn_vocabulary(texts))
+    tokenizer = Tokenizer(WordPiece(learn_vocabulary(texts)))
     config = BertConfig(
         vocab_size=len(tokenizer.vocabulary),
         **TINY,

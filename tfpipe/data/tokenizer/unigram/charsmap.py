@@ -16,6 +16,7 @@ from tfpipe.errors import UserError
 
 # Darts-clone pads its array to blocks of this many units.
 BLOCK = 256
+SEARCHED = 4 * BLOCK
 HAS_LEAF = 1 << 8
 VALUE = (1 << 31) - 1
 # `tokenizers` looks up what is shown as one character where it has fewer bytes than 6, and else
@@ -104,25 +105,20 @@ def _place(values: dict[bytes, int]) -> npt.NDArray[np.int64]:
         for i, byte in enumerate(key):
             nodes.setdefault(key[:i], set()).add(byte)
         nodes.setdefault(key, set()).add(0)
-    free: list[bool] = [False] + [True] * (BLOCK - 1)
+    free = [False] + [True] * (BLOCK - 1)
     starts: dict[bytes, int] = {}
     used: set[int] = set()
-    # The widest first, each at the first place where it fits.
-    first = 0
+    # The widest first, each at the first place where it fits, of the last few blocks.
     for node in sorted(nodes, key=lambda node: -len(nodes[node])):
-        labels = nodes[node] or {0}
-        one = min(labels)
-        while not free[first]:
-            first += 1
-        place = first
-        while (
-            not free[place]
-            or (start := place ^ one) in used
-            or not all(free[start ^ label] for label in labels)
-        ):
-            place += 1
+        labels = sorted(nodes[node]) or [0]
+        place = max(0, len(free) - SEARCHED)
+        while True:
             if place == len(free):
                 free += [True] * BLOCK
+            start = place ^ labels[0]
+            if free[place] and start not in used and all(free[start ^ label] for label in labels):
+                break
+            place += 1
         starts[node] = start
         used.add(start)
         for label in labels:

@@ -49,7 +49,7 @@ class UnigramGraph(tf.Module):
             most_words: Words of a text to look at; None for all.
         """
         characters = self._normalizer.split(texts)
-        pieces = self._unigram.cut(characters.symbols)
+        pieces = self._unigram.encode(characters.symbols)
         firsts = pieces.firsts
         limits = tf.concat([firsts[1:], tf.size(characters.symbols, tf.int64)[None]], 0)
         row_splits = tf.searchsorted(

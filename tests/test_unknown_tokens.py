@@ -157,7 +157,7 @@ def test_what_is_counted_without_tensorflow_is_what_training_counts(
     labelled = label(half_learnt, task, texts, pairs, labels, max_length)
     examples, spec = labelled.examples, TASKS[task]
 
-    fast = FastTokenizer(Vocabulary(half_learnt.vocabulary), Rules())
+    fast = FastTokenizer.of_wordpieces(Vocabulary(half_learnt.vocabulary), Rules())
     found = spec.rules.count_tokens(examples, fast, max_length)
     assert found.full_lengths.tolist() == labelled.full_lengths.tolist()
     assert found.inputs == len(labelled.encoded)
@@ -193,13 +193,13 @@ def test_noted_above_2_percent_and_warned_of_above_10() -> None:
         assert (found.note is not None, found.warning is not None) == (noted, warned), share
     assert unknown(0.05).note == (
         "the vocabulary of --model starter does not cover all of the texts: unknown tokens"
-        " ([UNK]) are 5.0% of train (han)"
+        " are 5.0% of train (han)"
     )
 
 
 def test_advice() -> None:
     assert unknown(0.5).warning == (
-        "the vocabulary of --model starter does not cover these texts: unknown tokens ([UNK]) are"
+        "the vocabulary of --model starter does not cover these texts: unknown tokens are"
         " 50.0% of train (han); give --model tiny, whose vocabulary is learnt from these texts, or"
         " --model with the folder or hub id of a Chinese or multilingual BERT, such as"
         " google-bert/bert-base-chinese"

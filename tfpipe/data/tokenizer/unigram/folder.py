@@ -14,6 +14,20 @@ from tfpipe.errors import UserError
 NAMES = {"pad": "<pad>", "mask": "<mask>"}
 
 
+def has_unigram(folder: Path) -> bool:
+    """Whether the tokenizer in a model's folder is of SentencePiece's kind Unigram."""
+    if (folder / sentencepiece_model.NAME).exists():
+        return True
+    config = read_json(folder / "tokenizer_config.json")
+    if str(config.get("tokenizer_class")).startswith("XLMRoberta"):
+        return True
+    # Those of WordPiece have it; the large file of the other kind is not read twice.
+    if (folder / "vocab.txt").exists():
+        return False
+    model = read_json(folder / tokenizer_json.NAME).get("model")
+    return isinstance(model, dict) and model.get("type") == "Unigram"
+
+
 def read_folder(folder: Path) -> UnigramVocabulary:
     """Read the vocabulary of a model's folder, from tokenizer.json or sentencepiece.bpe.model.
 

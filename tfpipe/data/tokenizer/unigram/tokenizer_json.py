@@ -6,7 +6,7 @@ import base64
 import binascii
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from tfpipe.data.tokenizer.unigram.charsmap import build, parse
 from tfpipe.data.tokenizer.unigram.scores import read_number
 from tfpipe.data.tokenizer.unigram.vocabulary import SPACE, UnigramVocabulary, not_unigram
 from tfpipe.text_display import list_few
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 NAME = "tokenizer.json"
 Part = dict[str, Any]
@@ -71,6 +74,8 @@ def _read(folder: Path, fast: Part, names: dict[str, str]) -> UnigramVocabulary:
     ):
         if found != wanted:
             raise not_unigram(folder, f"{what} {found!r} in {NAME}, instead of {wanted!r}")
+    if not isinstance(model.get("unk_id"), int):
+        raise not_unigram(folder, f"unk_id {model.get('unk_id')!r} in {NAME}")
     pieces = [str(piece) for piece, _ in model["vocab"]]
     scores = np.array([score for _, score in model["vocab"]], np.float64)
     ids = {piece: i for i, piece in enumerate(pieces)}
@@ -161,6 +166,22 @@ def _template(cls: str, sep: str) -> tuple[list[Part], list[Part]]:
 def _show(part: Any) -> str:
     shown = json.dumps(part, ensure_ascii=False)
     return shown if len(shown) <= 300 else f"{shown[:300]}..."
+
+
+def make_pipeline(vocabulary: UnigramVocabulary) -> Tokenizer:
+    """Return the tokenizer of `tokenizers`, without special tokens in front of texts and behind.
+
+    A special token that a text spells is text; `tokenizers` by itself takes it for the piece that
+    it is in the vocabulary, even where it is told to split special tokens.
+    """
+    from tokenizers import Tokenizer
+
+    content = describe(vocabulary)
+    for i in vocabulary.special_ids:
+        # No word has a space.
+        content["model"]["vocab"][i] = (f" {i}", content["model"]["vocab"][i][1])
+    plain = {**content, "added_tokens": [], "post_processor": None}
+    return Tokenizer.from_str(json.dumps(plain))
 
 
 def describe(vocabulary: UnigramVocabulary) -> Part:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from tfpipe.data.arrays import Float64Array
+from tfpipe.data.tokenizer.frame import Frame
 from tfpipe.errors import UserError
 
 SPACE = "\u2581"
@@ -58,6 +59,11 @@ class UnigramVocabulary:
                 found,
                 "Restore the tokenizer's files, or choose another model.",
             )
+
+    @property
+    def frame(self) -> Frame:
+        """The special tokens of inputs: `<s> a </s>` and `<s> a </s></s> b </s>`, all of type 0."""
+        return Frame(self.cls_id, self.sep_id, self.pad_id, separators=2, second_type=0)
 
     @property
     def special_ids(self) -> list[int]:

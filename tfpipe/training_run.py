@@ -94,10 +94,12 @@ def build_model(context: RunContext, parts: Splits, task: Task) -> tuple[RunCont
         UserError: The model cannot be opened, or does not fit the settings.
     """
     config = context.config
+    pooling = presets.choose_pooling(config.pooling, config.model, task.head)
     with context.strategy.scope():
         texts = [*parts.train.texts, *(parts.train.text_pairs or ())]
         model = presets.open_model(
-            *(config.model, task.label_names, texts, config.max_length, task.head),
+            *(config.model, task.label_names, texts, config.max_length),
+            head=replace(task.head, pooling=pooling),
             pairs=parts.train.text_pairs is not None,
         )
         configure_layers(model, config)
@@ -105,6 +107,7 @@ def build_model(context: RunContext, parts: Splits, task: Task) -> tuple[RunCont
     epochs = config.epochs or default_epochs(-(-len(parts.train) // config.batch_size))
     config = replace(
         config,
+        pooling=pooling,
         learning_rate=rate,
         epochs=1 if config.dry_run else epochs,
         precision=choose_precision(config.precision, model),

@@ -15,6 +15,7 @@ STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker", "parameter_serve
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 CLASS_WEIGHTS = ("none", "balanced")
 LOSSES = ("cross_entropy", "focal")
+POOLINGS = ("auto", "first", "mean")
 LONG_TEXTS = ("head", "head_tail", "windows")
 SCHEDULES = ("linear", "cosine", "polynomial", "constant")
 # A setting, and the other setting and its values without which it would be ignored.
@@ -83,6 +84,13 @@ class TrainConfig:
         "part of longer texts to use: `head` (the first tokens), `head_tail` (a quarter from the"
         " start, the rest from the end), `windows` (all, in overlapping windows; slower)",
         choices=LONG_TEXTS,
+        group="model",
+    )
+    pooling: str = setting(
+        "auto",
+        "what a head for whole texts reads: the first token, or the mean of all; auto is first, or"
+        " that of a --model that tfpipe has trained",
+        choices=POOLINGS,
         group="model",
     )
     strategy: str = setting(

@@ -15,6 +15,7 @@ from tfpipe.errors import UserError, did_you_mean
 from tfpipe.model import pretrained
 from tfpipe.model.checkpoint_folder import check_limits, check_types
 from tfpipe.model.checkpoint_folder import read_settings as read_folder_settings
+from tfpipe.model.encoder import FIRST, MEAN, POOLINGS
 from tfpipe.model.head import Head
 from tfpipe.model.starter import starter_folder
 from tfpipe.model.text_model import TextModel
@@ -84,6 +85,33 @@ def open_model(
 def read_settings(name: str) -> dict[str, Any]:
     """The config.json of `starter`, a folder or a hub id; of `tiny` its size. Raises UserError."""
     return dict(TINY) if name == "tiny" else read_folder_settings(find_folder(name))
+
+
+def choose_pooling(pooling: str, name: str, head: Head) -> str:
+    """Resolve `--pooling`; raises UserError where it does not fit the head.
+
+    Args:
+        pooling: `auto`, `first` or `mean`.
+        name: The model, as `open_model` takes it.
+        head: The task's.
+
+    Returns:
+        FIRST or MEAN.
+    """
+    if head.kind != "sequence":
+        if pooling == MEAN:
+            raise UserError(
+                "--pooling mean does not fit the task",
+                "its head reads every token",
+                "leave --pooling out",
+            )
+        return FIRST
+    if pooling != "auto":
+        return pooling
+    # A sentence-transformers checkpoint states the mean, but its first token learns as fast, and
+    # with the first one transformers' own class computes the logits.
+    stated = read_settings(name).get("pooling")
+    return stated if stated in POOLINGS else FIRST
 
 
 def _start_pooler_as_identity(model: TextModel) -> TextModel:

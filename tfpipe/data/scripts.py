@@ -45,13 +45,31 @@ def scripts_of(*columns: Sequence[str]) -> Int64Array:
     return np.concatenate([np.zeros(0, np.int64), *_count_chunks(columns)])
 
 
+def share_beyond_english(*columns: Sequence[str]) -> float:
+    """Return the share of letters that are not in a to z, of all letters in all columns."""
+    counts = np.zeros(LIMIT + 1, np.int64)
+    for column in columns:
+        for start in range(0, len(column), CHUNK):
+            points = _code_points("".join(column[start : start + CHUNK]))
+            counts += np.bincount(points, minlength=LIMIT + 1)
+    found = np.flatnonzero(counts)
+    letters = found[[chr(point).isalpha() for point in found.tolist()]]
+    total = int(counts[letters].sum())
+    return int(counts[letters[letters >= 128]].sum()) / max(total, 1)
+
+
+def _code_points(text: str) -> npt.NDArray[np.uint32]:
+    encoded = text.encode("utf-32-le", "surrogatepass")
+    points: npt.NDArray[np.uint32] = np.minimum(np.frombuffer(encoded, "<u4"), LIMIT)
+    return points
+
+
 def _count_chunks(columns: Sequence[Sequence[str]]) -> Iterator[Int64Array]:
     none = len(SCRIPTS) - 1
     for start in range(0, len(columns[0]), CHUNK):
         chunk = [column[start : start + CHUNK] for column in columns]
         texts = ["".join(row) for row in zip(*chunk, strict=True)]
-        encoded = "".join(texts).encode("utf-32-le", "surrogatepass")
-        points = np.minimum(np.frombuffer(encoded, "<u4"), LIMIT)
+        points = _code_points("".join(texts))
         row = np.repeat(np.arange(len(texts)), [len(text) for text in texts])
         width = len(SCRIPTS)
         counts = np.bincount(row * width + _look_up(points), minlength=len(texts) * width)

@@ -181,7 +181,7 @@ def test_texts_that_multilingual_is_for(tmp_path: Path, monkeypatch: pytest.Monk
     # Its small vocabulary has both characters and the space, and no digits.
     assert "The vocabulary of --model multilingual" in found["unknown_tokens"].sentence
     share = found["unknown_tokens"].value["train"]["share"]
-    assert share == 0.25 and "multilingual" not in diagnosis.commands[0].line
+    assert share == 0.25 and "--model" not in diagnosis.commands[0].line
 
 
 def test_files_of_one_task_without_labels(tmp_path: Path) -> None:

@@ -88,8 +88,8 @@ class TrainConfig:
     )
     pooling: str = setting(
         "auto",
-        "what a head for whole texts reads: the first token, or the mean of all; auto is first, or"
-        " that of a --model that tfpipe has trained",
+        "what a head for whole texts reads: the first token, or the mean of all; auto is mean where"
+        " the model's files say so",
         choices=POOLINGS,
         group="model",
     )

@@ -89,7 +89,7 @@ class TrainConfig:
     pooling: str = setting(
         "auto",
         "what a head for whole texts reads: the first token, or the mean of all; auto is mean where"
-        " the model's files say so",
+        " the files of a --model other than starter say so",
         choices=POOLINGS,
         group="model",
     )

@@ -105,7 +105,9 @@ def choose_pooling(pooling: str, name: str, head: Head) -> str:
         return FIRST
     if pooling != "auto":
         return pooling
-    return FIRST if name == "tiny" else read_pooling(find_folder(name))
+    # The rates of `starter` were chosen with its first token, with which transformers' own class
+    # computes the same logits.
+    return FIRST if name in ("tiny", "starter") else read_pooling(find_folder(name))
 
 
 def _start_pooler_as_identity(model: TextModel) -> TextModel:

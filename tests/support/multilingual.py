@@ -19,7 +19,7 @@ from tfpipe.data.tokenizer.unigram import charsmap
 SPECIAL = ["<s>", "<pad>", "</s>", "<unk>"]
 MASK = "<mask>"
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-SIGNS = ".,!?:;'\"()-[]<>/&。，！？、🙂😀"
+SIGNS = ".,!?:;'\"()-[]<>/&。，！？、·🙂😀👍"
 SENTENCES = [
     "Where is my card? I want my money back, please.",
     "The weather in Rome is fine today; it rained in New York.",
@@ -27,6 +27,7 @@ SENTENCES = [
     "我的卡在哪里？我要退款。",
     "今天北京的天气很好，上海在下雨。",
     "李明和王芳在中国人民银行见面。",
+    "欧阳雪去了香港工作，阿里木·买买提看呼和浩特",
 ]
 # Replacements of XLM-R's normalisation: spaces, invisible characters, wide forms, marks.
 REPLACED = {"\u2581": " ", "\u3000": " ", "\u00a0": " ", "\u200b": " ", "\t": " ", "\n": " "}

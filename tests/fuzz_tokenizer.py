@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from transformers import BertTokenizerFast
 
-from tfpipe.data.tokenizer import Tokenizer
+from tfpipe.data.tokenizer import Tokenizer, WordPiece
 from tfpipe.exporting.fuzz_strings import (
     SPECIAL,
     alphabets,
@@ -93,7 +93,7 @@ def build(kind: str) -> tuple[Tokenizer, Any]:
             tokenize_chinese_chars=split_chinese,
             split_special_tokens=True,
         )
-    return Tokenizer(vocabulary, lower_case, strip_accents, split_chinese), reference
+    return Tokenizer(WordPiece(vocabulary, lower_case, strip_accents, split_chinese)), reference
 
 
 def assert_equal(

@@ -14,6 +14,7 @@ from tfpipe.data.encoded import Encoded
 from tfpipe.data.replicas import compile_for
 
 Batch = dict[str, np.ndarray]
+PAD = 7
 
 
 def random_lengths(rows: int, seed: int = 0) -> np.ndarray:
@@ -28,7 +29,7 @@ def encoded_of(lengths: np.ndarray) -> Encoded:
     types = np.concatenate([np.arange(n) >= n // 2 for n in lengths])
     splits = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     full = lengths.astype(np.int32)
-    return Encoded(ids.astype(np.int32), types.astype(np.int32), splits, full)
+    return Encoded(ids.astype(np.int32), types.astype(np.int32), splits, full, PAD)
 
 
 @pytest.fixture(params=["one", "two"])
@@ -138,13 +139,14 @@ def test_batches_hold_what_the_plan_says(strategy: tf.distribute.Strategy, rows:
                     assert batch["attention_mask"][place].any()
                     continue
                 start, end = encoded.splits[row : row + 2]
-                fill = np.zeros(plan.widths[step] - (end - start), np.int32)
-                for name, values in (
-                    ("input_ids", encoded.ids[start:end]),
-                    ("token_type_ids", encoded.token_types[start:end]),
-                    ("attention_mask", np.ones(end - start, np.int32)),
+                missing = plan.widths[step] - (end - start)
+                for name, values, pad in (
+                    ("input_ids", encoded.ids[start:end], PAD),
+                    ("token_type_ids", encoded.token_types[start:end], 0),
+                    ("attention_mask", np.ones(end - start, np.int32), 0),
                 ):
-                    np.testing.assert_array_equal(batch[name][place], np.append(values, fill))
+                    expected = np.append(values, np.full(missing, pad))
+                    np.testing.assert_array_equal(batch[name][place], expected)
                 assert batch["label"][place] == gold[row]
                 assert batch["weight"][place] == np.float32(weights[row])
 

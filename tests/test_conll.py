@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tfpipe.data.conll import CJK, HAN, join_tokens, read_conll, stream_texts
 from tfpipe.data.schemes import BIO, BIOES, IOB1, find_entities, recognise_scheme, split_tag
 from tfpipe.data.spans import parse_spans
-from tfpipe.data.tokenizer import Tokenizer
+from tfpipe.data.tokenizer import Tokenizer, WordPiece
 from tfpipe.errors import UserError
 
 TOKENS = ["Ann", "Lee", "met", "Bob", "Ray", "in", "Rome", "."]
@@ -45,7 +45,7 @@ def test_tags_are_stripped_and_counted(tmp_path: Path, blank: str) -> None:
 @functools.cache
 def bare() -> Tokenizer:
     """Every word is one token."""
-    return Tokenizer(["[PAD]", "[UNK]", "[CLS]", "[SEP]"])
+    return Tokenizer(WordPiece(["[PAD]", "[UNK]", "[CLS]", "[SEP]"]))
 
 
 def write(path: Path, content: str) -> Path:

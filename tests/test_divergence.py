@@ -54,7 +54,7 @@ def test_a_gradient_that_is_not_finite_is_divergence_except_with_a_loss_scale(no
 def test_who_does_not_write_leaves_no_batch(tmp_path: Path, writes: bool) -> None:
     examples = Examples(["a", "b"], None, ["x", "y"], "file", Columns("text", None, "label"))
     ids = np.arange(4, dtype=np.int32)
-    encoded = Encoded(ids, ids * 0, np.array([0, 2, 4]), np.array([2, 2], np.int32))
+    encoded = Encoded(ids, ids * 0, np.array([0, 2, 4]), np.array([2, 2], np.int32), 0)
     train = EncodedDataset(examples, encoded, {"label": np.array([0, 1], np.int32)})
     state = CheckpointManager(tmp_path / "checkpoints", writes=writes, value=tf.Variable(1.0))
     rate = ScaledSchedule(LinearWarmupDecay(1e-3, 2, 10))

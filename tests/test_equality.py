@@ -18,7 +18,7 @@ from transformers import BertConfig
 from tests.support.data import WORDS, write_messages
 from tests.support.runs import tiny_config
 from tfpipe.config import TrainConfig
-from tfpipe.data.tokenizer import Tokenizer
+from tfpipe.data.tokenizer import Tokenizer, WordPiece
 from tfpipe.model import pretrained
 from tfpipe.model.presets import learn_vocabulary
 from tfpipe.run_folder import Run
@@ -50,7 +50,9 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
 
 def write_model(folder: Path, data: Path) -> Path:
     """A BERT of one layer: its graph is built in half the time that `tiny` takes."""
-    tokenizer = Tokenizer(learn_vocabulary(data.read_text(encoding="utf-8").splitlines()))
+    tokenizer = Tokenizer(
+        WordPiece(learn_vocabulary(data.read_text(encoding="utf-8").splitlines()))
+    )
     shape = BertConfig(
         vocab_size=len(tokenizer.vocabulary),
         hidden_size=32,

@@ -75,9 +75,9 @@ import tfpipe, serving.client
 from tfpipe.data.splits import SAMPLE
 from tfpipe.data.examples import Columns
 from tfpipe.data.read_examples import read_examples
-from tfpipe.data.tokenizer import Tokenizer
+from tfpipe.data.tokenizer import Tokenizer, WordPiece
 examples = read_examples(SAMPLE, Columns())
-tokenizer = Tokenizer(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "hi"])
+tokenizer = Tokenizer(WordPiece(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "hi"]))
 print(tfpipe.__file__, len(examples), tokenizer(["Hi"])["input_ids"].numpy().tolist())
 """
     env = {**os.environ, "PYTHONPATH": str(installed)}

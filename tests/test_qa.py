@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from tfpipe.data.examples import Columns, Examples
 from tfpipe.data.squad import GoldAnswer, dump_answers
-from tfpipe.data.tokenizer import Tokenizer
+from tfpipe.data.tokenizer import Tokenizer, WordPiece
 from tfpipe.errors import UserError
 from tfpipe.tasks.losses import LossSettings
 from tfpipe.tasks.qa.best_spans import NEVER, find_best_spans
@@ -31,7 +31,7 @@ QUESTION = "Who paid?"
 
 @functools.cache
 def tokenizer() -> Tokenizer:
-    return Tokenizer(WORDS)
+    return Tokenizer(WordPiece(WORDS))
 
 
 def make_examples(*rows: tuple[str, str, list[GoldAnswer]]) -> Examples:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tfpipe.data.spans import Span, format_spans, parse_spans
-from tfpipe.data.tokenizer import Tokenizer
+from tfpipe.data.tokenizer import Tokenizer, WordPiece
 from tfpipe.errors import UserError
 from tfpipe.exporting.fuzz_strings import strings
 from tfpipe.tasks.tag.covers import cover_spans, trim_span
@@ -24,7 +24,7 @@ from tfpipe.tasks.tag.words import find_words
 def tokenizer() -> Tokenizer:
     letters = "abcdefghijklmnopqrstuvwxyz"
     pieces = [*letters, *"-'.中国", *(f"##{letter}" for letter in letters)]
-    return Tokenizer(["[PAD]", "[UNK]", "[CLS]", "[SEP]", *pieces])
+    return Tokenizer(WordPiece(["[PAD]", "[UNK]", "[CLS]", "[SEP]", *pieces]))
 
 
 def words_of(texts: list[str], kept: int = 10**6) -> list[list[tuple[int, int, int]]]:

@@ -17,8 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests import fuzz_tokenizer as fuzz
-from tfpipe.data.tokenizer import Tokenizer
-from tfpipe.data.tokenizer.bert_inputs import SpecialIds, pack
+from tfpipe.data.tokenizer import Tokenizer, WordPiece
+from tfpipe.data.tokenizer.bert_inputs import pack
 from tfpipe.errors import UserError
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -26,7 +26,7 @@ DATA = Path(__file__).parents[2] / "shared" / "data"
 
 @pytest.fixture(scope="module")
 def toy() -> Tokenizer:
-    return Tokenizer(fuzz.TOY)
+    return Tokenizer(WordPiece(fuzz.TOY))
 
 
 @pytest.fixture(scope="module", params=["uncased", "cased", "chinese", "every"])
@@ -49,7 +49,7 @@ def test_any_text_is_equal(both, texts):
 
 def test_every_truncation_is_equal(both):
     ours, reference = both
-    special = SpecialIds(ours.cls_id, ours.sep_id, ours.pad_id)
+    special = ours.frame
     texts = [" ".join(["."] * n) for n in (0, 1, 2, 3, 4, 5, 6, 7, 8, 15, 16, 17, 40)]
     firsts = [a for a in texts for _ in texts]
     seconds = [b for _ in texts for b in texts]
@@ -77,16 +77,16 @@ def test_only_the_first_words_are_looked_at_when_the_rest_is_cut(both):
 
 def test_special_tokens_in_text_are_text(toy):
     ids = toy(["[CLS] where [SEP]"])["input_ids"].numpy()[0]
-    assert list(ids).count(toy.cls_id) == list(ids).count(toy.sep_id) == 1
+    assert list(ids).count(toy.frame.cls) == list(ids).count(toy.frame.sep) == 1
 
 
 def test_a_vocabulary_without_pieces_works():
-    tokenizer = Tokenizer([*fuzz.SPECIAL, "a"])
+    tokenizer = Tokenizer(WordPiece([*fuzz.SPECIAL, "a"]))
     assert tokenizer.tokenize(["a ab"]).to_list() == [[5, tokenizer.unk_id]]
 
 
 def test_a_word_is_looked_at_up_to_100_characters():
-    tokenizer = Tokenizer([*fuzz.SPECIAL, "a", "##a"])
+    tokenizer = Tokenizer(WordPiece([*fuzz.SPECIAL, "a", "##a"]))
     ids = tokenizer.tokenize(["a" * 100, "a" * 101, "a" * 50 + "\u0301" + "a" * 50]).to_list()
     assert [len(row) for row in ids] == [100, 1, 100]
     assert ids[1] == [tokenizer.unk_id]
@@ -94,7 +94,7 @@ def test_a_word_is_looked_at_up_to_100_characters():
 
 def test_reordered_marks_take_the_sources_huggingface_gives_them():
     # U+302E is not stripped; its class, 224, puts it in front of the stripped U+0301, of 230.
-    tokenizer = Tokenizer([*fuzz.SPECIAL, "a", "##\u302e", "##b"])
+    tokenizer = Tokenizer(WordPiece([*fuzz.SPECIAL, "a", "##\u302e", "##b"]))
     ids, start, end = (x.to_list()[0] for x in tokenizer.tokenize_with_offsets(["a\u0301\u302eb"]))
     assert (ids, start, end) == ([5, 6, 7], [0, 1, 3], [1, 2, 4])
 
@@ -132,7 +132,7 @@ def test_graphs_datasets_and_eager_calls_agree(toy):
 def test_an_empty_batch_is_an_empty_batch(toy):
     assert toy([])["input_ids"].shape[0] == toy([], [])["input_ids"].shape[0] == 0
     assert toy.tokenize_with_offsets([])[1].to_list() == []
-    assert toy([""])["input_ids"].numpy().tolist() == [[toy.cls_id, toy.sep_id]]
+    assert toy([""])["input_ids"].numpy().tolist() == [[toy.frame.cls, toy.frame.sep]]
 
 
 class Exported(tf.Module):
@@ -172,7 +172,7 @@ print(json.dumps([result, old.tolist(), sorted(wanted)]))
 
 
 def test_an_export_loads_with_tensorflow_alone(tmp_path):
-    tokenizer = Tokenizer(fuzz.vocabulary_of("uncased"))
+    tokenizer = Tokenizer(WordPiece(fuzz.vocabulary_of("uncased")))
     module = Exported(tokenizer)
     expected = {k: v.numpy().tolist() for k, v in tokenizer(fuzz.TEXTS).items()}
     values = [x.values.numpy().tolist() for x in tokenizer.tokenize_with_offsets(fuzz.TEXTS)]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from transformers import BertTokenizerFast
 
-from tfpipe.data.tokenizer import Tokenizer
+from tfpipe.data.tokenizer import Tokenizer, WordPiece
 from tfpipe.export import Export
 from tfpipe.exporting.answer_parity import TOLERANCE, compare_answers, compare_batches
 from tfpipe.exporting.clean_process import Answers
@@ -85,7 +85,7 @@ def test_a_tokenizer_of_other_rules_is_found_out(published: tuple[Run, Export]) 
     equal = compare_tokenizers(ours, run.model, run.read_dev(), 16)
     assert {row["mismatches"] for row in equal.values()} == {0}
     assert equal["own_texts"]["texts"] == 24
-    cased = Tokenizer(ours.vocabulary, lower_case=False)
+    cased = Tokenizer(WordPiece(ours.vocabulary, lower_case=False))
     other = compare_tokenizers(cased, run.model, run.read_dev(), 16)
     assert other["hostile_strings"]["mismatches"] > 100
     assert other["own_texts"]["mismatches"] > 0

@@ -10,13 +10,13 @@ import pytest
 from transformers import AutoTokenizer, BertTokenizerFast
 
 from tests import fuzz_tokenizer as fuzz
-from tfpipe.data.tokenizer import Tokenizer
+from tfpipe.data.tokenizer import Tokenizer, WordPiece
 from tfpipe.errors import UserError
 
 
 @pytest.fixture(scope="module")
 def toy() -> Tokenizer:
-    return Tokenizer(fuzz.TOY)
+    return Tokenizer(WordPiece(fuzz.TOY))
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ def toy() -> Tokenizer:
     ],
 )
 def test_transformers_loads_what_is_saved(tmp_path, vocabulary, rules):
-    tokenizer = Tokenizer(vocabulary, *rules)
+    tokenizer = Tokenizer(WordPiece(vocabulary, *rules))
     tokenizer.save(tmp_path)
     for loader in (BertTokenizerFast, AutoTokenizer):
         reference = loader.from_pretrained(tmp_path)
@@ -41,13 +41,17 @@ def test_transformers_loads_what_is_saved(tmp_path, vocabulary, rules):
 
 
 def test_a_folder_with_tokenizer_json_alone_is_read(tmp_path, toy):
-    cased = Tokenizer(fuzz.TOY, lower_case=False)
+    cased = Tokenizer(WordPiece(fuzz.TOY, lower_case=False))
     cased.save(tmp_path)
     (tmp_path / "vocab.txt").unlink()
     assert Tokenizer.from_folder(tmp_path).fingerprint == cased.fingerprint
     (tmp_path / "tokenizer_config.json").unlink()
     assert Tokenizer.from_folder(tmp_path).fingerprint == cased.fingerprint
-    assert cased.fingerprint != toy.fingerprint != Tokenizer([*fuzz.TOY, "more"]).fingerprint
+    assert (
+        cased.fingerprint
+        != toy.fingerprint
+        != Tokenizer(WordPiece([*fuzz.TOY, "more"])).fingerprint
+    )
 
 
 def test_vocabulary_lines_end_at_line_feeds_only(tmp_path):
@@ -103,6 +107,6 @@ def test_a_broken_folder_is_refused(tmp_path, toy):
     with pytest.raises(UserError, match="JSON"):
         Tokenizer.from_folder(tmp_path)
     with pytest.raises(UserError, match=r"\[CLS\], \[SEP\]"):
-        Tokenizer(["[PAD]", "[UNK]"])
+        Tokenizer(WordPiece(["[PAD]", "[UNK]"]))
     with pytest.raises(UserError, match="line break"):
-        Tokenizer([*fuzz.TOY, "a\nb"])
+        Tokenizer(WordPiece([*fuzz.TOY, "a\nb"]))

@@ -145,7 +145,7 @@ def _build(
     dev, max_length = finished.read_dev(), finished.config.max_length
     choice = choose_export_precision(config.precision, model, task, dev, max_length)
     logger.info(f"products in {choice.precision}: {choice.reason}")
-    facts = describe(finished, task) | {"precision": vars(choice)}
+    facts = describe(finished, model, task) | {"precision": vars(choice)}
     pairs = dev.text_pairs is not None
     exported = ExportedModel(model, task, max_length, pairs, facts, choice.precision)
     exported.save(str(folder))

@@ -35,6 +35,6 @@ def labelled_of(task: SequenceTask, *labels: str) -> EncodedDataset:
     nothing, examples = np.zeros(0, np.int32), examples_of(*labels)
     return EncodedDataset(
         examples,
-        Encoded(nothing, nothing, nothing, nothing),
+        Encoded(nothing, nothing, nothing, nothing, 0),
         {TARGETS[task.name]: task.gold(examples)},
     )

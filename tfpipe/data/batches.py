@@ -144,7 +144,7 @@ def read_batches(
         token_types = tf.gather(types, filled)
         mask = tf.sequence_mask(tf.minimum(input_ids.row_lengths(), width), width, tf.int32)
         return {
-            "input_ids": input_ids.to_tensor(shape=[places, width]),
+            "input_ids": input_ids.to_tensor(encoded.pad, shape=[places, width]),
             "token_type_ids": tf.cast(token_types.to_tensor(shape=[places, width]), tf.int32),
             "attention_mask": mask,
             **{name: tf.gather(table, filled) for name, table in tables.items()},

@@ -32,12 +32,14 @@ class Encoded:
         token_types: uint8 [T].
         splits: int64 [N + 1], input i is ids[splits[i]:splits[i + 1]].
         full_lengths: int32 [N], tokens with specials before truncation.
+        pad: The id that fills the inputs of a batch up to one length.
     """
 
     ids: Int32Array
     token_types: UInt8Array
     splits: Int64Array
     full_lengths: Int32Array
+    pad: int
 
     def __len__(self) -> int:
         return len(self.full_lengths)
@@ -82,7 +84,11 @@ class EncodedDataset:
 def encode(examples: Examples, tokenizer: Tokenizer, max_length: int) -> Encoded:
     """Encode the examples, or read them from the cache when the same texts were encoded before."""
     key = hash_inputs(examples, tokenizer, max_length)
-    return keep(key, Encoded, lambda: flatten(_tokenize(examples, tokenizer, max_length)))
+
+    def make() -> Encoded:
+        return flatten(_tokenize(examples, tokenizer, max_length), tokenizer.frame.pad)
+
+    return keep(key, Encoded, make)
 
 
 def keep(key: str, kind: type[E], make: Callable[[], E]) -> E:
@@ -94,7 +100,7 @@ def keep(key: str, kind: type[E], make: Callable[[], E]) -> E:
     path = cache_folder() / f"{key}.npz"
     try:
         with np.load(path) as stored:
-            return kind(**stored)
+            return kind(**{n: x if x.ndim else x.item() for n, x in stored.items()})
     except (OSError, TypeError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile):
         # Not there yet, or a file that a killed process or a full disk left damaged.
         encoded = make()
@@ -106,7 +112,8 @@ def _tokenize(examples: Examples, tokenizer: Tokenizer, max_length: int) -> Iter
     columns = [examples.texts]
     if examples.text_pairs is not None:
         columns.append(examples.text_pairs)
-    specials = len(columns) + 1
+    frame = tokenizer.frame
+    specials = frame.pair_specials if columns[1:] else frame.text_specials
     for start in range(0, len(examples), CHUNK):
         # Called eagerly, the tokenizer keeps its graphs: they are built once, not once a file.
         chunk = [list(column[start : start + CHUNK]) for column in columns]
@@ -120,7 +127,7 @@ def _tokenize(examples: Examples, tokenizer: Tokenizer, max_length: int) -> Iter
         yield inputs, full
 
 
-def flatten(chunks: Iterable[Chunk]) -> Encoded:
+def flatten(chunks: Iterable[Chunk], pad: int) -> Encoded:
     """Concatenate the inputs of all chunks without padding."""
     # They grow in place: a list of small arrays would need the memory twice.
     ids, token_types, lengths, full_lengths = array("i"), array("B"), array("q"), array("i")
@@ -137,6 +144,7 @@ def flatten(chunks: Iterable[Chunk]) -> Encoded:
         np.frombuffer(token_types, np.uint8),
         splits,
         np.frombuffer(full_lengths, np.int32),
+        pad,
     )
 
 

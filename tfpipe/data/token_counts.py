@@ -37,18 +37,20 @@ def count_tokens(examples: Examples, tokenizer: FastTokenizer, max_length: int) 
         tokenizer: The model's.
         max_length: Tokens of an input, specials included.
     """
+    frame = tokenizer.frame
     first = tokenizer.tokenize(examples.texts)
     if examples.text_pairs is None:
-        kept = np.minimum(first.lengths, max_length - 2)
+        kept = np.minimum(first.lengths, max_length - frame.text_specials)
         unknown = count_unknown_in(first, tokenizer, first.splits[:-1], kept)
-        return TokenCounts(first.lengths + 2, kept, unknown, len(examples))
+        full_lengths = first.lengths + frame.text_specials
+        return TokenCounts(full_lengths, kept, unknown, len(examples))
     second = tokenizer.tokenize(examples.text_pairs)
-    kept, kept_second = truncate_pairs(np, first.lengths, second.lengths, max_length - 3)
+    room = max_length - frame.pair_specials
+    kept, kept_second = truncate_pairs(np, first.lengths, second.lengths, room)
     unknown = count_unknown_in(first, tokenizer, first.splits[:-1], kept)
     unknown += count_unknown_in(second, tokenizer, second.splits[:-1], kept_second)
-    return TokenCounts(
-        first.lengths + second.lengths + 3, kept + kept_second, unknown, len(examples)
-    )
+    full_lengths = first.lengths + second.lengths + frame.pair_specials
+    return TokenCounts(full_lengths, kept + kept_second, unknown, len(examples))
 
 
 def count_unknown_in(

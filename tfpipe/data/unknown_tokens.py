@@ -137,7 +137,7 @@ class UnknownTokens:
 
     @property
     def _unknown(self) -> str:
-        return f"unknown tokens ([UNK]) are {self}"
+        return f"unknown tokens are {self}"
 
     def as_json(self) -> dict[str, Any]:
         """Return by part: share, and by script texts, tokens and unknown tokens."""
@@ -173,10 +173,10 @@ def count_unknown(
 
 def _count_part(labelled: EncodedDataset, tokenizer: Tokenizer) -> list[ScriptTokens]:
     examples, encoded = labelled.examples, labelled.encoded
-    special = (encoded.ids == tokenizer.cls_id) | (encoded.ids == tokenizer.sep_id)
+    special = np.isin(encoded.ids, [tokenizer.frame.cls, tokenizer.frame.sep])
 
     def count(found: BoolArray) -> Int64Array:
-        """Count bool [T] by example, int64 [N]; no input is empty, each begins with [CLS]."""
+        """Count bool [T] by example, int64 [N]; no input is empty, each begins with `cls`."""
         of_inputs = np.add.reduceat(found, encoded.splits[:-1], dtype=np.int64)
         return np.bincount(labelled.example_of, of_inputs, len(examples)).astype(np.int64)
 

@@ -9,8 +9,13 @@ import unicodedata
 from collections.abc import Iterator
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+UNIGRAM_SPECIAL = ["<s>", "</s>", "<pad>", "<unk>", "<mask>"]
 PHRASES = [
     *SPECIAL,
+    *UNIGRAM_SPECIAL,
+    "\u2581",
+    "\u2581the",
+    "a \u2581 b",
     "##ing",
     "##",
     "[unused1]",
@@ -55,6 +60,10 @@ def alphabets() -> list[list[str]]:
             "\u302e\u302f\U0001d165\U0001d16d\U00011e00\u0301\u0316\u0344\u034f\ufe0f\u200d\x01é\U0001d160"
         ),
         [c for c in assigned if unicodedata.combining(c) and ord(c) > 0x800],
+        # What composes with its mark, and what a character is shown together with.
+        [*"aeiouyncszgAEOαωеи", *between(0x300, 0x345)],
+        [*"かハｶﾞﾟ\u3099\u309a", *between(0x3300, 0x3357)],
+        list("\u0600\u06dd\u070f\u08e2\U000110bd\u0301\u0903\u200c\u200da1あ 한\u1100\u1161\u11a8"),
         [c for c in assigned if unicodedata.decomposition(c)],
         [c for c in assigned if c.lower() != c or c.upper() != c],
         list("İıßẞſKÅΣσςǅǈΐΰﬀﬃ΅ͅ\u0344\u0307"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import json
 from pathlib import Path
@@ -12,6 +11,7 @@ import tfpipe
 from tfpipe.locations import SAVED_MODEL
 
 if TYPE_CHECKING:
+    from tfpipe.model.text_model import TextModel
     from tfpipe.run_folder import Run
     from tfpipe.tasks.task import Task
 
@@ -19,15 +19,14 @@ if TYPE_CHECKING:
 INFO = Path("assets", "info.json")
 
 
-def describe(run: Run, task: Task) -> dict[str, Any]:
+def describe(run: Run, model: TextModel, task: Task) -> dict[str, Any]:
     """Return the metadata of a run that are known before its export is verified."""
-    vocabulary = (run.model / "vocab.txt").read_bytes()
     return {
         "task": task.name,
         "labels": list(task.label_names),
         "settings": dict(task.head.settings),
         "max_length": run.config.max_length,
-        "vocabulary_sha256": hashlib.sha256(vocabulary).hexdigest(),
+        "vocabulary_sha256": model.tokenizer.vocabulary_sha256,
         "train_sha256": run.data["train_sha256"],
         "columns": run.columns.names,
         "versions": {

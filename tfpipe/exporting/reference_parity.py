@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from tfpipe.data.examples import Examples
 from tfpipe.data.tokenizer import Tokenizer
+from tfpipe.data.tokenizer.reference import load_reference
 from tfpipe.exporting.answer_parity import Parity, compare_answers
 from tfpipe.exporting.clean_process import Answers, as_answers, join
 from tfpipe.exporting.fuzz_strings import strings
@@ -28,16 +29,12 @@ COMPARED_TEXTS = 256
 def compare_tokenizers(
     tokenizer: Tokenizer, model_folder: Path, examples: Examples, max_length: int
 ) -> dict[str, dict[str, int]]:
-    """Count the texts that our tokenizer and transformers' BertTokenizerFast treat differently.
+    """Count the texts that our tokenizer and that of transformers treat differently.
 
     Returns:
         {"texts", "mismatches"} of each corpus: the run's own texts, and random strings.
     """
-    from transformers import BertTokenizerFast
-
-    reference = BertTokenizerFast.from_pretrained(
-        model_folder, split_special_tokens=True, local_files_only=True
-    )
+    reference = load_reference(model_folder)
     own = [*examples.texts, *(examples.text_pairs or ())]
     corpora: dict[str, list[Any]] = {
         "own_texts": own,
@@ -56,7 +53,7 @@ def compare_tokenizers(
 def find_mismatches(
     ours: Tokenizer, reference: Any, texts: Sequence[str | bytes], max_length: int
 ) -> list[int]:
-    """Return the numbers of the texts that our tokenizer and a BertTokenizerFast treat differently.
+    """Return the numbers of the texts that our tokenizer and the reference treat differently.
 
     Compared are ids and offsets of the whole text, and the three inputs of BERT, cut to
     `max_length`, of the text alone and of its pair with the text at the other end of the list.
@@ -73,7 +70,13 @@ def find_mismatches(
     for pairs, plain_pairs in ((None, None), (texts[::-1], plain[::-1])):
         actual = ours(texts, pairs, max_length=max_length)
         expected = reference(
-            plain, plain_pairs, truncation=True, max_length=max_length, padding="longest"
+            plain,
+            plain_pairs,
+            truncation=True,
+            max_length=max_length,
+            padding="longest",
+            # Those of XLM-R's tokenizer are all 0, and not returned unless asked for.
+            return_token_type_ids=True,
         )
         for name, values in actual.items():
             rows = values.numpy().tolist()

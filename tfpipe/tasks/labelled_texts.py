@@ -81,7 +81,7 @@ def _cut(examples: Examples, tokenizer: Tokenizer, max_length: int, long_text: s
             # An input is a text's one head and tail, or a window, of which nothing is missing.
             yield cut.inputs, tf.reduce_sum(cut.inputs["attention_mask"], 1).numpy()
 
-    inputs = flatten(chunks())
+    inputs = flatten(chunks(), tokenizer.frame.pad)
     return EncodedTexts(
         **vars(inputs),
         owner=np.frombuffer(owner, np.int32),

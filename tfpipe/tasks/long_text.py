@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from tfpipe.data.tokenizer import Tokenizer
-from tfpipe.data.tokenizer.bert_inputs import SpecialIds, pack
+from tfpipe.data.tokenizer.bert_inputs import pack
 from tfpipe.tasks.qa.context_windows import number_windows
 from tfpipe.tasks.task import Forward, Tensors
 
@@ -51,7 +51,7 @@ def cut_head_tail(tokenizer: Tokenizer, texts: tf.Tensor, max_length: int) -> Te
     """
     with tf.device("CPU:0"):
         tokens = tokenizer.tokenize(texts)
-        room = max_length - 2
+        room = max_length - tokenizer.frame.text_specials
         head = room // 4
         starts, limits = tokens.row_splits[:-1], tokens.row_splits[1:]
         is_long = limits - starts > room
@@ -65,7 +65,9 @@ def cut_head_tail(tokenizer: Tokenizer, texts: tf.Tensor, max_length: int) -> Te
         )
         kept = tf.minimum(limits - starts, room)
         owner = tf.range(tf.size(kept))
-        return TextInputs(_frame(values, kept, tokenizer, max_length), owner, _count(tokens))
+        return TextInputs(
+            _frame(values, kept, tokenizer, max_length), owner, _count(tokens, tokenizer)
+        )
 
 
 def cut_windows(tokenizer: Tokenizer, texts: tf.Tensor, max_length: int) -> TextInputs:
@@ -82,7 +84,7 @@ def cut_windows(tokenizer: Tokenizer, texts: tf.Tensor, max_length: int) -> Text
     with tf.device("CPU:0"):
         tokens = tokenizer.tokenize(texts)
         lengths = tokens.row_lengths()
-        room = tf.constant(max_length - 2, tf.int64)
+        room = tf.constant(max_length - tokenizer.frame.text_specials, tf.int64)
         step = tf.maximum(room // 2, 1)
         owner, number = number_windows(lengths, room, step)
         length = tf.gather(lengths, owner)
@@ -90,7 +92,9 @@ def cut_windows(tokenizer: Tokenizer, texts: tf.Tensor, max_length: int) -> Text
         kept = tf.minimum(length, room)
         starts = tf.gather(tokens.row_splits, owner) + begin
         values = _take(tokens.values, starts, starts + kept)
-        return TextInputs(_frame(values, kept, tokenizer, max_length), owner, _count(tokens))
+        return TextInputs(
+            _frame(values, kept, tokenizer, max_length), owner, _count(tokens, tokenizer)
+        )
 
 
 # By the values of --long-text, but for the tokenizer's own way.
@@ -151,9 +155,8 @@ def _take(values: tf.Tensor, starts: tf.Tensor, limits: tf.Tensor) -> tf.Tensor:
 
 def _frame(values: tf.Tensor, lengths: tf.Tensor, tokenizer: Tokenizer, max_length: int) -> Tensors:
     rows = tf.RaggedTensor.from_row_lengths(values, lengths, validate=False)
-    special = SpecialIds(tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id)
-    return pack(rows, None, special, max_length)
+    return pack(rows, None, tokenizer.frame, max_length)
 
 
-def _count(tokens: tf.RaggedTensor) -> tf.Tensor:
-    return tf.cast(tokens.row_lengths() + 2, tf.int32)
+def _count(tokens: tf.RaggedTensor, tokenizer: Tokenizer) -> tf.Tensor:
+    return tf.cast(tokens.row_lengths() + tokenizer.frame.text_specials, tf.int32)

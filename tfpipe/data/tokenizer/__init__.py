@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tfpipe.data.tokenizer.tokenizer import Tokenizer
+    from tfpipe.data.tokenizer.unigram.unigram import Unigram
+    from tfpipe.data.tokenizer.wordpiece.wordpiece import WordPiece
 
-__all__ = ["Tokenizer"]
+__all__ = ["Tokenizer", "Unigram", "WordPiece"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import `Tokenizer` at its first use: counting tokens does without TensorFlow."""
-    if name != "Tokenizer":
+    """Import a class at its first use: counting tokens does without TensorFlow."""
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from tfpipe.data.tokenizer.tokenizer import Tokenizer
+    from tfpipe.data.tokenizer import tokenizer
 
-    return Tokenizer
+    return getattr(tokenizer, name)

@@ -1,42 +1,65 @@
-"""BERT's tokenizer as a TensorFlow graph: the one tokenizer of training, evaluation and serving.
+"""A tokenizer as a TensorFlow graph: the one of training, evaluation and serving.
 
-Its ids and offsets equal those of transformers' BertTokenizerFast, which the tests compare with.
 Nothing but core TensorFlow operations is used and no file is needed beside the graph, so a model
-exported with its tokenizer takes raw strings wherever TensorFlow runs.
+exported with its tokenizer takes raw strings wherever TensorFlow runs. There are two kinds of
+tokenizers; nothing outside this package depends on which one it is.
 
-    strings -> code points -> words -> pieces -> [CLS] ids [SEP]
-               normalizer.py           wordpiece.py   packing.py
+    strings -> token ids             -> input_ids, token_type_ids, attention_mask
+               wordpiece/, unigram/     bert_inputs.py
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import tensorflow as tf
 
-from tfpipe.data.tokenizer.bert_inputs import SpecialIds, pack
-from tfpipe.data.tokenizer.wordpiece import unicode_tables
-from tfpipe.data.tokenizer.wordpiece.normalizer import Normalizer, keep_first
-from tfpipe.data.tokenizer.wordpiece.pieces import WordPiece, rows_of
-from tfpipe.data.tokenizer.wordpiece.vocabulary import (
-    CLS,
-    PAD,
-    SEP,
-    UNK,
-    Rules,
-    Vocabulary,
-    read_folder,
-    write_folder,
-)
+from tfpipe.data.arrays import UInt8Array
+from tfpipe.data.tokenizer.bert_inputs import pack
+from tfpipe.data.tokenizer.frame import Frame
+from tfpipe.data.tokenizer.tokens import Tokens
+from tfpipe.data.tokenizer.unigram.folder import has_unigram
+from tfpipe.data.tokenizer.unigram.unigram import Unigram
+from tfpipe.data.tokenizer.wordpiece.wordpiece import WordPiece
+from tfpipe.data.tokenizer.words import mark_words
 from tfpipe.errors import UserError
 
 T = TypeVar("T")
 Texts: TypeAlias = "Sequence[str] | Sequence[bytes] | tf.Tensor"
+
+
+class Kind(Protocol):
+    """What differs between the kinds of tokenizers.
+
+    Attributes:
+        frame: The special tokens of an input.
+        unk_id: The id of the unknown token.
+    """
+
+    frame: Frame
+    unk_id: int
+
+    @property
+    def vocabulary(self) -> list[str]:
+        """The tokens in the order of their ids."""
+
+    @property
+    def word_bits(self) -> UInt8Array:
+        """What each token is to words, by id: uint8 [N], see words.py."""
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) over all that determines ids."""
+
+    def save(self, folder: Path) -> None:
+        """Write the files from which `from_folder` and transformers load an equal tokenizer."""
+
+    def tokenize(self, texts: tf.Tensor, most_words: int | None = None) -> Tokens:
+        """Return the tokens of the texts, string [B], or of the first words of each."""
 
 
 class Tokenizer(tf.Module):
@@ -46,60 +69,53 @@ class Tokenizer(tf.Module):
     "replace")`. A text that spells a special token, such as "[SEP]", is text like any other.
 
     Args:
-        vocabulary: The tokens in the order of their ids.
-        lower_case: Whether texts are lower-cased.
-        strip_accents: Whether accents are removed; None follows lower_case.
-        split_chinese: Whether Chinese characters are words of their own.
+        kind: The tokenizer of its kind.
 
-    Raises:
-        UserError: The vocabulary lacks [CLS], [SEP], [PAD] or [UNK], or texts are not strings.
+    Attributes:
+        frame: The special tokens of an input.
+        unk_id: The id of the unknown token.
     """
 
-    def __init__(
-        self,
-        vocabulary: Sequence[str],
-        lower_case: bool = True,
-        strip_accents: bool | None = None,
-        split_chinese: bool = True,
-    ):
+    def __init__(self, kind: Kind):
         super().__init__()
-        self._vocabulary = Vocabulary(vocabulary)
-        self._rules = Rules(lower_case, strip_accents, split_chinese)
-        ids = self._vocabulary.ids
-        self.cls_id, self.sep_id, self.pad_id, self.unk_id = (ids[t] for t in (CLS, SEP, PAD, UNK))
-        # A tokenizer may be made while a graph is being traced; its tables belong to no graph.
+        self._kind = kind
+        self.frame, self.unk_id = kind.frame, kind.unk_id
         with tf.init_scope(), tf.device("CPU:0"):
-            self._normalizer = Normalizer(lower_case, self._rules.strips_accents, split_chinese)
-            self._wordpiece = WordPiece(ids, self.unk_id)
+            self._word_bits = tf.constant(kind.word_bits)
         self._compiled = _Compiled()
 
     @classmethod
     def from_folder(cls, folder: str | os.PathLike[str]) -> Tokenizer:
         """Load the tokenizer of a model's folder.
 
-        It is read from vocab.txt or tokenizer.json, and tokenizer_config.json.
+        It is read from vocab.txt, tokenizer.json or sentencepiece.bpe.model, and
+        tokenizer_config.json.
 
         Raises:
-            UserError: It is not a BERT WordPiece tokenizer.
+            UserError: It is neither BERT's WordPiece tokenizer nor XLM-R's Unigram tokenizer.
         """
-        vocabulary, rules = read_folder(Path(folder))
-        return cls(vocabulary.tokens, rules.lower_case, rules.strip_accents, rules.split_chinese)
+        kind = Unigram if has_unigram(Path(folder)) else WordPiece
+        return cls(kind.from_folder(Path(folder)))
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write the files from which `from_folder` and transformers load an equal tokenizer."""
-        write_folder(Path(folder), self._vocabulary, self._rules)
+        self._kind.save(Path(folder))
 
     @property
     def vocabulary(self) -> list[str]:
         """The tokens in the order of their ids."""
-        return list(self._vocabulary.tokens)
+        return self._kind.vocabulary
+
+    @property
+    def vocabulary_sha256(self) -> str:
+        """SHA-256 (hex) over the tokens, a line each: of the bytes of a vocab.txt."""
+        lines = "".join(token + "\n" for token in self.vocabulary)
+        return hashlib.sha256(lines.encode()).hexdigest()
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 (hex) over all that determines ids: vocabulary, rules and Unicode tables."""
-        rules = [self._rules.lower_case, self._rules.strips_accents, self._rules.split_chinese]
-        content = json.dumps([self._vocabulary.tokens, rules, unicode_tables.digest()])
-        return hashlib.sha256(content.encode()).hexdigest()
+        """SHA-256 (hex) over all that determines ids."""
+        return self._kind.fingerprint
 
     def tokenize(self, texts: Texts) -> tf.RaggedTensor:
         """Return token ids without special tokens: ragged int32 [texts, tokens]."""
@@ -114,6 +130,17 @@ class Tokenizer(tf.Module):
         """
         return self._run("tokenize_with_offsets", self._tokenize_with_offsets, [texts])
 
+    def mark_words(self, ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return whether a word begins at each token, and whether it is part of a word.
+
+        Args:
+            ids: int32 [T], the tokens of whole texts, end to end.
+
+        Returns:
+            Both bool [T].
+        """
+        return mark_words(tf, tf.gather(self._word_bits, ids))
+
     def __call__(
         self, texts: Texts, text_pairs: Texts | None = None, max_length: int = 128
     ) -> dict[str, tf.Tensor]:
@@ -125,23 +152,22 @@ class Tokenizer(tf.Module):
         Raises:
             UserError: `max_length` leaves no tokens for text.
         """
-        least = 3 if text_pairs is None else 4
-        if max_length < least:
+        frame = self.frame
+        specials = frame.text_specials if text_pairs is None else frame.pair_specials
+        if max_length <= specials:
             raise UserError(
                 "The maximum length has no room for text.",
-                f"max_length {max_length}, and {least - 1} tokens are special ones",
-                f"Set it to {least} or more.",
+                f"max_length {max_length}, and {specials} tokens are special ones",
+                f"Set it to {specials + 1} or more.",
             )
-
-        special = SpecialIds(self.cls_id, self.sep_id, self.pad_id)
 
         def encode(texts: tf.Tensor) -> dict[str, tf.Tensor]:
             # A word is a token or more, so words beyond the room cannot matter.
-            return pack(self._tokenize(texts, max_length - 2), None, special, max_length)
+            return pack(self._tokenize(texts, max_length - specials), None, frame, max_length)
 
         def encode_pairs(texts: tf.Tensor, pairs: tf.Tensor) -> dict[str, tf.Tensor]:
             # Which text is cut depends on the true number of tokens of both.
-            return pack(self._tokenize(texts), self._tokenize(pairs), special, max_length)
+            return pack(self._tokenize(texts), self._tokenize(pairs), frame, max_length)
 
         if text_pairs is None:
             return self._run(f"text {max_length}", encode, [texts])
@@ -156,30 +182,25 @@ class Tokenizer(tf.Module):
         return compiled(*tensors)
 
     def _tokenize(self, texts: tf.Tensor, most_words: int | None = None) -> tf.RaggedTensor:
-        # Strings live on the CPU; on another device the many small steps would only travel.
-        with tf.device("CPU:0"):
-            words = self._normalizer.split(texts)
-            words = words if most_words is None else keep_first(words, most_words)
-            pieces = self._wordpiece.encode(words)
-            row_splits = tf.gather(pieces.word_splits, words.row_splits)
-            return tf.RaggedTensor.from_row_splits(pieces.ids, row_splits, validate=False)
+        return self._ragged(texts, most_words)[0]
 
     def _tokenize_with_offsets(
         self, texts: tf.Tensor
     ) -> tuple[tf.RaggedTensor, tf.RaggedTensor, tf.RaggedTensor]:
+        ids, starts, ends = self._ragged(texts)
+        return ids, starts, ends
+
+    def _ragged(self, texts: tf.Tensor, most_words: int | None = None) -> list[tf.RaggedTensor]:
+        """Ids, starts and ends; a graph leaves out what is not used of them."""
+        # Strings live on the CPU; on another device the many small steps would only travel.
         with tf.device("CPU:0"):
-            words = self._normalizer.split(texts)
-            pieces = self._wordpiece.encode(words)
-            row_splits = tf.gather(pieces.word_splits, words.row_splits)
-            row = rows_of(row_splits, tf.size(pieces.ids, tf.int64))
-            text_start = tf.gather(words.text_starts, row)
-            start = tf.gather(words.sources, pieces.firsts) - text_start
-            end = tf.gather(words.sources, pieces.limits - 1) - text_start + 1
-            ids, starts, ends = (
-                tf.RaggedTensor.from_row_splits(tf.cast(x, tf.int32), row_splits, validate=False)
-                for x in (pieces.ids, start, end)
-            )
-            return ids, starts, ends
+            found = self._kind.tokenize(texts, most_words)
+            return [
+                tf.RaggedTensor.from_row_splits(
+                    tf.cast(values, tf.int32), found.row_splits, validate=False
+                )
+                for values in (found.ids, found.starts, found.ends)
+            ]
 
 
 class _Compiled:

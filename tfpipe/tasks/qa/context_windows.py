@@ -1,6 +1,6 @@
 """Questions with their contexts as overlapping windows, inside the graph.
 
-    [CLS] question [SEP] a window of the context [SEP]
+    [CLS] question [SEP] a window of the context [SEP]     or as the tokenizer's frame has it
 
 The same function prepares training data and is part of the served graph.
 """
@@ -70,20 +70,29 @@ def window_contexts(
         question = tokenizer.tokenize(questions)
         context, starts, ends = tokenizer.tokenize_with_offsets(contexts)
         question_lengths, context_lengths = question.row_lengths(), context.row_lengths()
-        kept, room, step = plan_windows(tf, question_lengths, context_lengths, max_length, stride)
+        frame = tokenizer.frame
+        kept, room, step = plan_windows(
+            tf,
+            question_lengths,
+            context_lengths,
+            max_length - frame.pair_specials,
+            stride or max_length // 2,
+        )
         owner, number = number_windows(context_lengths, room, step)
         begin = number * tf.gather(step, owner)
         length = tf.minimum(tf.gather(room, owner), tf.gather(context_lengths, owner) - begin)
         kept = tf.gather(kept, owner)
 
         # Every cell is drawn from one pool: the special tokens, all questions, all contexts.
-        columns = (kept + length + 3)[:, None]
+        columns = (kept + length + frame.pair_specials)[:, None]
         column = tf.range(tf.maximum(tf.reduce_max(columns), 1))[None, :]
         in_question = (column > 0) & (column <= kept[:, None])
-        in_context = (column > kept[:, None] + 1) & (column < columns - 1)
-        token = column - kept[:, None] - 2 + begin[:, None]
+        context_column = kept[:, None] + 1 + frame.separators
+        is_second = (column >= context_column) & (column < columns)
+        in_context = is_second & (column < columns - 1)
+        token = column - context_column + begin[:, None]
         context_place = tf.gather(context.row_splits, owner)[:, None] + token
-        special = [tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id]
+        special = [frame.cls, frame.sep, frame.pad]
         pool = tf.concat([special, question.values, context.values], 0)
         cls_place, sep_place, pad_place, texts_place = (tf.constant(i, tf.int64) for i in range(4))
         place = tf.where(column < columns, sep_place, pad_place)
@@ -98,17 +107,16 @@ def window_contexts(
             values = tf.concat([[-1], values], 0)
             return tf.gather(values, tf.where(in_context, context_place + 1, 0))
 
-        is_second = (column > kept[:, None] + 1) & (column < columns)
         inputs = {
             "input_ids": tf.gather(pool, place),
-            "token_type_ids": tf.cast(is_second, tf.int32),
+            "token_type_ids": tf.cast(is_second, tf.int32) * frame.second_type,
             "attention_mask": tf.cast(column < columns, tf.int32),
         }
         return ContextWindows(
             inputs,
             ContextTokens(owner, spread(starts.values), spread(ends.values)),
             tf.where(in_context, tf.cast(token, tf.int32), -1),
-            tf.cast(question_lengths + context_lengths + 3, tf.int32),
+            tf.cast(question_lengths + context_lengths + frame.pair_specials, tf.int32),
         )
 
 

@@ -98,7 +98,7 @@ def label_windows(
     splits = np.concatenate([[0], np.cumsum(lengths)])
     ids, token_types = whole.pop("ids"), whole.pop("token_types")
     # Nothing of a window was cut off: what does not fit is in the next one.
-    encoded = Encoded(ids, token_types, splits, lengths.astype(np.int32))
+    encoded = Encoded(ids, token_types, splits, lengths.astype(np.int32), tokenizer.frame.pad)
     firsts = [several[0] if several else GoldAnswer(-1, "") for several in answers]
     begins = np.array([answer.start for answer in firsts])[whole["owner"]]
     limits = np.array([answer.start + len(answer.text) for answer in firsts])[whole["owner"]]

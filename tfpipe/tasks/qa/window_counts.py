@@ -19,14 +19,14 @@ def count_window_tokens(
     """Count the tokens of N questions over all windows of their contexts."""
     question = tokenizer.tokenize(examples.texts)
     context = _tokenize_contexts(examples, tokenizer, offsets=False)
-    owner, begins, lengths, kept = _cut(question, context, max_length)
+    owner, begins, lengths, kept = _cut(question, context, tokenizer, max_length)
     unknown = count_unknown_in(question, tokenizer, question.splits[owner], kept[owner])
     unknown += count_unknown_in(context, tokenizer, context.splits[owner] + begins, lengths)
 
     def of_examples(values: np.ndarray) -> np.ndarray:
         return np.bincount(owner, values, len(examples)).astype(np.int64)
 
-    full_lengths = question.lengths + context.lengths + 3
+    full_lengths = question.lengths + context.lengths + tokenizer.frame.pair_specials
     tokens = of_examples(kept[owner] + lengths)
     return TokenCounts(full_lengths, tokens, of_examples(unknown), len(owner))
 
@@ -40,7 +40,7 @@ def count_lost_answers(
     """Count the questions whose first answer is whole in no window."""
     question = tokenizer.tokenize(examples.texts)
     context = _tokenize_contexts(examples, tokenizer, offsets=True)
-    owner, begins, lengths, _ = _cut(question, context, max_length)
+    owner, begins, lengths, _ = _cut(question, context, tokenizer, max_length)
     bounds = np.searchsorted(owner, np.arange(len(examples) + 1))
     lost = 0
     for row, several in enumerate(answers):
@@ -94,13 +94,14 @@ def _tokenize_contexts(examples: Examples, tokenizer: FastTokenizer, offsets: bo
 
 
 def _cut(
-    question: Tokens, context: Tokens, max_length: int
+    question: Tokens, context: Tokens, tokenizer: FastTokenizer, max_length: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return of each window the question, and first token and tokens of the context.
 
     The fourth array has the tokens kept of each question.
     """
-    kept, room, step = plan_windows(np, question.lengths, context.lengths, max_length, None)
+    room = max_length - tokenizer.frame.pair_specials
+    kept, room, step = plan_windows(np, question.lengths, context.lengths, room, max_length // 2)
     count = count_windows(np, context.lengths, room, step)
     owner = np.repeat(np.arange(len(count)), count)
     number = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)

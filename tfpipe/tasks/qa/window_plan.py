@@ -9,7 +9,7 @@ from typing import Any
 
 
 def plan_windows(
-    ops: Any, questions: Any, contexts: Any, max_length: int, stride: int | None
+    ops: Any, questions: Any, contexts: Any, room: int, stride: int
 ) -> tuple[Any, Any, Any]:
     """Return the tokens kept of each question, those of a window, and those to the next window.
 
@@ -19,14 +19,13 @@ def plan_windows(
         ops: See above.
         questions: int64 [B], tokens of each question.
         contexts: int64 [B], tokens of each context.
-        max_length: Tokens of an input, specials included.
-        stride: Tokens from one window to the next, None for half of the maximum length.
+        room: Tokens of a question and a window, without specials.
+        stride: Tokens from one window to the next.
     """
-    total = max_length - 3
-    kept = ops.minimum(questions, ops.maximum(total - contexts, total // 2))
-    room = total - kept
-    step = ops.maximum(ops.minimum(room - room // 4, stride or max_length // 2), 1)
-    return kept, room, step
+    kept = ops.minimum(questions, ops.maximum(room - contexts, room // 2))
+    left = room - kept
+    step = ops.maximum(ops.minimum(left - left // 4, stride), 1)
+    return kept, left, step
 
 
 def count_windows(ops: Any, lengths: Any, room: Any, step: Any) -> Any:

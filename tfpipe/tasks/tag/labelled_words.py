@@ -77,7 +77,8 @@ def label_words(
     for begin in range(0, len(examples), CHUNK):
         rows = slice(begin, begin + CHUNK)
         texts = tf.constant(list(examples.texts[rows]), tf.string)
-        found = find_words(tokenizer, texts, tf.constant(lengths[rows] - 2))
+        kept = tf.constant(lengths[rows] - tokenizer.frame.text_specials)
+        found = find_words(tokenizer, texts, kept)
         used, token, start, end = (values.numpy() for values in found)
         row, word = np.nonzero(used)
         token = token.astype(np.int64)

@@ -29,15 +29,19 @@ def find_lost(
     rows = [row for row, entities in enumerate(spans) if entities]
     texts = [examples.texts[row] for row in rows]
     tokens = tokenizer.tokenize(texts, offsets=True)
+    begins, inside = tokenizer.mark_words(tokens.ids)
+    # The end of a token that is part of no word is not one of the word before it.
+    all_ends = np.where(inside, tokens.ends, 0)
+    room = max_length - tokenizer.frame.text_specials
     cut = torn = 0
     for i, (row, text) in enumerate(zip(rows, texts, strict=True)):
         part = slice(*tokens.splits[i : i + 2])
-        first = np.flatnonzero(tokenizer.begins[tokens.ids[part]])
+        first = np.flatnonzero(begins[part])
         starts = tokens.starts[part][first]
-        ends = np.maximum.reduceat(tokens.ends[part], first) if len(first) else starts
-        kept = first < max_length - 2
+        ends = np.maximum.reduceat(all_ends[part], first) if len(first) else starts
+        kept = first < room
         starts, ends = starts[kept], extend_words(text, starts, ends)[kept]
-        truncated = part.stop - part.start > max_length - 2
+        truncated = part.stop - part.start > room
         covers = cover_spans(spans[row], text, starts, ends)
         for span, cover in zip(spans[row], covers, strict=True):
             is_cut = is_cut_off(span, ends, truncated)

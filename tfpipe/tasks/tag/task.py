@@ -176,7 +176,8 @@ class Tag(Entities):
         """
         (text,) = columns
         batch = tokenizer(text, None, max_length)
-        kept = tf.reduce_sum(batch["attention_mask"], axis=1) - 2
+        kept = tf.reduce_sum(batch["attention_mask"], axis=1)
+        kept -= tokenizer.frame.text_specials
         return self.find_entities(forward(batch), find_words(tokenizer, text, kept))
 
     def decode(self, logits: tf.Tensor) -> Tensors:

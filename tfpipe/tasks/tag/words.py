@@ -1,7 +1,7 @@
 """Words of a text for tagging: their first tokens, and their places in the text.
 
 A word is what BERT's basic tokenizer makes: a run of letters, one sign of punctuation, one Chinese
-character. Its first token is tagged.
+character; see data/tokenizer/words.py for other tokenizers. Its first token is tagged.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tfpipe.data.tokenizer import Tokenizer
-from tfpipe.data.tokenizer.wordpiece.pieces import CONTINUATION, rows_of
 from tfpipe.tasks.tag.covers import SPACES
 
 
@@ -40,17 +39,18 @@ def find_words(tokenizer: Tokenizer, texts: tf.Tensor, kept: tf.Tensor) -> WordP
     Args:
         tokenizer: The model's.
         texts: string [B].
-        kept: int [B], tokens of each text without [CLS] and [SEP].
+        kept: int [B], tokens of each text without special ones.
     """
     ids, start, end = tokenizer.tokenize_with_offsets(texts)
     with tf.device("CPU:0"):
-        begins = tf.constant([not t.startswith(CONTINUATION) for t in tokenizer.vocabulary])
-        first = tf.where(tf.gather(begins, ids.values))[:, 0]
-        word_splits = tf.concat([first, tf.size(ids.values, tf.int64)[None]], 0)
-        word = rows_of(word_splits, tf.size(ids.values, tf.int64))
+        begins, inside = tokenizer.mark_words(ids.values)
+        first = tf.where(begins)[:, 0]
+        # The words of the tokens that are part of one: each goes on to where the next begins.
+        word = tf.boolean_mask(tf.cumsum(tf.cast(begins, tf.int32)) - 1, inside)
         row = tf.gather(ids.value_rowids(), first)
         starts = tf.gather(start.values, first)
-        ends = _extend(texts, row, starts, tf.math.segment_max(end.values, word))
+        ends = tf.math.segment_max(tf.boolean_mask(end.values, inside), word)
+        ends = _extend(texts, row, starts, ends)
 
         token = first - tf.gather(ids.row_splits, row)
         is_kept = token < tf.gather(tf.cast(kept, tf.int64), row)

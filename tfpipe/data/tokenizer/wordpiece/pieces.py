@@ -12,11 +12,12 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from tfpipe.data.tokenizer.tokens import rows_of
 from tfpipe.data.tokenizer.wordpiece.normalizer import NormalizedWords
+from tfpipe.data.tokenizer.words import CONTINUATION
 
 # HuggingFace's limit, counted in normalised characters: a longer word is unknown, unseen.
 LONGEST_WORD = 100
-CONTINUATION = "##"
 # A hit is kept as one number, length and id, so that the largest one is the longest piece.
 ID_BITS = 24
 
@@ -37,7 +38,7 @@ class Pieces(NamedTuple):
     limits: tf.Tensor
 
 
-class WordPiece(tf.Module):
+class PieceLookup(tf.Module):
     """Vocabulary lookup of words, whole or in pieces."""
 
     def __init__(self, vocabulary: Mapping[str, int], unknown_id: int):
@@ -156,11 +157,6 @@ class WordPiece(tf.Module):
         ids = tf.where(start == 0, self._words.lookup(pieces), self._suffixes.lookup(pieces))
         hits = tf.bitwise.bitwise_or(tf.bitwise.left_shift(length, ID_BITS), ids)
         return tf.math.segment_max(tf.where(ids < 0, 0, hits), place)
-
-
-def rows_of(splits: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
-    """Return int64 [size]: the row of each value, of rows that begin and end at `splits`."""
-    return tf.searchsorted(splits, tf.range(size), "right", tf.int64) - 1
 
 
 def _walk(firsts: tf.Tensor, step: tf.Tensor, limits: tf.Tensor) -> tf.Tensor:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tfpipe.data.tokenizer.files import (
+    describe_added,
+    read_json,
+    read_text,
+    write_json,
+    write_text,
+)
+from tfpipe.data.tokenizer.frame import Frame
 from tfpipe.errors import UserError
 from tfpipe.text_display import list_few
 
@@ -37,6 +44,8 @@ class Rules:
 class Vocabulary:
     """Tokens in the order of their ids; of a token that comes twice the last id counts.
 
+    `frame` has the special tokens of an input.
+
     Raises UserError where a special token is missing, or a token could not be written to a file.
     """
 
@@ -58,12 +67,13 @@ class Vocabulary:
                 f"{broken[0]!r}, id {self.ids[broken[0]]}",
                 "Replace it with a token of another name, such as [unused1].",
             )
+        self.frame = Frame(self.ids[CLS], self.ids[SEP], self.ids[PAD])
 
 
 def read_folder(folder: Path) -> tuple[Vocabulary, Rules]:
     """Read the vocabulary and the rules of a model's folder; raises UserError if not BERT's."""
-    config = _read_json(folder / "tokenizer_config.json")
-    fast = _read_json(folder / "tokenizer.json")
+    config = read_json(folder / "tokenizer_config.json")
+    fast = read_json(folder / "tokenizer.json")
     class_name = str(config.get("tokenizer_class") or "BertTokenizer")
     kind = class_name.removesuffix("Fast").removesuffix("Tokenizer")
     if kind not in (*SAME_AS_BERT, *([ANY_FAST] if fast else [])):
@@ -103,11 +113,11 @@ def write_folder(folder: Path, vocabulary: Vocabulary, rules: Rules) -> None:
         **dict.fromkeys(f"{name}_token" for name in SPECIAL_NAMES),
         **special,
     }
-    _write(folder / "vocab.txt", "".join(token + "\n" for token in vocabulary.tokens))
-    _write(folder / "tokenizer_config.json", json.dumps(config, indent=2))
-    _write(folder / "special_tokens_map.json", json.dumps(special, indent=2))
+    write_text(folder / "vocab.txt", "".join(token + "\n" for token in vocabulary.tokens))
+    write_json(folder / "tokenizer_config.json", config)
+    write_json(folder / "special_tokens_map.json", special)
     fast = _fast_file(vocabulary, rules, list(special.values()))
-    _write(folder / "tokenizer.json", json.dumps(fast, ensure_ascii=False))
+    write_json(folder / "tokenizer.json", fast, indent=None)
 
 
 _NORMALIZER_KEYS = ("lowercase", "strip_accents", "handle_chinese_chars")
@@ -151,7 +161,7 @@ def _read_vocabulary(folder: Path, fast: dict[str, Any]) -> Vocabulary:
     path = folder / "vocab.txt"
     if path.exists():
         # Python's line ends, as transformers reads them; str.splitlines would know many more.
-        tokens = _read_text(path).split("\n")
+        tokens = read_text(path).split("\n")
         vocabulary = Vocabulary(tokens[:-1] if tokens[-1] == "" else tokens)
         unlike = vocabulary.ids.items() ^ ids.items()
         if fast and any(token not in SPECIAL_NAMES.values() for token, _ in unlike):
@@ -184,15 +194,7 @@ def _fast_file(vocabulary: Vocabulary, rules: Rules, special: list[str]) -> dict
         "truncation": None,
         "padding": None,
         "added_tokens": [
-            {
-                "id": vocabulary.ids[token],
-                "content": token,
-                "single_word": False,
-                "lstrip": False,
-                "rstrip": False,
-                "normalized": False,
-                "special": True,
-            }
+            describe_added(token, vocabulary.ids[token])
             for token in sorted(special, key=vocabulary.ids.__getitem__)
         ],
         "normalizer": {
@@ -221,32 +223,3 @@ def _fast_file(vocabulary: Vocabulary, rules: Rules, special: list[str]) -> dict
             "vocab": vocabulary.ids,
         },
     }
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    if not path.exists():
-        return {}
-    try:
-        content = json.loads(_read_text(path))
-    except ValueError as error:
-        raise UserError(
-            f"{path} cannot be read as JSON.", str(error), "Restore the file."
-        ) from error
-    if not isinstance(content, dict):
-        raise UserError(f"{path} is no JSON object.", type(content).__name__, "Restore the file.")
-    return content
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not UTF-8.", str(error), "Restore the file.") from error
-
-
-def _write(path: Path, content: str) -> None:
-    aside = path.with_name(path.name + ".tmp")
-    # Tokens keep their line ends on every system.
-    with aside.open("w", encoding="utf-8", newline="\n") as file:
-        file.write(content)
-    aside.replace(path)

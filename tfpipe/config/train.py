@@ -123,7 +123,7 @@ class TrainConfig:
     )
     learning_rate: float | None = setting(
         None,
-        "peak learning rate (default: by model width; 3e-4 for starter)",
+        "peak learning rate (default: by model width; 3e-4 for starter and multilingual)",
         above=0,
         group="training",
     )
@@ -197,7 +197,8 @@ class TrainConfig:
     )
     head_rate: float | None = setting(
         None,
-        "peak learning rate of pooler and head (default: that of --learning-rate)",
+        "peak learning rate of pooler and head (default: that of --learning-rate; 2e-3 for"
+        " multilingual)",
         above=0,
         group="rates",
     )

@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from tfpipe.data.tokenizer.tokens import rows_of
 from tfpipe.data.tokenizer.unigram.best_path import Edges, best_scores, mark_path
 from tfpipe.data.tokenizer.unigram.tables import WORD_SYMBOL, PieceTables
-from tfpipe.data.tokenizer.wordpiece.pieces import rows_of
 
 
 class Pieces(NamedTuple):

@@ -157,10 +157,11 @@ def _sources(
 
 def keep_first(characters: Characters, count: int) -> Characters:
     """Keep the first `count` words of each text; a long text then costs no more than it can use."""
-    symbols, owners, sources, text_splits = characters
-    starts = symbols == WORD_SYMBOL
+    starts = characters.symbols == WORD_SYMBOL
     splits = tf.searchsorted(
-        tf.gather(owners, tf.where(starts)[:, 0]), text_splits, out_type=tf.int64
+        tf.gather(characters.owners, tf.where(starts)[:, 0]),
+        characters.text_splits,
+        out_type=tf.int64,
     )
 
     def keep() -> Characters:
@@ -168,7 +169,10 @@ def keep_first(characters: Characters, count: int) -> Characters:
         text = tf.searchsorted(splits, word, "right", tf.int64) - 1
         kept = tf.where(word - tf.gather(splits, text) < count)[:, 0]
         return Characters(
-            *[tf.gather(x, kept) for x in (symbols, owners, sources)], text_splits=text_splits
+            symbols=tf.gather(characters.symbols, kept),
+            owners=tf.gather(characters.owners, kept),
+            sources=tf.gather(characters.sources, kept),
+            text_splits=characters.text_splits,
         )
 
     some_are_cut = tf.reduce_any(splits[1:] - splits[:-1] > count)

@@ -127,7 +127,7 @@ def learn_pieces(texts: Sequence[str]) -> list[tuple[str, float]]:
     kept = {piece: n for piece, n in counts.items() if len(piece) == 1 or n > 2 and _is_run(piece)}
     total = sum(kept.values())
     ordered = sorted(kept, key=lambda piece: (-kept[piece], piece))
-    scores = [round(math.log(kept[piece] / total) * 2**16) / 2**16 for piece in ordered]
+    scores = [round(math.log(kept[piece] / total) * 2**8) / 2**8 for piece in ordered]
     special = [(token, 0.0) for token in SPECIAL]
     return [*special, *zip(ordered, scores, strict=True), (MASK, 0.0)]
 

@@ -37,7 +37,7 @@ class UnigramGraph(tf.Module):
             characters = keep_first(characters, most_words)
         pieces = self._unigram.encode(characters.symbols)
         firsts = pieces.firsts
-        limits = tf.concat([firsts[1:], tf.size(characters.symbols, tf.int64)[None]], 0)
+        limits = tf.concat([firsts, tf.size(characters.symbols, tf.int64)[None]], 0)[1:]
         row_splits = tf.searchsorted(
             tf.gather(characters.owners, firsts), characters.text_splits, out_type=tf.int64
         )

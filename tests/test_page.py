@@ -391,7 +391,7 @@ def test_unknown_tokens_are_told_by_script() -> None:
     warned = "The model's vocabulary does not cover these texts"
     noted = "The model's vocabulary lacks some of the tokens"
     text = page_with(55)
-    assert f"{warned}, and [UNK] is read in place of many tokens: 5.5% of train" in text
+    assert f"{warned}, and the unknown token is read in place of many tokens: 5.5% of train" in text
     assert "(Latin 0.0%, Han (Chinese) 55.0%). Train with --model tiny" in text
     assert "Chinese or multilingual BERT" in text and "5.5%: 55 of 1,000 tokens" in text
     assert "Train on more texts" in page_with(55, "tiny")

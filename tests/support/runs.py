@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 from tests.support import data
 from tests.support.built_once import build_once
 from tests.support.data import write_messages
+from tests.support.multilingual import multilingual_folder
 from tfpipe.config import TrainConfig
 from tfpipe.run_folder import Run
 from tfpipe.train import train
@@ -27,6 +28,7 @@ class Kind:
         settings: Settings beside those of `tiny_config`.
         metric: Metric of dev that an export requires; without it the one of the best epoch.
         at_least: What that metric must exceed.
+        multilingual: Whether the model is `multilingual_folder`'s.
     """
 
     write: Callable[..., Path]
@@ -34,6 +36,7 @@ class Kind:
     settings: dict = field(default_factory=dict)
     at_least: float = 0.8
     metric: str | None = None
+    multilingual: bool = False
 
 
 # Mirrored training traces its step twice; of the tasks only tag is trained so in quick tests.
@@ -69,7 +72,22 @@ SLOW_KINDS = {
     "multilabel_mirrored": Kind(data.write_label_sets, settings=_LABELS | _MIRRORED),
     "regress_pairs": Kind(_write_number_pairs, settings=_NUMBERS),
 }
-ALL_KINDS = KINDS | SLOW_KINDS
+# A step or two each but for tag: what they learn is tested elsewhere.
+_FEW = {"epochs": 1, "batch_size": 64}
+MULTILINGUAL_KINDS = {
+    f"multilingual_{kind}": replace(
+        KINDS[kind], settings=KINDS[kind].settings | _FEW, at_least=-1.0, multilingual=True
+    )
+    for kind in ("pairs", "multilabel", "regress", "qa")
+}
+MULTILINGUAL_KINDS["multilingual_tag"] = Kind(
+    data.write_chinese_entities,
+    "people.jsonl",
+    {"task": "tag", "epochs": 8, "batch_size": 16, "learning_rate": 6e-3, "max_length": 32},
+    at_least=0.99,
+    multilingual=True,
+)
+ALL_KINDS = KINDS | SLOW_KINDS | MULTILINGUAL_KINDS
 
 
 def finished_run(kind: str) -> Run:
@@ -83,7 +101,8 @@ def finished_run(kind: str) -> Run:
         file = one.write(folder / one.file)
         log = (folder / "log.txt").open("w", encoding="utf-8")
         with log, contextlib.redirect_stderr(log):
-            tiny_run(folder, train=str(file), **one.settings)
+            model = {"model": str(multilingual_folder())} if one.multilingual else {}
+            tiny_run(folder, train=str(file), **one.settings, **model)
 
     return Run(build_once(kind, build) / "run")
 

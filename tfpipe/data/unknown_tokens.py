@@ -137,7 +137,7 @@ class UnknownTokens:
 
     @property
     def _unknown(self) -> str:
-        return f"unknown tokens ([UNK]) are {self}"
+        return f"unknown tokens are {self}"
 
     def as_json(self) -> dict[str, Any]:
         """Return by part: share, and by script texts, tokens and unknown tokens."""

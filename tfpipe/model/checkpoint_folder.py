@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tfpipe.data.tokenizer import Tokenizer, WordPiece
+from tfpipe.data.tokenizer.frame import Frame
 from tfpipe.data.tokenizer.wordpiece.vocabulary import read_folder
 from tfpipe.errors import UserError
 from tfpipe.io.git_lfs import refuse_pointers_in
@@ -70,21 +71,14 @@ def read_settings(folder: Path) -> dict[str, Any]:
     return settings
 
 
-def check_limits(folder: Path, settings: Mapping[str, Any], max_length: int, pairs: bool) -> None:
-    """Raise UserError where a model cannot be trained on inputs of this length and form."""
+def check_limits(folder: Path, settings: Mapping[str, Any], max_length: int) -> None:
+    """Raise UserError where a model cannot be trained on inputs of this length, or at all."""
     positions = settings.get("max_position_embeddings", 512)
     if max_length > positions:
         raise UserError(
             "--max-length is above the model's limit",
             f"{max_length}, the model has {positions} positions",
             f"give --max-length {positions} or less",
-        )
-    types = settings.get("type_vocab_size", 2)
-    if pairs and types < 2:
-        raise UserError(
-            "the model cannot tell the two texts of a pair apart",
-            f"type_vocab_size {types} in the configuration in {folder}, pairs need 2",
-            "choose a --model with type_vocab_size 2, or join the two texts into one column",
         )
     kind = settings.get("position_embedding_type") or "absolute"
     if kind != "absolute":
@@ -99,6 +93,18 @@ def check_limits(folder: Path, settings: Mapping[str, Any], max_length: int, pai
             "the model is a decoder: a token of it does not see those after it",
             f"{decoder[0]} in the configuration in {folder}",
             "choose a --model that is an encoder",
+        )
+
+
+def check_types(folder: Path, settings: Mapping[str, Any], frame: Frame) -> None:
+    """Raise UserError where a model has no type for the second text of a pair."""
+    types, needed = settings.get("type_vocab_size", 2), frame.second_type + 1
+    if types < needed:
+        raise UserError(
+            "the model cannot tell the two texts of a pair apart",
+            f"type_vocab_size {types} in the configuration in {folder}, pairs need {needed}",
+            f"choose a --model with type_vocab_size {needed}, or join the two texts into one"
+            " column",
         )
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from tfpipe.data.tokenizer import Tokenizer, WordPiece
 from tfpipe.errors import UserError, did_you_mean
 from tfpipe.model import pretrained
-from tfpipe.model.checkpoint_folder import check_limits
+from tfpipe.model.checkpoint_folder import check_limits, check_types
 from tfpipe.model.checkpoint_folder import read_settings as read_folder_settings
 from tfpipe.model.head import Head
 from tfpipe.model.starter import starter_folder
@@ -68,8 +68,11 @@ def open_model(
     if name == "tiny":
         return make_tiny(label_names, texts, head=head)
     folder = find_folder(name)
-    check_limits(folder, read_folder_settings(folder), max_length, pairs)
+    settings = read_folder_settings(folder)
+    check_limits(folder, settings, max_length)
     model = pretrained.load(folder, label_names, head)
+    if pairs:
+        check_types(folder, settings, model.tokenizer.frame)
     if (folder / "modules.json").is_file():
         # A sentence-transformers checkpoint was trained on the mean of its token vectors, and the
         # pooler in its files was not. Without it the sample data reach in three epochs what they

@@ -46,7 +46,7 @@ def load(
         label_names = [id2label[column] for column in range(config.num_labels)]
         head = head or stored_head
     head = head or Head()
-    _describe(config, label_names, head)
+    _describe(config, tokenizer, label_names, head)
     with open_weights(folder) as stored:
         note = check_vocabulary(folder, settings, tokenizer, stored)
         bert = _construct(config, head)
@@ -68,7 +68,7 @@ def build(
 ) -> TextModel:
     """Build a model with random weights; `head` None for one label a text."""
     head = head or Head()
-    _describe(config, label_names, head)
+    _describe(config, tokenizer, label_names, head)
     bert = _construct(config, head)
     return TextModel(bert, tokenizer, list(label_names), head=head, origin="random")
 
@@ -88,9 +88,13 @@ def _construct(config: BertConfig, head: Head) -> Any:
     return bert
 
 
-def _describe(config: BertConfig, label_names: Sequence[str], head: Head) -> None:
+def _describe(
+    config: BertConfig, tokenizer: Tokenizer, label_names: Sequence[str], head: Head
+) -> None:
     config.id2label = dict(enumerate(label_names))
     config.label2id = {name: i for i, name in enumerate(label_names)}
+    # Where a checkpoint's file leaves it out, it would be taken for 0, another token of XLM-R's.
+    config.pad_token_id = tokenizer.frame.pad
     head.write(config)
 
 

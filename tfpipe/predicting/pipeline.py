@@ -24,6 +24,8 @@ from tfpipe.tasks.output_schema import Answers
 # Tokens of a batch with padding. Batches of long texts are smaller, for the memory of attention
 # grows with the square of the length.
 MAX_TOKENS = 16_384
+# Special tokens of a row at most.
+SPECIALS = 4
 
 
 @dataclass(frozen=True)
@@ -160,7 +162,7 @@ def cut_batches(window: Window, most: int, longest_row: int | None) -> list[np.n
     """Cut a window into batches of rows of like length.
 
     The longest texts come first, so that memory runs out at once or never. Length is counted in
-    bytes, which needs no tokenizer: a token has at least one.
+    bytes, which needs no tokenizer: nearly all tokens have one or more.
 
     Args:
         window: N rows.
@@ -176,7 +178,7 @@ def cut_batches(window: Window, most: int, longest_row: int | None) -> list[np.n
     order = np.argsort(-lengths, kind="stable")
     batches, start = [], 0
     while start < len(order):
-        tokens = int(lengths[order[start]]) + 3
+        tokens = int(lengths[order[start]]) + SPECIALS
         tokens = tokens if longest_row is None else min(longest_row, tokens)
         end = start + max(1, min(most, MAX_TOKENS // tokens))
         batches.append(order[start:end])

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tfpipe.data.tokenizer.tokenizer import Tokenizer
+    from tfpipe.data.tokenizer.unigram.unigram import Unigram
     from tfpipe.data.tokenizer.wordpiece.wordpiece import WordPiece
 
-__all__ = ["Tokenizer", "WordPiece"]
+__all__ = ["Tokenizer", "Unigram", "WordPiece"]
 
 
 def __getattr__(name: str) -> Any:

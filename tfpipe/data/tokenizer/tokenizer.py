@@ -22,6 +22,8 @@ from tfpipe.data.arrays import UInt8Array
 from tfpipe.data.tokenizer.bert_inputs import pack
 from tfpipe.data.tokenizer.frame import Frame
 from tfpipe.data.tokenizer.tokens import Tokens
+from tfpipe.data.tokenizer.unigram.folder import has_unigram
+from tfpipe.data.tokenizer.unigram.unigram import Unigram
 from tfpipe.data.tokenizer.wordpiece.wordpiece import WordPiece
 from tfpipe.data.tokenizer.words import mark_words
 from tfpipe.errors import UserError
@@ -86,12 +88,14 @@ class Tokenizer(tf.Module):
     def from_folder(cls, folder: str | os.PathLike[str]) -> Tokenizer:
         """Load the tokenizer of a model's folder.
 
-        It is read from vocab.txt or tokenizer.json, and tokenizer_config.json.
+        It is read from vocab.txt, tokenizer.json or sentencepiece.bpe.model, and
+        tokenizer_config.json.
 
         Raises:
-            UserError: It is not a BERT WordPiece tokenizer.
+            UserError: It is neither BERT's WordPiece tokenizer nor XLM-R's Unigram tokenizer.
         """
-        return cls(WordPiece.from_folder(Path(folder)))
+        kind = Unigram if has_unigram(Path(folder)) else WordPiece
+        return cls(kind.from_folder(Path(folder)))
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write the files from which `from_folder` and transformers load an equal tokenizer."""

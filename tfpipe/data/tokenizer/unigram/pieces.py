@@ -90,7 +90,7 @@ class Unigram(tf.Module):
             is_end = tf.cumsum(begun - ended) == 0
         else:
             # The sums of `tokenizers` begin at the start of a word; others may round otherwise.
-            is_end = tf.concat([symbols[1:] == WORD_SYMBOL, [True]], 0)
+            is_end = tf.concat([symbols == WORD_SYMBOL, [True]], 0)[1:]
         # In front of all segments is the same place, the one behind all others.
         before = tf.where(tf.concat([[True], is_end[:-1]], 0), size, tf.range(-1, size - 1))
         edges = Edges(

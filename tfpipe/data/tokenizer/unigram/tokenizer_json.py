@@ -74,6 +74,8 @@ def _read(folder: Path, fast: Part, names: dict[str, str]) -> UnigramVocabulary:
     ):
         if found != wanted:
             raise not_unigram(folder, f"{what} {found!r} in {NAME}, instead of {wanted!r}")
+    if not isinstance(model.get("unk_id"), int):
+        raise not_unigram(folder, f"unk_id {model.get('unk_id')!r} in {NAME}")
     pieces = [str(piece) for piece, _ in model["vocab"]]
     scores = np.array([score for _, score in model["vocab"]], np.float64)
     ids = {piece: i for i, piece in enumerate(pieces)}

@@ -62,7 +62,7 @@ class UnigramVocabulary:
 
     @property
     def frame(self) -> Frame:
-        """The special tokens of an input."""
+        """The special tokens of inputs: `<s> a </s>` and `<s> a </s></s> b </s>`, all of type 0."""
         return Frame(self.cls_id, self.sep_id, self.pad_id, separators=2, second_type=0)
 
     @property

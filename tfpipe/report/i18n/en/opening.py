@@ -114,12 +114,12 @@ OPENING: dict[str, str | tuple[str, str]] = {
         "Texts in the script {name} do worse than the rest: {figure} {value}, {overall} over all."
     ),
     "watch.unknown": (
-        "The model's vocabulary lacks some of the tokens, and [UNK] is read in their place:"
-        " {shares}."
+        "The model's vocabulary lacks some of the tokens, and the unknown token is read in"
+        " their place: {shares}."
     ),
     "watch.uncovered": (
-        "The model's vocabulary does not cover these texts, and [UNK] is read in place of many"
-        " tokens: {shares}. {remedy}"
+        "The model's vocabulary does not cover these texts, and the unknown token is read in place"
+        " of many tokens: {shares}. {remedy}"
     ),
     "unknown.part": "{share} of {part} ({scripts})",
     "remedy.more_texts": (
@@ -237,9 +237,9 @@ OPENING: dict[str, str | tuple[str, str]] = {
     "column.unknown": "unknown",
     "column.share": "share",
     "unknown.note": (
-        "Unknown tokens are not in the model's vocabulary: [UNK] is read in their place. Special"
-        " tokens and what was cut off are not counted. A text's script is that of most of its"
-        " letters."
+        "Unknown tokens are not in the model's vocabulary: one token is read in place of all of"
+        " them. Special tokens and what was cut off are not counted. A text's script is that of"
+        " most of its letters."
     ),
     "heading.checked": "What was checked",
     "heading.label_counts": "Rows per label",

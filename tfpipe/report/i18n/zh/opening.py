@@ -58,8 +58,8 @@ OPENING: dict[str, str | tuple[str, str]] = {
     ),
     "watch.slice.source": "来源为 {name} 的文本明显较差：{figure}为 {value}，整体为 {overall}。",
     "watch.slice.script": "{name}文本明显较差：{figure}为 {value}，整体为 {overall}。",
-    "watch.unknown": "部分词元不在模型词表中，被读作 [UNK]：{shares}。",
-    "watch.uncovered": "模型词表不能覆盖这些文本，大量词元被读作 [UNK]：{shares}。{remedy}",
+    "watch.unknown": "部分词元不在模型词表中，被读作未知词元：{shares}。",
+    "watch.uncovered": "模型词表不能覆盖这些文本，大量词元被读作未知词元：{shares}。{remedy}",
     "unknown.part": "{part} {share}（{scripts}）",
     "remedy.more_texts": (
         "请增加训练文本，或用 --model 指定多语言 BERT 的目录或 hub 名称，"
@@ -145,7 +145,7 @@ OPENING: dict[str, str | tuple[str, str]] = {
     "column.unknown": "未知词元数",
     "column.share": "占比",
     "unknown.note": (
-        "未知词元不在模型词表中，被读作 [UNK]；特殊词元和被截断的部分不计入。"
+        "未知词元不在模型词表中，被读作未知词元；特殊词元和被截断的部分不计入。"
         "一条文本的文字是其多数字母所属的文字。"
     ),
     "heading.checked": "检查结果",

@@ -108,10 +108,14 @@ def _place(values: dict[bytes, int]) -> npt.NDArray[np.int64]:
     free = [False] + [True] * (BLOCK - 1)
     starts: dict[bytes, int] = {}
     used: set[int] = set()
+    first = 0
     # The widest first, each at the first place where it fits, of the last few blocks.
     for node in sorted(nodes, key=lambda node: -len(nodes[node])):
         labels = sorted(nodes[node]) or [0]
-        place = max(0, len(free) - SEARCHED)
+        first = max(first, len(free) - SEARCHED)
+        while first < len(free) and not free[first]:
+            first += 1
+        place = first
         while True:
             if place == len(free):
                 free += [True] * BLOCK

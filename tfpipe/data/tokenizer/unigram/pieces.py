@@ -93,7 +93,12 @@ class Unigram(tf.Module):
             is_end = tf.concat([symbols == WORD_SYMBOL, [True]], 0)[1:]
         # In front of all segments is the same place, the one behind all others.
         before = tf.where(tf.concat([[True], is_end[:-1]], 0), size, tf.range(-1, size - 1))
-        edges = Edges(tf.gather(before, found.firsts), found.ends, found.scores)
+        edges = Edges(
+            before=tf.gather(before, found.firsts),
+            ends=found.ends,
+            lengths=found.ends - found.firsts + 1,
+            scores=found.scores,
+        )
         best = best_scores(edges, is_end)
         is_best = tf.gather(best, edges.before) + edges.scores == tf.gather(best, edges.ends)
         number = tf.range(tf.size(edges.ends))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+POWERS = [float(f"1e{exponent}") for exponent in range(309)]
+
 
 def read_number(text: str) -> float:
     """Return the value that `tokenizers` reads from a number in JSON, for `json.loads`.
@@ -14,7 +16,7 @@ def read_number(text: str) -> float:
     digits, _, exponent = text.lower().partition("e")
     whole, _, fraction = digits.partition(".")
     power = int(exponent or 0) - len(fraction)
-    if abs(power) > 300:
+    if abs(power) >= len(POWERS):
         return float(text)
     value = float(int(whole + fraction))
-    return value * float(f"1e{power}") if power >= 0 else value / float(f"1e{-power}")
+    return value * POWERS[power] if power >= 0 else value / POWERS[-power]

@@ -13,7 +13,8 @@ import numpy as np
 from tfpipe.data.tokenizer.files import describe_added, read_json
 from tfpipe.data.tokenizer.unigram.charsmap import build, parse
 from tfpipe.data.tokenizer.unigram.scores import read_number
-from tfpipe.data.tokenizer.unigram.vocabulary import SPACE, UnigramVocabulary, not_unigram
+from tfpipe.data.tokenizer.unigram.vocabulary import UnigramVocabulary, not_unigram
+from tfpipe.data.tokenizer.words import SPACE
 from tfpipe.text_display import list_few
 
 if TYPE_CHECKING:
@@ -74,6 +75,8 @@ def _read(folder: Path, fast: Part, names: dict[str, str]) -> UnigramVocabulary:
     ):
         if found != wanted:
             raise not_unigram(folder, f"{what} {found!r} in {NAME}, instead of {wanted!r}")
+    if not isinstance(model.get("unk_id"), int):
+        raise not_unigram(folder, f"unk_id {model.get('unk_id')!r} in {NAME}")
     pieces = [str(piece) for piece, _ in model["vocab"]]
     scores = np.array([score for _, score in model["vocab"]], np.float64)
     ids = {piece: i for i, piece in enumerate(pieces)}

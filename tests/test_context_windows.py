@@ -10,22 +10,36 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.hostile import HOSTILE, INVALID, PIECES, tokenizer
+from tests.support.hostile import HOSTILE, INVALID, PIECES, TOKENIZERS, tokenizer
+from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.tasks.qa.context_windows import ContextWindows, window_contexts
 
 texts = st.lists(PIECES, max_size=40)
 
 
 def window(
-    questions: list, contexts: list, max_length: int, stride: int | None = None
+    questions: list,
+    contexts: list,
+    max_length: int,
+    stride: int | None = None,
+    used: Tokenizer | None = None,
 ) -> ContextWindows:
     strings = (tf.constant(column, tf.string) for column in (questions, contexts))
-    return window_contexts(tokenizer(), *strings, max_length, stride)
+    return window_contexts(used or tokenizer(), *strings, max_length, stride)
 
 
-def check(questions: list, contexts: list, max_length: int, stride: int | None) -> None:
+def check(
+    questions: list,
+    contexts: list,
+    max_length: int,
+    stride: int | None,
+    used: Tokenizer | None = None,
+) -> None:
     """All that must be true of any windows."""
-    windows = window(questions, contexts, max_length, stride)
+    used = used or tokenizer()
+    frame = used.frame
+    room = max_length - frame.pair_specials
+    windows = window(questions, contexts, max_length, stride, used)
     ids, types, mask = (
         windows.inputs[name].numpy() for name in ("input_ids", "token_type_ids", "attention_mask")
     )
@@ -36,8 +50,8 @@ def check(questions: list, contexts: list, max_length: int, stride: int | None) 
     assert np.array_equal(np.unique(owner), np.arange(len(questions)))
     assert np.all(np.diff(owner) >= 0)
 
-    asked = tokenizer().tokenize(questions).to_list()
-    reported = [x.to_list() for x in tokenizer().tokenize_with_offsets(contexts)]
+    asked = used.tokenize(questions).to_list()
+    reported = [x.to_list() for x in used.tokenize_with_offsets(contexts)]
     for row, question in enumerate(asked):
         covered: set[int] = set()
         parts = []
@@ -45,15 +59,17 @@ def check(questions: list, contexts: list, max_length: int, stride: int | None) 
             length = mask[w].sum()
             assert mask[w, :length].all()
             # [CLS] question [SEP] context [SEP], and padding without meaning.
-            seps = np.flatnonzero((ids[w] == tokenizer().frame.sep) & (mask[w] > 0))
-            assert ids[w, 0] == tokenizer().frame.cls and len(seps) == 2 and seps[1] == length - 1
-            kept = seps[0] - 1
-            assert ids[w, 1 : seps[0]].tolist() == question[:kept]
+            *between, last = np.flatnonzero((ids[w] == frame.sep) & (mask[w] > 0)).tolist()
+            assert ids[w, 0] == frame.cls and last == length - 1
+            kept = between[0] - 1
+            assert between == [*range(kept + 1, kept + 1 + frame.separators)]
+            assert ids[w, 1 : kept + 1].tolist() == question[:kept]
             in_context = np.zeros(len(ids[w]), bool)
-            in_context[seps[0] + 1 : seps[1]] = True
+            in_context[between[-1] + 1 : last] = True
             assert np.array_equal(starts[w] >= 0, in_context)
-            assert np.array_equal(types[w] > 0, in_context | (np.arange(len(ids[w])) == seps[1]))
-            assert (ids[w, length:] == tokenizer().frame.pad).all()
+            second = in_context | (np.arange(len(ids[w])) == last)
+            assert np.array_equal(types[w], second * frame.second_type)
+            assert (ids[w, length:] == frame.pad).all()
             for array in (starts, ends, numbers):
                 assert (array[w, ~in_context] == -1).all()
             # Its context tokens are those of the whole context from its first on.
@@ -61,11 +77,11 @@ def check(questions: list, contexts: list, max_length: int, stride: int | None) 
             assert part == list(range(part[0], part[0] + len(part))) if part else True
             for array, whole in zip((ids, starts, ends), reported, strict=True):
                 assert array[w, in_context].tolist() == [whole[row][place] for place in part]
-            assert kept >= min(len(question), (max_length - 3) // 2)
+            assert kept >= min(len(question), room // 2)
             covered |= set(part)
             parts.append(part)
             # Of several windows the last may be shorter.
-            full_window = kept + len(part) == max_length - 3
+            full_window = kept + len(part) == room
             assert full_window or kept == len(question) or part[0] > 0
             assert full_window or part[-1:] in ([], [len(reported[0][row]) - 1])
         assert covered == set(range(len(reported[0][row])))
@@ -75,17 +91,21 @@ def check(questions: list, contexts: list, max_length: int, stride: int | None) 
             shared = before[-1] + 1 - after[0]
             assert shared >= len(before) // 4
             assert after[0] - before[0] <= (stride or max_length // 2)
-        full = 3 + len(question) + len(reported[0][row])
+        full = frame.pair_specials + len(question) + len(reported[0][row])
         assert windows.full_lengths.numpy()[row] == full
         assert len(parts) == 1 or full > max_length
 
 
-@pytest.mark.parametrize("max_length", [4, 5, 13, 40])
+@pytest.mark.parametrize("kind", TOKENIZERS)
+@pytest.mark.parametrize("room", [1, 2, 10, 37])
 @pytest.mark.parametrize("stride", [None, 1, 7, 1000])
-def test_hostile_texts(max_length: int, stride: int | None) -> None:
+def test_hostile_texts(kind: str, room: int, stride: int | None) -> None:
+    used = TOKENIZERS[kind]()
+    max_length = room + used.frame.pair_specials
     questions = ["a b?", "", "abcdefg abc d e f g", "北京"]
     rows = list(itertools.product(questions, HOSTILE))
-    check([question for question, _ in rows], [context for _, context in rows], max_length, stride)
+    questions, contexts = ([row[i] for row in rows] for i in range(2))
+    check(questions, contexts, max_length, stride, used)
 
 
 @settings(max_examples=30, deadline=None)
@@ -120,10 +140,12 @@ def test_invalid_bytes_count_as_python_reads_them() -> None:
             assert np.array_equal(one, other)
 
 
-def test_a_short_context_is_what_the_tokenizer_makes_of_the_pair() -> None:
+@pytest.mark.parametrize("kind", TOKENIZERS)
+def test_a_short_context_is_what_the_tokenizer_makes_of_the_pair(kind: str) -> None:
+    used = TOKENIZERS[kind]()
     questions, contexts = ["a b", "", "北京 😀"], ["c d e f", "abcdefg", ""]
-    windows = window(questions, contexts, 64)
-    expected = tokenizer()(questions, contexts, 64)
+    windows = window(questions, contexts, 64, used=used)
+    expected = used(questions, contexts, 64)
     for name, tensor in windows.inputs.items():
         assert np.array_equal(tensor, expected[name]), name
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.hostile import HOSTILE, INVALID, PIECES, tokenizer
+from tests.support.hostile import HOSTILE, INVALID, PIECES, TOKENIZERS, tokenizer
 from tests.support.labelled import make_examples
 from tfpipe.data.encoded import encode
 from tfpipe.data.tokenizer import Tokenizer, WordPiece
@@ -31,8 +31,8 @@ def numbers() -> Tokenizer:
     return Tokenizer(WordPiece(["[PAD]", "[UNK]", "[CLS]", "[SEP]", *(f"w{i}" for i in range(90))]))
 
 
-def cut(mode: str, texts: list, max_length: int) -> TextInputs:
-    return CUTS[mode](tokenizer(), tf.constant(texts, tf.string), max_length)
+def cut(mode: str, texts: list, max_length: int, used: Tokenizer | None = None) -> TextInputs:
+    return CUTS[mode](used or tokenizer(), tf.constant(texts, tf.string), max_length)
 
 
 def stretches(mode: str, tokens: list[int], room: int) -> list[list[int]]:
@@ -49,15 +49,17 @@ def stretches(mode: str, tokens: list[int], room: int) -> list[list[int]]:
     return [*parts, tokens[-room:]]
 
 
-def check(mode: str, texts: list, max_length: int) -> None:
+def check(mode: str, texts: list, max_length: int, used: Tokenizer | None = None) -> None:
     """All inputs of the texts are those of the lists."""
-    found = cut(mode, texts, max_length)
-    tokens = tokenizer().tokenize(texts).to_list()
+    used = used or tokenizer()
+    frame = used.frame
+    found = cut(mode, texts, max_length, used)
+    tokens = used.tokenize(texts).to_list()
     expected = [stretches(mode, of_text, max_length - 2) for of_text in tokens]
     owner = [i for i, of_text in enumerate(expected) for _ in of_text]
-    rows = [[2, *part, 3] for of_text in expected for part in of_text]
+    rows = [[frame.cls, *part, frame.sep] for of_text in expected for part in of_text]
     longest = max((len(row) for row in rows), default=1)
-    filled = [row + [0] * (longest - len(row)) for row in rows]
+    filled = [row + [frame.pad] * (longest - len(row)) for row in rows]
     ids, types, mask = (found.inputs[name].numpy() for name in PARTS)
     np.testing.assert_array_equal(ids, np.reshape(filled, [len(rows), longest]))
     assert mask.sum(axis=1).tolist() == [len(row) for row in rows]
@@ -68,13 +70,15 @@ def check(mode: str, texts: list, max_length: int) -> None:
     assert all(x.dtype == tf.int32 for x in tf.nest.flatten(found))
 
 
+@pytest.mark.parametrize("kind", TOKENIZERS)
 @pytest.mark.parametrize("max_length", [4, 5, 6, 13, 40, 512])
 @pytest.mark.parametrize("mode", CUTS)
-def test_hostile_texts(mode: str, max_length: int) -> None:
+def test_hostile_texts(mode: str, max_length: int, kind: str) -> None:
+    used = TOKENIZERS[kind]()
     room = max_length - 2
     near = [" ".join("abcdefg"[i % 7] for i in range(room + more)) for more in (-1, 0, 1, 2)]
-    check(mode, [*HOSTILE, *near, " ".join("abcdefg" * room)], max_length)
-    check(mode, ["", " "], max_length)
+    check(mode, [*HOSTILE, *near, " ".join("abcdefg" * room)], max_length, used)
+    check(mode, ["", " "], max_length, used)
 
 
 @settings(max_examples=60, deadline=None)

@@ -1,7 +1,8 @@
-"""What a head for whole texts reads: chosen by `--pooling`, and kept with the model."""
+"""What a head for whole texts reads: chosen by the model's files or `--pooling`, and kept."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +18,24 @@ from tfpipe.report.model_card_body import MEAN_POOLING
 TEXTS = ["where is my card", "refund please"]
 
 
-def test_the_first_token_is_read_unless_asked_for_the_mean(tmp_path: Path) -> None:
-    pretrained.save(presets.make_tiny(["a", "b"], TEXTS), tmp_path)
-    for name in ("tiny", str(tmp_path)):
-        assert presets.choose_pooling("auto", name, Head()) == "first"
-        assert presets.choose_pooling("mean", name, Head()) == "mean"
-    assert presets.choose_pooling("auto", "tiny", Head("token", None)) == "first"
+def save_tiny(folder: Path, pooling: str, head: Head | None = None) -> Path:
+    pretrained.save(presets.make_tiny(["a", "b"], TEXTS, head=head), folder)
+    (folder / "1_Pooling").mkdir()
+    content = {"pooling_mode_mean_tokens": pooling == "mean", "pooling_mode_cls_token": True}
+    (folder / "1_Pooling" / "config.json").write_text(json.dumps(content))
+    settings = json.loads((folder / "config.json").read_text())
+    del settings["pooling"]
+    (folder / "config.json").write_text(json.dumps(settings))
+    return folder
+
+
+@pytest.mark.parametrize("stated", ["mean", "first"])
+def test_auto_follows_the_files_of_the_model(stated: str, tmp_path: Path) -> None:
+    folder = str(save_tiny(tmp_path / "model", stated))
+    assert presets.choose_pooling("auto", folder, Head()) == stated
+    assert presets.choose_pooling("first", folder, Head()) == "first"
+    assert presets.choose_pooling("mean", folder, Head()) == "mean"
+    assert presets.choose_pooling("auto", folder, Head("token", None)) == "first"
 
 
 def test_a_trained_model_says_what_it_reads_itself(tmp_path: Path) -> None:

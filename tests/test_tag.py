@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.support.hostile import multilingual
 from tfpipe.data.conll import read_conll
 from tfpipe.data.examples import Columns, Examples
 from tfpipe.data.spans import Span, format_spans, parse_spans
@@ -39,8 +41,10 @@ def examples_of(*rows: tuple[str, list[list[Any]]]) -> Examples:
     return Examples([text for text, _ in rows], None, labels, "a.jsonl", Columns("text"))
 
 
-def label(examples: Examples, max_length: int = 64, task: Tag = TASK) -> EncodedTagDataset:
-    return task.label(examples, tokenizer(), max_length)
+def label(
+    examples: Examples, max_length: int = 64, task: Tag = TASK, used: Tokenizer | None = None
+) -> EncodedTagDataset:
+    return task.label(examples, used or tokenizer(), max_length)
 
 
 def perfect_logits(labelled: EncodedTagDataset, task: Tag = TASK) -> np.ndarray:
@@ -49,12 +53,12 @@ def perfect_logits(labelled: EncodedTagDataset, task: Tag = TASK) -> np.ndarray:
     return 20 * np.eye(len(task.label_names), dtype=np.float32)[gold]
 
 
-def random_examples(seed: int, rows: int = 60) -> Examples:
+def random_examples(seed: int, rows: int = 60, used: Tokenizer | None = None) -> Examples:
     """Hostile texts with entities over some of their words."""
     chance = random.Random(seed)
     texts = [text for text in strings(rows, seed) if isinstance(text, str)]
     texts += ["去中国!", "Ann 👨\u200d👩 met José Re\u0301 in 中国.", ""]
-    plain = label(examples_of(*((text, []) for text in texts)), 512)
+    plain = label(examples_of(*((text, []) for text in texts)), 512, used=used)
     made = []
     for row, text in enumerate(texts):
         used, _, start, end = (values.numpy()[0] for values in plain.words(row, row + 1))
@@ -168,9 +172,12 @@ def test_balanced_weights_lift_texts_with_rare_tags() -> None:
 # ---- decoding -------------------------------------------------------------------------------
 
 
-def test_entities_of_hostile_texts_stand_where_they_were_marked() -> None:
-    examples = random_examples(11)
-    labelled = label(examples, 512)
+@pytest.mark.parametrize("used", [tokenizer, multilingual])
+def test_entities_of_hostile_texts_stand_where_they_were_marked(
+    used: Callable[[], Tokenizer],
+) -> None:
+    examples = random_examples(11, used=used())
+    labelled = label(examples, 512, used=used())
     assert labelled.torn == 0
     evaluation = TASK.evaluate(labelled, perfect_logits(labelled))
     assert sum(map(len, evaluation.gold)) > 50

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from tests.support.labelled import make_examples
+from tests.support.multilingual import write_tokenizer
 from tests.support.runs import tiny_config
 from tfpipe.config import TrainConfig
 from tfpipe.data.encoded import EncodedDataset
 from tfpipe.data.tokenizer import Tokenizer, WordPiece
 from tfpipe.data.tokenizer.fast_tokenizer import FastTokenizer
-from tfpipe.data.tokenizer.wordpiece.vocabulary import Rules, Vocabulary
 from tfpipe.data.unknown_tokens import (
     ScriptTokens,
     UnknownTokens,
@@ -138,30 +138,38 @@ TEXTS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def half_learnt() -> Tokenizer:
-    return Tokenizer(WordPiece([*presets.learn_vocabulary(TEXTS[::2]), "car", "##d", "?"]))
+@pytest.fixture(scope="module", params=["BERT", "XLM-R"])
+def half_learnt(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Tokenizer, FastTokenizer]:
+    folder = tmp_path_factory.mktemp("tokenizer")
+    if request.param == "XLM-R":
+        write_tokenizer(folder, TEXTS[::2])
+    else:
+        words = [*presets.learn_vocabulary(TEXTS[::2]), "car", "##d", "?"]
+        Tokenizer(WordPiece(words)).save(folder)
+    return Tokenizer.from_folder(folder), FastTokenizer.from_folder(folder)
 
 
 @pytest.mark.parametrize("max_length", [8, 128])
 @pytest.mark.parametrize("task", ["classify", "regress", "tag", "qa"])
 def test_what_is_counted_without_tensorflow_is_what_training_counts(
-    task: str, max_length: int, half_learnt: Tokenizer
+    task: str, max_length: int, half_learnt: tuple[Tokenizer, FastTokenizer]
 ) -> None:
+    tokenizer, fast = half_learnt
     spans = ["[]" if len(text) < 4 else '[[1, 4, "x"]]' for text in TEXTS]
     answers = [json.dumps([[1, text[1:7]]] if text[1:7].strip() else []) for text in TEXTS]
     numbers = [str(n) for n in range(len(TEXTS))]
     labels = {"regress": numbers, "tag": spans, "qa": answers}.get(task, ["a", *"b" * 16])
     texts = TEXTS[::-1] if task == "qa" else TEXTS
     pairs = {"classify": TEXTS[::-1], "qa": TEXTS}.get(task)
-    labelled = label(half_learnt, task, texts, pairs, labels, max_length)
+    labelled = label(tokenizer, task, texts, pairs, labels, max_length)
     examples, spec = labelled.examples, TASKS[task]
 
-    fast = FastTokenizer.of_wordpieces(Vocabulary(half_learnt.vocabulary), Rules())
     found = spec.rules.count_tokens(examples, fast, max_length)
     assert found.full_lengths.tolist() == labelled.full_lengths.tolist()
     assert found.inputs == len(labelled.encoded)
-    expected = count_unknown({"train": labelled}, half_learnt).parts["train"]
+    expected = count_unknown({"train": labelled}, tokenizer).parts["train"]
     assert sum_by_script(examples, found.tokens, found.unknown) == expected
     lost = spec.rules.find_lost(examples, fast, max_length)
     trained = spec.task_class.from_labels(spec.rules.parse_labels(examples))

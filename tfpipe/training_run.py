@@ -35,7 +35,7 @@ from tfpipe.text_display import count_of
 from tfpipe.training.allocator import keep_freed_memory
 from tfpipe.training.callbacks import Callback
 from tfpipe.training.collectives import check_agreement, report_lost_processes
-from tfpipe.training.defaults import default_epochs, default_rate
+from tfpipe.training.defaults import HEAD_RATES, default_epochs, default_rate
 from tfpipe.training.ending import Ending
 from tfpipe.training.evaluator import Evaluator
 from tfpipe.training.precision import choose_precision
@@ -109,6 +109,7 @@ def build_model(context: RunContext, parts: Splits, task: Task) -> tuple[RunCont
         config,
         pooling=pooling,
         learning_rate=rate,
+        head_rate=config.head_rate or HEAD_RATES.get(config.model),
         epochs=1 if config.dry_run else epochs,
         precision=choose_precision(config.precision, model),
     )

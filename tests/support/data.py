@@ -81,6 +81,8 @@ def write_numbers(path: Path, rows: int = 200, seed: int = 1, pairs: bool = Fals
 
 
 PEOPLE = ["ann", "bob", "李明", "zoe 🙂 lee", "王芳"]
+CHINESE_PEOPLE = ["李明", "王芳", "欧阳雪", "阿里木·买买提", "王倢"]
+CHINESE_PLACES = ["北京", "上海", "呼和浩特", "香港"]
 PLACES = ["rome", "北京", "new york", "上海"]
 
 
@@ -98,6 +100,23 @@ def write_entities(path: Path, rows: int = 300, seed: int = 1) -> Path:
             (str(row), "O"),
         ]
         lines += [f"{token}\t{tag}" for token, tag in parts[row % 2 :]] + [""]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def write_chinese_entities(path: Path, rows: int = 200, seed: int = 1) -> Path:
+    """JSON lines of Chinese texts with entities by code points, behind wide signs and emoji."""
+    chance = random.Random(seed)
+    lines = []
+    for row in range(rows):
+        opening = chance.choice(["", "ＶＩＰ：", "🙂", "（１２）👍🏽", "　", "a\u0301 😀😀"])
+        person, place = (chance.choice(names) for names in (CHINESE_PEOPLE, CHINESE_PLACES))
+        start = len(opening)
+        text = f"{opening}{person}{chance.choice(['在', '去了', '，'])}"
+        entities = [[start, start + len(person), "person"]]
+        entities.append([len(text), len(text) + len(place), "place"])
+        text += f"{place}{chance.choice(['工作。', '！', '看天气'])}{row}"
+        lines.append(json.dumps({"text": text, "entities": entities}, ensure_ascii=False))
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
 

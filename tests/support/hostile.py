@@ -1,4 +1,4 @@
-"""A tokenizer of few words, and texts that are hard to cut into windows."""
+"""Tokenizers of few words, of both kinds, and texts that are hard to cut into windows."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import functools
 
 from hypothesis import strategies as st
 
+from tests.support.multilingual import multilingual_folder
 from tfpipe.data.tokenizer import Tokenizer, WordPiece
 
 LETTERS = "abcdefg"
@@ -35,3 +36,13 @@ PIECES = st.sampled_from(["a", "bc", "defg", "北", "京", "😀", "é", "."])
 def tokenizer() -> Tokenizer:
     """The tokenizer of WORDS."""
     return Tokenizer(WordPiece(WORDS))
+
+
+@functools.cache
+def multilingual() -> Tokenizer:
+    """The tokenizer of `multilingual_folder`."""
+    return Tokenizer.from_folder(multilingual_folder())
+
+
+# By whose kind they are.
+TOKENIZERS = {"BERT": tokenizer, "XLM-R": multilingual}

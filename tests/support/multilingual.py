@@ -19,7 +19,7 @@ from tfpipe.data.tokenizer.unigram import charsmap
 SPECIAL = ["<s>", "<pad>", "</s>", "<unk>"]
 MASK = "<mask>"
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-SIGNS = ".,!?:;'\"()-[]<>/&。，！？、🙂😀"
+SIGNS = ".,!?:;'\"()-[]<>/&。，！？、·🙂😀👍"
 SENTENCES = [
     "Where is my card? I want my money back, please.",
     "The weather in Rome is fine today; it rained in New York.",
@@ -27,6 +27,7 @@ SENTENCES = [
     "我的卡在哪里？我要退款。",
     "今天北京的天气很好，上海在下雨。",
     "李明和王芳在中国人民银行见面。",
+    "欧阳雪去了香港工作，阿里木·买买提看呼和浩特",
 ]
 # Replacements of XLM-R's normalisation: spaces, invisible characters, wide forms, marks.
 REPLACED = {"\u2581": " ", "\u3000": " ", "\u00a0": " ", "\u200b": " ", "\t": " ", "\n": " "}
@@ -126,7 +127,7 @@ def learn_pieces(texts: Sequence[str]) -> list[tuple[str, float]]:
     kept = {piece: n for piece, n in counts.items() if len(piece) == 1 or n > 2 and _is_run(piece)}
     total = sum(kept.values())
     ordered = sorted(kept, key=lambda piece: (-kept[piece], piece))
-    scores = [round(math.log(kept[piece] / total) * 2**16) / 2**16 for piece in ordered]
+    scores = [round(math.log(kept[piece] / total) * 2**8) / 2**8 for piece in ordered]
     special = [(token, 0.0) for token in SPECIAL]
     return [*special, *zip(ordered, scores, strict=True), (MASK, 0.0)]
 

@@ -90,8 +90,8 @@ class TrainConfig:
     )
     pooling: str = setting(
         "auto",
-        "what a head for whole texts reads: the first token, or the mean of all; auto is first, or"
-        " that of a --model that tfpipe has trained",
+        "what a head for whole texts reads: the first token, or the mean of all; auto is mean where"
+        " the files of a --model other than starter say so",
         choices=POOLINGS,
         group="model",
     )
@@ -125,7 +125,7 @@ class TrainConfig:
     )
     learning_rate: float | None = setting(
         None,
-        "peak learning rate (default: by model width; 3e-4 for starter)",
+        "peak learning rate (default: by model width; 3e-4 for starter and multilingual)",
         above=0,
         group="training",
     )
@@ -199,7 +199,8 @@ class TrainConfig:
     )
     head_rate: float | None = setting(
         None,
-        "peak learning rate of pooler and head (default: that of --learning-rate)",
+        "peak learning rate of pooler and head (default: that of --learning-rate; 2e-3 for"
+        " multilingual)",
         above=0,
         group="rates",
     )

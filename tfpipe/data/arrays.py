@@ -14,6 +14,7 @@ Int32Array: TypeAlias = npt.NDArray[np.int32]
 Int64Array: TypeAlias = npt.NDArray[np.int64]
 # Of any width.
 IntArray: TypeAlias = npt.NDArray[np.integer[Any]]
+UInt32Array: TypeAlias = npt.NDArray[np.uint32]
 UInt8Array: TypeAlias = npt.NDArray[np.uint8]
 # Columns of the tasks: each of a dtype of its own.
 AnyArray: TypeAlias = npt.NDArray[Any]

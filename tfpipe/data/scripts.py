@@ -6,9 +6,8 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
-from tfpipe.data.arrays import Int64Array, UInt8Array
+from tfpipe.data.arrays import Int64Array, IntArray, UInt8Array, UInt32Array
 
 # Of two scripts with equally many letters the first one is taken: a Latin product name in a
 # Chinese message of the same length does not make it a Latin one.
@@ -50,7 +49,7 @@ def share_beyond_english(*columns: Sequence[str]) -> float:
     counts = np.zeros(LIMIT + 1, np.int64)
     for column in columns:
         for start in range(0, len(column), CHUNK):
-            points = _code_points("".join(column[start : start + CHUNK]))
+            points = code_points(column[start : start + CHUNK])
             counts += np.bincount(points, minlength=LIMIT + 1)
     found = np.flatnonzero(counts)
     letters = found[[chr(point).isalpha() for point in found.tolist()]]
@@ -58,27 +57,41 @@ def share_beyond_english(*columns: Sequence[str]) -> float:
     return int(counts[letters[letters >= 128]].sum()) / max(total, 1)
 
 
-def _code_points(text: str) -> npt.NDArray[np.uint32]:
-    encoded = text.encode("utf-32-le", "surrogatepass")
-    points: npt.NDArray[np.uint32] = np.minimum(np.frombuffer(encoded, "<u4"), LIMIT)
-    return points
-
-
 def _count_chunks(columns: Sequence[Sequence[str]]) -> Iterator[Int64Array]:
     none = len(SCRIPTS) - 1
     for start in range(0, len(columns[0]), CHUNK):
         chunk = [column[start : start + CHUNK] for column in columns]
         texts = ["".join(row) for row in zip(*chunk, strict=True)]
-        points = _code_points("".join(texts))
-        row = np.repeat(np.arange(len(texts)), [len(text) for text in texts])
-        width = len(SCRIPTS)
-        counts = np.bincount(row * width + _look_up(points), minlength=len(texts) * width)
-        letters = counts.reshape(len(texts), width)[:, :none]
+        counts = count_by_text(texts, look_up(code_points(texts)), len(SCRIPTS))
+        letters = counts[:, :none]
         yield np.where(letters.any(axis=1), letters.argmax(axis=1), none)
 
 
-def _look_up(points: npt.NDArray[np.uint32]) -> UInt8Array:
-    """Return uint8: the script of each code point, `none` where it is no letter."""
+def code_points(texts: Sequence[str]) -> UInt32Array:
+    """Return uint32 [C]: the code points of all texts, end to end."""
+    return np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), "<u4")
+
+
+def text_numbers(texts: Sequence[str]) -> Int64Array:
+    """Return int64 [C]: the number of its text for each character of all texts, end to end."""
+    return np.repeat(np.arange(len(texts)), [len(text) for text in texts])
+
+
+def count_by_text(texts: Sequence[str], values: IntArray, width: int) -> Int64Array:
+    """Return int64 [texts, width]: how many characters of each text have each value.
+
+    Args:
+        texts: N texts.
+        values: A number below `width` for each of their C characters, end to end.
+        width: How many values there are.
+    """
+    cells = text_numbers(texts) * width + values
+    return np.bincount(cells, minlength=len(texts) * width).reshape(-1, width)
+
+
+def look_up(points: UInt32Array) -> UInt8Array:
+    """Return uint8 [C]: the script of each code point, `none` where it is no letter."""
+    points = np.minimum(points, LIMIT)
     found = _known[points]
     if (found == UNKNOWN).any():
         # Texts have few of all characters: a table of all would take longer than most files.

@@ -13,6 +13,7 @@ from tfpipe.data.tokenizer.frame import Frame
 from tfpipe.data.tokenizer.wordpiece.vocabulary import read_folder
 from tfpipe.errors import UserError
 from tfpipe.io.git_lfs import refuse_pointers_in
+from tfpipe.model.encoder import FIRST, MEAN
 from tfpipe.model.stored_weights import GOOGLE, WEIGHTS, StoredWeights, find_weights
 from tfpipe.text_display import list_few
 
@@ -94,6 +95,18 @@ def check_limits(folder: Path, settings: Mapping[str, Any], max_length: int) -> 
             f"{decoder[0]} in the configuration in {folder}",
             "choose a --model that is an encoder",
         )
+
+
+def read_pooling(folder: Path) -> str:
+    """Return what a head for whole texts is to read, by the files of a model: FIRST or MEAN.
+
+    A model trained by tfpipe has it in config.json, a sentence-transformers one in 1_Pooling.
+    """
+    config = _read_object(folder / "config.json")
+    if "pooling" in config:
+        return MEAN if config["pooling"] == MEAN else FIRST
+    pooling = _read_object(folder / "1_Pooling" / "config.json")
+    return MEAN if pooling.get("pooling_mode_mean_tokens") else FIRST
 
 
 def check_types(folder: Path, settings: Mapping[str, Any], frame: Frame) -> None:
@@ -179,8 +192,12 @@ def _no_weights(folder: Path) -> UserError:
 
 
 def _read_added_tokens(folder: Path) -> list[str]:
+    return list(_read_object(folder / "added_tokens.json"))
+
+
+def _read_object(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads((folder / "added_tokens.json").read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return []
-    return list(found) if isinstance(found, dict) else []
+        return {}
+    return found if isinstance(found, dict) else {}

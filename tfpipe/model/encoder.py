@@ -31,9 +31,9 @@ ACTIVATIONS = {
 }
 
 
-# What the pooler reads: the first token, as in BERT, or the mean of all tokens; `pooling` in
-# config.json.
-POOLINGS = FIRST, MEAN = "first", "mean"
+# What the pooler reads: the first token, as in BERT, or the mean of all tokens, as in
+# sentence-transformers' models; `pooling` in config.json.
+FIRST, MEAN = "first", "mean"
 
 
 class UnsupportedBert(ValueError):

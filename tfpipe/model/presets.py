@@ -13,9 +13,9 @@ import numpy as np
 from tfpipe.data.tokenizer import Tokenizer, WordPiece
 from tfpipe.errors import UserError, did_you_mean
 from tfpipe.model import pretrained
-from tfpipe.model.checkpoint_folder import check_limits, check_types
+from tfpipe.model.checkpoint_folder import check_limits, check_types, read_pooling
 from tfpipe.model.checkpoint_folder import read_settings as read_folder_settings
-from tfpipe.model.encoder import FIRST, MEAN, POOLINGS
+from tfpipe.model.encoder import FIRST, MEAN
 from tfpipe.model.head import Head
 from tfpipe.model.multilingual import multilingual_folder
 from tfpipe.model.starter import starter_folder
@@ -113,10 +113,9 @@ def choose_pooling(pooling: str, name: str, head: Head) -> str:
         return FIRST
     if pooling != "auto":
         return pooling
-    # A sentence-transformers checkpoint states the mean, but its first token learns as fast, and
-    # with the first one transformers' own class computes the logits.
-    stated = read_settings(name).get("pooling")
-    return stated if stated in POOLINGS else FIRST
+    # The rates of `starter` were chosen with its first token, with which transformers' own class
+    # computes the same logits.
+    return FIRST if name in ("tiny", "starter") else read_pooling(find_folder(name))
 
 
 def _start_pooler_as_identity(model: TextModel) -> TextModel:

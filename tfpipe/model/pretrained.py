@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from safetensors.numpy import save as as_bytes
+from safetensors.numpy import save_file
 
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.errors import UserError
@@ -106,9 +106,12 @@ def save(model: TextModel, folder: Path) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     state = dict(as_pytorch_weight(weight.name, weight.numpy()) for weight in model.weights)
-    # Bytes, because safetensors' own writer makes a file that only its owner may read.
-    content = as_bytes(state, metadata={"format": "pt"})
-    (folder / "model.safetensors").write_bytes(content)
+    path = folder / "model.safetensors"
+    path.touch()
+    mode = path.stat().st_mode
+    save_file(state, path, metadata={"format": "pt"})
+    # safetensors makes a file that only its owner may read.
+    path.chmod(mode)
     # TF classes write their own name; both TF and PyTorch read that of PyTorch.
     model.head.write(model.config)
     model.config.save_pretrained(folder)

@@ -17,16 +17,14 @@ class Edges(NamedTuple):
     Attributes:
         before: int32 [edges], the place where an edge begins; the number of places for the start.
         ends: int32 [edges], the place where it ends.
+        lengths: int32 [edges], how many places further right that is.
         scores: float64 [edges], what it adds to the score of a path.
     """
 
     before: tf.Tensor
     ends: tf.Tensor
+    lengths: tf.Tensor
     scores: tf.Tensor
-
-    def take(self, which: tf.Tensor) -> Edges:
-        """Select edges."""
-        return Edges(*(tf.gather(x, which) for x in self))
 
 
 def best_scores(edges: Edges, is_end: tf.Tensor) -> tf.Tensor:
@@ -41,7 +39,7 @@ def best_scores(edges: Edges, is_end: tf.Tensor) -> tf.Tensor:
     best, changed = _all_at_once(edges, tf.size(is_end))
     result: tf.Tensor = tf.cond(
         tf.reduce_any(changed),
-        lambda: _step_by_step(edges, is_end, best, changed),
+        lambda: _step_by_step(edges, is_end, best, changed[:-1]),
         lambda: best,
     )
     return result
@@ -84,33 +82,71 @@ def _step_by_step(
 ) -> tf.Tensor:
     """Correct the scores of the segments that have changed ones.
 
-    Of each segment the edges to its first place are taken, then those to its second one, ...:
-    every edge once, however long a segment is.
+    The scores of the first places of all these segments come first, then those of their second
+    ones, ...: each is computed once, however long a segment is.
     """
-    segment = tf.cumsum(tf.cast(is_end, tf.int32), exclusive=True)
-    firsts = tf.concat([[0], tf.cast(tf.where(is_end)[:, 0], tf.int32) + 1], 0)
-    unsure = tf.math.unsorted_segment_max(tf.cast(changed[:-1], tf.int32), segment, tf.size(firsts))
-    edges = edges.take(tf.where(tf.gather(unsure, tf.gather(segment, edges.ends)) > 0)[:, 0])
-    steps = edges.ends - tf.gather(firsts, tf.gather(segment, edges.ends))
-    order = tf.argsort(steps)
-    before, ends, scores = edges.take(order)
-    count = tf.reduce_max(steps) + 1
-    splits = tf.searchsorted(tf.gather(steps, order), tf.range(count + 1), out_type=tf.int32)
-    wrong = tf.fill(tf.shape(ends), tf.constant(float("-inf"), tf.float64))
-    best = tf.tensor_scatter_nd_update(best, ends[:, None], wrong)
-
-    def extend(step: tf.Tensor, best: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        first, limit = splits[step], splits[step + 1]
-        paths = tf.gather(best, before[first:limit]) + scores[first:limit]
-        return step + 1, tf.tensor_scatter_nd_max(best, ends[first:limit, None], paths)
-
-    _, best = tf.while_loop(
-        lambda step, best: step < count,
-        extend,
-        (tf.zeros([], tf.int32), best),
-        shape_invariants=(tf.TensorShape([]), tf.TensorShape([None])),
+    order, splits = _by_step(is_end, changed)
+    longest = tf.reduce_max(edges.lengths)
+    unreachable = tf.constant(float("-inf"), tf.float64)
+    # By place, in that order, and length: the score of the edge.
+    row = tf.tensor_scatter_nd_update(
+        tf.fill(tf.shape(is_end), -1), order[:, None], tf.range(tf.size(order))
     )
-    return best
+    row = tf.gather(row, edges.ends)
+    known = tf.where(row >= 0)[:, 0]
+    cells = tf.stack([row, longest - edges.lengths], 1)
+    table = tf.tensor_scatter_nd_update(
+        tf.fill([tf.size(order), longest], unreachable),
+        tf.gather(cells, known),
+        tf.gather(edges.scores, known),
+    )
+    steps = tf.size(splits) - 1
+
+    def extend(
+        step: tf.Tensor, last: tf.Tensor, done: tf.TensorArray
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.TensorArray]:
+        paths = table[splits[step] : splits[step + 1]]
+        last = last[: tf.shape(paths)[0]]
+        better = tf.reduce_max(last + paths, 1)
+        return step + 1, tf.concat([last[:, 1:], better[:, None]], 1), done.write(step, better)
+
+    # The scores of the last places, of each segment: only its start is reached at first.
+    last = tf.concat(
+        [tf.fill([splits[1], longest - 1], unreachable), tf.zeros([splits[1], 1], tf.float64)], 1
+    )
+    # An array of its own for each step: one for all of them would be copied at every step.
+    done = tf.TensorArray(tf.float64, steps, element_shape=[None], infer_shape=False)
+    *_, done = tf.while_loop(
+        lambda step, *_: step < steps,
+        extend,
+        (tf.zeros([], tf.int32), last, done),
+        shape_invariants=(tf.TensorShape([]), tf.TensorShape([None, None]), None),
+    )
+    return tf.tensor_scatter_nd_update(best, order[:, None], done.concat())
+
+
+def _by_step(is_end: tf.Tensor, changed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Order the places of the segments that have changed scores by their steps from its start.
+
+    Returns:
+        The places, int32; those of a step in the order of the lengths of their segments, the
+        longest first. And where the places of each step begin: int32 [steps + 1].
+    """
+    end = tf.cast(tf.where(is_end)[:, 0], tf.int32)
+    first = tf.concat([[0], end[:-1] + 1], 0)
+    segment = tf.cumsum(tf.cast(is_end, tf.int32), exclusive=True)
+    unsure = tf.math.unsorted_segment_max(tf.cast(changed, tf.int32), segment, tf.size(end))
+    longest_first = tf.argsort(first - end)
+    rank = tf.math.invert_permutation(longest_first)
+    place = tf.cast(tf.where(tf.gather(unsure, segment) > 0)[:, 0], tf.int32)
+    segment = tf.gather(segment, place)
+    step = place - tf.gather(first, segment)
+    # A number for both step and rank could exceed int32.
+    order = tf.argsort(tf.gather(rank, segment))
+    order = tf.gather(order, tf.argsort(tf.gather(step, order), stable=True))
+    step = tf.gather(step, order)
+    splits = tf.searchsorted(step, tf.range(step[-1] + 2), out_type=tf.int32)
+    return tf.gather(place, order), splits
 
 
 def mark_path(is_end: tf.Tensor, before: tf.Tensor) -> tf.Tensor:

@@ -2,30 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import tensorflow as tf
 
+from tfpipe.data.tokenizer.tokens import Tokens, rows_of
 from tfpipe.data.tokenizer.unigram import replacements, tables
-from tfpipe.data.tokenizer.unigram.normalizer import Normalizer
+from tfpipe.data.tokenizer.unigram.normalizer import Normalizer, keep_first
 from tfpipe.data.tokenizer.unigram.pieces import Unigram
 from tfpipe.data.tokenizer.unigram.vocabulary import UnigramVocabulary
-
-
-class Tokens(NamedTuple):
-    """The tokens of a batch of texts, end to end, without special ones.
-
-    Attributes:
-        ids: int32 [tokens].
-        row_splits: int64 [texts + 1], the tokens of each text.
-        starts: int64 [tokens], the code point of its text where a token starts.
-        ends: int64 [tokens], the code point behind it.
-    """
-
-    ids: tf.Tensor
-    row_splits: tf.Tensor
-    starts: tf.Tensor
-    ends: tf.Tensor
 
 
 class UnigramGraph(tf.Module):
@@ -38,7 +21,8 @@ class UnigramGraph(tf.Module):
     def __init__(self, vocabulary: UnigramVocabulary):
         super().__init__()
         pieces = tables.compose(vocabulary)
-        self._normalizer = Normalizer(replacements.compose(vocabulary.charsmap, pieces.symbols))
+        replaced = replacements.compose(vocabulary.charsmap, pieces.symbols)
+        self._normalizer = Normalizer(replaced, vocabulary.trailing_space)
         self._unigram = Unigram(pieces, vocabulary.unk_id)
 
     def tokenize(self, texts: tf.Tensor, most_words: int | None = None) -> Tokens:
@@ -49,14 +33,15 @@ class UnigramGraph(tf.Module):
             most_words: Words of a text to look at; None for all.
         """
         characters = self._normalizer.split(texts)
+        if most_words is not None:
+            characters = keep_first(characters, most_words)
         pieces = self._unigram.encode(characters.symbols)
         firsts = pieces.firsts
-        limits = tf.concat([firsts[1:], tf.size(characters.symbols, tf.int64)[None]], 0)
+        limits = tf.concat([firsts, tf.size(characters.symbols, tf.int64)[None]], 0)[1:]
         row_splits = tf.searchsorted(
             tf.gather(characters.owners, firsts), characters.text_splits, out_type=tf.int64
         )
-        tokens = tf.range(tf.size(firsts, tf.int64))
-        text = tf.searchsorted(row_splits, tokens, "right", tf.int64) - 1
+        text = rows_of(row_splits, tf.size(firsts, tf.int64))
         # Code points are numbered with a space in front of each text.
         origin = tf.gather(characters.text_splits, text) + 1
         return Tokens(

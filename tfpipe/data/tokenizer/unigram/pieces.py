@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from tfpipe.data.tokenizer.tokens import rows_of
 from tfpipe.data.tokenizer.unigram.best_path import Edges, best_scores, mark_path
 from tfpipe.data.tokenizer.unigram.tables import WORD_SYMBOL, PieceTables
-from tfpipe.data.tokenizer.wordpiece.pieces import rows_of
 
 
 class Pieces(NamedTuple):
@@ -90,10 +90,15 @@ class Unigram(tf.Module):
             is_end = tf.cumsum(begun - ended) == 0
         else:
             # The sums of `tokenizers` begin at the start of a word; others may round otherwise.
-            is_end = tf.concat([symbols[1:] == WORD_SYMBOL, [True]], 0)
+            is_end = tf.concat([symbols == WORD_SYMBOL, [True]], 0)[1:]
         # In front of all segments is the same place, the one behind all others.
         before = tf.where(tf.concat([[True], is_end[:-1]], 0), size, tf.range(-1, size - 1))
-        edges = Edges(tf.gather(before, found.firsts), found.ends, found.scores)
+        edges = Edges(
+            before=tf.gather(before, found.firsts),
+            ends=found.ends,
+            lengths=found.ends - found.firsts + 1,
+            scores=found.scores,
+        )
         best = best_scores(edges, is_end)
         is_best = tf.gather(best, edges.before) + edges.scores == tf.gather(best, edges.ends)
         number = tf.range(tf.size(edges.ends))

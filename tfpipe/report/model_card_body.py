@@ -214,7 +214,11 @@ def source_of(run: Run, part: str) -> str:
 
 
 def _base(model: str) -> str:
-    known = {"starter": "the starter checkpoint", "tiny": "random weights"}
+    known = {
+        "starter": "the starter checkpoint",
+        "multilingual": "the multilingual checkpoint (multilingual-e5-small)",
+        "tiny": "random weights",
+    }
     shown = model if HUB_NAME.fullmatch(model) else PureWindowsPath(model).name
     return known.get(model, f"`{one_line(shown).replace('`', '')}`")
 

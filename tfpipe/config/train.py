@@ -88,6 +88,12 @@ class TrainConfig:
         choices=LONG_TEXTS,
         group="model",
     )
+    trim_vocabulary: bool | None = setting(
+        None,
+        "leave out the tokens of scripts that the texts do not have, which makes model and export"
+        " smaller; other texts are divided as before (default: on for multilingual)",
+        group="model",
+    )
     pooling: str = setting(
         "auto",
         "what a head for whole texts reads: the first token, or the mean of all; auto is mean where"

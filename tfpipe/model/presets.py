@@ -56,17 +56,17 @@ def open_model(
     texts: Iterable[str],
     max_length: int,
     head: Head | None = None,
-    pairs: bool = False,
+    trim: bool = False,
 ) -> TextModel:
     """Open a model for training.
 
     Args:
         name: `starter`, `multilingual`, `tiny`, a folder or a hub id.
         label_names: Names of the head's columns.
-        texts: The texts that `tiny` makes its vocabulary from.
+        texts: The texts that `tiny` makes its vocabulary from, and that a vocabulary is trimmed to.
         max_length: Longest input in tokens.
         head: The head; None for one label a text.
-        pairs: Whether an input has two texts.
+        trim: Whether to leave out the tokens of scripts that the texts do not have.
 
     Raises:
         UserError: There is no such model, or it cannot take these inputs.
@@ -74,11 +74,8 @@ def open_model(
     if name == "tiny":
         return make_tiny(label_names, texts, head=head)
     folder = find_folder(name)
-    settings = read_folder_settings(folder)
-    check_limits(folder, settings, max_length)
-    model = pretrained.load(folder, label_names, head)
-    if pairs:
-        check_types(folder, settings, model.tokenizer.frame)
+    check_limits(folder, read_folder_settings(folder), max_length)
+    model = pretrained.load(folder, label_names, head, texts if trim else None)
     if (folder / "modules.json").is_file():
         # A sentence-transformers checkpoint was trained on the mean of its token vectors, and the
         # pooler in its files was not. Without it the sample data reach in three epochs what they
@@ -90,6 +87,13 @@ def open_model(
 def read_settings(name: str) -> dict[str, Any]:
     """The config.json of a model by name; of `tiny` its size. Raises UserError."""
     return dict(TINY) if name == "tiny" else read_folder_settings(find_folder(name))
+
+
+def check_pairs(name: str, model: TextModel) -> None:
+    """Raise UserError where a model, opened by this name, cannot take two texts an input."""
+    if name != "tiny":
+        folder = find_folder(name)
+        check_types(folder, read_folder_settings(folder), model.tokenizer.frame)
 
 
 def choose_pooling(pooling: str, name: str, head: Head) -> str:

@@ -13,6 +13,8 @@ RATES = {64: 2.665e-3, 384: 3e-4, 768: 5e-5, 1024: 3.155e-5}
 # Peak rates of pooler and head where that of the other layers does not suit them. The vectors of
 # `multilingual` are alike before training: at 3e-4 its head needs more epochs.
 HEAD_RATES = {"multilingual": 2e-3}
+# Models whose vocabulary is trimmed to the scripts of the training texts by default.
+TRIMMED = ("multilingual",)
 
 
 def default_rate(hidden_size: int) -> float:

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.support.data import write_messages
+from tests.support.e5_files import PIECES as SMALL
+from tests.support.e5_files import E5Parts, install
 from tests.support.multilingual import multilingual_folder
+from tfpipe.config import TrainConfig, build
+from tfpipe.errors import Interrupted, UserError
+from tfpipe.evaluate import evaluate_on
 from tfpipe.model import presets, pretrained
 from tfpipe.model.text_model import TextModel
+from tfpipe.run_folder import open_run
+from tfpipe.train import train
 
 RUSSIAN = ["привет, мир", "привет, карта"]
+PIECES = [*SMALL[:-1], "▁привет", "▁карта", SMALL[-1]]
 ENGLISH = ["Where is my card?", "The money was taken twice.", "cafe 12.50 (now)"]
 
 
@@ -47,3 +57,29 @@ def test_the_same_logits(folders: dict[str, Path], kind: str, tmp_path: Path) ->
     again = pretrained.load(tmp_path)
     np.testing.assert_array_equal(hidden_states(again), states[0])
     assert json.loads((tmp_path / "config.json").read_text())["vocab_size"] == rows
+
+
+def test_a_run_is_resumed_and_evaluated_with_the_trimmed_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    install(tmp_path / "site", monkeypatch, E5Parts(pieces=PIECES).content())
+    data, folder = write_messages(tmp_path / "a.tsv", rows=60), tmp_path / "run"
+    config = TrainConfig(train=str(data), output=str(folder), max_length=16, epochs=2, stop_after=1)
+    with caplog.at_level(logging.INFO, "tfpipe"), pytest.raises(Interrupted):
+        train(config)
+    note = f"{48} -> {len(PIECES) - 2} rows of the embedding"
+    assert sum(note in record.getMessage() for record in caplog.records) == 1
+    assert sum("M parameters" in record.getMessage() for record in caplog.records) == 1
+    train(TrainConfig(output=str(folder), resume=True))
+    run = open_run(str(folder))
+    assert (run.config.model, run.config.trim_vocabulary) == ("multilingual", True)
+    sizes = json.loads((run.model / "config.json").read_text(encoding="utf-8"))
+    assert sizes["vocab_size"] == len(PIECES) - 2
+    found = evaluate_on(run, run.read_dev(), 8)
+    assert found.metrics["accuracy"] == run.metrics["dev"]["accuracy"]
+
+
+def test_a_learnt_vocabulary_is_not_trimmed() -> None:
+    with pytest.raises(UserError, match="nothing to trim"):
+        build(TrainConfig, {"model": "tiny", "trim_vocabulary": True})
+    assert not build(TrainConfig, {"model": "tiny", "trim_vocabulary": False}).trim_vocabulary

@@ -334,6 +334,15 @@ class TrainConfig:
 
 
 def _run_conflicts(config: TrainConfig) -> Iterator[Conflict]:
+    if config.model == "tiny" and config.trim_vocabulary:
+        yield (
+            ("model", "trim_vocabulary"),
+            UserError(
+                "the vocabulary of tiny is learnt from the texts, so there is nothing to trim",
+                "--model tiny --trim-vocabulary",
+                "leave out --trim-vocabulary, or choose another --model",
+            ),
+        )
     if config.profile_steps:
         try:
             parse_steps(config.profile_steps)

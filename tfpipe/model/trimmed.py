@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -41,10 +42,12 @@ class Trimming:
         """
         before, width = stored.tensors[WORD_EMBEDDING].shape
         after = len(self.kept.ids)
-        mb_before, mb_after = (rows * width * 4 / 1e6 for rows in (before, after))
+        whole = sum(math.prod(tensor.shape) for tensor in stored.tensors.values())
+        part = whole - (before - after) * width
         return (
             f"; vocabulary trimmed to {', '.join(self.kept.scripts)}: {before:,} -> {after:,} rows"
-            f" of the embedding, {mb_before:,.0f} -> {mb_after:,.0f} MB"
+            f" of the embedding, {whole / 1e6:,.1f} -> {part / 1e6:,.1f} M parameters,"
+            f" {whole * 4 / 1e6:,.0f} -> {part * 4 / 1e6:,.0f} MB"
         )
 
 

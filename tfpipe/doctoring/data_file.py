@@ -18,7 +18,7 @@ from tfpipe.data.unknown_tokens import UnknownTokens, sum_by_script
 from tfpipe.doctoring.data_rows import rows_of_errors, rows_of_notes
 from tfpipe.doctoring.findings import Command, Diagnosis, Finding, note, ok, problems_of
 from tfpipe.doctoring.task_of_labels import DEFAULT, find_task, is_labelled
-from tfpipe.doctoring.vocabulary import describe_unknown, is_uncovered
+from tfpipe.doctoring.vocabulary import describe_choice, describe_unknown, is_uncovered
 from tfpipe.errors import UserError
 from tfpipe.model.choice import MULTILINGUAL, choose_model
 from tfpipe.model.multilingual import multilingual_folder
@@ -87,7 +87,7 @@ def _describe_parts(parts: Splits, config: TrainConfig) -> Iterator[Finding]:
     """Yield the data report and the labels; raises UserError as training does."""
     rules = TASKS[config.task].rules
     choice = choose_model(config.model, parts.train)
-    yield (note if choice.missing else ok)("model", f"Training takes {choice}.", choice.name)
+    yield describe_choice(choice, parts.train)
     try:
         tokenizer = FastTokenizer.from_folder(
             multilingual_folder() if choice.name == MULTILINGUAL else starter_folder()

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 # Steps with all edges at once: enough for nearly all words, and more while there are few edges.
 STEPS = 8
 FEW = 1 << 16
+# Steps of the other way for which the graph is written out.
+BLOCK = 16
+UNREACHED = np.float64("-inf")
 
 
 class Edges(NamedTuple):
@@ -27,7 +31,7 @@ class Edges(NamedTuple):
     scores: tf.Tensor
 
 
-def best_scores(edges: Edges, is_end: tf.Tensor) -> tf.Tensor:
+def best_scores(edges: Edges, is_end: tf.Tensor, longest: int) -> tf.Tensor:
     """Return the best score of a path to each place: float64 [places + 1]; 0 for the start.
 
     Every sum is made from left to right.
@@ -35,11 +39,12 @@ def best_scores(edges: Edges, is_end: tf.Tensor) -> tf.Tensor:
     Args:
         edges: The edges.
         is_end: bool [places], the places that no edge begins before and ends behind.
+        longest: The length of the longest edge.
     """
     best, changed = _all_at_once(edges, tf.size(is_end))
     result: tf.Tensor = tf.cond(
         tf.reduce_any(changed),
-        lambda: _step_by_step(edges, is_end, best, changed[:-1]),
+        lambda: _block_by_block(edges, is_end, best, changed[:-1], longest),
         lambda: best,
     )
     return result
@@ -65,8 +70,7 @@ def _all_at_once(edges: Edges, size: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         better = tf.math.unsorted_segment_max(paths, ends, size + 1)
         return step + 1, better, better != best
 
-    unreached = tf.fill(size[None], tf.constant(float("-inf"), tf.float64))
-    best = tf.concat([unreached, tf.zeros([1], tf.float64)], 0)
+    best = tf.concat([tf.fill(size[None], UNREACHED), tf.zeros([1], tf.float64)], 0)
     any_size = tf.TensorShape([None])
     _, best, changed = tf.while_loop(
         lambda step, best, changed: (step < steps) & tf.reduce_any(changed),
@@ -77,76 +81,77 @@ def _all_at_once(edges: Edges, size: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     return best, changed
 
 
-def _step_by_step(
-    edges: Edges, is_end: tf.Tensor, best: tf.Tensor, changed: tf.Tensor
+def _block_by_block(
+    edges: Edges, is_end: tf.Tensor, best: tf.Tensor, changed: tf.Tensor, longest: int
 ) -> tf.Tensor:
     """Correct the scores of the segments that have changed ones.
 
-    The scores of the first places of all these segments come first, then those of their second
-    ones, ...: each is computed once, however long a segment is.
+    The first places of all these segments come first, then their second ones, ...: the score of
+    each is computed once, however long a segment is.
     """
-    order, splits = _by_step(is_end, changed)
-    longest = tf.reduce_max(edges.lengths)
-    unreachable = tf.constant(float("-inf"), tf.float64)
-    # By place, in that order, and length: the score of the edge.
-    row = tf.tensor_scatter_nd_update(
-        tf.fill(tf.shape(is_end), -1), order[:, None], tf.range(tf.size(order))
-    )
-    row = tf.gather(row, edges.ends)
+    rows, splits = _rows(is_end, changed)
+    row = tf.gather(rows, edges.ends)
     known = tf.where(row >= 0)[:, 0]
-    cells = tf.stack([row, longest - edges.lengths], 1)
+    # The scores of the edges, by the row of the place where they end and by their lengths.
     table = tf.tensor_scatter_nd_update(
-        tf.fill([tf.size(order), longest], unreachable),
-        tf.gather(cells, known),
+        tf.fill([splits[-1], longest], UNREACHED),
+        tf.gather(tf.stack([row, longest - edges.lengths], 1), known),
         tf.gather(edges.scores, known),
     )
-    steps = tf.size(splits) - 1
 
     def extend(
-        step: tf.Tensor, last: tf.Tensor, done: tf.TensorArray
+        block: tf.Tensor, last: tf.Tensor, done: tf.TensorArray
     ) -> tuple[tf.Tensor, tf.Tensor, tf.TensorArray]:
-        paths = table[splits[step] : splits[step + 1]]
-        last = last[: tf.shape(paths)[0]]
-        better = tf.reduce_max(last + paths, 1)
-        return step + 1, tf.concat([last[:, 1:], better[:, None]], 1), done.write(step, better)
+        paths = tf.reshape(table[splits[block] : splits[block + 1]], [BLOCK, -1, longest])
+        # The longest segments come first: those that have ended are at the end.
+        scores = tf.unstack(last[: tf.shape(paths)[1]], axis=1)
+        for ends in tf.unstack(paths):
+            scores.append(tf.reduce_max(tf.stack(scores[-longest:], 1) + ends, 1))
+        done = done.write(block, tf.concat(scores[longest:], 0))
+        return block + 1, tf.stack(scores[-longest:], 1), done
 
-    # The scores of the last places, of each segment: only its start is reached at first.
-    last = tf.concat(
-        [tf.fill([splits[1], longest - 1], unreachable), tf.zeros([splits[1], 1], tf.float64)], 1
-    )
-    # An array of its own for each step: one for all of them would be copied at every step.
-    done = tf.TensorArray(tf.float64, steps, element_shape=[None], infer_shape=False)
+    # The scores of the last places of each segment: at first only its start is reached.
+    segments, blocks = splits[1] // BLOCK, tf.size(splits) - 1
+    start = tf.fill([segments, longest - 1], UNREACHED)
+    start = tf.concat([start, tf.zeros([segments, 1], tf.float64)], 1)
+    # An array of its own for each block: one for all of them would be copied every time.
+    done = tf.TensorArray(tf.float64, blocks, element_shape=[None], infer_shape=False)
     *_, done = tf.while_loop(
-        lambda step, *_: step < steps,
+        lambda block, *_: block < blocks,
         extend,
-        (tf.zeros([], tf.int32), last, done),
-        shape_invariants=(tf.TensorShape([]), tf.TensorShape([None, None]), None),
+        (tf.zeros([], tf.int32), start, done),
+        shape_invariants=(tf.TensorShape([]), tf.TensorShape([None, longest]), None),
     )
-    return tf.tensor_scatter_nd_update(best, order[:, None], done.concat())
+    corrected = tf.gather(done.concat(), tf.maximum(rows, 0))
+    return tf.concat([tf.where(rows >= 0, corrected, best[:-1]), best[-1:]], 0)
 
 
-def _by_step(is_end: tf.Tensor, changed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Order the places of the segments that have changed scores by their steps from its start.
+def _rows(is_end: tf.Tensor, changed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Give rows to the places of the segments that have changed scores, in blocks of steps.
+
+    A block is of BLOCK steps from the start of a segment. In a block there is a row for each step
+    and each segment that begins it; the longest segments come first.
 
     Returns:
-        The places, int32; those of a step in the order of the lengths of their segments, the
-        longest first. And where the places of each step begin: int32 [steps + 1].
+        The row of each place, -1 if it has none: int32 [places]. And where the rows of each block
+        begin: int32 [blocks + 1].
     """
-    end = tf.cast(tf.where(is_end)[:, 0], tf.int32)
-    first = tf.concat([[0], end[:-1] + 1], 0)
+    ends = tf.cast(tf.where(is_end)[:, 0], tf.int32)
+    firsts = tf.concat([[0], ends[:-1] + 1], 0)
     segment = tf.cumsum(tf.cast(is_end, tf.int32), exclusive=True)
-    unsure = tf.math.unsorted_segment_max(tf.cast(changed, tf.int32), segment, tf.size(end))
-    longest_first = tf.argsort(first - end)
-    rank = tf.math.invert_permutation(longest_first)
-    place = tf.cast(tf.where(tf.gather(unsure, segment) > 0)[:, 0], tf.int32)
-    segment = tf.gather(segment, place)
-    step = place - tf.gather(first, segment)
-    # A number for both step and rank could exceed int32.
-    order = tf.argsort(tf.gather(rank, segment))
-    order = tf.gather(order, tf.argsort(tf.gather(step, order), stable=True))
-    step = tf.gather(step, order)
-    splits = tf.searchsorted(step, tf.range(step[-1] + 2), out_type=tf.int32)
-    return tf.gather(place, order), splits
+    unsure = tf.math.unsorted_segment_max(tf.cast(changed, tf.int32), segment, tf.size(ends))
+    lengths = unsure * (ends - firsts + 1)
+    order = tf.argsort(-lengths)
+    rank = tf.math.invert_permutation(order)
+    blocks = (tf.reduce_max(lengths) + BLOCK - 1) // BLOCK
+    # How many segments are longer than the blocks in front of one.
+    active = tf.searchsorted(tf.gather(-lengths, order), -BLOCK * tf.range(blocks))
+    splits = tf.concat([[0], tf.cumsum(BLOCK * active)], 0)
+    step = tf.range(tf.size(is_end)) - tf.gather(firsts, segment)
+    block = tf.minimum(step // BLOCK, blocks - 1)
+    rows = tf.gather(splits, block) + step % BLOCK * tf.gather(active, block)
+    rows += tf.gather(rank, segment)
+    return tf.where(tf.gather(unsure, segment) > 0, rows, -1), splits
 
 
 def mark_path(is_end: tf.Tensor, before: tf.Tensor) -> tf.Tensor:

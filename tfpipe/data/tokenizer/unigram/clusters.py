@@ -41,20 +41,11 @@ class Clusters(tf.Module):
             rows: int32 [codes], with that of a whole character at its first code point.
             sizes: int64 [codes], how many code points are replaced together with that row.
         """
-        first = tf.where(self._begins(codes, text_splits))[:, 0]
-        size = tf.size(codes, tf.int64)
-        sizes = tf.concat([first[1:], size[None]], 0) - first
-        lengths = sum((tf.cast(codes >= n, tf.int64) for n in (0x80, 0x800, 0x10000)), 1)
-        before = tf.cumsum(lengths, exclusive=True)
-        total = tf.gather(before, first + sizes - 1) + tf.gather(lengths, first + sizes - 1)
-        total -= tf.gather(before, first)
-        small = tf.where((sizes > 1) & (total <= LONGEST))[:, 0]
-        first, sizes = tf.gather(first, small), tf.gather(sizes, small)
-
+        first, sizes = self._find(codes, text_splits)
         number = tf.zeros_like(first)
-        found = tf.fill(tf.shape(first), tf.constant(-1, tf.int32))
+        found = tf.fill(tf.shape(first), -1)
         for length in range(MOST_CODES):
-            following = tf.gather(codes, tf.minimum(first + length, size - 1))
+            following = tf.gather(codes, tf.minimum(first + length, tf.size(codes, tf.int64) - 1))
             number = tf.bitwise.left_shift(number, CODE_BITS) + tf.cast(following, tf.int64)
             found = tf.where((found < 0) & (sizes > length), self._row(number), found)
         replaced = tf.where(found >= 0)[:, 0]
@@ -64,11 +55,19 @@ class Clusters(tf.Module):
         taken = tf.raw_ops.RaggedRange(starts=first + 1, limits=first + sizes, deltas=one)
         taken = taken.rt_dense_values[:, None]
         rows = tf.tensor_scatter_nd_update(rows, first[:, None], found)
-        rows = tf.tensor_scatter_nd_update(
-            rows, taken, tf.fill(tf.shape(taken)[:1], tf.constant(TAKEN, tf.int32))
-        )
+        rows = tf.tensor_scatter_nd_update(rows, taken, tf.fill(tf.shape(taken)[:1], TAKEN))
         ones = tf.ones_like(codes, tf.int64)
         return rows, tf.tensor_scatter_nd_update(ones, first[:, None], sizes)
+
+    def _find(self, codes: tf.Tensor, text_splits: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The first code points of short characters of several, and how many: int64 [found]."""
+        first = tf.where(self._begins(codes, text_splits))[:, 0]
+        limits = tf.concat([first, tf.size(codes, tf.int64)[None]], 0)[1:]
+        length = sum((tf.cast(codes >= least, tf.int64) for least in (0x80, 0x800, 0x10000)), 1)
+        before = tf.concat([[0], tf.cumsum(length)], 0)
+        total = tf.gather(before, limits) - tf.gather(before, first)
+        found = tf.where((limits - first > 1) & (total <= LONGEST))[:, 0]
+        return tf.gather(first, found), tf.gather(limits - first, found)
 
     def _row(self, number: tf.Tensor) -> tf.Tensor:
         """The row of a key, -1 for what is no key: int32, for int64 numbers of code points."""
@@ -82,7 +81,7 @@ class Clusters(tf.Module):
         facts = self._facts.lookup(codes)
         # What is in front of a text joins nothing.
         in_front = text_splits[:-1, None]
-        nothing = tf.fill(tf.shape(in_front)[:1], tf.constant(graphemes.CONTROLS, tf.int32))
+        nothing = tf.fill(tf.shape(in_front)[:1], graphemes.CONTROLS)
         facts = tf.tensor_scatter_nd_update(facts, in_front, nothing)
 
         def has(fact: int) -> tf.Tensor:

@@ -99,7 +99,7 @@ class Unigram(tf.Module):
             lengths=found.ends - found.firsts + 1,
             scores=found.scores,
         )
-        best = best_scores(edges, is_end)
+        best = best_scores(edges, is_end, self._longest)
         is_best = tf.gather(best, edges.before) + edges.scores == tf.gather(best, edges.ends)
         number = tf.range(tf.size(edges.ends))
         number = tf.where(is_best, number, number.dtype.max)

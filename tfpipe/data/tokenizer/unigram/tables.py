@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tfpipe.data.arrays import AnyArray, Int32Array
+from tfpipe.data.arrays import AnyArray, Int32Array, Int64Array
 from tfpipe.data.tokenizer.unigram import trie
 from tfpipe.data.tokenizer.unigram.vocabulary import UnigramVocabulary
 
@@ -20,6 +20,7 @@ UNKNOWN_SYMBOL = 0
 WORD_SYMBOL = 1
 # `tokenizers`: how much less than the lowest score of a piece an unknown character scores.
 UNKNOWN_PENALTY = 10.0
+FIRST_SURROGATE, SURROGATES = 0xD800, 0x800
 # Sums of this many scores must be exact for the order of the additions not to matter.
 MOST_ADDITIONS = 2**22
 
@@ -48,52 +49,57 @@ class PieceTables:
 
 def compose(vocabulary: UnigramVocabulary) -> PieceTables:
     """Compose the tables of the pieces that can occur in a text."""
-    special = {vocabulary.cls_id, vocabulary.sep_id, vocabulary.pad_id, vocabulary.unk_id}
-    special.add(-1 if vocabulary.mask_id is None else vocabulary.mask_id)
-    # Of equal pieces the last one counts, as in `tokenizers`. A word has no WORD_START but at its
-    # first place.
-    ids = {
-        piece: i
+    special = set(vocabulary.special_ids)
+    # A word has no WORD_START but at its first place.
+    ids = [
+        i
         for i, piece in enumerate(vocabulary.pieces)
-        if piece and i not in special and WORD_START not in piece[1:]
-    }
-    codes = np.frombuffer("".join(ids).encode("utf-32-le"), "<u4").astype(np.int32)
-    different, inverse, counts = np.unique(codes, return_inverse=True, return_counts=True)
-    order = np.argsort(-np.where(different == ord(WORD_START), len(codes) + 1, counts))
-    rank = np.empty(len(different), np.int32)
-    has_word_symbol = ord(WORD_START) in different
-    rank[order] = np.arange(len(order)) + (1 if has_word_symbol else 2)
-    alphabet = int(rank.max(initial=WORD_SYMBOL)) + 1
+        if i not in special and WORD_START not in piece[1:]
+    ]
+    pieces = [vocabulary.pieces[i] for i in ids]
+    codes = np.frombuffer("".join(pieces).encode("utf-32-le"), "<u4").astype(np.int64)
+    symbols, sequence = _number(codes)
+    alphabet = 1 + max(symbols.values())
 
     # Every symbol by itself is in the trie: one that is no piece is an unknown character.
-    singles = {piece for piece in ids if len(piece) == 1}
-    names = {int(r): chr(c) for r, c in zip(rank, different, strict=True)}
-    unknown = [s for s in range(alphabet) if names.get(s) not in singles]
-    lengths = [*map(len, ids), *[1] * len(unknown)]
+    known = {symbols[piece] for piece in pieces if len(piece) == 1}
+    unknown = np.array([s for s in range(alphabet) if s not in known], np.int32)
+    lengths = [*map(len, pieces), *[1] * len(unknown)]
     splits = np.concatenate([[0], np.cumsum(lengths)])
-    symbols = np.concatenate([rank[inverse], np.array(unknown, np.int32)]).astype(np.int32)
-    built = trie.build(symbols, splits, alphabet)
+    built = trie.build(np.concatenate([sequence, unknown]), splits, alphabet)
 
-    scores = np.asarray(vocabulary.scores, np.float64)
-    unknown_score = scores.min() - UNKNOWN_PENALTY
-    piece_ids = np.array(list(ids.values()), np.int32)
-    by_end = np.concatenate([scores[piece_ids], np.full(len(unknown), unknown_score)])
-    slot_scores = np.full(len(built.checks), -np.inf)
-    slot_scores[built.ends] = by_end
     slot_ids = np.full(len(built.checks), -1, np.int32)
-    slot_ids[built.ends[: len(ids)]] = piece_ids
-    slot_ids[built.ends[len(ids) :]] = vocabulary.unk_id
-    if (slot_scores.astype(np.float32) == slot_scores).all():
-        slot_scores = slot_scores.astype(np.float32)
-    symbol_of = {name: r for r, name in names.items()} | {WORD_START: WORD_SYMBOL}
+    slot_ids[built.ends] = [*ids, *[vocabulary.unk_id] * len(unknown)]
+    scores = vocabulary.scores.copy()
+    scores[vocabulary.unk_id] = scores.min() - UNKNOWN_PENALTY
+    slot_scores = np.where(slot_ids < 0, -np.inf, scores[slot_ids])
+    single = slot_scores.astype(np.float32)
     return PieceTables(
-        symbol_of, built, slot_ids, slot_scores, max(lengths), _sums_are_exact(by_end)
+        symbols=symbols,
+        trie=built,
+        ids=slot_ids,
+        scores=single if (single == slot_scores).all() else slot_scores,
+        longest=max(lengths),
+        exact=_sums_are_exact(slot_scores[slot_ids >= 0]),
     )
+
+
+def _number(codes: Int64Array) -> tuple[dict[str, int], Int32Array]:
+    """The symbols of the code points, and for each of these its symbol: int32 [codes]."""
+    different, inverse, counts = np.unique(codes, return_inverse=True, return_counts=True)
+    # WORD_START has its symbol whether it occurs or not.
+    order = np.argsort(-counts, kind="stable")
+    order = order[different[order] != ord(WORD_START)]
+    numbers = np.full(len(different), WORD_SYMBOL, np.int32)
+    numbers[order] = WORD_SYMBOL + 1 + np.arange(len(order))
+    # The graph makes strings of symbols, and no string has surrogates.
+    numbers[numbers >= FIRST_SURROGATE] += SURROGATES
+    symbols = {chr(c): n for c, n in zip(different.tolist(), numbers.tolist(), strict=True)}
+    return {WORD_START: WORD_SYMBOL} | symbols, numbers[inverse]
 
 
 def _sums_are_exact(scores: AnyArray) -> bool:
     """Whether sums of the scores need no rounding in float64, as for scores that were float32."""
     largest = max(float(np.abs(scores).max()), 1.0)
-    unit = largest * MOST_ADDITIONS / 2.0**53
-    step = 2.0 ** np.ceil(np.log2(unit))
+    step = 2.0 ** np.ceil(np.log2(largest * MOST_ADDITIONS / 2.0**53))
     return bool((np.round(scores / step) * step == scores).all())

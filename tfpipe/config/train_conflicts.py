@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import Any
 
 from tfpipe.config.profile_steps import parse_steps
 from tfpipe.config.settings import Conflict, flag_of
 from tfpipe.errors import UserError, did_you_mean
 from tfpipe.tasks import TASKS
-
-if TYPE_CHECKING:
-    from tfpipe.config.train import TrainConfig
 
 # A setting, and the other setting and its values without which it would be ignored.
 REQUIRED_SETTINGS = (
@@ -23,8 +20,8 @@ REQUIRED_SETTINGS = (
 )
 
 
-def find_conflicts(config: TrainConfig) -> Iterator[Conflict]:
-    """Yield settings that cannot be combined, each with the names of its fields."""
+def find_conflicts(config: Any) -> Iterator[Conflict]:
+    """Yield settings of a TrainConfig that cannot be combined, each with its fields' names."""
     yield from _ignored_settings(config)
     yield from _task_conflicts(config)
     yield from _metric_conflicts(config)
@@ -33,7 +30,7 @@ def find_conflicts(config: TrainConfig) -> Iterator[Conflict]:
     yield from _run_conflicts(config)
 
 
-def _run_conflicts(config: TrainConfig) -> Iterator[Conflict]:
+def _run_conflicts(config: Any) -> Iterator[Conflict]:
     if config.model == "tiny" and config.trim_vocabulary:
         yield (
             ("model", "trim_vocabulary"),
@@ -55,7 +52,7 @@ def _run_conflicts(config: TrainConfig) -> Iterator[Conflict]:
         )
 
 
-def _ignored_settings(config: TrainConfig) -> Iterator[Conflict]:
+def _ignored_settings(config: Any) -> Iterator[Conflict]:
     default = type(config)()
     for name, owner, wanted in REQUIRED_SETTINGS:
         value, chosen = getattr(config, name), getattr(config, owner)
@@ -71,7 +68,7 @@ def _ignored_settings(config: TrainConfig) -> Iterator[Conflict]:
             )
 
 
-def _task_conflicts(config: TrainConfig) -> Iterator[Conflict]:
+def _task_conflicts(config: Any) -> Iterator[Conflict]:
     default = type(config)()
     for name, reason in TASKS[config.task].inapplicable.items():
         value, flag = getattr(config, name), flag_of(name)
@@ -86,7 +83,7 @@ def _task_conflicts(config: TrainConfig) -> Iterator[Conflict]:
             )
 
 
-def _metric_conflicts(config: TrainConfig) -> Iterator[Conflict]:
+def _metric_conflicts(config: Any) -> Iterator[Conflict]:
     known = TASKS[config.task].metrics
     if config.best_metric not in known:
         yield (
@@ -99,7 +96,7 @@ def _metric_conflicts(config: TrainConfig) -> Iterator[Conflict]:
         )
 
 
-def _objective_conflicts(config: TrainConfig) -> Iterator[Conflict]:
+def _objective_conflicts(config: Any) -> Iterator[Conflict]:
     if config.loss == "focal" and config.label_smoothing:
         yield (
             ("loss", "label_smoothing"),
@@ -129,7 +126,7 @@ def _objective_conflicts(config: TrainConfig) -> Iterator[Conflict]:
         )
 
 
-def _device_conflicts(config: TrainConfig) -> Iterator[Conflict]:
+def _device_conflicts(config: Any) -> Iterator[Conflict]:
     if config.strategy == "tpu" and config.precision == "float16":
         yield (
             ("strategy", "precision"),

@@ -10,16 +10,26 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from serving.server import metrics
+from serving.server.flags import parse_flags
+from serving.server.lifecycle.loader import Loader
 from tests.support.exports import exported
 from tests.support.hostile import multilingual
 from tests.support.runs import MULTILINGUAL_KINDS, finished_run
 from tfpipe.data.encoded import EncodedDataset
 from tfpipe.data.tokenizer.reference import load_reference
+from tfpipe.exporting.warmup import read_warm_up
 from tfpipe.model import pretrained
 from tfpipe.model.text_model import TextModel
 from tfpipe.tasks.task import Task, task_of
 
 KINDS = [*MULTILINGUAL_KINDS]
+# Multilabel and regress are exported as pairs are.
+EXPORTED = [
+    *("multilingual_pairs", "multilingual_tag", "multilingual_qa"),
+    pytest.param("multilingual_multilabel", marks=pytest.mark.slow),
+    pytest.param("multilingual_regress", marks=pytest.mark.slow),
+]
 
 
 @functools.cache
@@ -78,7 +88,7 @@ def test_what_fills_a_row_up_changes_nothing(kind: str) -> None:
         np.testing.assert_allclose(logits, first, atol=2e-6)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", EXPORTED)
 def test_an_export_answers_as_the_model(kind: str) -> None:
     """It was compared in a clean process, on edge cases and with transformers before."""
     export, (model, _, _) = exported(kind), opened(kind)
@@ -88,6 +98,14 @@ def test_an_export_answers_as_the_model(kind: str) -> None:
     assert all(table["mismatches"] == 0 for table in parity["tokenizer"].values())
     info = json.loads((export.folder / "assets" / "info.json").read_text())
     assert info["vocabulary_sha256"] == model.tokenizer.vocabulary_sha256
+
+
+def test_our_server_replays_the_requests_to_warm_up() -> None:
+    folder = exported("multilingual_pairs").folder
+    runs = metrics.RUNTIME_LATENCY.total()
+    flags = parse_flags([f"--model_base_path={folder.parent}"])
+    Loader(flags).load("tiny", 1, folder).close()
+    assert metrics.RUNTIME_LATENCY.total() == runs + len(read_warm_up(folder)) > runs
 
 
 def test_chinese_entities_are_found_by_code_points() -> None:

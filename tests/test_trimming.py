@@ -10,9 +10,12 @@ import pytest
 from tests.support.unigram import CHARSMAP, toy_vocabulary
 from tfpipe.data.tokenizer.fast_tokenizer import FastTokenizer
 from tfpipe.data.tokenizer.kept_letters import find_letters
+from tfpipe.data.tokenizer.trimming import trim_folder
 from tfpipe.data.tokenizer.unigram.folder import read_folder, write_folder
 from tfpipe.data.tokenizer.unigram.trimming import keep_scripts, trim
 from tfpipe.data.tokenizer.unigram.vocabulary import UnigramVocabulary
+from tfpipe.data.tokenizer.wordpiece import vocabulary as wordpiece
+from tfpipe.exporting.fuzz_strings import SPECIAL
 
 LETTERS = "abcdeéèд中国あ1,"
 RUNS = [
@@ -103,3 +106,24 @@ def test_texts_of_these_scripts_are_divided_as_before(seed, tmp_path):
         trimmed.pieces[trimmed.unk_id],
         trimmed.pieces[trimmed.mask_id],
     )
+
+
+def test_folder_of_either_kind_is_trimmed(tmp_path):
+    whole = tmp_path / "whole"
+    write_folder(whole, vocabulary())
+    kept = trim_folder(whole, tmp_path / "trimmed", ["a 中国"])
+    assert kept.ids.tolist() == keep_scripts(vocabulary(), ["a 中国"]).ids.tolist()
+    assert "あ中" not in read_folder(tmp_path / "trimmed").pieces
+
+    bert = tmp_path / "bert"
+    tokens = [*SPECIAL, "a", "##b", "ab", "##ab", "дд", "##д", "д", "中", "##éa", "あ", "##あい"]
+    wordpiece.write_folder(bert, wordpiece.Vocabulary(tokens), wordpiece.Rules(False))
+    text = ["Ab 中", "aab"]
+    before = FastTokenizer.from_folder(bert).tokenize([*text, "ab\u0301 дд"])
+    kept = trim_folder(bert, bert, text)
+    assert kept.scripts == ["han", "latin"]
+    assert [tokens[i] for i in kept.ids] == [t for t in tokens if t not in ("дд", "##éa", "##あい")]
+    after = FastTokenizer.from_folder(bert).tokenize([*text, "дд"])
+    known = len(before.ids) - before.lengths[-1]
+    assert kept.ids[after.ids][:known].tolist() == before.ids[:known].tolist()
+    assert [tokens[i] for i in kept.ids[after.ids][known:]] == ["д", "##д"]

@@ -123,7 +123,7 @@ def _check_parity(
         )
     for name, row in tokenizers.items():
         count = f"{row['texts']} {name.replace('_', ' ')}"
-        logger.info(f"tokenizer: {count}, {row['mismatches']} unlike BertTokenizerFast")
+        logger.info(f"tokenizer: {count}, {row['mismatches']} unlike transformers' tokenizer")
     exact = precision == "float32"
     bounds = {
         "fresh_process": EXACT if exact else NARROW,

@@ -18,7 +18,13 @@ from tfpipe.data.tokenizer.unigram.folder import has_unigram
 from tfpipe.data.tokenizer.unigram.folder import read_folder as read_unigram
 from tfpipe.data.tokenizer.unigram.tokenizer_json import make_pipeline
 from tfpipe.data.tokenizer.unigram.vocabulary import UnigramVocabulary
-from tfpipe.data.tokenizer.wordpiece.vocabulary import UNK, Rules, Vocabulary, read_folder
+from tfpipe.data.tokenizer.wordpiece.vocabulary import (
+    UNK,
+    Rules,
+    Vocabulary,
+    make_normalizer,
+    read_folder,
+)
 from tfpipe.data.tokenizer.words import classify_pieces, classify_wordpieces, mark_words
 
 if TYPE_CHECKING:
@@ -83,17 +89,11 @@ class FastTokenizer:
         """Make BERT's tokenizer."""
         from tokenizers import Tokenizer
         from tokenizers.models import WordPiece
-        from tokenizers.normalizers import BertNormalizer
         from tokenizers.pre_tokenizers import BertPreTokenizer
 
         model = WordPiece(vocabulary.ids, unk_token=UNK, max_input_chars_per_word=100)
         pipeline = Tokenizer(model)
-        pipeline.normalizer = BertNormalizer(
-            clean_text=True,
-            handle_chinese_chars=rules.split_chinese,
-            strip_accents=rules.strip_accents,
-            lowercase=rules.lower_case,
-        )
+        pipeline.normalizer = make_normalizer(rules)
         pipeline.pre_tokenizer = BertPreTokenizer()
         bits = classify_wordpieces(vocabulary.tokens)
         return cls(pipeline, vocabulary.frame, vocabulary.ids[UNK], bits)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,6 +24,19 @@ ACCENTED_SHARE = 0.1
 CHUNK = 4096
 
 
+class Kept(NamedTuple):
+    """What a trimmed vocabulary keeps.
+
+    Attributes:
+        ids: int64 [K], the ids of its tokens in the whole vocabulary, in ascending order: row i of
+            the trimmed embedding is row ids[i] of the whole one.
+        scripts: The names of the scripts of its tokens.
+    """
+
+    ids: Int64Array
+    scripts: list[str]
+
+
 @dataclass(frozen=True)
 class Letters:
     """The letters that are kept, beside those of ASCII and all that is no letter.
@@ -38,13 +52,14 @@ class Letters:
     @property
     def names(self) -> list[str]:
         """The names of the scripts."""
-        return [name for name, kept in zip(NAMES, self.scripts, strict=True) if kept]
+        kept = zip(NAMES, self.scripts, strict=True)
+        return [name for name, is_kept in kept if is_kept and name != SCRIPTS[NONE]]
 
-    def cover(self, pieces: Sequence[str]) -> BoolArray:
-        """Return bool [N]: whether a piece has kept characters only."""
-        points = code_points(pieces)
+    def cover(self, texts: Sequence[str]) -> BoolArray:
+        """Return bool [N]: whether a text, which may be a token, has no other letters."""
+        points = code_points(texts)
         lost = ~self.scripts[_classify(points)] & ~np.isin(points, self.single)
-        covered: BoolArray = np.bincount(text_numbers(pieces)[lost], minlength=len(pieces)) == 0
+        covered: BoolArray = np.bincount(text_numbers(texts)[lost], minlength=len(texts)) == 0
         return covered
 
 

@@ -13,7 +13,8 @@ import numpy as np
 from tfpipe.data.tokenizer.files import describe_added, read_json
 from tfpipe.data.tokenizer.unigram.charsmap import build, parse
 from tfpipe.data.tokenizer.unigram.scores import read_number
-from tfpipe.data.tokenizer.unigram.vocabulary import SPACE, UnigramVocabulary, not_unigram
+from tfpipe.data.tokenizer.unigram.vocabulary import UnigramVocabulary, not_unigram
+from tfpipe.data.tokenizer.words import SPACE
 from tfpipe.text_display import list_few
 
 if TYPE_CHECKING:

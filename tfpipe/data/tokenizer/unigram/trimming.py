@@ -4,27 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import NamedTuple
 
 import numpy as np
 
 from tfpipe.data.arrays import Int64Array
-from tfpipe.data.tokenizer.kept_letters import find_letters
+from tfpipe.data.tokenizer.kept_letters import Kept, find_letters
 from tfpipe.data.tokenizer.unigram.charsmap import build
-from tfpipe.data.tokenizer.unigram.vocabulary import SPACE, UnigramVocabulary
-
-
-class Kept(NamedTuple):
-    """What a trimmed vocabulary keeps.
-
-    Attributes:
-        ids: int64 [K], the ids of its pieces in the whole vocabulary, in ascending order: row i of
-            the trimmed embedding is row ids[i] of the whole one.
-        scripts: The names of the scripts of its pieces.
-    """
-
-    ids: Int64Array
-    scripts: list[str]
+from tfpipe.data.tokenizer.unigram.vocabulary import UnigramVocabulary
+from tfpipe.data.tokenizer.words import SPACE
 
 
 def keep_scripts(vocabulary: UnigramVocabulary, texts: Iterable[str]) -> Kept:
@@ -42,7 +29,7 @@ def keep_scripts(vocabulary: UnigramVocabulary, texts: Iterable[str]) -> Kept:
     kept = letters.cover([piece.removeprefix(SPACE) for piece in vocabulary.pieces])
     kept |= np.array([len(piece) == 1 for piece in vocabulary.pieces])
     kept[[*vocabulary.special_ids, int(vocabulary.scores.argmin())]] = True
-    return Kept(np.flatnonzero(kept), [name for name in letters.names if name != "none"])
+    return Kept(np.flatnonzero(kept), letters.names)
 
 
 def trim(vocabulary: UnigramVocabulary, ids: Int64Array) -> UnigramVocabulary:

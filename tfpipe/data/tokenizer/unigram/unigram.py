@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from tfpipe.data.arrays import UInt8Array
 from tfpipe.data.tokenizer.tokens import Tokens
+from tfpipe.data.tokenizer.unigram import graphemes
 from tfpipe.data.tokenizer.unigram.folder import read_folder, write_folder
 from tfpipe.data.tokenizer.unigram.graph import UnigramGraph
 from tfpipe.data.tokenizer.unigram.vocabulary import UnigramVocabulary
@@ -57,10 +58,11 @@ class Unigram(tf.Module):
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """SHA-256 (hex) over pieces, scores, special ids and normalisation."""
+        """SHA-256 (hex) over pieces, scores, special ids, normalisation and Unicode tables."""
         known = vars(self._vocabulary)
-        # The vocabulary's own order of replacements means nothing.
+        # The order of replacements means nothing.
         values = known | {"charsmap": sorted(known["charsmap"].items())}
+        values["graphemes"] = graphemes.digest()
         content = json.dumps(values, default=lambda scores: scores.tolist(), sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()
 

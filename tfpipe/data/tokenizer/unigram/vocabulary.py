@@ -11,9 +11,8 @@ import numpy as np
 
 from tfpipe.data.arrays import Float64Array
 from tfpipe.data.tokenizer.frame import Frame
+from tfpipe.data.tokenizer.words import SPACE
 from tfpipe.errors import UserError
-
-SPACE = "\u2581"
 
 
 @dataclass(frozen=True, eq=False)

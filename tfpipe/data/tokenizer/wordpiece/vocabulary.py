@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tfpipe.data.tokenizer.files import (
     describe_added,
@@ -16,8 +16,12 @@ from tfpipe.data.tokenizer.files import (
     write_text,
 )
 from tfpipe.data.tokenizer.frame import Frame
+from tfpipe.data.tokenizer.words import CONTINUATION
 from tfpipe.errors import UserError
 from tfpipe.text_display import list_few
+
+if TYPE_CHECKING:
+    from tokenizers.normalizers import BertNormalizer
 
 CLS, SEP, PAD, UNK, MASK = "[CLS]", "[SEP]", "[PAD]", "[UNK]", "[MASK]"
 SPECIAL_NAMES = {"cls": CLS, "sep": SEP, "pad": PAD, "unk": UNK, "mask": MASK}
@@ -68,6 +72,18 @@ class Vocabulary:
                 "Replace it with a token of another name, such as [unused1].",
             )
         self.frame = Frame(self.ids[CLS], self.ids[SEP], self.ids[PAD])
+
+
+def make_normalizer(rules: Rules) -> BertNormalizer:
+    """Return the normalizer of the library `tokenizers` for these rules."""
+    from tokenizers.normalizers import BertNormalizer
+
+    return BertNormalizer(
+        clean_text=True,
+        handle_chinese_chars=rules.split_chinese,
+        strip_accents=rules.strip_accents,
+        lowercase=rules.lower_case,
+    )
 
 
 def read_folder(folder: Path) -> tuple[Vocabulary, Rules]:
@@ -127,7 +143,8 @@ def _not_bert(folder: Path, found: str) -> UserError:
     return UserError(
         f"The tokenizer in {folder} is not BERT's WordPiece tokenizer.",
         found,
-        "Choose a model with a BERT tokenizer (vocab.txt with [CLS], [SEP], [PAD] and [UNK]).",
+        "Choose a model with the tokenizer of BERT (vocab.txt with [CLS], [SEP], [PAD] and [UNK]),"
+        " or with that of XLM-R (SentencePiece Unigram).",
     )
 
 
@@ -137,7 +154,7 @@ def _check_fast(folder: Path, fast: dict[str, Any]) -> dict[str, Any]:
     expected = [
         ("model type", model.get("type", "WordPiece"), "WordPiece"),
         ("unknown token", model.get("unk_token"), UNK),
-        ("prefix of pieces", model.get("continuing_subword_prefix"), "##"),
+        ("prefix of pieces", model.get("continuing_subword_prefix"), CONTINUATION),
         ("longest word", model.get("max_input_chars_per_word"), 100),
         ("normalizer", normalizer.get("type"), "BertNormalizer"),
         ("clean_text", normalizer.get("clean_text"), True),
@@ -214,11 +231,11 @@ def _fast_file(vocabulary: Vocabulary, rules: Rules, special: list[str]) -> dict
                 for token in (CLS, SEP)
             },
         },
-        "decoder": {"type": "WordPiece", "prefix": "##", "cleanup": True},
+        "decoder": {"type": "WordPiece", "prefix": CONTINUATION, "cleanup": True},
         "model": {
             "type": "WordPiece",
             "unk_token": UNK,
-            "continuing_subword_prefix": "##",
+            "continuing_subword_prefix": CONTINUATION,
             "max_input_chars_per_word": 100,
             "vocab": vocabulary.ids,
         },

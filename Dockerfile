@@ -35,8 +35,10 @@ RUN pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheels 
 
 # ---- train: every command of the project, on data and runs that are mounted at /project
 FROM packages AS train
-COPY requirements-starter.lock /locks/
-RUN pip install --no-cache-dir --no-deps --require-hashes -r /locks/requirements-starter.lock
+COPY requirements-starter.lock requirements-multilingual.lock /locks/
+RUN pip install --no-cache-dir --no-deps --require-hashes -r /locks/requirements-starter.lock \
+    && pip install --no-cache-dir --no-deps --only-binary :all: --require-hashes \
+    -r /locks/requirements-multilingual.lock
 COPY --from=wheel /wheels /wheels
 RUN pip install --no-cache-dir --no-deps /wheels/*.whl \
     && chmod 1777 /project

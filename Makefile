@@ -1,6 +1,8 @@
 # Set-up, demo and checks. Nothing but make and Python 3.10 to 3.12 is needed.
 PYTHON ?= python3
 PORT ?= 8500
+# That of the demo: multilingual, or the small starter.
+MODEL ?= multilingual
 VENV := .venv
 BIN := $(VENV)/bin
 # Python compiles a module at its first import: most of what is installed is never imported.
@@ -12,7 +14,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no
 # Every demo is a run of its own: nothing is overwritten.
 demo: NAME := demo-$(shell date +%Y%m%d-%H%M%S)
 demo: $(VENV)/.installed
-	$(BIN)/python -m tfpipe.train --strategy mirrored --output runs/$(NAME)
+	$(BIN)/python -m tfpipe.train --strategy mirrored --model $(MODEL) --output runs/$(NAME)
 	$(BIN)/python -m tfpipe.evaluate runs/$(NAME)
 	$(BIN)/python -m tfpipe.export runs/$(NAME) --to models/$(NAME)
 	@$(BIN)/python -m serving.server --port=$(PORT) --model_name=support \
@@ -93,12 +95,12 @@ docs-serve: $(VENV)/.installed-docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
 
 # Every lock file pins and hashes all it needs, so that pip resolves nothing (--no-deps).
-$(VENV)/.installed: requirements.lock requirements-starter.lock \
+$(VENV)/.installed: requirements.lock requirements-starter.lock requirements-multilingual.lock \
 		pyproject.toml setup.py tfpipe/__init__.py
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13) and "tfpipe needs Python 3.10 to 3.12; set PYTHON=")'
 	$(PYTHON) -m venv $(VENV)
 	$(INSTALL) --require-hashes -r requirements.lock
-	$(INSTALL) --require-hashes -r requirements-starter.lock
+	$(INSTALL) --require-hashes -r requirements-starter.lock -r requirements-multilingual.lock
 	$(INSTALL) --no-build-isolation -e .
 	touch $@
 

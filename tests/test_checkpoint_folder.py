@@ -178,5 +178,5 @@ def test_refuses(folder: Path, how: str) -> None:
     change, message = REFUSED[how]
     change(folder)
     with pytest.raises(UserError, match=message) as caught:
-        presets.open_model(str(folder), LABELS, [], 64, pairs=True)
+        presets.check_pairs(str(folder), presets.open_model(str(folder), LABELS, [], 64))
     assert caught.value.found and caught.value.fix

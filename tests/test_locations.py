@@ -9,7 +9,7 @@ import pytest
 from tfpipe.errors import UserError
 from tfpipe.exporting.baseline import find_baseline
 from tfpipe.exporting.remote_versions import open_target
-from tfpipe.locations import Location, locate, locate_model
+from tfpipe.locations import Location, cache_folder, locate, locate_model
 from tfpipe.run_folder import open_run
 
 
@@ -63,3 +63,16 @@ def test_each_command_tells_what_it_found_instead(tmp_path: Path) -> None:
         with pytest.raises(UserError) as caught:
             refuse(str(path))  # type: ignore[operator]
         assert found in caught.value.found
+
+
+def test_the_cache_is_where_its_variables_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "x"))
+    monkeypatch.setenv("TFPIPE_CACHE", str(tmp_path / "own"))
+    assert cache_folder() == tmp_path / "own"
+    monkeypatch.delenv("TFPIPE_CACHE")
+    assert cache_folder() == tmp_path / "x" / "tfpipe"
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
+    assert cache_folder() == tmp_path / ".cache" / "tfpipe"

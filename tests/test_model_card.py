@@ -157,6 +157,9 @@ def test_the_hub_model_it_began_from_is_named(run: Run, tmp_path: Path) -> None:
         parse(render_card(other, other.metrics, DATA, None, {}))[0]["base_model"]
         == other.config.model
     )
+    ours = copy_of(run, tmp_path / "d", model="multilingual")
+    front = parse(render_card(ours, ours.metrics, DATA, None, {}))[0]
+    assert front["base_model"] == "intfloat/multilingual-e5-small"
     local = copy_of(run, tmp_path / "c", model="/home/someone/bert")
     card = render_card(local, local.metrics, DATA, None, {})
     assert "base_model" not in card and "someone" not in card and "`bert`" in card

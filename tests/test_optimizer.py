@@ -194,3 +194,33 @@ def test_slices_move_rows_as_the_dense_kernel_does_and_leave_unseen_rows_alone()
     np.testing.assert_allclose(tables[1][:30], tables[0][:30], atol=1e-6)
     np.testing.assert_array_equal(tables[1][30:], start[30:])
     assert np.abs(tables[0] - start)[:30].max() > 0.05
+
+
+@pytest.mark.parametrize("dense", [True, False])
+def test_moments_of_used_rows_alone_make_the_same_steps(dense: bool) -> None:
+    random = np.random.default_rng(1)
+    start = random.normal(size=(40, 6)).astype(np.float32)
+    used = np.array([3, 4, 9, 20, 39], np.int32)
+    batches = [(random.choice(used, 7), random.normal(size=(7, 6))) for _ in range(5)]
+    tables = []
+    for kept in (None, used):
+        table = tf.Variable(start, name="embeddings/word_embeddings/weight")
+        optimizer = LayerwiseAdamW(lambda _: 1.0, kept, **SETTINGS, learning_rate=0.01)
+        create_slots(optimizer, [table])
+        for rows, slices in batches:
+            gradient = tf.IndexedSlices(
+                tf.constant(slices, tf.float32), tf.constant(rows), tf.constant([40, 6])
+            )
+            as_tensor = dense and kept is not None
+            gradient = tf.convert_to_tensor(gradient) if as_tensor else gradient
+            optimizer.apply_gradients([(gradient, table)])
+        tables.append(table.numpy())
+    assert optimizer.get_slot(table, "m").shape == [5, 6]
+    assert (tables[0] != start).any(1).nonzero()[0].tolist() == sorted(
+        {int(row) for rows, _ in batches for row in rows}
+    )
+    if dense:
+        # A row of zeros is a row that some batch has used.
+        first = np.array(sorted({int(row) for row in batches[0][0]}))
+        tables = [table[first] for table in tables]
+    np.testing.assert_allclose(tables[1], tables[0], atol=1e-6)

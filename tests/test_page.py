@@ -392,9 +392,10 @@ def test_unknown_tokens_are_told_by_script() -> None:
     noted = "The model's vocabulary lacks some of the tokens"
     text = page_with(55)
     assert f"{warned}, and the unknown token is read in place of many tokens: 5.5% of train" in text
-    assert "(Latin 0.0%, Han (Chinese) 55.0%). Train with --model tiny" in text
+    assert "(Latin 0.0%, Han (Chinese) 55.0%). Train with --model multilingual" in text
     assert "Chinese or multilingual BERT" in text and "5.5%: 55 of 1,000 tokens" in text
     assert "Train on more texts" in page_with(55, "tiny")
+    assert "55.0%). Train with --model tiny, whose" in page_with(55, "multilingual")
     text = page_with(10)
     assert noted in text and warned not in text
     text = page_with(2)

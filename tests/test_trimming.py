@@ -53,7 +53,8 @@ def vocabulary(seed: int = 1) -> UnigramVocabulary:
 
 def kept_of(*texts: str) -> tuple[set[str], list[str]]:
     whole = vocabulary()
-    ids, scripts = keep_scripts(whole, texts)
+    ids, scripts, count = keep_scripts(whole, texts)
+    assert count == len(whole.pieces)
     assert ids.tolist() == sorted(set(ids.tolist()))
     lost = set(whole.pieces) - {whole.pieces[i] for i in ids}
     assert LOWEST not in lost and "ё" not in lost

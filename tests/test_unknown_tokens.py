@@ -208,9 +208,12 @@ def test_noted_above_2_percent_and_warned_of_above_10() -> None:
 def test_advice() -> None:
     assert unknown(0.5).warning == (
         "the vocabulary of --model starter does not cover these texts: unknown tokens are"
-        " 50.0% of train (han); give --model tiny, whose vocabulary is learnt from these texts, or"
-        " --model with the folder or hub id of a Chinese or multilingual BERT, such as"
-        " google-bert/bert-base-chinese"
+        " 50.0% of train (han); give --model multilingual; or give --model tiny, whose vocabulary"
+        " is learnt from these texts, or --model with the folder or hub id of a Chinese or"
+        " multilingual BERT, such as google-bert/bert-base-chinese"
+    )
+    assert str(unknown(0.5, model="multilingual").warning).endswith(
+        "50.0% of train (han); give --model tiny, whose vocabulary is learnt from these texts"
     )
     # What tiny has learnt from is not advised once more.
     assert "--model tiny, whose" not in str(unknown(0.5, model="tiny").warning)

@@ -113,9 +113,14 @@ def list_versions(base: Path) -> dict[int, Path]:
 
 
 def cache_folder() -> Path:
-    """Return the folder TFPIPE_CACHE, by default ~/.cache/tfpipe; it may not exist."""
+    """Return the folder TFPIPE_CACHE, by default tfpipe in XDG_CACHE_HOME; it may not exist."""
+    named = os.environ.get("TFPIPE_CACHE")
+    if named:
+        return Path(named)
+    shared = Path(os.environ.get("XDG_CACHE_HOME", ""))
     try:
-        return Path(os.environ.get("TFPIPE_CACHE") or Path.home() / ".cache" / "tfpipe")
+        # As its specification has it, a relative path is ignored.
+        return (shared if shared.is_absolute() else Path.home() / ".cache") / "tfpipe"
     except RuntimeError:
         # A user without a home: no folder can be made below this path, so nothing is cached.
         return Path(os.devnull) / "tfpipe"

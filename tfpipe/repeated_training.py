@@ -21,6 +21,7 @@ from tfpipe.config import RepeatConfig, TrainConfig
 from tfpipe.errors import Interrupted, UserError
 from tfpipe.fold_answers import Folds, cut, write_answers
 from tfpipe.io.atomic import write_text
+from tfpipe.model.choice import choose_model
 from tfpipe.run_folder import Run
 from tfpipe.separate_training import train_separately
 from tfpipe.training.preemption import SignalHandler
@@ -62,6 +63,9 @@ def repeat(config: TrainConfig, repeated: RepeatConfig) -> Summary:
     default = f"runs/{config.task}-{time.strftime('%Y%m%d-%H%M%S')}"
     folder = Path(config.output or default)
     folds = cut(config, repeated.fold_count) if repeated.fold_count else None
+    if folds is not None:
+        # All folds train one model.
+        config = replace(config, model=choose_model(config.model, folds.examples).name)
     _begin(folder, config, repeated, folds)
     runs: list[Run] = []
     for number, one in enumerate(_configurations(config, repeated, folder, folds), start=1):

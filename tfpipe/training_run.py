@@ -35,7 +35,7 @@ from tfpipe.text_display import count_of
 from tfpipe.training.allocator import keep_freed_memory
 from tfpipe.training.callbacks import Callback
 from tfpipe.training.collectives import check_agreement, report_lost_processes
-from tfpipe.training.defaults import default_epochs, default_rate
+from tfpipe.training.defaults import HEAD_RATES, TRIMMED, default_epochs, default_rate
 from tfpipe.training.ending import Ending
 from tfpipe.training.evaluator import Evaluator
 from tfpipe.training.precision import choose_precision
@@ -94,18 +94,27 @@ def build_model(context: RunContext, parts: Splits, task: Task) -> tuple[RunCont
         UserError: The model cannot be opened, or does not fit the settings.
     """
     config = context.config
+    pooling = presets.choose_pooling(config.pooling, config.model, task.head)
+    trim = config.trim_vocabulary
+    trim = config.model in TRIMMED if trim is None else trim
     with context.strategy.scope():
         texts = [*parts.train.texts, *(parts.train.text_pairs or ())]
         model = presets.open_model(
-            *(config.model, task.label_names, texts, config.max_length, task.head),
-            pairs=parts.train.text_pairs is not None,
+            *(config.model, task.label_names, texts, config.max_length),
+            head=replace(task.head, pooling=pooling),
+            trim=trim,
         )
+        if parts.train.text_pairs is not None:
+            presets.check_pairs(config.model, model)
         configure_layers(model, config)
     rate = config.learning_rate or default_rate(model.config.hidden_size)
     epochs = config.epochs or default_epochs(-(-len(parts.train) // config.batch_size))
     config = replace(
         config,
+        pooling=pooling,
+        trim_vocabulary=trim,
         learning_rate=rate,
+        head_rate=config.head_rate or HEAD_RATES.get(config.model),
         epochs=1 if config.dry_run else epochs,
         precision=choose_precision(config.precision, model),
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfpipe.cli import given_values, owned_fields, parser_for, print_metrics, run, say
-from tfpipe.config import build
+from tfpipe.config import TrainConfig, build
 from tfpipe.config.settings import field_name, flag_of, unknown_option
 from tfpipe.errors import UserError, did_you_mean, raise_all
 from tfpipe.process import quick_imports, run_as_process
@@ -88,6 +88,7 @@ def plan_study(config: SearchConfig, given: Mapping[str, Any]) -> tuple[StudyPla
         UserError: For invalid settings or data.
     """
     from tfpipe.data.hashing import hash_texts
+    from tfpipe.model.choice import choose_model
     from tfpipe.tasks import TASKS
     from tuning.space import read_space
     from tuning.study import StudyPlan
@@ -105,7 +106,12 @@ def plan_study(config: SearchConfig, given: Mapping[str, Any]) -> tuple[StudyPla
     splits = read_data(space.fixed)
 
     # ---- space with the defaults of this model and data
-    space, epochs = fit_space(config, given, training_defaults_of(space, len(splits.train)))
+    choice = choose_model(space.fixed.get("model", TrainConfig().model), splits.train)
+    choice.log()
+    defaults = training_defaults_of(space, choice.name, len(splits.train))
+    if not any(one.name == "model" for one in space.parameters):
+        given = {**given, "model": choice.name}
+    space, epochs = fit_space(config, given, defaults)
     raise_all(grid_errors(config, space))
     baseline = None
     if task.baseline is not None:
@@ -144,11 +150,12 @@ def read_data(base: Mapping[str, Any]) -> Splits:
     return read_splits(*files, columns, seed, TASKS[base.get("task", "classify")].rules)
 
 
-def training_defaults_of(space: Space, rows: int) -> dict[str, Any]:
+def training_defaults_of(space: Space, model: str, rows: int) -> dict[str, Any]:
     """Return the defaults of training for the space's model.
 
     Args:
         space: The search space.
+        model: The model; where the space varies it, the value nearest to it is taken.
         rows: Number of training examples.
 
     Raises:
@@ -157,11 +164,11 @@ def training_defaults_of(space: Space, rows: int) -> dict[str, Any]:
     from tfpipe.model.presets import read_settings
     from tuning.space import training_defaults
 
-    model = space.fixed.get("model", "starter")
     for one in space.parameters:
         if one.name == "model":
             model = replace(one, default=model).nearest_default
-    return training_defaults(space.fixed, read_settings(model), rows)
+    fixed = {**space.fixed, "model": model}
+    return training_defaults(fixed, read_settings(model), rows)
 
 
 def fit_space(

@@ -15,6 +15,7 @@ STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker", "parameter_serve
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 CLASS_WEIGHTS = ("none", "balanced")
 LOSSES = ("cross_entropy", "focal")
+POOLINGS = ("auto", "first", "mean")
 LONG_TEXTS = ("head", "head_tail", "windows")
 SCHEDULES = ("linear", "cosine", "polynomial", "constant")
 # A setting, and the other setting and its values without which it would be ignored.
@@ -71,8 +72,10 @@ class TrainConfig:
         group="objective",
     )
     model: str = setting(
-        "starter",
-        "`starter` (pip-installed English MiniLM), `tiny` (small, random), a folder, or a hub id",
+        "auto",
+        "`starter` (pip-installed English MiniLM), `multilingual` (pip-installed"
+        " multilingual-e5-small), `tiny` (small, random), a folder, or a hub id; `auto` takes"
+        " multilingual for texts that are not English",
         group="model",
     )
     max_length: int = setting(
@@ -83,6 +86,19 @@ class TrainConfig:
         "part of longer texts to use: `head` (the first tokens), `head_tail` (a quarter from the"
         " start, the rest from the end), `windows` (all, in overlapping windows; slower)",
         choices=LONG_TEXTS,
+        group="model",
+    )
+    trim_vocabulary: bool | None = setting(
+        None,
+        "leave out the tokens of scripts that the texts do not have, which makes model and export"
+        " smaller; other texts are divided as before (default: on for multilingual)",
+        group="model",
+    )
+    pooling: str = setting(
+        "auto",
+        "what a head for whole texts reads: the first token, or the mean of all; auto is mean where"
+        " the files of a --model other than starter say so",
+        choices=POOLINGS,
         group="model",
     )
     strategy: str = setting(
@@ -115,7 +131,7 @@ class TrainConfig:
     )
     learning_rate: float | None = setting(
         None,
-        "peak learning rate (default: by model width; 3e-4 for starter)",
+        "peak learning rate (default: by model width; 3e-4 for starter and multilingual)",
         above=0,
         group="training",
     )
@@ -189,7 +205,8 @@ class TrainConfig:
     )
     head_rate: float | None = setting(
         None,
-        "peak learning rate of pooler and head (default: that of --learning-rate)",
+        "peak learning rate of pooler and head (default: that of --learning-rate; 2e-3 for"
+        " multilingual)",
         above=0,
         group="rates",
     )
@@ -317,6 +334,15 @@ class TrainConfig:
 
 
 def _run_conflicts(config: TrainConfig) -> Iterator[Conflict]:
+    if config.model == "tiny" and config.trim_vocabulary:
+        yield (
+            ("model", "trim_vocabulary"),
+            UserError(
+                "the vocabulary of tiny is learnt from the texts, so there is nothing to trim",
+                "--model tiny --trim-vocabulary",
+                "leave out --trim-vocabulary, or choose another --model",
+            ),
+        )
     if config.profile_steps:
         try:
             parse_steps(config.profile_steps)

@@ -94,8 +94,7 @@ def encode(examples: Examples, tokenizer: Tokenizer, max_length: int) -> Encoded
 def keep(key: str, kind: type[E], make: Callable[[], E]) -> E:
     """Read what was made before under this key from the cache, or make and store it now.
 
-    The cache is the folder TFPIPE_CACHE, by default ~/.cache/tfpipe; where it cannot be written,
-    nothing is stored.
+    The cache is `cache_folder()`; where it cannot be written, nothing is stored.
     """
     path = cache_folder() / f"{key}.npz"
     try:

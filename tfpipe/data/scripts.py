@@ -44,6 +44,19 @@ def scripts_of(*columns: Sequence[str]) -> Int64Array:
     return np.concatenate([np.zeros(0, np.int64), *_count_chunks(columns)])
 
 
+def share_beyond_english(*columns: Sequence[str]) -> float:
+    """Return the share of letters that are not in a to z, of all letters in all columns."""
+    counts = np.zeros(LIMIT + 1, np.int64)
+    for column in columns:
+        for start in range(0, len(column), CHUNK):
+            points = np.minimum(code_points(column[start : start + CHUNK]), LIMIT)
+            counts += np.bincount(points, minlength=LIMIT + 1)
+    found = np.flatnonzero(counts)
+    letters = found[[chr(point).isalpha() for point in found.tolist()]]
+    total = int(counts[letters].sum())
+    return int(counts[letters[letters >= 128]].sum()) / max(total, 1)
+
+
 def _count_chunks(columns: Sequence[Sequence[str]]) -> Iterator[Int64Array]:
     none = len(SCRIPTS) - 1
     for start in range(0, len(columns[0]), CHUNK):

@@ -98,13 +98,14 @@ class UnknownTokens:
 
     @property
     def remedy(self) -> str:
-        """Return `more_texts`, `chinese` or `multilingual`.
+        """Return `more_texts`, `tiny`, `chinese` or `multilingual`.
 
-        More texts for a vocabulary learnt from the data, else a model for Chinese or for many
-        languages, by the script with the most unknown tokens.
+        More texts for a vocabulary learnt from the data, such a vocabulary where not even that of
+        `multilingual` suffices, else a model for Chinese or for many languages, by the script with
+        the most unknown tokens.
         """
-        if self.model == "tiny":
-            return "more_texts"
+        if self.model in ("tiny", "multilingual"):
+            return "more_texts" if self.model == "tiny" else "tiny"
         counts: Counter[str] = Counter()
         for one in chain.from_iterable(self.parts.values()):
             counts[one.script] += one.unknown
@@ -125,10 +126,12 @@ class UnknownTokens:
         if self.remedy == "more_texts":
             advice = f"train on more texts, or give --model a {PRETRAINED['multilingual']}"
         else:
-            advice = (
-                "give --model tiny, whose vocabulary is learnt from these texts, or --model with"
-                f" the folder or hub id of a {PRETRAINED[self.remedy]}"
-            )
+            advice = "give --model tiny, whose vocabulary is learnt from these texts"
+            if self.remedy != "tiny":
+                advice = (
+                    f"give --model multilingual; or {advice}, or --model with the folder or hub id"
+                    f" of a {PRETRAINED[self.remedy]}"
+                )
         return f"{self._vocabulary} does not cover these texts: {self._unknown}; {advice}"
 
     @property

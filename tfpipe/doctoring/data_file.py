@@ -18,8 +18,10 @@ from tfpipe.data.unknown_tokens import UnknownTokens, sum_by_script
 from tfpipe.doctoring.data_rows import rows_of_errors, rows_of_notes
 from tfpipe.doctoring.findings import Command, Diagnosis, Finding, note, ok, problems_of
 from tfpipe.doctoring.task_of_labels import DEFAULT, find_task, is_labelled
-from tfpipe.doctoring.vocabulary import describe_unknown, is_uncovered
+from tfpipe.doctoring.vocabulary import describe_choice, describe_unknown, is_uncovered
 from tfpipe.errors import UserError
+from tfpipe.model.choice import MULTILINGUAL, choose_model
+from tfpipe.model.multilingual import multilingual_folder
 from tfpipe.model.starter import starter_folder
 from tfpipe.tasks import TASKS
 
@@ -84,10 +86,14 @@ def _commands(asked: DoctorConfig, task: str, findings: Sequence[Finding]) -> It
 def _describe_parts(parts: Splits, config: TrainConfig) -> Iterator[Finding]:
     """Yield the data report and the labels; raises UserError as training does."""
     rules = TASKS[config.task].rules
+    choice = choose_model(config.model, parts.train)
+    yield describe_choice(choice, parts.train)
     try:
-        tokenizer = FastTokenizer.from_folder(starter_folder())
+        tokenizer = FastTokenizer.from_folder(
+            multilingual_folder() if choice.name == MULTILINGUAL else starter_folder()
+        )
     except UserError as error:
-        yield from problems_of(error, "starter")
+        yield from problems_of(error, choice.name)
         return
     counts = {
         name: rules.count_tokens(part, tokenizer, config.max_length)
@@ -113,7 +119,7 @@ def _describe_parts(parts: Splits, config: TrainConfig) -> Iterator[Finding]:
         name: sum_by_script(part, counts[name].tokens, counts[name].unknown)
         for name, part in zip(PARTS, parts, strict=False)
     }
-    yield describe_unknown(UnknownTokens(scripts, config.model))
+    yield describe_unknown(UnknownTokens(scripts, choice.name))
     lost = rules.find_lost(parts.train, tokenizer, config.max_length)
     for warning in (*parts.label_notes, *warnings, *lost):
         yield note("data", f"{warning[0].upper()}{warning[1:]}.")

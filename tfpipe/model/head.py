@@ -9,7 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfpipe.model.encoder import Encoder
+from tfpipe.model.encoder import FIRST, Encoder, pooling_of
 from tfpipe.model.transformers_classes import (
     TFBertForQuestionAnswering,
     TFBertForSequenceClassification,
@@ -64,11 +64,13 @@ class Head:
             ([B, L, 2], the answer's first and last token); a key of HEADS.
         problem_type: As transformers names it; None beside `sequence`.
         settings: The task's settings under `tfpipe` in config.json.
+        pooling: What a `sequence` head reads, FIRST or MEAN.
     """
 
     kind: str = "sequence"
     problem_type: str | None = "single_label_classification"
     settings: Mapping[str, Any] = field(default_factory=dict)
+    pooling: str = FIRST
 
     @classmethod
     def of(cls, config: Any) -> Head:
@@ -79,12 +81,14 @@ class Head:
         problem_type = config.problem_type
         if kind == "sequence" and problem_type is None:
             problem_type = "single_label_classification"
-        return cls(kind, problem_type, dict(getattr(config, "tfpipe", None) or {}))
+        pooling = pooling_of(config) if kind == "sequence" else FIRST
+        return cls(kind, problem_type, dict(getattr(config, "tfpipe", None) or {}), pooling)
 
     def write(self, config: Any) -> None:
         """Write the head into a BertConfig."""
         config.architectures = [HEADS[self.kind].architecture]
         config.problem_type = self.problem_type
+        config.pooling = self.pooling
         config.tfpipe = dict(self.settings)
 
     @property

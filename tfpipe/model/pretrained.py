@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from safetensors.numpy import save as as_bytes
+from safetensors.numpy import save_file
 
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.errors import UserError
@@ -16,13 +16,17 @@ from tfpipe.library_internals import as_pytorch_weight
 from tfpipe.model.checkpoint_folder import check_vocabulary, read_settings, read_tokenizer
 from tfpipe.model.head import Head
 from tfpipe.model.load_weights import load_weights
-from tfpipe.model.stored_weights import open_weights
+from tfpipe.model.stored_weights import WORD_EMBEDDING, open_weights
 from tfpipe.model.text_model import TextModel
 from tfpipe.model.transformers_classes import BertConfig, check_libraries
+from tfpipe.model.trimmed import trim
 
 
 def load(
-    folder: Path, label_names: Sequence[str] | None = None, head: Head | None = None
+    folder: Path,
+    label_names: Sequence[str] | None = None,
+    head: Head | None = None,
+    trim_to: Iterable[str] | None = None,
 ) -> TextModel:
     """Load the model of a folder.
 
@@ -32,13 +36,15 @@ def load(
             that the file lacks, are then newly initialised. None for a trained model: labels and
             head come from config.json, and all weights from the file.
         head: The head; None for one label a text, or with `label_names` None that of config.json.
+        trim_to: Texts to whose scripts the vocabulary is trimmed; None for all of it.
 
     Raises:
         UserError: There are no BERT weights, weights do not match config.json or are pickled, the
             model needs remote code, or vocabulary and embedding differ.
     """
     settings = read_settings(folder)
-    tokenizer = read_tokenizer(folder)
+    trimming = None if trim_to is None else trim(folder, trim_to)
+    tokenizer = trimming.tokenizer if trimming else read_tokenizer(folder)
     config = BertConfig.from_dict(settings, name_or_path=str(folder))
     stored_head, complete = Head.of(config), label_names is None
     if label_names is None:
@@ -47,8 +53,13 @@ def load(
         head = head or stored_head
     head = head or Head()
     _describe(config, tokenizer, label_names, head)
-    with open_weights(folder) as stored:
-        note = check_vocabulary(folder, settings, tokenizer, stored)
+    with open_weights(folder) as whole:
+        stored = whole
+        words = trimming.kept.whole if trimming else len(tokenizer.vocabulary)
+        note = check_vocabulary(folder, settings, words, whole)
+        if trimming and WORD_EMBEDDING in whole.tensors:
+            note, stored = trimming.describe(whole), trimming.select(whole)
+            config.vocab_size = len(tokenizer.vocabulary)
         bert = _construct(config, head)
         origin = load_weights(bert, stored, complete, head.kind == stored_head.kind) + note
     return TextModel(bert, tokenizer, list(label_names), head=head, origin=origin)
@@ -106,9 +117,12 @@ def save(model: TextModel, folder: Path) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     state = dict(as_pytorch_weight(weight.name, weight.numpy()) for weight in model.weights)
-    # Bytes, because safetensors' own writer makes a file that only its owner may read.
-    content = as_bytes(state, metadata={"format": "pt"})
-    (folder / "model.safetensors").write_bytes(content)
+    path = folder / "model.safetensors"
+    path.touch()
+    mode = path.stat().st_mode
+    save_file(state, path, metadata={"format": "pt"})
+    # safetensors makes a file that only its owner may read.
+    path.chmod(mode)
     # TF classes write their own name; both TF and PyTorch read that of PyTorch.
     model.head.write(model.config)
     model.config.save_pretrained(folder)

@@ -27,6 +27,7 @@ _PREFIX = rf"(?:(?:{'|'.join(PREFIXES)})\.)*"
 # The shortest prefix, for `encoder.` may also begin the name of a layer.
 _ROOT = re.compile(rf"({_PREFIX}?)(?:embeddings|encoder\.layer)\.")
 _HEAD = re.compile(rf"{_PREFIX}((?:classifier|qa_outputs)\..+)")
+WORD_EMBEDDING = "embeddings.word_embeddings.weight"
 _BODY = ("embeddings.", "encoder.", "pooler.")
 # Constants that some versions of transformers store.
 _BUFFERS = ("embeddings.position_ids", "embeddings.token_type_ids")

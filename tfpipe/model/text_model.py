@@ -12,7 +12,7 @@ import tensorflow as tf
 import tf_keras
 
 from tfpipe.data.tokenizer import Tokenizer
-from tfpipe.model.encoder import Encoder, Seeds, UnsupportedBert
+from tfpipe.model.encoder import MEAN, Encoder, Seeds, UnsupportedBert
 from tfpipe.model.fused_weights import FrozenWeights, KernelTransform, lay_out
 from tfpipe.model.head import Head
 
@@ -171,13 +171,23 @@ class TextModel:
 
     def stock_logits(self, batch: Mapping[str, Any], training: bool = False) -> tf.Tensor:
         """Compute the head's output with transformers' own TFBert."""
+        mean = self.head.pooling == MEAN
         output = self.bert(
             input_ids=batch["input_ids"],
             token_type_ids=batch["token_type_ids"],
             attention_mask=batch["attention_mask"],
+            output_hidden_states=mean,
             training=training,
         )
-        return self.head.of_stock(output)
+        if not mean:
+            return self.head.of_stock(output)
+        # transformers' classes read the first token only; their pooler is given the mean as one.
+        weights = tf.cast(batch["attention_mask"], tf.float32)[:, :, tf.newaxis]
+        sums = tf.reduce_sum(output.hidden_states[-1] * weights, 1, keepdims=True)
+        pooled = self.backbone.pooler(
+            sums / tf.maximum(tf.reduce_sum(weights, 1, keepdims=True), 1.0)
+        )
+        return self._dense(self.bert.dropout(pooled, training=training))
 
     @property
     def _dense(self) -> Any:

@@ -19,6 +19,8 @@ from tfpipe.tasks import TASKS
 
 # The hub's names of metrics; all others have the same name.
 METRIC_TYPES = {"pearson": "pearsonr", "spearman": "spearmanr"}
+# What `--model multilingual` is on the hub.
+MULTILINGUAL = "intfloat/multilingual-e5-small"
 # Values that are not results of a model.
 NO_RESULTS = ("loss", "examples")
 HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff]")
@@ -95,6 +97,7 @@ def front_matter(run: Run, metrics: Mapping[str, Any], language: str | None) -> 
     ]
     names = {metric["type"] for result in results for metric in result["metrics"]}
     base = str(run.config.model)
+    base = MULTILINGUAL if base == "multilingual" else base
     return {
         **({"language": language} if language else {}),
         "library_name": "transformers",

@@ -180,6 +180,8 @@ def _how_to_load(run: Run, settings: Mapping[str, Any]) -> Iterator[str]:
     yield f"model = {hub.model_class}.from_pretrained(folder)"
     yield "```"
     yield ""
+    if run.config.pooling == "mean":
+        yield from MEAN_POOLING
     yield hub.reading.format(**{**hub.defaults, **settings})
     yield ""
     yield "As a SavedModel that takes raw strings, answers as measured above, and"
@@ -191,6 +193,18 @@ def _how_to_load(run: Run, settings: Mapping[str, Any]) -> Iterator[str]:
     yield "```"
 
 
+MEAN_POOLING = """Its head reads the mean of all tokens, while the class above reads the first one.
+So compute `logits` from a text's `inputs` of the tokenizer by
+
+```python
+mask = tf.cast(inputs["attention_mask"], tf.float32)[..., None]
+states = model.bert(**inputs).last_hidden_state
+mean = tf.reduce_sum(states * mask, 1, keepdims=True) / tf.reduce_sum(mask, 1, keepdims=True)
+logits = model.classifier(model.bert.pooler(mean))
+```
+""".splitlines()
+
+
 def source_of(run: Run, part: str) -> str:
     """Return the file name of a split, without its folders."""
     path = str(getattr(run.config, part))
@@ -200,7 +214,11 @@ def source_of(run: Run, part: str) -> str:
 
 
 def _base(model: str) -> str:
-    known = {"starter": "the starter checkpoint", "tiny": "random weights"}
+    known = {
+        "starter": "the starter checkpoint",
+        "multilingual": "the multilingual checkpoint (multilingual-e5-small)",
+        "tiny": "random weights",
+    }
     shown = model if HUB_NAME.fullmatch(model) else PureWindowsPath(model).name
     return known.get(model, f"`{one_line(shown).replace('`', '')}`")
 

@@ -10,6 +10,12 @@ LEAST_STEPS = 400
 # those of 768 and 1,024 are usual for BERT.
 RATES = {64: 2.665e-3, 384: 3e-4, 768: 5e-5, 1024: 3.155e-5}
 
+# Peak rates of pooler and head where that of the other layers does not suit them. The vectors of
+# `multilingual` are alike before training: at 3e-4 its head needs more epochs.
+HEAD_RATES = {"multilingual": 2e-3}
+# Models whose vocabulary is trimmed to the scripts of the training texts by default.
+TRIMMED = ("multilingual",)
+
 
 def default_rate(hidden_size: int) -> float:
     """Compute the peak rate for a BERT of this width: 3e-4 at 384, 5e-5 at 768, 3.155e-5 at 1,024.

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+
+from tfpipe.data.arrays import Int32Array
 from tfpipe.library_internals import create_slots
 from tfpipe.model.text_model import TextModel
 from tfpipe.training.adamw import LayerwiseAdamW
@@ -47,6 +50,7 @@ def make_optimizer(
     model: TextModel,
     layer_decay: float = 1.0,
     head_rate: float | None = None,
+    token_ids: Int32Array | None = None,
 ) -> LayerwiseAdamW:
     """Make AdamW (Loshchilov and Hutter 2019) with BERT's epsilon.
 
@@ -59,10 +63,16 @@ def make_optimizer(
         model: The model to train.
         layer_decay: Factor of the rate from each layer to the one below.
         head_rate: Peak rate of pooler and head; None for that of the schedule.
+        token_ids: int32 [T], the tokens of the training data; None where any may come. Moments of
+            the word embedding are kept for these.
     """
     head_factor = 1.0 if head_rate is None else head_rate / schedule.peak
+    used = None
+    if token_ids is not None:
+        used = np.union1d(token_ids, [model.tokenizer.frame.pad]).astype(np.int32)
     optimizer = LayerwiseAdamW(
         rate_factors(model, layer_decay, head_factor),
+        used,
         learning_rate=schedule,
         weight_decay_rate=weight_decay,
         epsilon=1e-6,

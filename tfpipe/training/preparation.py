@@ -9,6 +9,7 @@ from pathlib import Path
 from tfpipe.config import TrainConfig
 from tfpipe.data.examples import Columns
 from tfpipe.data.splits import SAMPLE, Splits, read_splits
+from tfpipe.model.choice import choose_model
 from tfpipe.run_folder import Run, find_run, resumed_config
 from tfpipe.tasks import TASKS
 from tfpipe.training.cluster import Cluster
@@ -20,7 +21,7 @@ class Preparation:
     """A training run whose configuration, folder and data are checked.
 
     Attributes:
-        config: The configuration, with the names of folder and train file.
+        config: The configuration, with the names of folder, train file and model.
         run: The run's folder; nothing is written yet.
         cluster: The processes that train together; None for a single process.
         parts: The examples; None in a process that only serves others.
@@ -50,7 +51,11 @@ def prepare(config: TrainConfig) -> Preparation:
     if config.resume:
         config = resumed_config(run, config)
     config = replace(config, train=config.train or str(SAMPLE), output=str(run.folder))
-    return Preparation(config, run, cluster, read_parts(config))
+    parts = read_parts(config)
+    choice = choose_model(config.model, parts.train)
+    if cluster is None or cluster.is_chief:
+        choice.log()
+    return Preparation(replace(config, model=choice.name), run, cluster, parts)
 
 
 def read_parts(config: TrainConfig) -> Splits:

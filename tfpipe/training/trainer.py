@@ -70,7 +70,7 @@ class Trainer:
             self._schedule = ScaledSchedule(make_schedule(config, total))
             optimizer = make_optimizer(
                 *(self._schedule, config.weight_decay, model),
-                *(config.layer_decay, config.head_rate),
+                *(config.layer_decay, config.head_rate, train.encoded.ids),
             )
             loss_scale = LossScale() if config.precision == "float16" else None
             variables = model.trainable_variables

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tfpipe.config import TrainConfig
-from tfpipe.training.defaults import default_epochs, default_rate
+from tfpipe.training.defaults import HEAD_RATES, default_epochs, default_rate
 from tuning.space.checks import ErrorCollector
 
 # Used until the model and the data are read: the width of `starter`, and many rows.
@@ -37,7 +37,7 @@ def training_defaults(
     derived = {
         "learning_rate": rate,
         "epochs": default_epochs(-(-rows // taken["batch_size"])),
-        "head_rate": rate,
+        "head_rate": HEAD_RATES.get(taken["model"], rate),
         "hidden_dropout": settings.get("hidden_dropout_prob", 0.1),
         "attention_dropout": settings.get("attention_probs_dropout_prob", 0.1),
     }

@@ -31,10 +31,12 @@ class Kept(NamedTuple):
         ids: int64 [K], the ids of its tokens in the whole vocabulary, in ascending order: row i of
             the trimmed embedding is row ids[i] of the whole one.
         scripts: The names of the scripts of its tokens.
+        whole: The number of tokens of the whole vocabulary.
     """
 
     ids: Int64Array
     scripts: list[str]
+    whole: int
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ def keep_scripts(vocabulary: UnigramVocabulary, texts: Iterable[str]) -> Kept:
     kept = letters.cover([piece.removeprefix(SPACE) for piece in vocabulary.pieces])
     kept |= np.array([len(piece) == 1 for piece in vocabulary.pieces])
     kept[[*vocabulary.special_ids, int(vocabulary.scores.argmin())]] = True
-    return Kept(np.flatnonzero(kept), letters.names)
+    return Kept(np.flatnonzero(kept), letters.names, len(kept))
 
 
 def trim(vocabulary: UnigramVocabulary, ids: Int64Array) -> UnigramVocabulary:

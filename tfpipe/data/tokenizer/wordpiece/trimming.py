@@ -28,4 +28,4 @@ def keep_scripts(vocabulary: Vocabulary, rules: Rules, texts: Iterable[str]) -> 
     kept = letters.cover(bare) | np.array([len(token) == 1 for token in bare])
     special = [vocabulary.ids[t] for t in SPECIAL_NAMES.values() if t in vocabulary.ids]
     kept[special] = True
-    return Kept(np.flatnonzero(kept), letters.names)
+    return Kept(np.flatnonzero(kept), letters.names, len(kept))

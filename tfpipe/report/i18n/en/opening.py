@@ -126,14 +126,15 @@ OPENING: dict[str, str | tuple[str, str]] = {
         "Train on more texts, or with the folder or hub id of a multilingual BERT, such as --model"
         " google-bert/bert-base-multilingual-cased."
     ),
+    "remedy.tiny": "Train with --model tiny, whose vocabulary is learnt from these texts.",
     "remedy.chinese": (
-        "Train with --model tiny, whose vocabulary is learnt from these texts, or with the folder"
-        " or hub id of a Chinese or multilingual BERT, such as --model"
+        "Train with --model multilingual, with --model tiny, whose vocabulary is learnt from these"
+        " texts, or with the folder or hub id of a Chinese or multilingual BERT, such as --model"
         " google-bert/bert-base-chinese."
     ),
     "remedy.multilingual": (
-        "Train with --model tiny, whose vocabulary is learnt from these texts, or with the folder"
-        " or hub id of a multilingual BERT, such as --model"
+        "Train with --model multilingual, with --model tiny, whose vocabulary is learnt from these"
+        " texts, or with the folder or hub id of a multilingual BERT, such as --model"
         " google-bert/bert-base-multilingual-cased."
     ),
     "watch.truncated": (

@@ -65,12 +65,14 @@ OPENING: dict[str, str | tuple[str, str]] = {
         "请增加训练文本，或用 --model 指定多语言 BERT 的目录或 hub 名称，"
         "例如 google-bert/bert-base-multilingual-cased。"
     ),
+    "remedy.tiny": "请改用 --model tiny（词表从这些文本中学得）。",
     "remedy.chinese": (
-        "请改用 --model tiny（词表从这些文本中学得），"
+        "请改用 --model multilingual 或 --model tiny（词表从这些文本中学得），"
         "或用 --model 指定中文或多语言 BERT 的目录或 hub 名称，例如 google-bert/bert-base-chinese。"
     ),
     "remedy.multilingual": (
-        "请改用 --model tiny（词表从这些文本中学得），或用 --model 指定多语言 BERT 的目录或"
+        "请改用 --model multilingual 或 --model tiny（词表从这些文本中学得），"
+        "或用 --model 指定多语言 BERT 的目录或"
         " hub 名称，例如 google-bert/bert-base-multilingual-cased。"
     ),
     "watch.truncated": (

@@ -12,7 +12,7 @@ import tensorflow as tf
 from tfpipe.model import presets, pretrained
 from tfpipe.model.head import Head
 from tfpipe.model.transformers_classes import TFBertForSequenceClassification
-from tfpipe.report.model_card_body import MEAN_POOLING
+from tfpipe.model.transformers_code import MEAN_POOLING
 
 TEXTS = ["where is my card", "refund please"]
 

@@ -88,7 +88,7 @@ class TrainConfig:
     pooling: str = setting(
         "auto",
         "what a head for whole texts reads: the first token, or the mean of all; auto is mean where"
-        " the files of a --model other than starter say so",
+        " a folder or a model of the hub says so",
         choices=POOLINGS,
         group="model",
     )

@@ -100,9 +100,10 @@ def choose_pooling(pooling: str, name: str) -> str:
     """Resolve `--pooling` `auto`: FIRST or MEAN, for a model by the name `open_model` takes."""
     if pooling != "auto":
         return pooling
-    # The rates of `starter` were chosen with its first token, with which transformers' own class
+    # The rates of these were chosen with the first token, with which transformers' own class
     # computes the same logits.
-    return FIRST if name in ("tiny", "starter") else read_pooling(find_folder(name))
+    named = name in ("tiny", "starter", "multilingual")
+    return FIRST if named else read_pooling(find_folder(name))
 
 
 def _start_pooler_as_identity(model: TextModel) -> TextModel:

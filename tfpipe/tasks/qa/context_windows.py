@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from tfpipe.data.tokenizer import Tokenizer
+from tfpipe.data.tokenizer.bert_inputs import pack
 from tfpipe.tasks.qa.window_plan import count_windows, plan_windows
 
 
@@ -83,41 +84,34 @@ def window_contexts(
         length = tf.minimum(tf.gather(room, owner), tf.gather(context_lengths, owner) - begin)
         kept = tf.gather(kept, owner)
 
-        # Every cell is drawn from one pool: the special tokens, all questions, all contexts.
-        columns = (kept + length + frame.pair_specials)[:, None]
-        column = tf.range(tf.maximum(tf.reduce_max(columns), 1))[None, :]
-        in_question = (column > 0) & (column <= kept[:, None])
-        context_column = kept[:, None] + 1 + frame.separators
-        is_second = (column >= context_column) & (column < columns)
-        in_context = is_second & (column < columns - 1)
-        token = column - context_column + begin[:, None]
-        context_place = tf.gather(context.row_splits, owner)[:, None] + token
-        special = [frame.cls, frame.sep, frame.pad]
-        pool = tf.concat([special, question.values, context.values], 0)
-        cls_place, sep_place, pad_place, texts_place = (tf.constant(i, tf.int64) for i in range(4))
-        place = tf.where(column < columns, sep_place, pad_place)
-        question_place = texts_place + tf.gather(question.row_splits, owner)[:, None] + column - 1
-        place = tf.where(in_question, question_place, place)
-        contexts_place = texts_place + tf.size(question.values, tf.int64)
-        place = tf.where(in_context, contexts_place + context_place, place)
-        place = tf.where(column == 0, cls_place, place)
+        question_starts = tf.gather(question.row_splits, owner)
+        context_starts = tf.gather(context.row_splits, owner) + begin
+        first = _slice(question.values, question_starts, kept)
+        second = _slice(context.values, context_starts, length)
+        inputs = pack(first, second, frame, max_length)
+        column = tf.range(tf.shape(inputs["input_ids"], tf.int64)[1])[None, :]
+        token = column - (kept + 1 + frame.separators)[:, None]
+        in_context = (token >= 0) & (token < length[:, None])
 
         def spread(values: tf.Tensor) -> tf.Tensor:
-            # The pool's first value answers for all that is not context.
-            values = tf.concat([[-1], values], 0)
-            return tf.gather(values, tf.where(in_context, context_place + 1, 0))
+            # The first value answers for all that is not context.
+            place = tf.where(in_context, context_starts[:, None] + token + 1, 0)
+            return tf.gather(tf.concat([[-1], values], 0), place)
 
-        inputs = {
-            "input_ids": tf.gather(pool, place),
-            "token_type_ids": tf.cast(is_second, tf.int32) * frame.second_type,
-            "attention_mask": tf.cast(column < columns, tf.int32),
-        }
         return ContextWindows(
             inputs,
             ContextTokens(owner, spread(starts.values), spread(ends.values)),
-            tf.where(in_context, tf.cast(token, tf.int32), -1),
+            tf.cast(tf.where(in_context, token + begin[:, None], -1), tf.int32),
             tf.cast(question_lengths + context_lengths + frame.pair_specials, tf.int32),
         )
+
+
+def _slice(values: tf.Tensor, starts: tf.Tensor, lengths: tf.Tensor) -> tf.RaggedTensor:
+    one = tf.ones([], tf.int64)
+    places = tf.raw_ops.RaggedRange(starts=starts, limits=starts + lengths, deltas=one)
+    return tf.RaggedTensor.from_row_splits(
+        tf.gather(values, places.rt_dense_values), places.rt_nested_splits, validate=False
+    )
 
 
 def number_windows(

@@ -130,7 +130,7 @@ class _FreeSlots:
         return first + np.flatnonzero(~self._taken[first:])
 
     def propose(self, labels: Int32Array) -> Int64Array:
-        """A base for each node whose children then have free slots; 0 for a node without luck.
+        """A base for each node whose children then have free slots; 0 where some are taken.
 
         Args:
             labels: int32 [nodes, children].

@@ -1,4 +1,4 @@
-"""Our tokenizer against transformers' BertTokenizerFast on many hostile strings.
+"""Our tokenizer against the fast one of transformers on many hostile strings.
 
     python tests/fuzz_tokenizer.py --strings 200000 --seed 1 --kind uncased
 
@@ -14,7 +14,7 @@ import os
 import random
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,11 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from transformers import BertTokenizerFast
 
+from tests.support import unigram_kinds
 from tfpipe.data.tokenizer import Tokenizer, WordPiece
+from tfpipe.data.tokenizer.reference import load_reference
+from tfpipe.data.tokenizer.unigram.folder import write_folder
+from tfpipe.data.tokenizer.unigram.unigram import Unigram
 from tfpipe.exporting.fuzz_strings import (
     SPECIAL,
     alphabets,
@@ -49,6 +53,7 @@ KINDS: dict[str, tuple[bool, bool | None, bool]] = {
     "every-accents": (True, False, False),
     "every-stripped": (False, True, False),
 }
+ALL_KINDS = [*KINDS, *unigram_kinds.KINDS]
 
 
 def vocabulary_of(kind: str) -> list[str]:
@@ -81,6 +86,11 @@ def vocabulary_of(kind: str) -> list[str]:
 
 def build(kind: str) -> tuple[Tokenizer, Any]:
     """Our tokenizer and the reference, of one vocabulary and the same settings."""
+    if kind in unigram_kinds.KINDS:
+        pieces = unigram_kinds.vocabulary_of(kind)
+        with tempfile.TemporaryDirectory() as folder:
+            write_folder(Path(folder), pieces)
+            return Tokenizer(Unigram(pieces)), load_reference(Path(folder))
     vocabulary = vocabulary_of(kind)
     lower_case, strip_accents, split_chinese = KINDS[kind]
     with tempfile.TemporaryDirectory() as folder:
@@ -96,6 +106,13 @@ def build(kind: str) -> tuple[Tokenizer, Any]:
     return Tokenizer(WordPiece(vocabulary, lower_case, strip_accents, split_chinese)), reference
 
 
+def texts_for(tokenizer: Tokenizer, count: int, seed: int) -> Iterator[str | bytes]:
+    """Yield hostile strings, every fourth one made of tokens of the vocabulary."""
+    chains = unigram_kinds.chains(tokenizer.vocabulary, count, seed)
+    for i, text in enumerate(strings(count, seed)):
+        yield next(chains) if i % 4 == 3 else text
+
+
 def assert_equal(
     ours: Tokenizer, reference: Any, texts: Sequence[str | bytes], max_length: int = 128
 ) -> None:
@@ -109,16 +126,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--strings", type=int, default=20_000, help="how many (default 20000)")
     parser.add_argument("--seed", type=int, default=1, help="of the strings (default 1)")
-    parser.add_argument("--kind", choices=KINDS, default="uncased", help="(default uncased)")
+    parser.add_argument("--kind", choices=ALL_KINDS, default="uncased", help="(default uncased)")
     options = parser.parse_args()
     ours, reference = build(options.kind)
     rng = random.Random(options.seed)
     wrong, batch, done = 0, [], 0
-    for text in strings(options.strings, options.seed):
+    for text in texts_for(ours, options.strings, options.seed):
         batch.append(text)
         done += 1
         if len(batch) == 512 or done == options.strings:
-            max_length = rng.choice([4, 5, 7, 16, 33, 128, 512])
+            max_length = rng.choice([5, 6, 7, 16, 33, 128, 512])
             for i in find_mismatches(ours, reference, batch, max_length):
                 wrong += 1
                 if wrong <= 5:

@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfpipe.errors import UserError
 from tfpipe.model import presets, pretrained
 from tfpipe.model.head import Head
 from tfpipe.model.transformers_classes import TFBertForSequenceClassification
-from tfpipe.report.model_card_body import MEAN_POOLING
+from tfpipe.model.transformers_code import MEAN_POOLING
 
 TEXTS = ["where is my card", "refund please"]
 
@@ -32,24 +31,17 @@ def save_tiny(folder: Path, pooling: str, head: Head | None = None) -> Path:
 @pytest.mark.parametrize("stated", ["mean", "first"])
 def test_auto_follows_the_files_of_the_model(stated: str, tmp_path: Path) -> None:
     folder = str(save_tiny(tmp_path / "model", stated))
-    assert presets.choose_pooling("auto", folder, Head()) == stated
-    assert presets.choose_pooling("first", folder, Head()) == "first"
-    assert presets.choose_pooling("mean", folder, Head()) == "mean"
-    assert presets.choose_pooling("auto", folder, Head("token", None)) == "first"
+    assert presets.choose_pooling("auto", folder) == stated
+    assert presets.choose_pooling("first", folder) == "first"
+    assert presets.choose_pooling("mean", folder) == "mean"
 
 
 def test_a_trained_model_says_what_it_reads_itself(tmp_path: Path) -> None:
     model = presets.make_tiny(["a", "b"], TEXTS, head=Head(pooling="mean"))
     pretrained.save(model, tmp_path)
-    assert presets.choose_pooling("auto", str(tmp_path), Head()) == "mean"
+    assert presets.choose_pooling("auto", str(tmp_path)) == "mean"
     assert pretrained.load(tmp_path).head.pooling == "mean"
     assert pretrained.load(tmp_path, ["a"], Head("token", None)).head.pooling == "first"
-
-
-def test_the_mean_of_tokens_is_refused_where_each_is_read() -> None:
-    with pytest.raises(UserError) as caught:
-        presets.choose_pooling("mean", "tiny", Head("span", None))
-    assert caught.value.found == "its head reads every token"
 
 
 def test_the_card_tells_how_transformers_computes_the_logits(tmp_path: Path) -> None:

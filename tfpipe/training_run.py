@@ -93,16 +93,17 @@ def build_model(context: RunContext, parts: Splits, task: Task) -> tuple[RunCont
     Raises:
         UserError: The model cannot be opened, or does not fit the settings.
     """
-    config = context.config
-    pooling = presets.choose_pooling(config.pooling, config.model, task.head)
-    trim = config.trim_vocabulary
-    trim = config.model in TRIMMED if trim is None else trim
+    config, head = context.config, task.head
+    if head.kind == "sequence":
+        config = replace(config, pooling=presets.choose_pooling(config.pooling, config.model))
+        head = replace(head, pooling=config.pooling)
+    if config.trim_vocabulary is None:
+        config = replace(config, trim_vocabulary=config.model in TRIMMED)
     with context.strategy.scope():
         texts = [*parts.train.texts, *(parts.train.text_pairs or ())]
         model = presets.open_model(
-            *(config.model, task.label_names, texts, config.max_length),
-            head=replace(task.head, pooling=pooling),
-            trim=trim,
+            *(config.model, task.label_names, texts, config.max_length, head),
+            trim=bool(config.trim_vocabulary),
         )
         if parts.train.text_pairs is not None:
             presets.check_pairs(config.model, model)
@@ -111,8 +112,6 @@ def build_model(context: RunContext, parts: Splits, task: Task) -> tuple[RunCont
     epochs = config.epochs or default_epochs(-(-len(parts.train) // config.batch_size))
     config = replace(
         config,
-        pooling=pooling,
-        trim_vocabulary=trim,
         learning_rate=rate,
         head_rate=config.head_rate or HEAD_RATES.get(config.model),
         epochs=1 if config.dry_run else epochs,

@@ -1,14 +1,13 @@
-"""The configuration of training, and the settings that cannot be combined."""
+"""The configuration of training."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tfpipe.config.profile_steps import parse_steps
 from tfpipe.config.reading import RARE_LABELS, offsets_setting
-from tfpipe.config.settings import LANGUAGES, Conflict, flag_of, setting
-from tfpipe.errors import UserError, did_you_mean
+from tfpipe.config.settings import LANGUAGES, Conflict, setting
+from tfpipe.config.train_conflicts import find_conflicts
 from tfpipe.tasks import TASKS
 
 STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker", "parameter_server", "tpu")
@@ -18,14 +17,6 @@ LOSSES = ("cross_entropy", "focal")
 POOLINGS = ("auto", "first", "mean")
 LONG_TEXTS = ("head", "head_tail", "windows")
 SCHEDULES = ("linear", "cosine", "polynomial", "constant")
-# A setting, and the other setting and its values without which it would be ignored.
-REQUIRED_SETTINGS = (
-    ("focal_gamma", "loss", ("focal",)),
-    ("schedule_power", "schedule", ("polynomial",)),
-    ("workers", "strategy", ("multi_worker", "auto")),
-    ("worker_index", "strategy", ("multi_worker", "auto")),
-    ("tpu", "strategy", ("tpu", "auto")),
-)
 
 
 @dataclass(frozen=True)
@@ -97,7 +88,7 @@ class TrainConfig:
     pooling: str = setting(
         "auto",
         "what a head for whole texts reads: the first token, or the mean of all; auto is mean where"
-        " the files of a --model other than starter say so",
+        " a folder or a model of the hub says so",
         choices=POOLINGS,
         group="model",
     )
@@ -324,136 +315,5 @@ class TrainConfig:
         return self.best_by or next(iter(TASKS[self.task].metrics))
 
     def conflicts(self) -> Iterator[Conflict]:
-        """Yield settings that cannot be combined, each with the names of its fields."""
-        yield from _ignored_settings(self)
-        yield from _task_conflicts(self)
-        yield from _metric_conflicts(self)
-        yield from _objective_conflicts(self)
-        yield from _device_conflicts(self)
-        yield from _run_conflicts(self)
-
-
-def _run_conflicts(config: TrainConfig) -> Iterator[Conflict]:
-    if config.model == "tiny" and config.trim_vocabulary:
-        yield (
-            ("model", "trim_vocabulary"),
-            UserError(
-                "the vocabulary of tiny is learnt from the texts, so there is nothing to trim",
-                "--model tiny --trim-vocabulary",
-                "leave out --trim-vocabulary, or choose another --model",
-            ),
-        )
-    if config.profile_steps:
-        try:
-            parse_steps(config.profile_steps)
-        except UserError as error:
-            yield ("profile_steps",), error
-    if config.dry_run and config.resume:
-        yield (
-            ("dry_run", "resume"),
-            UserError("a dry run cannot resume", "--dry-run --resume", "leave out one of them"),
-        )
-
-
-def _ignored_settings(config: TrainConfig) -> Iterator[Conflict]:
-    default = type(config)()
-    for name, owner, wanted in REQUIRED_SETTINGS:
-        value, chosen = getattr(config, name), getattr(config, owner)
-        if value != getattr(default, name) and chosen not in wanted:
-            flag, owner_flag = flag_of(name), flag_of(owner)
-            yield (
-                (name, owner),
-                UserError(
-                    f"{flag} has no effect without {owner_flag} {wanted[0]}",
-                    f"{flag} {value} with {owner_flag} {chosen}",
-                    f"add {owner_flag} {wanted[0]}, or leave out {flag}",
-                ),
-            )
-
-
-def _task_conflicts(config: TrainConfig) -> Iterator[Conflict]:
-    default = type(config)()
-    for name, reason in TASKS[config.task].inapplicable.items():
-        value, flag = getattr(config, name), flag_of(name)
-        if value != getattr(default, name):
-            yield (
-                ("task", name),
-                UserError(
-                    f"--task {config.task} has no {flag}: {reason}",
-                    f"{flag} {value} with --task {config.task}",
-                    f"leave out {flag}, or use another --task",
-                ),
-            )
-
-
-def _metric_conflicts(config: TrainConfig) -> Iterator[Conflict]:
-    known = TASKS[config.task].metrics
-    if config.best_metric not in known:
-        yield (
-            ("task", "best_by"),
-            UserError(
-                f"--best-by is not a metric of --task {config.task}",
-                repr(config.best_by),
-                f"{did_you_mean(config.best_metric, known)}choose one of {', '.join(known)}",
-            ),
-        )
-
-
-def _objective_conflicts(config: TrainConfig) -> Iterator[Conflict]:
-    if config.loss == "focal" and config.label_smoothing:
-        yield (
-            ("loss", "label_smoothing"),
-            UserError(
-                "focal loss and label smoothing cannot be combined",
-                f"--loss focal with --label-smoothing {config.label_smoothing}",
-                "leave out one of the two",
-            ),
-        )
-    if config.schedule == "constant" and config.final_rate:
-        yield (
-            ("schedule", "final_rate"),
-            UserError(
-                "--final-rate has no effect with a constant schedule",
-                f"--schedule constant with --final-rate {config.final_rate}",
-                "leave out --final-rate, or choose another schedule",
-            ),
-        )
-    if config.r_drop and config.hidden_dropout == 0 and config.attention_dropout == 0:
-        yield (
-            ("r_drop", "hidden_dropout", "attention_dropout"),
-            UserError(
-                "R-Drop needs dropout",
-                f"--r-drop {config.r_drop} with --hidden-dropout 0 --attention-dropout 0",
-                "leave out --r-drop, or set a dropout above 0",
-            ),
-        )
-
-
-def _device_conflicts(config: TrainConfig) -> Iterator[Conflict]:
-    if config.strategy == "tpu" and config.precision == "float16":
-        yield (
-            ("strategy", "precision"),
-            UserError(
-                "a TPU does not support float16",
-                "--strategy tpu with --precision float16",
-                "use --precision bfloat16",
-            ),
-        )
-    if config.strategy == "one_device" and config.devices > 1:
-        yield (
-            ("strategy", "devices"),
-            UserError(
-                "--strategy one_device uses one device",
-                f"--devices {config.devices} with --strategy one_device",
-                "use --strategy mirrored, or leave out --devices",
-            ),
-        )
-    if config.tpu is not None and config.strategy == "auto" and config.workers is not None:
-        yield (
-            ("tpu", "workers"),
-            UserError(
-                "--tpu and --workers cannot be combined",
-                f"--tpu {config.tpu} with --workers {config.workers}",
-                "leave out one of the two",
-            ),
-        )
+        """Iterate over settings that cannot be combined, each with the names of its fields."""
+        return find_conflicts(self)

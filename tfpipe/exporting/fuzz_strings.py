@@ -64,6 +64,9 @@ def alphabets() -> list[list[str]]:
         [*"aeiouyncszgAEOαωеи", *between(0x300, 0x345)],
         [*"かハｶﾞﾟ\u3099\u309a", *between(0x3300, 0x3357)],
         list("\u0600\u06dd\u070f\u08e2\U000110bd\u0301\u0903\u200c\u200da1あ 한\u1100\u1161\u11a8"),
+        # Pictures that a joiner makes one of, and Indic letters that a virama does.
+        list("👩™‼ℹ©\u200d\ufe0f\u0301\u0308"),
+        [*"कगডव\u094d\u09cd\u0301\u200c\u200d\u093c", *between(0x958, 0x95F), "\u09dc"],
         [c for c in assigned if unicodedata.decomposition(c)],
         [c for c in assigned if c.lower() != c or c.upper() != c],
         list("İıßẞſKÅΣσςǅǈΐΰﬀﬃ΅ͅ\u0344\u0307"),

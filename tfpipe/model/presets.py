@@ -15,7 +15,7 @@ from tfpipe.errors import UserError, did_you_mean
 from tfpipe.model import pretrained
 from tfpipe.model.checkpoint_folder import check_limits, check_types, read_pooling
 from tfpipe.model.checkpoint_folder import read_settings as read_folder_settings
-from tfpipe.model.encoder import FIRST, MEAN
+from tfpipe.model.encoder import FIRST
 from tfpipe.model.head import Head
 from tfpipe.model.multilingual import multilingual_folder
 from tfpipe.model.starter import starter_folder
@@ -96,30 +96,14 @@ def check_pairs(name: str, model: TextModel) -> None:
         check_types(folder, read_folder_settings(folder), model.tokenizer.frame)
 
 
-def choose_pooling(pooling: str, name: str, head: Head) -> str:
-    """Resolve `--pooling`; raises UserError where it does not fit the head.
-
-    Args:
-        pooling: `auto`, `first` or `mean`.
-        name: The model, as `open_model` takes it.
-        head: The task's.
-
-    Returns:
-        FIRST or MEAN.
-    """
-    if head.kind != "sequence":
-        if pooling == MEAN:
-            raise UserError(
-                "--pooling mean does not fit the task",
-                "its head reads every token",
-                "leave --pooling out",
-            )
-        return FIRST
+def choose_pooling(pooling: str, name: str) -> str:
+    """Resolve `--pooling` `auto`: FIRST or MEAN, for a model by the name `open_model` takes."""
     if pooling != "auto":
         return pooling
-    # The rates of `starter` were chosen with its first token, with which transformers' own class
+    # The rates of these were chosen with the first token, with which transformers' own class
     # computes the same logits.
-    return FIRST if name in ("tiny", "starter") else read_pooling(find_folder(name))
+    named = name in ("tiny", "starter", "multilingual")
+    return FIRST if named else read_pooling(find_folder(name))
 
 
 def _start_pooler_as_identity(model: TextModel) -> TextModel:

@@ -13,6 +13,7 @@ from typing import Any
 from tfpipe.data.quality import DataReport
 from tfpipe.data.splits import is_share
 from tfpipe.data.unknown_tokens import WARNED, show_script
+from tfpipe.model.transformers_code import MEAN_POOLING
 from tfpipe.run_folder import Run
 from tfpipe.tasks import TASKS
 from tfpipe.tasks.calibration.abstention_target import ABSTAIN
@@ -191,18 +192,6 @@ def _how_to_load(run: Run, settings: Mapping[str, Any]) -> Iterator[str]:
     yield "```sh"
     yield f"python -m tfpipe.export RUN --to models/{name}"
     yield "```"
-
-
-MEAN_POOLING = """Its head reads the mean of all tokens, while the class above reads the first one.
-So compute `logits` from a text's `inputs` of the tokenizer by
-
-```python
-mask = tf.cast(inputs["attention_mask"], tf.float32)[..., None]
-states = model.bert(**inputs).last_hidden_state
-mean = tf.reduce_sum(states * mask, 1, keepdims=True) / tf.reduce_sum(mask, 1, keepdims=True)
-logits = model.classifier(model.bert.pooler(mean))
-```
-""".splitlines()
 
 
 def source_of(run: Run, part: str) -> str:

@@ -1,0 +1,156 @@
+"""Settings of training that cannot be combined."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from tfpipe.config.profile_steps import parse_steps
+from tfpipe.config.settings import Conflict, flag_of
+from tfpipe.errors import UserError, did_you_mean
+from tfpipe.tasks import TASKS
+
+# A setting, and the other setting and its values without which it would be ignored.
+REQUIRED_SETTINGS = (
+    ("focal_gamma", "loss", ("focal",)),
+    ("schedule_power", "schedule", ("polynomial",)),
+    ("workers", "strategy", ("multi_worker", "auto")),
+    ("worker_index", "strategy", ("multi_worker", "auto")),
+    ("tpu", "strategy", ("tpu", "auto")),
+)
+
+
+def find_conflicts(config: Any) -> Iterator[Conflict]:
+    """Yield settings of a TrainConfig that cannot be combined, each with its fields' names."""
+    yield from _ignored_settings(config)
+    yield from _task_conflicts(config)
+    yield from _metric_conflicts(config)
+    yield from _objective_conflicts(config)
+    yield from _device_conflicts(config)
+    yield from _run_conflicts(config)
+
+
+def _run_conflicts(config: Any) -> Iterator[Conflict]:
+    if config.model == "tiny" and config.trim_vocabulary:
+        yield (
+            ("model", "trim_vocabulary"),
+            UserError(
+                "the vocabulary of tiny is learnt from the texts, so there is nothing to trim",
+                "--model tiny --trim-vocabulary",
+                "leave out --trim-vocabulary, or choose another --model",
+            ),
+        )
+    if config.profile_steps:
+        try:
+            parse_steps(config.profile_steps)
+        except UserError as error:
+            yield ("profile_steps",), error
+    if config.dry_run and config.resume:
+        yield (
+            ("dry_run", "resume"),
+            UserError("a dry run cannot resume", "--dry-run --resume", "leave out one of them"),
+        )
+
+
+def _ignored_settings(config: Any) -> Iterator[Conflict]:
+    default = type(config)()
+    for name, owner, wanted in REQUIRED_SETTINGS:
+        value, chosen = getattr(config, name), getattr(config, owner)
+        if value != getattr(default, name) and chosen not in wanted:
+            flag, owner_flag = flag_of(name), flag_of(owner)
+            yield (
+                (name, owner),
+                UserError(
+                    f"{flag} has no effect without {owner_flag} {wanted[0]}",
+                    f"{flag} {value} with {owner_flag} {chosen}",
+                    f"add {owner_flag} {wanted[0]}, or leave out {flag}",
+                ),
+            )
+
+
+def _task_conflicts(config: Any) -> Iterator[Conflict]:
+    default = type(config)()
+    for name, reason in TASKS[config.task].inapplicable.items():
+        value, flag = getattr(config, name), flag_of(name)
+        if value != getattr(default, name):
+            yield (
+                ("task", name),
+                UserError(
+                    f"--task {config.task} has no {flag}: {reason}",
+                    f"{flag} {value} with --task {config.task}",
+                    f"leave out {flag}, or use another --task",
+                ),
+            )
+
+
+def _metric_conflicts(config: Any) -> Iterator[Conflict]:
+    known = TASKS[config.task].metrics
+    if config.best_metric not in known:
+        yield (
+            ("task", "best_by"),
+            UserError(
+                f"--best-by is not a metric of --task {config.task}",
+                repr(config.best_by),
+                f"{did_you_mean(config.best_metric, known)}choose one of {', '.join(known)}",
+            ),
+        )
+
+
+def _objective_conflicts(config: Any) -> Iterator[Conflict]:
+    if config.loss == "focal" and config.label_smoothing:
+        yield (
+            ("loss", "label_smoothing"),
+            UserError(
+                "focal loss and label smoothing cannot be combined",
+                f"--loss focal with --label-smoothing {config.label_smoothing}",
+                "leave out one of the two",
+            ),
+        )
+    if config.schedule == "constant" and config.final_rate:
+        yield (
+            ("schedule", "final_rate"),
+            UserError(
+                "--final-rate has no effect with a constant schedule",
+                f"--schedule constant with --final-rate {config.final_rate}",
+                "leave out --final-rate, or choose another schedule",
+            ),
+        )
+    if config.r_drop and config.hidden_dropout == 0 and config.attention_dropout == 0:
+        yield (
+            ("r_drop", "hidden_dropout", "attention_dropout"),
+            UserError(
+                "R-Drop needs dropout",
+                f"--r-drop {config.r_drop} with --hidden-dropout 0 --attention-dropout 0",
+                "leave out --r-drop, or set a dropout above 0",
+            ),
+        )
+
+
+def _device_conflicts(config: Any) -> Iterator[Conflict]:
+    if config.strategy == "tpu" and config.precision == "float16":
+        yield (
+            ("strategy", "precision"),
+            UserError(
+                "a TPU does not support float16",
+                "--strategy tpu with --precision float16",
+                "use --precision bfloat16",
+            ),
+        )
+    if config.strategy == "one_device" and config.devices > 1:
+        yield (
+            ("strategy", "devices"),
+            UserError(
+                "--strategy one_device uses one device",
+                f"--devices {config.devices} with --strategy one_device",
+                "use --strategy mirrored, or leave out --devices",
+            ),
+        )
+    if config.tpu is not None and config.strategy == "auto" and config.workers is not None:
+        yield (
+            ("tpu", "workers"),
+            UserError(
+                "--tpu and --workers cannot be combined",
+                f"--tpu {config.tpu} with --workers {config.workers}",
+                "leave out one of the two",
+            ),
+        )

@@ -25,7 +25,8 @@ demo: $(VENV)/.installed
 		kill $$server 2>/dev/null; wait $$server || status=$$?; exit $$status; }; \
 	$(BIN)/python -m serving.client classify --target localhost:$(PORT) --model support \
 		"Where is my parcel?" "My card was charged twice" "I want to talk to a person" \
-		"Can you cancel what I ordered this morning?" "Who wins the match tonight?"
+		"Can you cancel what I ordered this morning?" "Who wins the match tonight?" \
+		"我的包裹到哪儿了？" "为什么扣了我两次钱？" "我想转人工客服"
 
 tensorboard: $(VENV)/.installed
 	$(BIN)/tensorboard --logdir runs

@@ -12,13 +12,15 @@ import pytest
 import tensorflow as tf
 from safetensors.numpy import load_file, save_file
 
+from tfpipe.data.tokenizer.frame import Frame
 from tfpipe.errors import UserError
 from tfpipe.model import presets, pretrained
-from tfpipe.model.checkpoint_folder import read_tokenizer
+from tfpipe.model.checkpoint_folder import check_types, read_tokenizer
 
 TEXTS = ["my card was lost", "where is my parcel", "我要退款"] * 2
 LABELS = ["a", "b"]
 WORDS = "bert.embeddings.word_embeddings.weight"
+TYPES = "bert.embeddings.token_type_embeddings.weight"
 
 
 @pytest.fixture(scope="module")
@@ -154,6 +156,14 @@ def add_tokens(folder: Path) -> None:
     (folder / "added_tokens.json").write_text('{"<order>": 99}', "utf-8")
 
 
+def keep_one_type(folder: Path) -> None:
+    """Leave out the type of the second text, as models of single texts do."""
+    state = load_file(folder / "model.safetensors")
+    state[TYPES] = state[TYPES][:1].copy()
+    save_file(state, folder / "model.safetensors")
+    configure(folder, type_vocab_size=1)
+
+
 REFUSED = {
     "a shard is lost": (lose_a_shard, "1 of 2 that .*: model-00002-of-00002.safetensors"),
     "no index": (
@@ -169,7 +179,7 @@ REFUSED = {
     "positions": (lambda f: configure(f, position_embedding_type="relative_key"), "absolute"),
     "a decoder": (lambda f: configure(f, is_decoder=True), "is a decoder"),
     "activation": (lambda f: configure(f, hidden_act="foo"), "no BERT can be built"),
-    "one type": (lambda f: configure(f, type_vocab_size=1), "texts of a pair apart"),
+    "one type": (keep_one_type, "texts of a pair apart"),
 }
 
 
@@ -180,3 +190,10 @@ def test_refuses(folder: Path, how: str) -> None:
     with pytest.raises(UserError, match=message) as caught:
         presets.check_pairs(str(folder), presets.open_model(str(folder), LABELS, [], 64))
     assert caught.value.found and caught.value.fix
+
+
+def test_pairs_of_xlmr_need_one_type(tmp_path: Path) -> None:
+    check_types(tmp_path, {"type_vocab_size": 1}, Frame(0, 2, 1, separators=2, second_type=0))
+    with pytest.raises(UserError, match="texts of a pair apart") as caught:
+        check_types(tmp_path, {"type_vocab_size": 1}, Frame(2, 3, 0))
+    assert "type_vocab_size 1" in caught.value.found and "pairs need 2" in caught.value.found

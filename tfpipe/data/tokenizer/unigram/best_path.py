@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -90,14 +91,7 @@ def _block_by_block(
     each is computed once, however long a segment is.
     """
     rows, splits = _rows(is_end, changed)
-    row = tf.gather(rows, edges.ends)
-    known = tf.where(row >= 0)[:, 0]
-    # The scores of the edges, by the row of the place where they end and by their lengths.
-    table = tf.tensor_scatter_nd_update(
-        tf.fill([splits[-1], longest], UNREACHED),
-        tf.gather(tf.stack([row, longest - edges.lengths], 1), known),
-        tf.gather(edges.scores, known),
-    )
+    table = _table(edges, rows, [splits[-1], longest])
 
     def extend(
         block: tf.Tensor, last: tf.Tensor, done: tf.TensorArray
@@ -124,6 +118,15 @@ def _block_by_block(
     )
     corrected = tf.gather(done.concat(), tf.maximum(rows, 0))
     return tf.concat([tf.where(rows >= 0, corrected, best[:-1]), best[-1:]], 0)
+
+
+def _table(edges: Edges, rows: tf.Tensor, shape: Sequence[Any]) -> tf.Tensor:
+    """The scores of edges by the row of the place where they end, and by length, longest first."""
+    row = tf.gather(rows, edges.ends)
+    known = tf.where(row >= 0)[:, 0]
+    cells = tf.gather(tf.stack([row, shape[1] - edges.lengths], 1), known)
+    nothing = tf.fill(shape, UNREACHED)
+    return tf.tensor_scatter_nd_update(nothing, cells, tf.gather(edges.scores, known))
 
 
 def _rows(is_end: tf.Tensor, changed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

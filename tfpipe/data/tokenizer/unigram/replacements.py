@@ -87,14 +87,9 @@ def compose(charsmap: Mapping[str, str], symbols: Mapping[str, int]) -> Replacem
             key_rows[_number(key)] = row
     splits = np.cumsum([0] + [len(part) for part in parts], dtype=np.int32)
     keys = np.array(sorted(key_rows), np.int64)
-    return Replacements(
-        outcomes,
-        rows,
-        splits,
-        np.array([one for part in parts for one in part], np.int32),
-        keys,
-        np.array([key_rows[key] for key in keys.tolist()], np.int32),
-    )
+    found = np.array([key_rows[key] for key in keys.tolist()], np.int32)
+    flat = np.array([one for part in parts for one in part], np.int32)
+    return Replacements(outcomes, rows, splits, flat, keys, found)
 
 
 def _number(key: str) -> int:

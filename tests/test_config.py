@@ -207,7 +207,6 @@ def test_what_does_not_go_together_is_told(values: dict[str, Any], wrong: str) -
 OTHER: dict[str, Any] = {
     "abstain": "auto",
     "long_text": "windows",
-    "pooling": "mean",
     "loss": "focal",
     "label_smoothing": 0.1,
     "r_drop": 1.0,

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfpipe.config import TrainConfig
+from tfpipe.errors import UserError
 from tfpipe.model import presets, pretrained
 from tfpipe.model.head import Head
 from tfpipe.model.transformers_classes import TFBertForSequenceClassification
 from tfpipe.model.transformers_code import MEAN_POOLING
+from tfpipe.training_run import choose_pooling
 
 TEXTS = ["where is my card", "refund please"]
 
@@ -53,3 +57,11 @@ def test_the_card_tells_how_transformers_computes_the_logits(tmp_path: Path) -> 
     names = {"tf": tf, "model": theirs, "inputs": inputs}
     exec(code.removeprefix("python"), names)
     np.testing.assert_allclose(names["logits"], model.logits(inputs), atol=1e-5)
+
+
+def test_the_mean_is_refused_where_every_token_is_read() -> None:
+    task = SimpleNamespace(name="tag", head=Head("token", None))
+    with pytest.raises(UserError, match="--pooling mean does not fit --task tag"):
+        choose_pooling(TrainConfig(task="tag", pooling="mean"), task)
+    config, head = choose_pooling(TrainConfig(task="tag"), task)
+    assert (config.pooling, head) == ("auto", task.head)

@@ -25,6 +25,7 @@ from tfpipe.data.unknown_tokens import count_unknown
 from tfpipe.errors import Interrupted, UserError
 from tfpipe.io.locks import training_lock
 from tfpipe.model import presets, pretrained
+from tfpipe.model.head import Head
 from tfpipe.model.text_model import TextModel
 from tfpipe.report.run_outputs import Outcome, write_outcome
 from tfpipe.report.tensorboard_events import TensorBoardCallback
@@ -93,10 +94,7 @@ def build_model(context: RunContext, parts: Splits, task: Task) -> tuple[RunCont
     Raises:
         UserError: The model cannot be opened, or does not fit the settings.
     """
-    config, head = context.config, task.head
-    if head.kind == "sequence":
-        config = replace(config, pooling=presets.choose_pooling(config.pooling, config.model))
-        head = replace(head, pooling=config.pooling)
+    config, head = choose_pooling(context.config, task)
     if config.trim_vocabulary is None:
         config = replace(config, trim_vocabulary=config.model in TRIMMED)
     with context.strategy.scope():
@@ -123,6 +121,20 @@ def build_model(context: RunContext, parts: Splits, task: Task) -> tuple[RunCont
     )
     logger.info("weights: %s", model.origin)
     return replace(context, config=config), model
+
+
+def choose_pooling(config: TrainConfig, task: Task) -> tuple[TrainConfig, Head]:
+    """Resolve `--pooling`; returns the configuration and the task's head with it."""
+    if task.head.kind == "sequence":
+        pooling = presets.choose_pooling(config.pooling, config.model)
+        return replace(config, pooling=pooling), replace(task.head, pooling=pooling)
+    if config.pooling == "mean":
+        raise UserError(
+            f"--pooling mean does not fit --task {task.name}",
+            "its head reads every token",
+            "leave out --pooling mean",
+        )
+    return config, task.head
 
 
 def configure_layers(model: TextModel, config: TrainConfig) -> None:

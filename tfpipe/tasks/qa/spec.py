@@ -28,7 +28,6 @@ SPEC = TaskSpec(
         "rare_labels": "its labels are answers",
         "abstain": "it learns from questions without an answer when to give none",
         "long_text": "contexts are always read in windows",
-        "pooling": "its head reads every token",
     },
     file_format=FileFormat(
         (".json",),

@@ -23,7 +23,6 @@ SPEC = TaskSpec(
     inapplicable={
         "abstain": "where it is sure of no entity, it gives none",
         "long_text": "entities behind --max-length are not read",
-        "pooling": "its head reads every token",
     },
     file_format=FileFormat(
         (".conll", ".bio", ".bmes", ".bioes", ".iob"),

@@ -188,12 +188,13 @@ def test_refuses(folder: Path, how: str) -> None:
     change, message = REFUSED[how]
     change(folder)
     with pytest.raises(UserError, match=message) as caught:
-        presets.check_pairs(str(folder), presets.open_model(str(folder), LABELS, [], 64))
+        model = presets.open_model(str(folder), LABELS, [], 64)
+        check_types(str(folder), model.config.type_vocab_size, model.tokenizer.frame)
     assert caught.value.found and caught.value.fix
 
 
-def test_pairs_of_xlmr_need_one_type(tmp_path: Path) -> None:
-    check_types(tmp_path, {"type_vocab_size": 1}, Frame(0, 2, 1, separators=2, second_type=0))
+def test_pairs_of_xlmr_need_one_type() -> None:
+    check_types("x", 1, Frame(0, 2, 1, separators=2, second_type=0))
     with pytest.raises(UserError, match="texts of a pair apart") as caught:
-        check_types(tmp_path, {"type_vocab_size": 1}, Frame(2, 3, 0))
+        check_types("x", 1, Frame(2, 3, 0))
     assert "type_vocab_size 1" in caught.value.found and "pairs need 2" in caught.value.found

@@ -38,7 +38,7 @@ def check(
     """All that must be true of any windows."""
     used = used or tokenizer()
     frame = used.frame
-    room = max_length - frame.pair_specials
+    capacity = max_length - frame.pair_specials
     windows = window(questions, contexts, max_length, stride, used)
     ids, types, mask = (
         windows.inputs[name].numpy() for name in ("input_ids", "token_type_ids", "attention_mask")
@@ -77,11 +77,11 @@ def check(
             assert part == list(range(part[0], part[0] + len(part))) if part else True
             for array, whole in zip((ids, starts, ends), reported, strict=True):
                 assert array[w, in_context].tolist() == [whole[row][place] for place in part]
-            assert kept >= min(len(question), room // 2)
+            assert kept >= min(len(question), capacity // 2)
             covered |= set(part)
             parts.append(part)
             # Of several windows the last may be shorter.
-            full_window = kept + len(part) == room
+            full_window = kept + len(part) == capacity
             assert full_window or kept == len(question) or part[0] > 0
             assert full_window or part[-1:] in ([], [len(reported[0][row]) - 1])
         assert covered == set(range(len(reported[0][row])))
@@ -97,11 +97,11 @@ def check(
 
 
 @pytest.mark.parametrize("kind", TOKENIZERS)
-@pytest.mark.parametrize("room", [1, 2, 10, 37])
+@pytest.mark.parametrize("capacity", [1, 2, 10, 37])
 @pytest.mark.parametrize("stride", [None, 1, 7, 1000])
-def test_hostile_texts(kind: str, room: int, stride: int | None) -> None:
+def test_hostile_texts(kind: str, capacity: int, stride: int | None) -> None:
     used = TOKENIZERS[kind]()
-    max_length = room + used.frame.pair_specials
+    max_length = capacity + used.frame.pair_specials
     questions = ["a b?", "", "abcdefg abc d e f g", "北京"]
     rows = list(itertools.product(questions, HOSTILE))
     questions, contexts = ([row[i] for row in rows] for i in range(2))

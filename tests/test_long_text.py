@@ -1,4 +1,4 @@
-"""Texts longer than the room: what is read of them, held against lists and slices."""
+"""Texts longer than an input: what is read of them, held against lists and slices."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ def cut(mode: str, texts: list, max_length: int, used: Tokenizer | None = None) 
     return CUTS[mode](used or tokenizer(), tf.constant(texts, tf.string), max_length)
 
 
-def stretches(mode: str, tokens: list[int], room: int) -> list[list[int]]:
+def stretches(mode: str, tokens: list[int], capacity: int) -> list[list[int]]:
     """What is to be read of a text, as plain lists."""
-    if len(tokens) <= room:
+    if len(tokens) <= capacity:
         return [tokens]
     if mode == "head_tail":
-        return [tokens[: room // 4] + tokens[len(tokens) - (room - room // 4) :]]
-    step, parts = max(room // 2, 1), []
+        return [tokens[: capacity // 4] + tokens[len(tokens) - (capacity - capacity // 4) :]]
+    step, parts = max(capacity // 2, 1), []
     begin = 0
-    while begin + room < len(tokens):
-        parts.append(tokens[begin : begin + room])
+    while begin + capacity < len(tokens):
+        parts.append(tokens[begin : begin + capacity])
         begin += step
-    return [*parts, tokens[-room:]]
+    return [*parts, tokens[-capacity:]]
 
 
 def check(mode: str, texts: list, max_length: int, used: Tokenizer | None = None) -> None:
@@ -75,9 +75,9 @@ def check(mode: str, texts: list, max_length: int, used: Tokenizer | None = None
 @pytest.mark.parametrize("mode", CUTS)
 def test_hostile_texts(mode: str, max_length: int, kind: str) -> None:
     used = TOKENIZERS[kind]()
-    room = max_length - 2
-    near = [" ".join("abcdefg"[i % 7] for i in range(room + more)) for more in (-1, 0, 1, 2)]
-    check(mode, [*HOSTILE, *near, " ".join("abcdefg" * room)], max_length, used)
+    capacity = max_length - 2
+    near = [" ".join("abcdefg"[i % 7] for i in range(capacity + more)) for more in (-1, 0, 1, 2)]
+    check(mode, [*HOSTILE, *near, " ".join("abcdefg" * capacity)], max_length, used)
     check(mode, ["", " "], max_length, used)
 
 
@@ -117,8 +117,8 @@ def test_every_token_is_in_a_window_and_neighbours_overlap(
 @pytest.mark.parametrize("max_length", [4, 13, 40])
 @pytest.mark.parametrize("mode", CUTS)
 def test_a_text_that_fits_is_what_the_tokenizer_makes_of_it(mode: str, max_length: int) -> None:
-    room = max_length - 2
-    texts = ["", " ", "a", "北京"[:room], " ".join("abcdefg"[i % 7] for i in range(room))]
+    capacity = max_length - 2
+    texts = ["", " ", "a", "北京"[:capacity], " ".join("abcdefg"[i % 7] for i in range(capacity))]
     found, expected = cut(mode, texts, max_length), tokenizer()(texts, None, max_length)
     for name in PARTS:
         np.testing.assert_array_equal(found.inputs[name], expected[name])

@@ -16,7 +16,7 @@ from tfpipe.model import presets, pretrained
 from tfpipe.model.head import Head
 from tfpipe.model.transformers_classes import TFBertForSequenceClassification
 from tfpipe.model.transformers_code import MEAN_POOLING
-from tfpipe.training_run import choose_pooling
+from tfpipe.training_run import resolve_pooling
 
 TEXTS = ["where is my card", "refund please"]
 
@@ -62,6 +62,6 @@ def test_the_card_tells_how_transformers_computes_the_logits(tmp_path: Path) -> 
 def test_the_mean_is_refused_where_every_token_is_read() -> None:
     task = SimpleNamespace(name="tag", head=Head("token", None))
     with pytest.raises(UserError, match="--pooling mean does not fit --task tag"):
-        choose_pooling(TrainConfig(task="tag", pooling="mean"), task)
-    config, head = choose_pooling(TrainConfig(task="tag"), task)
+        resolve_pooling(TrainConfig(task="tag", pooling="mean"), task)
+    config, head = resolve_pooling(TrainConfig(task="tag"), task)
     assert (config.pooling, head) == ("auto", task.head)

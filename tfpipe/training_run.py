@@ -25,6 +25,8 @@ from tfpipe.data.unknown_tokens import count_unknown
 from tfpipe.errors import Interrupted, UserError
 from tfpipe.io.locks import training_lock
 from tfpipe.model import presets, pretrained
+from tfpipe.model.checkpoint_folder import check_types
+from tfpipe.model.encoder import MEAN
 from tfpipe.model.head import Head
 from tfpipe.model.text_model import TextModel
 from tfpipe.report.run_outputs import Outcome, write_outcome
@@ -89,12 +91,12 @@ def build_model(context: RunContext, parts: Splits, task: Task) -> tuple[RunCont
     """Open the model and resolve the settings that depend on it.
 
     Returns:
-        The context with learning rate, epochs and precision resolved, and the model.
+        The context with these settings resolved, and the model.
 
     Raises:
         UserError: The model cannot be opened, or does not fit the settings.
     """
-    config, head = choose_pooling(context.config, task)
+    config, head = resolve_pooling(context.config, task)
     if config.trim_vocabulary is None:
         config = replace(config, trim_vocabulary=config.model in TRIMMED)
     with context.strategy.scope():
@@ -104,7 +106,8 @@ def build_model(context: RunContext, parts: Splits, task: Task) -> tuple[RunCont
             trim=bool(config.trim_vocabulary),
         )
         if parts.train.text_pairs is not None:
-            presets.check_pairs(config.model, model)
+            types = model.config.type_vocab_size
+            check_types(config.model, types, model.tokenizer.frame)
         configure_layers(model, config)
     rate = config.learning_rate or default_rate(model.config.hidden_size)
     epochs = config.epochs or default_epochs(-(-len(parts.train) // config.batch_size))
@@ -123,12 +126,12 @@ def build_model(context: RunContext, parts: Splits, task: Task) -> tuple[RunCont
     return replace(context, config=config), model
 
 
-def choose_pooling(config: TrainConfig, task: Task) -> tuple[TrainConfig, Head]:
+def resolve_pooling(config: TrainConfig, task: Task) -> tuple[TrainConfig, Head]:
     """Resolve `--pooling`; returns the configuration and the task's head with it."""
     if task.head.kind == "sequence":
         pooling = presets.choose_pooling(config.pooling, config.model)
         return replace(config, pooling=pooling), replace(task.head, pooling=pooling)
-    if config.pooling == "mean":
+    if config.pooling == MEAN:
         raise UserError(
             f"--pooling mean does not fit --task {task.name}",
             "its head reads every token",

@@ -45,8 +45,8 @@ def count_tokens(examples: Examples, tokenizer: FastTokenizer, max_length: int) 
         full_lengths = first.lengths + frame.text_specials
         return TokenCounts(full_lengths, kept, unknown, len(examples))
     second = tokenizer.tokenize(examples.text_pairs)
-    room = max_length - frame.pair_specials
-    kept, kept_second = truncate_pairs(np, first.lengths, second.lengths, room)
+    capacity = max_length - frame.pair_specials
+    kept, kept_second = truncate_pairs(np, first.lengths, second.lengths, capacity)
     unknown = count_unknown_in(first, tokenizer, first.splits[:-1], kept)
     unknown += count_unknown_in(second, tokenizer, second.splits[:-1], kept_second)
     full_lengths = first.lengths + second.lengths + frame.pair_specials

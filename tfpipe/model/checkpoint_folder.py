@@ -109,13 +109,13 @@ def read_pooling(folder: Path) -> str:
     return MEAN if pooling.get("pooling_mode_mean_tokens") else FIRST
 
 
-def check_types(folder: Path, settings: Mapping[str, Any], frame: Frame) -> None:
-    """Raise UserError where a model has no type for the second text of a pair."""
-    types, needed = settings.get("type_vocab_size", 2), frame.second_type + 1
+def check_types(name: str, types: int, frame: Frame) -> None:
+    """Raise UserError where a model, by its name, has no type for the second text of a pair."""
+    needed = frame.second_type + 1
     if types < needed:
         raise UserError(
             "the model cannot tell the two texts of a pair apart",
-            f"type_vocab_size {types} in the configuration in {folder}, pairs need {needed}",
+            f"type_vocab_size {types} in the configuration of {name}, pairs need {needed}",
             f"choose a --model with type_vocab_size {needed}, or join the two texts into one"
             " column",
         )

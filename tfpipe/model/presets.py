@@ -13,7 +13,7 @@ import numpy as np
 from tfpipe.data.tokenizer import Tokenizer, WordPiece
 from tfpipe.errors import UserError, did_you_mean
 from tfpipe.model import pretrained
-from tfpipe.model.checkpoint_folder import check_limits, check_types, read_pooling
+from tfpipe.model.checkpoint_folder import check_limits, read_pooling
 from tfpipe.model.checkpoint_folder import read_settings as read_folder_settings
 from tfpipe.model.encoder import FIRST
 from tfpipe.model.head import Head
@@ -87,13 +87,6 @@ def open_model(
 def read_settings(name: str) -> dict[str, Any]:
     """The config.json of a model by name; of `tiny` its size. Raises UserError."""
     return dict(TINY) if name == "tiny" else read_folder_settings(find_folder(name))
-
-
-def check_pairs(name: str, model: TextModel) -> None:
-    """Raise UserError where a model, opened by this name, cannot take two texts an input."""
-    if name != "tiny":
-        folder = find_folder(name)
-        check_types(folder, read_folder_settings(folder), model.tokenizer.frame)
 
 
 def choose_pooling(pooling: str, name: str) -> str:

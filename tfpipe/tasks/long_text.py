@@ -51,19 +51,19 @@ def cut_head_tail(tokenizer: Tokenizer, texts: tf.Tensor, max_length: int) -> Te
     """
     with tf.device("CPU:0"):
         tokens = tokenizer.tokenize(texts)
-        room = max_length - tokenizer.frame.text_specials
-        head = room // 4
+        capacity = max_length - tokenizer.frame.text_specials
+        head = capacity // 4
         starts, limits = tokens.row_splits[:-1], tokens.row_splits[1:]
-        is_long = limits - starts > room
+        is_long = limits - starts > capacity
         head_limits = tf.where(is_long, starts + head, limits)
-        tail_starts = tf.where(is_long, limits - (room - head), limits)
+        tail_starts = tf.where(is_long, limits - (capacity - head), limits)
         # Head and tail of a text lie side by side, so that they join of themselves.
         values = _take(
             tokens.values,
             tf.reshape(tf.stack([starts, tail_starts], 1), [-1]),
             tf.reshape(tf.stack([head_limits, limits], 1), [-1]),
         )
-        kept = tf.minimum(limits - starts, room)
+        kept = tf.minimum(limits - starts, capacity)
         owner = tf.range(tf.size(kept))
         return TextInputs(
             _frame(values, kept, tokenizer, max_length), owner, _count(tokens, tokenizer)
@@ -84,12 +84,12 @@ def cut_windows(tokenizer: Tokenizer, texts: tf.Tensor, max_length: int) -> Text
     with tf.device("CPU:0"):
         tokens = tokenizer.tokenize(texts)
         lengths = tokens.row_lengths()
-        room = tf.constant(max_length - tokenizer.frame.text_specials, tf.int64)
-        step = tf.maximum(room // 2, 1)
-        owner, number = number_windows(lengths, room, step)
+        capacity = tf.constant(max_length - tokenizer.frame.text_specials, tf.int64)
+        step = tf.maximum(capacity // 2, 1)
+        owner, number = number_windows(lengths, capacity, step)
         length = tf.gather(lengths, owner)
-        begin = tf.minimum(number * step, tf.maximum(length - room, 0))
-        kept = tf.minimum(length, room)
+        begin = tf.minimum(number * step, tf.maximum(length - capacity, 0))
+        kept = tf.minimum(length, capacity)
         starts = tf.gather(tokens.row_splits, owner) + begin
         values = _take(tokens.values, starts, starts + kept)
         return TextInputs(

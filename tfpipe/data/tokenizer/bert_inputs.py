@@ -28,8 +28,8 @@ def pack(
         total = kept + frame.text_specials
         values = [first.values]
     else:
-        room = max_length - frame.pair_specials
-        kept, kept_second = truncate_pairs(tf, first_lengths, second.row_lengths(), room)
+        capacity = max_length - frame.pair_specials
+        kept, kept_second = truncate_pairs(tf, first_lengths, second.row_lengths(), capacity)
         total = kept + kept_second + frame.pair_specials
         values = [first.values, second.values]
 

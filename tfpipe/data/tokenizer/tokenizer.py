@@ -21,7 +21,7 @@ import tensorflow as tf
 from tfpipe.data.arrays import UInt8Array
 from tfpipe.data.tokenizer.bert_inputs import pack
 from tfpipe.data.tokenizer.frame import Frame
-from tfpipe.data.tokenizer.tokens import Tokens
+from tfpipe.data.tokenizer.tokens import RaggedTokens
 from tfpipe.data.tokenizer.unigram.folder import has_unigram
 from tfpipe.data.tokenizer.unigram.unigram import Unigram
 from tfpipe.data.tokenizer.wordpiece.wordpiece import WordPiece
@@ -58,7 +58,7 @@ class Kind(Protocol):
     def save(self, folder: Path) -> None:
         """Write the files from which `from_folder` and transformers load an equal tokenizer."""
 
-    def tokenize(self, texts: tf.Tensor, most_words: int | None = None) -> Tokens:
+    def tokenize(self, texts: tf.Tensor, most_words: int | None = None) -> RaggedTokens:
         """Return the tokens of the texts, string [B], or of the first words of each."""
 
 
@@ -162,7 +162,7 @@ class Tokenizer(tf.Module):
             )
 
         def encode(texts: tf.Tensor) -> dict[str, tf.Tensor]:
-            # A word is a token or more, so words beyond the room cannot matter.
+            # A word is a token or more, so words beyond the capacity cannot matter.
             return pack(self._tokenize(texts, max_length - specials), None, frame, max_length)
 
         def encode_pairs(texts: tf.Tensor, pairs: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 
-class Tokens(NamedTuple):
+class RaggedTokens(NamedTuple):
     """T tokens of B texts, end to end, without special ones.
 
     Attributes:

@@ -72,16 +72,16 @@ def window_contexts(
         context, starts, ends = tokenizer.tokenize_with_offsets(contexts)
         question_lengths, context_lengths = question.row_lengths(), context.row_lengths()
         frame = tokenizer.frame
-        kept, room, step = plan_windows(
+        kept, capacity, step = plan_windows(
             tf,
             question_lengths,
             context_lengths,
             max_length - frame.pair_specials,
             stride or max_length // 2,
         )
-        owner, number = number_windows(context_lengths, room, step)
+        owner, number = number_windows(context_lengths, capacity, step)
         begin = number * tf.gather(step, owner)
-        length = tf.minimum(tf.gather(room, owner), tf.gather(context_lengths, owner) - begin)
+        length = tf.minimum(tf.gather(capacity, owner), tf.gather(context_lengths, owner) - begin)
         kept = tf.gather(kept, owner)
 
         question_starts = tf.gather(question.row_splits, owner)
@@ -115,7 +115,7 @@ def _slice(values: tf.Tensor, starts: tf.Tensor, lengths: tf.Tensor) -> tf.Ragge
 
 
 def number_windows(
-    lengths: tf.Tensor, room: tf.Tensor, step: tf.Tensor
+    lengths: tf.Tensor, capacity: tf.Tensor, step: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Return the row of each window, int32 [W], and its number in that row, int64 [W].
 
@@ -124,10 +124,10 @@ def number_windows(
 
     Args:
         lengths: int64 [B], tokens of each row.
-        room: int64, [B] or of all rows: tokens of a window.
+        capacity: int64, [B] or of all rows: tokens of a window.
         step: int64, [B] or of all rows: tokens from one window to the next.
     """
-    count = count_windows(tf, lengths, room, step)
+    count = count_windows(tf, lengths, capacity, step)
     owner = tf.repeat(tf.range(tf.size(count)), count)
     first_window = tf.cumsum(count, exclusive=True)
     return owner, tf.range(tf.size(owner, tf.int64)) - tf.gather(first_window, owner)

@@ -100,10 +100,12 @@ def _cut(
 
     The fourth array has the tokens kept of each question.
     """
-    room = max_length - tokenizer.frame.pair_specials
-    kept, room, step = plan_windows(np, question.lengths, context.lengths, room, max_length // 2)
-    count = count_windows(np, context.lengths, room, step)
+    capacity = max_length - tokenizer.frame.pair_specials
+    kept, capacity, step = plan_windows(
+        np, question.lengths, context.lengths, capacity, max_length // 2
+    )
+    count = count_windows(np, context.lengths, capacity, step)
     owner = np.repeat(np.arange(len(count)), count)
     number = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
     begins = number * step[owner]
-    return owner, begins, np.minimum(room[owner], context.lengths[owner] - begins), kept
+    return owner, begins, np.minimum(capacity[owner], context.lengths[owner] - begins), kept

@@ -32,16 +32,16 @@ def find_lost(
     begins, inside = tokenizer.mark_words(tokens.ids)
     # The end of a token that is part of no word is not one of the word before it.
     all_ends = np.where(inside, tokens.ends, 0)
-    room = max_length - tokenizer.frame.text_specials
+    capacity = max_length - tokenizer.frame.text_specials
     cut = torn = 0
     for i, (row, text) in enumerate(zip(rows, texts, strict=True)):
         part = slice(*tokens.splits[i : i + 2])
         first = np.flatnonzero(begins[part])
         starts = tokens.starts[part][first]
         ends = np.maximum.reduceat(all_ends[part], first) if len(first) else starts
-        kept = first < room
+        kept = first < capacity
         starts, ends = starts[kept], extend_words(text, starts, ends)[kept]
-        truncated = part.stop - part.start > room
+        truncated = part.stop - part.start > capacity
         covers = cover_spans(spans[row], text, starts, ends)
         for span, cover in zip(spans[row], covers, strict=True):
             is_cut = is_cut_off(span, ends, truncated)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from tfpipe.data.tokenizer.tokens import Tokens, rows_of
+from tfpipe.data.tokenizer.tokens import RaggedTokens, rows_of
 from tfpipe.data.tokenizer.unigram import replacements, tables
 from tfpipe.data.tokenizer.unigram.normalizer import Normalizer, keep_first
-from tfpipe.data.tokenizer.unigram.pieces import Unigram
+from tfpipe.data.tokenizer.unigram.pieces import PieceSearch
 from tfpipe.data.tokenizer.unigram.vocabulary import UnigramVocabulary
 
 
@@ -23,9 +23,9 @@ class UnigramGraph(tf.Module):
         pieces = tables.compose(vocabulary)
         replaced = replacements.compose(vocabulary.charsmap, pieces.symbols)
         self._normalizer = Normalizer(replaced, vocabulary.trailing_space)
-        self._unigram = Unigram(pieces, vocabulary.unk_id)
+        self._search = PieceSearch(pieces, vocabulary.unk_id)
 
-    def tokenize(self, texts: tf.Tensor, most_words: int | None = None) -> Tokens:
+    def tokenize(self, texts: tf.Tensor, most_words: int | None = None) -> RaggedTokens:
         """Tokenize UTF-8 texts, string [texts].
 
         Args:
@@ -35,7 +35,7 @@ class UnigramGraph(tf.Module):
         characters = self._normalizer.split(texts)
         if most_words is not None:
             characters = keep_first(characters, most_words)
-        pieces = self._unigram.encode(characters.symbols)
+        pieces = self._search.encode(characters.symbols)
         firsts = pieces.firsts
         limits = tf.concat([firsts, tf.size(characters.symbols, tf.int64)[None]], 0)[1:]
         row_splits = tf.searchsorted(
@@ -44,7 +44,7 @@ class UnigramGraph(tf.Module):
         text = rows_of(row_splits, tf.size(firsts, tf.int64))
         # Code points are numbered with a space in front of each text.
         origin = tf.gather(characters.text_splits, text) + 1
-        return Tokens(
+        return RaggedTokens(
             ids=pieces.ids,
             row_splits=row_splits,
             starts=tf.gather(characters.sources, firsts) - origin,

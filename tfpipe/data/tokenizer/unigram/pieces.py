@@ -47,7 +47,7 @@ class Found(NamedTuple):
     scores: tf.Tensor
 
 
-class Unigram(tf.Module):
+class PieceSearch(tf.Module):
     """Cuts words into the pieces of a vocabulary."""
 
     def __init__(self, tables: PieceTables, unknown_id: int):

@@ -92,14 +92,14 @@ def _place(parents: Int64Array, labels: Int32Array, alphabet: int) -> tuple[Int3
         slots[children + 1] = chosen[:, None] + labels[children]
         free.take(slots[children + 1])
 
-    # Those with many children first, while there is room for them.
+    # Those with many children first, while many slots are free.
     for count in np.unique(counts)[:0:-1]:
         owners = np.flatnonzero(counts == count)
         children = firsts[owners][:, None] + np.arange(count)
         if count == 1:
             # Such a node takes whatever is free where its base cannot become negative.
-            room = free.all_from(alphabet)[: len(owners)]
-            settle(owners, room - labels[children[:, 0]], children)
+            available = free.all_from(alphabet)[: len(owners)]
+            settle(owners, available - labels[children[:, 0]], children)
             break
         while len(owners):
             chosen = free.propose(labels[children])
@@ -114,7 +114,7 @@ class _FreeSlots:
 
     def __init__(self, nodes: int, alphabet: int):
         self._highest = nodes
-        # Any base reaches a slot by any symbol; all nodes have room even behind the first symbols.
+        # Any base reaches a slot by any symbol; all nodes have slots even behind the first symbols.
         self._taken = np.zeros(nodes + 2 * alphabet, bool)
         self._taken[NOWHERE] = True
         self._claims = np.zeros(len(self._taken), np.int32)

@@ -13,7 +13,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from tfpipe.data.arrays import UInt8Array
-from tfpipe.data.tokenizer.tokens import Tokens
+from tfpipe.data.tokenizer.tokens import RaggedTokens
 from tfpipe.data.tokenizer.unigram import graphemes
 from tfpipe.data.tokenizer.unigram.folder import read_folder, write_folder
 from tfpipe.data.tokenizer.unigram.graph import UnigramGraph
@@ -66,6 +66,6 @@ class Unigram(tf.Module):
         content = json.dumps(values, default=lambda scores: scores.tolist(), sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()
 
-    def tokenize(self, texts: tf.Tensor, most_words: int | None = None) -> Tokens:
+    def tokenize(self, texts: tf.Tensor, most_words: int | None = None) -> RaggedTokens:
         """Return the tokens of the texts, string [B], or of their first `most_words` words."""
-        return Tokens(*self._graph.tokenize(texts, most_words))
+        return self._graph.tokenize(texts, most_words)

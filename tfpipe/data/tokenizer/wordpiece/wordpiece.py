@@ -16,7 +16,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from tfpipe.data.arrays import UInt8Array
-from tfpipe.data.tokenizer.tokens import Tokens, rows_of
+from tfpipe.data.tokenizer.tokens import RaggedTokens, rows_of
 from tfpipe.data.tokenizer.wordpiece import unicode_tables
 from tfpipe.data.tokenizer.wordpiece.normalizer import Normalizer, keep_first
 from tfpipe.data.tokenizer.wordpiece.pieces import PieceLookup
@@ -87,7 +87,7 @@ class WordPiece(tf.Module):
         content = json.dumps([self._vocabulary.tokens, rules, unicode_tables.digest()])
         return hashlib.sha256(content.encode()).hexdigest()
 
-    def tokenize(self, texts: tf.Tensor, most_words: int | None = None) -> Tokens:
+    def tokenize(self, texts: tf.Tensor, most_words: int | None = None) -> RaggedTokens:
         """Return the tokens of the texts, string [B], or of their first `most_words` words."""
         words = self._normalizer.split(texts)
         words = words if most_words is None else keep_first(words, most_words)
@@ -97,4 +97,4 @@ class WordPiece(tf.Module):
         text_start = tf.gather(words.text_starts, row)
         starts = tf.gather(words.sources, pieces.firsts) - text_start
         ends = tf.gather(words.sources, pieces.limits - 1) - text_start + 1
-        return Tokens(pieces.ids, row_splits, starts, ends)
+        return RaggedTokens(pieces.ids, row_splits, starts, ends)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -73,6 +74,23 @@ class Answer:
     score: float
 
 
+@dataclass(frozen=True)
+class SearchResult:
+    """Entry of an index that answers a text.
+
+    Args:
+        id: Its id in the table that the index was made of.
+        answer: Its answer.
+        score: 0 to 1; comparable between texts.
+        payload: Its further columns by name, {} of a table that has none.
+    """
+
+    id: str
+    answer: str
+    score: float
+    payload: dict[str, Any] = field(default_factory=dict)
+
+
 def _decode(text: bytes) -> str:
     return text.decode("utf-8", "replace")
 
@@ -105,6 +123,22 @@ def _build_answers(*columns: AnyArray) -> Iterator[Answer]:
         yield Answer(_decode(answer), *rest)
 
 
+def _build_results(*columns: AnyArray) -> Iterator[list[SearchResult]]:
+    for row in zip(*(column.tolist() for column in columns), strict=True):
+        used = (cells for cells in zip(*row, strict=True) if cells[0])
+        yield [
+            SearchResult(_decode(entry), _decode(answer), score, *map(_read_payload, payload))
+            for entry, answer, score, *payload in used
+        ]
+
+
+def _read_payload(content: bytes) -> dict[str, Any]:
+    payload = json.loads(content)
+    if not isinstance(payload, dict):
+        raise ValueError(f"a payload is no JSON object: {content[:60]!r}")
+    return payload
+
+
 @dataclass(frozen=True)
 class AnswerDecoder:
     """Decoder of one task's outputs.
@@ -113,11 +147,18 @@ class AnswerDecoder:
         name: Noun phrase for messages.
         outputs: For each output its rank and numpy dtype kind.
         build: Makes answers from the output columns.
+        optional: Those of `outputs`, the last, that a model may lack.
     """
 
     name: str
     outputs: dict[str, tuple[int, str]]
     build: Callable[..., Iterator[Any]]
+    optional: tuple[str, ...] = ()
+
+    @property
+    def required(self) -> list[str]:
+        """Names of the outputs that every model has."""
+        return [name for name in self.outputs if name not in self.optional]
 
     def decode(self, outputs: Mapping[str, AnyArray], count: int, **more: Any) -> list[Any]:
         """Return `count` answers, one for each row.
@@ -125,11 +166,12 @@ class AnswerDecoder:
         Raises:
             ValueError: The outputs are not those of this task.
         """
-        columns = [outputs.get(name, np.empty(())) for name in self.outputs]
+        names = [*self.required, *(name for name in self.optional if name in outputs)]
+        columns = [outputs.get(name, np.empty(())) for name in names]
         found = [(column.ndim, column.dtype.kind) for column in columns]
         shapes = {column.shape for column in columns if column.ndim > 1}
         if (
-            found != list(self.outputs.values())
+            found != [self.outputs[name] for name in names]
             or any(len(column) != count for column in columns)
             or len(shapes) > 1
         ):
@@ -159,6 +201,13 @@ ANSWER = AnswerDecoder(
     "a question answering model",
     {"answer": (1, TEXT), "start": (1, WHOLE), "end": (1, WHOLE), "score": (1, REAL)},
     _build_answers,
+)
+
+SEARCH = AnswerDecoder(
+    "an index",
+    {"id": (2, TEXT), "answer": (2, TEXT), "score": (2, REAL), "payload": (2, TEXT)},
+    _build_results,
+    optional=("payload",),
 )
 
 

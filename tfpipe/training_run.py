@@ -128,8 +128,8 @@ def build_model(context: RunContext, parts: Splits, task: Task) -> tuple[RunCont
 
 def resolve_pooling(config: TrainConfig, task: Task) -> tuple[TrainConfig, Head]:
     """Resolve `--pooling`; returns the configuration and the task's head with it."""
-    if task.head.kind == "sequence":
-        pooling = presets.choose_pooling(config.pooling, config.model)
+    if task.head.pooled:
+        pooling = presets.choose_pooling(config.pooling, config.model, task.head)
         return replace(config, pooling=pooling), replace(task.head, pooling=pooling)
     if config.pooling == MEAN:
         raise UserError(

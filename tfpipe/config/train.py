@@ -14,7 +14,7 @@ STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker", "parameter_serve
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 CLASS_WEIGHTS = ("none", "balanced")
 LOSSES = ("cross_entropy", "focal")
-POOLINGS = ("auto", "first", "mean")
+POOLINGS = ("auto", "first", "cls", "mean")
 LONG_TEXTS = ("head", "head_tail", "windows")
 SCHEDULES = ("linear", "cosine", "polynomial", "constant")
 
@@ -87,8 +87,8 @@ class TrainConfig:
     )
     pooling: str = setting(
         "auto",
-        "what a head for whole texts reads: the first token, or the mean of all; auto is mean where"
-        " a folder or a model of the hub says so",
+        "what a head for whole texts reads: the first token (`first`, also called `cls`), or the"
+        " mean of all; auto is mean for embed, and where a folder or a model of the hub says so",
         choices=POOLINGS,
         group="model",
     )

@@ -103,7 +103,7 @@ class Evaluator:
         return self._read[1:]
 
     def _shape(self, encoded: Encoded) -> tuple[int, ...]:
-        columns = len(self._task.label_names)
+        columns = self.model.columns
         if self.model.head.per_token:
             return len(encoded), int(encoded.lengths.max(initial=0)), columns
         return len(encoded), columns

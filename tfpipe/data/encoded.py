@@ -71,6 +71,16 @@ class EncodedDataset:
     targets: Mapping[str, AnyArray]
 
     @property
+    def together(self) -> int:
+        """Inputs that follow each other and must be in one batch, such as two texts to compare."""
+        return 1
+
+    @property
+    def groups(self) -> int:
+        """Number of groups of `together` inputs, of which batches are made."""
+        return len(self.encoded) // self.together
+
+    @property
     def example_of(self) -> Int64Array:
         """The example that each input is of, in order: int [inputs]."""
         return np.arange(len(self.encoded))

@@ -94,6 +94,8 @@ class TaskSpec:
         label_columns: Names of the label column in files for this task, beside the usual ones.
         reads_tokens: Whether rows may be a list of tokens and a list of their tags.
         always_windows: Whether long inputs are read in windows whatever --long-text is.
+        compares_examples: Whether the training loss of an example depends on the others of its
+            step, so that it is computed over all replicas and parts together.
     """
 
     name: str
@@ -115,6 +117,7 @@ class TaskSpec:
     label_columns: tuple[str, ...] = ()
     reads_tokens: bool = False
     always_windows: bool = False
+    compares_examples: bool = False
 
     @property
     def task_class(self) -> Any:

@@ -105,7 +105,7 @@ def build_model(context: RunContext, parts: Splits, task: Task) -> tuple[RunCont
             *(config.model, task.label_names, texts, config.max_length, head),
             trim=bool(config.trim_vocabulary),
         )
-        if parts.train.text_pairs is not None:
+        if len(task.inputs(parts.train.text_pairs is not None)) > 1:
             types = model.config.type_vocab_size
             check_types(config.model, types, model.tokenizer.frame)
         configure_layers(model, config)
@@ -159,7 +159,7 @@ def encode_data(context: RunContext, parts: Splits, model: TextModel, task: Task
     report = report_data(
         *(parts.train, parts.dev, sets[0].full_lengths, config.max_length),
         TASKS[config.task].rules,
-        in_windows=len(sets[0].encoded) > len(parts.train),
+        in_windows=sets[0].groups > len(parts.train),
     )
     unknown = count_unknown(dict(zip(PARTS, sets, strict=False)), model.tokenizer, config.model)
     report = replace(

@@ -165,6 +165,12 @@ class TrainConfig:
         minimum=0,
         group="objective",
     )
+    temperature: float = setting(
+        0.05,
+        "by which cosines are divided in the losses of embed; lower weighs the nearest texts more",
+        above=0,
+        group="objective",
+    )
     l2: float = setting(
         0.0,
         "L2 penalty in the gradient; none on biases and layer norms",

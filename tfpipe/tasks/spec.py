@@ -74,7 +74,8 @@ class TaskSpec:
         task: The class that implements tasks.task.Task.
         labels: Its data.labels.LabelRules, in a module that imports no TensorFlow.
         metrics: The metrics on dev by name, `max` or `min` for which way each gets better. The
-            first chooses the best epoch unless `--best-by` names another.
+            first chooses the best epoch unless `--best-by` or the task's `best_metric` names
+            another.
         optional_metrics: Further metrics that only some models have.
         schema: The tasks.output_schema.OutputSchema of its served answers.
         compare: `(evaluation_a, evaluation_b) -> tasks.paired.Pair`.

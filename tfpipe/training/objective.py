@@ -68,7 +68,7 @@ class WholeBatchLoss:
     settings: LossSettings = LossSettings()
 
     def __call__(self, forward: ForwardPass, batch: Batch) -> tf.Tensor:
-        """Compute the weighted sum of the losses of a batch, or of a part with `cache`'s columns."""
+        """Compute the weighted sum of a batch's losses, or of a part's with the cached columns."""
         outputs = forward(batch)
         known = batch if GRADIENT in batch else self.cache(outputs, batch)
         surrogate = tf.reduce_sum(outputs * known[GRADIENT])

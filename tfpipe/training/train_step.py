@@ -102,12 +102,8 @@ class TrainStep:
         variables = self.model.trainable_variables
         total = tf.constant(0.0)
         gradients: list[Gradient] = []
-        calls = self.seeds.calls if self.seeds else ()
         if self.parts > 1 and isinstance(self.loss, WholeBatchLoss):
             batch = {**batch, **self.loss.cache(self._compute_outputs(batch), batch)}
-        if self.seeds:
-            # Outputs that are computed again are to be the same.
-            self.seeds.calls = calls
         for part in _split(batch, self.parts):
             ordered = _order(part, gradients)
             loss, new = self.rule(objective, ordered, variables)
@@ -121,8 +117,12 @@ class TrainStep:
     def _compute_outputs(self, batch: Batch) -> tf.Tensor:
         """Compute the head's output for this replica's batch in parts, without gradient."""
         outputs: list[tf.Tensor] = []
+        calls = self.seeds.calls if self.seeds else ()
         for part in _split(batch, self.parts):
             outputs.append(tf.stop_gradient(self._forward(_order(part, outputs))))
+        if self.seeds:
+            # The outputs are computed again with a gradient, and are to be the same.
+            self.seeds.calls = calls
         return tf.concat(outputs, 0)
 
     def _forward(self, batch: Batch) -> tf.Tensor:

@@ -132,9 +132,8 @@ class TrainStep:
         outputs = []
         for place in range(self.together):
             rows = {name: value[place :: self.together] for name, value in batch.items()}
-            if not needs_few_widths(self.strategy):
-                rows = _narrow(rows)
-            outputs.append(self.model.logits(rows, True, self.seeds))
+            narrow = rows if needs_few_widths(self.strategy) else _narrow(rows)
+            outputs.append(self.model.logits(narrow, True, self.seeds))
         shape = tf.concat([[-1], tf.shape(outputs[0])[1:]], 0)
         return tf.reshape(tf.stack(outputs, 1), shape)
 

@@ -28,6 +28,7 @@ from tfpipe.model import presets, pretrained
 from tfpipe.model.checkpoint_folder import check_types
 from tfpipe.model.encoder import MEAN
 from tfpipe.model.head import Head
+from tfpipe.model.sentence_transformers import write_modules
 from tfpipe.model.text_model import TextModel
 from tfpipe.report.run_outputs import Outcome, write_outcome
 from tfpipe.report.tensorboard_events import TensorBoardCallback
@@ -265,6 +266,8 @@ def finish(
     run = context.run
     task, dev = evaluator.tune(data.sets[1])
     pretrained.store_settings(run.model, task.head.settings)
+    if evaluator.model.head.kind == "embedding":
+        write_modules(evaluator.model, run.model, context.config.max_length)
     for choice in task.choices:
         logger.info("chosen on dev: %s", choice)
     test = None

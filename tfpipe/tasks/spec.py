@@ -56,6 +56,7 @@ class HubEntry:
             the model's config.json keeps of the task.
         defaults: Values for settings that a model does not keep.
         inputs: What the model reads, where that is not `texts` or `pairs of texts`.
+        library: The library that loads it, by its name on the hub.
     """
 
     pipeline: str
@@ -63,6 +64,7 @@ class HubEntry:
     reading: str
     defaults: Mapping[str, Any] = field(default_factory=dict)
     inputs: str | None = None
+    library: str = "transformers"
 
 
 @dataclass(frozen=True)

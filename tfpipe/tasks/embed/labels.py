@@ -11,7 +11,7 @@ from typing import Any, ClassVar, TypeAlias
 from tfpipe.config import TrainConfig
 from tfpipe.data.examples import Examples
 from tfpipe.data.label_values import one_choice
-from tfpipe.data.labels import LabelRules, parsed_labels
+from tfpipe.data.labels import LabelRules, LabelSummary, parsed_labels
 from tfpipe.data.tabular import strip_blanks
 from tfpipe.data.token_counts import TokenCounts, count_tokens
 from tfpipe.data.tokenizer.fast_tokenizer import FastTokenizer
@@ -129,8 +129,23 @@ class Similarity(LabelRules):
     def count_tokens(
         cls, examples: Examples, tokenizer: FastTokenizer, max_length: int
     ) -> TokenCounts:
-        """Count the tokens of each text: the two of a pair are read apart."""
-        return count_tokens(apart(examples), tokenizer, max_length)
+        """Count the tokens of each example; the length of a pair is that of its longer text."""
+        found, shape = count_tokens(apart(examples), tokenizer, max_length), (len(examples), -1)
+        return TokenCounts(
+            found.full_lengths.reshape(shape).max(axis=1),
+            found.tokens.reshape(shape).sum(axis=1),
+            found.unknown.reshape(shape).sum(axis=1),
+            len(examples),
+        )
+
+    @classmethod
+    def describe_labels(cls, parts: Sequence[Examples]) -> LabelSummary | None:
+        """Tell what the examples say about similar texts; None for names that are counted."""
+        kind = kind_of(parts[0])
+        if kind == LABELS:
+            return None
+        sentence = f"Training can learn from it which texts are similar: {kind}."
+        return LabelSummary("labels", sentence, kind)
 
 
 def kind_of(examples: Examples) -> str:

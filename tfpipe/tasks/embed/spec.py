@@ -22,7 +22,13 @@ SPEC = TaskSpec(
         "spearman": "max",
         "loss": "min",
     },
-    hub=HubEntry("sentence-similarity", "TFAutoModel", ""),
+    hub=HubEntry(
+        "sentence-similarity",
+        "TFAutoModel",
+        "The cosine of two vectors is their scalar product.",
+        inputs="texts",
+        library="sentence-transformers",
+    ),
     label_columns=("score", "similarity", "相似度"),
     inapplicable={
         "offsets": "its labels have no places of entities",

@@ -42,6 +42,7 @@ class Similarity(LabelRules):
     def parse_labels(cls, examples: Examples) -> Sequence[Parsed]:
         """Parse the labels as similarities, or as names; raise UserError for others."""
         labels = examples.labels or [""] * len(examples)
+        _refuse_empty(examples)
         if examples.text_pairs is None:
             _refuse_missing(examples, labels)
             return labels
@@ -177,9 +178,20 @@ def _as_number(label: str) -> float | None:
     return value if math.isfinite(value) and "_" not in label else None
 
 
+def _refuse_empty(examples: Examples) -> None:
+    sides = zip(*_columns(examples), strict=True) if examples.text_pairs else zip(examples.texts)
+    empty = [row for row, texts in enumerate(sides, 1) if not all(map(str.strip, texts))]
+    if empty:
+        raise UserError(
+            "a text is empty, so it is similar to none",
+            f"{examples.path}, rows {show_few(empty)}",
+            "fill it in, or remove the row",
+        )
+
+
 def _refuse_missing(examples: Examples, labels: Sequence[str]) -> None:
     missing = [row for row, label in enumerate(labels, 1) if not label]
-    if len(missing) == len(labels):
+    if missing and examples.columns.label is None:
         raise UserError(
             "there are neither pairs of texts nor labels, so nothing says which texts are similar",
             f"{examples.path}, text column {examples.columns.text!r}",

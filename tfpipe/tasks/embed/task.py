@@ -91,7 +91,7 @@ class Embed(Similarity):
             cosines = tf.reduce_sum(one * other, 1)
             value = cosent_loss(cosines, batch["similarity"][::2], used[::2], scale)
             return tf.fill(tf.shape(used), value)
-        barred = _not_negative(batch) | ~used[::2]
+        barred = _not_negative(batch) | ~used[::2] | ~used[::2, tf.newaxis]
         barred = tf.linalg.set_diag(barred, tf.zeros_like(used[::2]))
         return tf.reshape(tf.stack(ranking_losses(one, other, barred, scale), 1), [-1])
 

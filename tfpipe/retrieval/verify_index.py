@@ -31,6 +31,11 @@ class OneText:
         """Return the name of its only input."""
         return ["text"]
 
+    @staticmethod
+    def served_texts(examples: Examples) -> Examples:
+        """Return the examples: their texts are what it takes."""
+        return examples
+
 
 def as_examples(texts: Sequence[str], path: str) -> Examples:
     """Return texts without labels."""

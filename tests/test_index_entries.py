@@ -129,6 +129,7 @@ def test_settings_that_exclude_each_other() -> None:
 
     assert "exclude each other" in refused(dense_only=True, lexical_only=True)
     assert "--weight has no effect with --dense-only" in refused(dense_only=True, weight=0.5)
-    assert "--require needs labelled questions" in refused(require="hybrid.mrr_at_10>0.5")
-    assert "--not-worse-than needs labelled questions" in refused(not_worse_than="models/a/1")
+    assert "--require has no effect without --tune" in refused(require="hybrid.mrr_at_10>0.5")
+    assert "--not-worse-than has no effect without --tune" in refused(not_worse_than="models/a/1")
+    assert "--model-config has no effect without --keep" in refused(model_config="a.config")
     assert "--require is invalid" in refused(require="much", tune="q.tsv")

@@ -78,7 +78,7 @@ def index(config: IndexConfig) -> Index:
     questions = read_questions(config.tune, entries, config.header) if config.tune else None
     with quick_imports():
         from tfpipe.exporting.baseline import find_baseline
-        from tfpipe.exporting.published_versions import remove_old
+        from tfpipe.exporting.published_versions import read_named_versions, remove_old
         from tfpipe.exporting.remote_versions import open_target
         from tfpipe.exporting.server_flags import copy_beside_versions
         from tfpipe.retrieval.build_index import Material, build_index
@@ -92,6 +92,8 @@ def index(config: IndexConfig) -> Index:
     target = open_target(config.to)
     target.refuse_taken(config.version)
     refuse_other_model(target)
+    file = config.model_config
+    named = read_named_versions(file, target.base) if file else frozenset()
     with _exported(place.kind, place.folder) as folder, target.folder_for_export() as made:
         encoder = open_encoder(folder, lexical=not config.dense_only)
         tuned = build_index(Material(config, encoder, entries, questions), made, target.name)
@@ -99,7 +101,7 @@ def index(config: IndexConfig) -> Index:
     logger.info(f"published as {published}")
     if isinstance(published, Path):
         copy_beside_versions(published)
-    removed = remove_old(target, config.keep, frozenset(), published)
+    removed = remove_old(target, config.keep, named, published)
     return Index(published, tuned, len(entries), removed)
 
 

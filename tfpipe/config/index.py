@@ -10,8 +10,8 @@ from tfpipe.config.requirements import parse_requirements
 from tfpipe.config.settings import Conflict, flag_of, setting
 from tfpipe.errors import UserError
 
-# Settings that have an effect with --tune alone.
-OF_TUNING = ("require", "not_worse_than")
+# Settings, and the one without which each has no effect.
+NEEDED = (("require", "tune"), ("not_worse_than", "tune"), ("model_config", "keep"))
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,9 @@ class IndexConfig:
     keep: int | None = setting(
         None, "newest versions to keep; older ones are removed (default: all)", minimum=1
     )
+    model_config: str | None = setting(
+        None, "the server's --model_config_file; --keep removes no version that has a label in it"
+    )
     batch_size: int = setting(64, "largest number of texts in a forward pass", minimum=1)
     json: bool = setting(False, "print folder, version and metrics as one JSON object")
 
@@ -111,13 +114,14 @@ class IndexConfig:
             parse_requirements(self.require)
         except UserError as error:
             yield ("require",), error
-        for name in OF_TUNING:
-            if getattr(self, name) is not None and self.tune is None:
+        for name, needed in NEEDED:
+            if getattr(self, name) is not None and getattr(self, needed) is None:
+                flag, other = flag_of(name), flag_of(needed)
                 yield (
-                    (name, "tune"),
+                    (name, needed),
                     UserError(
-                        f"{flag_of(name)} needs labelled questions",
-                        f"{flag_of(name)} {getattr(self, name)} without --tune",
-                        "add --tune FILE",
+                        f"{flag} has no effect without {other}",
+                        f"{flag} {getattr(self, name)}",
+                        f"add {other}, or leave out {flag}",
                     ),
                 )

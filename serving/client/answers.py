@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from serving.client.tensor_codec import AnyArray, decode_tensor
 
+Vector: TypeAlias = npt.NDArray[np.float32]
 TEXT, REAL, WHOLE, TRUTH = "O", "f", "i", "b"
 
 
@@ -105,6 +106,10 @@ def _build_answers(*columns: AnyArray) -> Iterator[Answer]:
         yield Answer(_decode(answer), *rest)
 
 
+def _build_vectors(vectors: AnyArray) -> Iterator[Vector]:
+    yield from vectors
+
+
 @dataclass(frozen=True)
 class AnswerDecoder:
     """Decoder of one task's outputs.
@@ -160,6 +165,7 @@ ANSWER = AnswerDecoder(
     {"answer": (1, TEXT), "start": (1, WHOLE), "end": (1, WHOLE), "score": (1, REAL)},
     _build_answers,
 )
+EMBED = AnswerDecoder("a model of vectors", {"embedding": (2, REAL)}, _build_vectors)
 
 
 def read_outputs(response: Any) -> dict[str, AnyArray]:

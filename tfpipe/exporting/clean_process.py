@@ -70,7 +70,8 @@ def run_in_clean_process(export: Path, batches: Sequence[Columns]) -> CleanProce
 
 
 def batches_of(examples: Examples, task: Task | type[Task]) -> list[Columns]:
-    """Return all examples in their order as batches of serving_default."""
+    """Return the texts of all examples in their order as batches of serving_default."""
+    examples = task.served_texts(examples)
     names = task.inputs(examples.text_pairs is not None)
     read = zip(names, (examples.texts, examples.text_pairs or ()), strict=False)
     columns = {name: [text.encode() for text in texts] for name, texts in read}

@@ -14,7 +14,10 @@ from tfpipe.stats.bootstrap import Interval
 from tfpipe.tasks.sections import Abstention, Calibration
 
 # Metrics that are shown as percentages.
-SHARES = {"accuracy", "exact_match", "precision", "recall", "coverage", "out_of_scope_recall"}
+SHARES = {
+    *("accuracy", "exact_match", "precision", "recall", "coverage", "out_of_scope_recall"),
+    *("recall_at_1", "recall_at_5"),
+}
 MOST_NOTES = 6
 NAMES = 5
 FEW_EXAMPLES = 200
@@ -78,6 +81,8 @@ def summarise(report: Report, wording: Wording) -> Summary:
         headline = _headline_with_abstention(report, report.abstention, wording)
     elif "no_answer_accuracy" in metrics.values:
         headline = wording.of(report.task, "headline_silent", **shown)
+    elif {"recall_at_1", "spearman"} <= metrics.values.keys():
+        headline = wording.of(report.task, "headline_graded", **shown)
     measured = [
         wording(
             f"measured.{'file' if report.other else part}", count=int(metrics.values["examples"])

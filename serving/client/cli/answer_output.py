@@ -34,6 +34,12 @@ def _entity_lines(entities: list[Any], row: Row) -> list[tuple[str, ...]]:
     ] or [("-", "-", "-", "-")]
 
 
+def _shorten_vector(vector: Any) -> str:
+    """The first numbers of a vector, and how many there are."""
+    shown = " ".join(f"{number:.4f}" for number in vector[:3].tolist())
+    return f"{shown} ... ({len(vector)})"
+
+
 TEXT_VERBS = {
     "classify": TextVerb(
         ("text", "text_pair"),
@@ -66,6 +72,12 @@ TEXT_VERBS = {
         ("line", "score", "entity", "place", "words"),
         lambda answer: {"entities": [vars(entity) for entity in answer]},
         _entity_lines,
+    ),
+    "embed": TextVerb(
+        ("text",),
+        ("vector", "text"),
+        lambda answer: {"embedding": answer.tolist()},
+        lambda answer, row: [(_shorten_vector(answer), row[0])],
     ),
     "answer": TextVerb(
         ("question", "context"),

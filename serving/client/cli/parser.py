@@ -20,6 +20,7 @@ EXAMPLES = {
     "regress": 'regress --model similarity "Card lost" --text-pair "My card is gone"',
     "tag": "tag --model entities --data tickets.csv --text message",
     "answer": 'answer --model qa "Who pays?" --context "The seller pays the return."',
+    "embed": 'embed --model vectors "Where is my card?" --json',
     "predict": "predict --model support --signature ids --input input_ids='[[101, 102]]'",
     "metadata": "metadata --model support --version 3",
     "status": "status --model support",
@@ -32,13 +33,14 @@ SUMMARIES = {
     "regress": "predict a number for texts, or pairs of texts",
     "tag": "find the entities in texts",
     "answer": "answer questions from a context",
+    "embed": "compute a vector of each text",
     "predict": "run any signature on JSON inputs; dtypes come from the model's metadata",
     "metadata": "list the signatures of the model with their inputs and outputs",
     "status": "list the versions of the model and their states",
     "wait": "return once the model is available; print what is missing until then",
     "bench": "measure throughput, latency and errors under load",
 }
-TEXT_VERBS = ("classify", "multilabel", "regress", "tag", "answer")
+TEXT_VERBS = ("classify", "multilabel", "regress", "tag", "answer", "embed")
 # A server imports TensorFlow and loads the model before it answers.
 WAIT_SECONDS = 300.0
 ASKING_VERBS = (*TEXT_VERBS, "predict")
@@ -93,7 +95,7 @@ def add_text_options(options: argparse.ArgumentParser, verb: str) -> None:
         help="texts to send; without any, --data or the lines of standard input",
     )
     add_file_options(group, "question" if verb == "answer" else "text")
-    if verb == "tag":
+    if verb in ("tag", "embed"):
         return
     pair = "context" if verb == "answer" else "text_pair"
     group.add_argument(

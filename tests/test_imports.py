@@ -36,6 +36,7 @@ LAYERS += [
     "training",
     "report",
     "exporting",
+    "retrieval",
     "predicting",
     "comparing",
 ]
@@ -56,6 +57,7 @@ LAYERS += [
     "predict",
     "ask",
     "export",
+    "index",
     "doctor",
     "clean",
     "__main__",
@@ -248,6 +250,7 @@ def test_the_model_package_alone_reads_the_transformers_model() -> None:
 
 VERBS = ["tfpipe.train", "tfpipe.evaluate", "tfpipe.predict", "tfpipe.export", "tfpipe.doctor"]
 VERBS += ["tfpipe.clean", "tfpipe.compare", "tfpipe.ask", "tfpipe.report", "tfpipe.runs"]
+VERBS += ["tfpipe.index"]
 VERBS += ["tuning.search"]
 
 

@@ -22,6 +22,7 @@ from tfpipe.config import (
     DoctorConfig,
     EvaluateConfig,
     ExportConfig,
+    IndexConfig,
     LaunchConfig,
     PredictConfig,
     RepeatConfig,
@@ -44,6 +45,7 @@ CONFIGS: dict[str, type] = {
     "tfpipe.runs": RunsConfig,
     "tfpipe.report": ReportConfig,
     "tfpipe.export": ExportConfig,
+    "tfpipe.index": IndexConfig,
     "tfpipe.doctor": DoctorConfig,
 }
 

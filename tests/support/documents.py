@@ -27,6 +27,9 @@ from tfpipe.config import (
     RepeatConfig,
     ReportConfig,
     RunsConfig,
+    SupportConfig,
+    SupportExportConfig,
+    SupportTuneConfig,
     TrainConfig,
 )
 from tfpipe.train import parse_train
@@ -45,6 +48,9 @@ CONFIGS: dict[str, type] = {
     "tfpipe.report": ReportConfig,
     "tfpipe.export": ExportConfig,
     "tfpipe.doctor": DoctorConfig,
+    "tfpipe.apps.support": SupportConfig,
+    "tfpipe.apps.support tune": SupportTuneConfig,
+    "tfpipe.apps.support export": SupportExportConfig,
 }
 
 
@@ -128,5 +134,7 @@ def check_command(module: str, arguments: list[str]) -> None:
         more = owned_fields(RepeatConfig)
         parse_train(parser_for(TrainConfig, module, "", "", more), arguments)
     else:
+        if f"{module} {arguments[0] if arguments else ''}" in CONFIGS:
+            module, arguments = f"{module} {arguments[0]}", arguments[1:]
         config = CONFIGS[module]
         parse(parser_for(config, module, "", ""), config, arguments)

@@ -24,6 +24,7 @@ from tfpipe.config.settings import (
     read_values,
     to_yaml,
 )
+from tfpipe.config.support import SupportConfig, SupportExportConfig, SupportTuneConfig
 from tfpipe.config.train import (
     CLASS_WEIGHTS,
     LOSSES,
@@ -53,6 +54,9 @@ __all__ = [
     "ReportConfig",
     "Requirement",
     "RunsConfig",
+    "SupportConfig",
+    "SupportExportConfig",
+    "SupportTuneConfig",
     "TrainConfig",
     "build",
     "checked_value",

@@ -1,0 +1,94 @@
+"""The customer-service application over models that tests script."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from aiohttp.test_utils import TestClient, TestServer
+
+from tfpipe.apps.support.answers import Answers
+from tfpipe.apps.support.decision import Reading, Settings
+from tfpipe.apps.support.http_api import Access, Api
+from tfpipe.apps.support.service import Service
+from tfpipe.apps.support.store import Store
+
+KEY = "the-agents-key"
+ANSWERS = Answers(
+    {
+        "refund": {"intent": "refund", "title": "Refunds", "answer": "In 5 days."},
+        "order": {
+            "intent": "order",
+            "title_en": "Orders",
+            "title_zh": "订单",
+            "answer_en": "See 'My orders'.",
+            "answer_zh": "请看“我的订单”。",
+        },
+        "person": {"intent": "person", "answer": "A person will help.", "action": "handover"},
+    }
+)
+SETTINGS = Settings(threshold=0.8, margin=0.3, least_pair=0.6, floor=0.5)
+READINGS = {
+    "refund?": Reading([("refund", 0.9), ("order", 0.05)]),
+    "订单呢？": Reading([("order", 0.9), ("refund", 0.05)]),
+    "a person!": Reading([("person", 0.95), ("order", 0.01)]),
+    "order or refund": Reading([("refund", 0.5), ("order", 0.4)]),
+    "gift wrap?": Reading([("order", 0.3), ("refund", 0.1)], [("wrap", "We wrap.", 0.7)]),
+    "Neither of these": Reading(),
+}
+
+
+class ScriptedModels:
+    """Models at the seam: readings by text; anything else is none of ours.
+
+    Attributes:
+        gone: Whether no model answers.
+        seconds: How long each takes.
+        asked: The texts that were asked.
+    """
+
+    def __init__(self) -> None:
+        self.gone, self.seconds = False, 0.0
+        self.asked: list[str] = []
+        self.all: list[Any] = []
+
+    async def read(self, text: str, needs_entries: Callable[[Reading], bool]) -> Reading:
+        self.asked.append(text)
+        await asyncio.sleep(self.seconds)
+        if self.gone:
+            return Reading(failed=["intents"])
+        found = READINGS.get(text, Reading([("order", 0.2), ("refund", 0.1)]))
+        return Reading(list(found.intents), list(found.entries), {"intents": 3})
+
+
+@asynccontextmanager
+async def application(
+    folder: Path, models: ScriptedModels | None = None, **access: Any
+) -> AsyncIterator[tuple[TestClient, ScriptedModels]]:
+    """Serve the application; yields a client of it, and its models."""
+    models = models or ScriptedModels()
+    store = Store(folder / "conversations.sqlite")
+    service = Service(store, models, ANSWERS, SETTINGS)
+    app = Api(service, models, Access(KEY, **access)).application()  # type: ignore[arg-type]
+    try:
+        async with TestClient(TestServer(app)) as client:
+            yield client, models
+    finally:
+        store.close()
+
+
+async def start(client: TestClient, **body: Any) -> str:
+    """Begin a conversation; returns its path."""
+    response = await client.post("/api/conversations", json=body)
+    assert response.status == 201
+    return f"/api/conversations/{(await response.json())['id']}"
+
+
+async def say(client: TestClient, path: str, text: str, **more: Any) -> dict[str, Any]:
+    """Send a message; returns the reply."""
+    response = await client.post(f"{path}/messages", json={"text": text, **more})
+    assert response.status == 200, await response.text()
+    return await response.json()

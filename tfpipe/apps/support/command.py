@@ -1,0 +1,207 @@
+"""`python -m tfpipe.apps.support [tune|export]`: the command line and the web server."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import logging
+import os
+import secrets
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from tfpipe.cli import parse, parser_for, print_metrics, run, say
+from tfpipe.config import SupportConfig, SupportExportConfig, SupportTuneConfig
+from tfpipe.errors import UserError
+
+MODULE = "tfpipe.apps.support"
+ABOUT = """Serve a customer-service page: intents by a classifier, answers from your own table or
+index, and a person for the rest. Without --intents it trains, exports and serves the shipped sample
+first. `tune` chooses the limits on scores, `export` writes visitors' texts for labelling; both have
+--help of their own."""
+EXAMPLE = "python -m tfpipe.apps.support --intents models/intents --answers answers.tsv"
+TUNE_ABOUT = "Choose the limits on scores by a labelled file, and keep them in --data-dir."
+TUNE_EXAMPLE = "python -m tfpipe.apps.support tune --intents models/intents --data dev.tsv"
+EXPORT_ABOUT = "Write visitors' texts as a table for labelling, with the intents that they chose."
+EXPORT_EXAMPLE = "python -m tfpipe.apps.support export --unsure --out unsure.tsv"
+SETTINGS, DATABASE, KEY = "settings.json", "conversations.sqlite", "agent.key"
+READY_SECONDS = 180.0
+
+
+@asynccontextmanager
+async def opened_models(config: Any, folders: Sequence[Path]) -> AsyncIterator[Any]:
+    """Open the models of a configuration, and the server that is started for them.
+
+    Args:
+        config: One with `target` and `data_dir`.
+        folders: Folder of the classifier, or an empty path, and those of indexes.
+    """
+    from serving.client import ClientError
+    from tfpipe.apps.support.model_server import ModelServer, write_model_config
+    from tfpipe.apps.support.models import Models
+
+    target, tasks = config.target, []
+    if target is None:
+        file = Path(config.data_dir) / "models.config"
+        write_model_config(file, [folder for folder in folders if folder.name])
+        server = ModelServer(file)
+        target = server.target
+        tasks.append(asyncio.create_task(server.run()))
+    intents, index = (folder.name or None for folder in (*folders, Path())[:2])
+    try:
+        models = Models(target, intents, index)
+    except ClientError as error:
+        raise UserError("--target is no address", target, str(error)) from None
+    tasks.append(asyncio.create_task(models.watch()))
+    try:
+        yield models
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await models.close()
+
+
+async def wait_for_models(models: Any, seconds: float) -> None:
+    """Wait until every model has answered; raises UserError after so many seconds."""
+    waited = 0.0
+    while missing := [model for model in models.all if model.version is None]:
+        if waited >= seconds:
+            raise UserError(
+                "a model does not answer",
+                f"{missing[0].name} at {missing[0].target}: {missing[0].failure}",
+                "see the server's log above, and check --intents, --answers and --target",
+            )
+        await asyncio.sleep(0.1)
+        waited += 0.1
+
+
+def read_sources(config: Any) -> tuple[Any, list[Path]]:
+    """Read which answers and models are meant; raises UserError.
+
+    Returns:
+        The answers, and the folders for `opened_models`.
+    """
+    from tfpipe.apps.support.answers import Answers, read_answers
+
+    tables: list[Path] = []
+    indexes: list[Path] = []
+    for name in filter(None, (config.answers or "").split(",")):
+        path = Path(name)
+        # With --target an index is on the server, so that here is only its name.
+        is_index = path.is_dir() or (config.target is not None and not path.suffix)
+        (indexes if is_index else tables).append(path)
+    for kind, found in (("tables", tables), ("indexes", indexes)):
+        if len(found) > 1:
+            names = ", ".join(map(str, found))
+            raise UserError(f"there are several {kind} of answers", names, "give one of each kind")
+    answers = read_answers(tables[0]) if tables else Answers()
+    return answers, [Path(config.intents or ""), *indexes]
+
+
+def read_key(folder: Path) -> str:
+    """Return the word by which agents are known; made at the first start, for its owner alone."""
+    path = folder / KEY
+    with suppress(FileExistsError):
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(secrets.token_urlsafe(24))
+    return path.read_text(encoding="utf-8").strip()
+
+
+async def serve(config: SupportConfig) -> None:
+    """Serve the page until a signal; raises UserError."""
+    from tfpipe.apps.support.answers import check_intents
+    from tfpipe.apps.support.decision import OUTSIDE, read_settings
+    from tfpipe.apps.support.http_api import Access, Api
+    from tfpipe.apps.support.service import Service
+    from tfpipe.apps.support.store import Store
+    from tfpipe.apps.support.web_server import listen
+
+    folder = Path(config.data_dir)
+    answers, folders = read_sources(config)
+    settings = read_settings(folder / SETTINGS)
+    store = Store(folder / DATABASE)
+    stopping = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    try:
+        async with opened_models(config, folders) as models:
+            key = read_key(folder)
+            access = Access(key, config.trust_proxy, config.show_why, config.per_minute)
+            service = Service(store, models, answers, settings)
+            api = Api(service, models, access)
+            async with listen(api.application(), config.host, config.port) as url:
+                await wait_or_stop(wait_for_models(models, READY_SECONDS), stopping)
+                if models.intents and models.intents.version:
+                    info = models.intents.version.info
+                    for note in check_intents(answers, info.get("labels") or (), OUTSIDE):
+                        say(f"note: {note}")
+                    service.settings = settings.for_model(models.intents.version.number, info)
+                print(f"answering at {url}, agents at {url}/agent#{key}", flush=True)
+                await stopping.wait()
+    finally:
+        store.close()
+
+
+async def wait_or_stop(waiting: Any, stopping: asyncio.Event) -> None:
+    """Await, or return at once when the application is to stop."""
+    tasks = [asyncio.ensure_future(waiting), asyncio.ensure_future(stopping.wait())]
+    done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in pending:
+        task.cancel()
+    for task in done:
+        task.result()
+
+
+def serve_command(arguments: Sequence[str]) -> None:
+    """Run the page."""
+    config = parse(parser_for(SupportConfig, MODULE, ABOUT, EXAMPLE), SupportConfig, arguments)
+    if config.intents is None and config.answers is None:
+        from tfpipe.apps.support.sample import make_sample
+
+        config = dataclasses.replace(config, **make_sample(config))
+    logging.getLogger("tfpipe").setLevel(logging.INFO)
+    asyncio.run(serve(config))
+
+
+def tune_command(arguments: Sequence[str]) -> None:
+    """Choose the limits on scores."""
+    parser = parser_for(SupportTuneConfig, f"{MODULE} tune", TUNE_ABOUT, TUNE_EXAMPLE)
+    config = parse(parser, SupportTuneConfig, arguments)
+    from tfpipe.apps.support.tuning import tune
+
+    async def ask_and_tune() -> dict[str, Any]:
+        answers, folders = read_sources(config)
+        Path(config.data_dir).mkdir(parents=True, exist_ok=True)
+        async with opened_models(config, folders) as models:
+            await wait_for_models(models, READY_SECONDS)
+            return await tune(config, models, answers, Path(config.data_dir) / SETTINGS)
+
+    print_metrics(asyncio.run(ask_and_tune()), as_json=config.json)
+
+
+def export_command(arguments: Sequence[str]) -> None:
+    """Write visitors' texts for labelling."""
+    parser = parser_for(SupportExportConfig, f"{MODULE} export", EXPORT_ABOUT, EXPORT_EXAMPLE)
+    config = parse(parser, SupportExportConfig, arguments)
+    from tfpipe.apps.support.labelling import export_texts
+
+    say(f"{export_texts(config, Path(config.data_dir) / DATABASE)} texts in {config.out}")
+
+
+COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
+    "tune": tune_command,
+    "export": export_command,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    command = COMMANDS.get(arguments[0]) if arguments else None
+    return run(lambda: command(arguments[1:]) if command else serve_command(arguments))

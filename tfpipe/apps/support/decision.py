@@ -34,7 +34,7 @@ class Settings:
 
     threshold: float = 0.8
     margin: float = 0.5
-    least_pair: float = 0.6
+    least_pair: float = 0.7
     floor: float = 0.5
     version: int | None = None
 

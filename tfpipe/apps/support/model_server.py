@@ -42,11 +42,12 @@ class ModelServer:
     """Runs the server until it is stopped; one that ends is started again.
 
     Args:
-        config: The file of `write_model_config`.
+        config: The file of `write_model_config`. Beside it the server's log is written.
 
     Attributes:
         target: Its address, the same after each start.
         process: The process that runs, or ran last.
+        log: The file of its output.
     """
 
     def __init__(self, config: Path):
@@ -58,8 +59,9 @@ class ModelServer:
         self._command = [
             *(sys.executable, "-m", "serving.server", f"--port={port}"),
             f"--model_config_file={config}",
-            "--enable_batching",
+            *("--enable_batching", "--request_log=off"),
         ]
+        self.log = config.with_name("model-server.log")
 
     async def run(self) -> None:
         """Start the server again whenever it ends; stops it when this task is cancelled."""
@@ -67,11 +69,12 @@ class ModelServer:
         try:
             while True:
                 began = loop.time()
-                self.process = await asyncio.create_subprocess_exec(
-                    *bound(self._command), stdout=asyncio.subprocess.DEVNULL
-                )
+                with self.log.open("w", encoding="utf-8") as log:
+                    self.process = await asyncio.create_subprocess_exec(
+                        *bound(self._command), stdout=log, stderr=log
+                    )
                 status = await self.process.wait()
-                logger.warning("the model server ended with %d and is started again", status)
+                logger.warning("the model server ended with %d: see %s", status, self.log)
                 steady = loop.time() - began > STEADY_SECONDS
                 pause = FIRST_PAUSE_SECONDS if steady else min(2 * pause, LONGEST_PAUSE_SECONDS)
                 await asyncio.sleep(pause)

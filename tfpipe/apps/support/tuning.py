@@ -21,7 +21,10 @@ from tfpipe.io.atomic import write_text
 LEAST_TEXTS, LEAST_PAIRS, LEAST_OUTSIDE = 100, 10, 20
 # Share of out-of-scope texts that may get an entry of the index.
 OUTSIDE_ENTRIES = 0.1
-MARGINS, PAIR_SUMS = np.arange(1, 20) / 20, np.arange(4, 20) / 20
+# Scores are calibrated: an answer is given only where right is twice as probable as wrong, and the
+# sum of two is the chance that a choice holds the right one, which few unsure texts tell less well.
+LEAST_THRESHOLD = 2 / 3
+MARGINS, PAIR_SUMS = np.arange(1, 20) / 20, np.arange(14, 20) / 20
 BATCH_SECONDS = 60.0
 
 
@@ -72,7 +75,8 @@ def choose_threshold(judged: Judged, right: float, outside: float) -> float:
         UserError: There is none.
     """
     is_right = judged.best[:, 0] == judged.gold
-    for threshold in np.unique(np.floor(judged.score[judged.given, 0] * 1000) / 1000):
+    rounded = np.floor(judged.score[judged.given, 0] * 1000) / 1000
+    for threshold in np.unique(np.maximum(rounded, round(LEAST_THRESHOLD, 3))):
         answered = judged.given & (judged.score[:, 0] >= threshold)
         inside, others = answered & judged.fits, answered[~judged.fits]
         if _surely(is_right[inside], right) and (not len(others) or _surely(~others, outside)):
@@ -89,12 +93,15 @@ def choose_margin(judged: Judged, threshold: float, right: float) -> tuple[float
     """Find the margin and least sum with the most choices of two, so many of them right.
 
     Returns:
-        Both limits; (0, 1), which asks nothing back, where no limits will do.
+        Both limits; (0, 1), which asks nothing back, where no limits will do, and the defaults
+        where too few texts are unsure.
     """
     high, low = judged.score.T
     open_ = judged.choice & ~(high >= threshold)
     holds = (judged.best == judged.gold[:, None]).any(axis=1)
-    most, found = LEAST_PAIRS - 1, (0.0, 1.0)
+    if open_.sum() < LEAST_PAIRS:
+        return Settings.margin, Settings.least_pair
+    most, found = 0, (0.0, 1.0)
     for margin in MARGINS:
         for least in PAIR_SUMS:
             asked = open_ & (high - low <= margin) & (high + low >= least)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import Future
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from aiohttp.test_utils import TestClient, TestServer
@@ -92,3 +94,24 @@ async def say(client: TestClient, path: str, text: str, **more: Any) -> dict[str
     response = await client.post(f"{path}/messages", json={"text": text, **more})
     assert response.status == 200, await response.text()
     return await response.json()
+
+
+@contextmanager
+def running(folder: Path, models: ScriptedModels) -> Iterator[str]:
+    """Serve the application in a thread, for browsers; yields its address."""
+    loop = asyncio.new_event_loop()
+    stopping, address = asyncio.Event(), Future[str]()
+
+    async def serve() -> None:
+        async with application(folder, models) as (client, _):
+            address.set_result(f"http://{client.host}:{client.port}")
+            await stopping.wait()
+
+    thread = Thread(target=loop.run_until_complete, args=(serve(),))
+    thread.start()
+    try:
+        yield address.result(timeout=30)
+    finally:
+        loop.call_soon_threadsafe(stopping.set)
+        thread.join()
+        loop.close()

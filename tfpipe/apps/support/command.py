@@ -9,6 +9,7 @@ import os
 import secrets
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -29,7 +30,8 @@ TUNE_EXAMPLE = "python -m tfpipe.apps.support tune --intents models/intents --da
 EXPORT_ABOUT = "Write visitors' texts as a table for labelling, with the intents that they chose."
 EXPORT_EXAMPLE = "python -m tfpipe.apps.support export --unsure --out unsure.tsv"
 SETTINGS, DATABASE, KEY = "settings.json", "conversations.sqlite", "agent.key"
-READY_SECONDS = 180.0
+# Seconds for a server to load its models, and for one that runs already to answer.
+READY_SECONDS, TARGET_SECONDS = 180.0, 10.0
 
 
 @asynccontextmanager
@@ -66,18 +68,32 @@ async def opened_models(config: Any, folders: Sequence[Path]) -> AsyncIterator[A
         await models.close()
 
 
-async def wait_for_models(models: Any, seconds: float) -> None:
-    """Wait until every model has answered; raises UserError after so many seconds."""
-    waited = 0.0
+async def wait_for_models(models: Any, started: bool) -> None:
+    """Wait until every model has answered.
+
+    Args:
+        models: The models.
+        started: Whether their server was started for them. Another one may be down for a while:
+            then the application begins without it.
+
+    Raises:
+        UserError: A model is not there.
+    """
+    from serving.client import DeadlineExceeded, ServerUnavailable
+
+    deadline = time.monotonic() + (READY_SECONDS if started else TARGET_SECONDS)
     while missing := [model for model in models.all if model.version is None]:
-        if waited >= seconds:
+        if time.monotonic() > deadline:
+            one = missing[0]
+            if not started and isinstance(one.failure, ServerUnavailable | DeadlineExceeded):
+                say(f"warning: {one.failure} People answer until it does.")
+                return
             raise UserError(
                 "a model does not answer",
-                f"{missing[0].name} at {missing[0].target}: {missing[0].failure}",
-                "see the server's log above, and check --intents, --answers and --target",
+                f"{one.name} at {one.target}: {one.failure}",
+                "see model-server.log in --data-dir, and check --intents, --answers and --target",
             )
         await asyncio.sleep(0.1)
-        waited += 0.1
 
 
 def read_sources(config: Any) -> tuple[Any, list[Path]]:
@@ -135,13 +151,15 @@ async def serve(config: SupportConfig) -> None:
             access = Access(key, config.trust_proxy, config.show_why, config.per_minute)
             service = Service(store, models, answers, settings)
             api = Api(service, models, access)
-            async with listen(api.application(), config.host, config.port) as url:
-                await wait_or_stop(wait_for_models(models, READY_SECONDS), stopping)
+            async with listen(api.application(), config.host, config.port) as server:
+                await wait_or_stop(wait_for_models(models, config.target is None), stopping)
                 if models.intents and models.intents.version:
                     info = models.intents.version.info
                     for note in check_intents(answers, info.get("labels") or (), OUTSIDE):
                         say(f"note: {note}")
                     service.settings = settings.for_model(models.intents.version.number, info)
+                await server.start_serving()
+                url = f"http://{config.host}:{server.sockets[0].getsockname()[1]}"
                 print(f"answering at {url}, agents at {url}/agent#{key}", flush=True)
                 await stopping.wait()
     finally:
@@ -179,7 +197,7 @@ def tune_command(arguments: Sequence[str]) -> None:
         answers, folders = read_sources(config)
         Path(config.data_dir).mkdir(parents=True, exist_ok=True)
         async with opened_models(config, folders) as models:
-            await wait_for_models(models, READY_SECONDS)
+            await wait_for_models(models, config.target is None)
             return await tune(config, models, answers, Path(config.data_dir) / SETTINGS)
 
     print_metrics(asyncio.run(ask_and_tune()), as_json=config.json)

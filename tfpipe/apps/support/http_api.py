@@ -33,7 +33,7 @@ LOOPBACK = ("127.0.0.1", "::1")
 ADDRESS_PER_SECOND, ADDRESS_BURST = 20.0, 60
 # Nothing is loaded from elsewhere and nothing in a text can run.
 POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self';"
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:;"
     " frame-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors"
 )
 HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
@@ -148,7 +148,7 @@ class Api:
         models = {
             model.name: {"version": model.version.number}
             if model.version
-            else {"version": None, "failure": model.failure.splitlines()[0][:200]}
+            else {"version": None, "failure": str(model.failure or "not asked yet")[:200]}
             for model in self.models.all
         }
         ready = all(model.version for model in self.models.all)

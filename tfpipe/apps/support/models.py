@@ -45,7 +45,7 @@ class ServedModel:
     def __init__(self, target: str, name: str):
         self.target, self.name = target, name
         self.version: Version | None = None
-        self.failure = "not asked yet"
+        self.failure: ClientError | None = None
         self._newest = AsyncClient(target, model=name, timeout=REQUEST_SECONDS, retries=0)
         self._free = asyncio.Semaphore(CONCURRENT)
 
@@ -81,11 +81,11 @@ class ServedModel:
         self.version = Version(number, client, info)
         logger.info("model %s: version %d answers", self.name, number)
 
-    def _leave(self, error: Exception) -> None:
+    def _leave(self, error: ClientError) -> None:
         if self.version is not None:
             logger.warning("model %s does not answer: %s", self.name, error)
         self._retire()
-        self.version, self.failure = None, str(error)
+        self.version, self.failure = None, error
 
     def _retire(self) -> None:
         """Close the client that is asked no more once the requests that it has begun may end."""

@@ -158,7 +158,7 @@ class Service:
         turns = [
             {
                 **{key: turn[key] for key in ("at", "author", "text", "kind", "intent", "score")},
-                **{key: turn.get(key) for key in ("options", "sources", "why", "chosen")},
+                **{key: turn.get(key) for key in ("options", "sources", "why", "reason", "chosen")},
                 "turn": turn["id"],
             }
             for turn in await self.store.run(self.store.turns, name, after)

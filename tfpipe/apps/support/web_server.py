@@ -18,8 +18,8 @@ HEAD_SECONDS = 10.0
 
 
 @asynccontextmanager
-async def listen(app: web.Application, host: str, port: int) -> AsyncIterator[str]:
-    """Serve an application; yields its address.
+async def listen(app: web.Application, host: str, port: int) -> AsyncIterator[asyncio.Server]:
+    """Bind a port for an application; yields the server, which accepts once it is started.
 
     Raises:
         UserError: The port cannot be bound.
@@ -53,7 +53,7 @@ async def listen(app: web.Application, host: str, port: int) -> AsyncIterator[st
         return made
 
     try:
-        server = await loop.create_server(connection, host, port)
+        server = await loop.create_server(connection, host, port, start_serving=False)
     except OSError as error:
         await runner.cleanup()
         raise UserError(
@@ -62,7 +62,7 @@ async def listen(app: web.Application, host: str, port: int) -> AsyncIterator[st
             "choose another --port, or stop the program that uses it",
         ) from None
     try:
-        yield f"http://{host}:{server.sockets[0].getsockname()[1]}"
+        yield server
     finally:
         server.close()
         await runner.cleanup()

@@ -18,8 +18,9 @@ const WORDS = {
     floor: "given from {score} on", versions: "Models", none: "No model answered.",
     is_answer: "The best intent is sure enough.", is_clarify: "Two intents are close: asked back.",
     is_retrieved: "No intent is sure; an entry is.", is_handover: "Nothing is sure: a person answers.",
+    is_asked_for_a_person: "A person was asked for.", is_model_unavailable: "The models are down: a person answers.",
     answer: "answered", clarify: "asked back", retrieved: "from entries", handover: "handed over",
-    p50: "median", p95: "95 %", queue: "Waiting", name: "Your name", empty: "Nobody is waiting.",
+    p50: "median time", p95: "95th percentile", queue: "Waiting", name: "Your name", empty: "Nobody is waiting.",
     take: "Take over", return: "Return to the assistant", pick: "Choose a conversation from the list.",
     reply: "Your answer", key: "Key (the program prints it at its start)", enter: "Enter",
     wrong_key: "This key is wrong.", another: "Another agent has this conversation.",
@@ -44,8 +45,9 @@ const WORDS = {
     floor: "达到 {score} 才采用", versions: "模型", none: "没有模型应答。",
     is_answer: "最可能的意图足够确定。", is_clarify: "两个意图接近，需要您确认。",
     is_retrieved: "意图不确定，条目足够接近。", is_handover: "都不确定，转人工回答。",
+    is_asked_for_a_person: "客户要求人工。", is_model_unavailable: "模型不可用，转人工回答。",
     answer: "直接回答", clarify: "请客户确认", retrieved: "来自条目", handover: "转人工",
-    p50: "中位数", p95: "95 %", queue: "等待中", name: "您的名字", empty: "没有客户在等待。",
+    p50: "耗时中位数", p95: "耗时 95 分位", queue: "等待中", name: "您的名字", empty: "没有客户在等待。",
     take: "接手", return: "交还助手", pick: "请从列表中选择一个对话。",
     reply: "您的回复", key: "口令（程序启动时会显示）", enter: "进入",
     wrong_key: "口令不正确。", another: "另一位客服正在处理这个对话。",
@@ -161,7 +163,7 @@ function showWhy() {
   const named = (rows, key) => rows.map((one) => ({ name: one[key], score: one.score }));
   const versions = Object.entries(why.versions).map(([name, version]) => `${name} ${version}`).join(", ");
   $("why-body").replaceChildren(
-    make("p", { className: "verdict", textContent: word(`is_${shown.kind}`) }),
+    make("p", { className: "verdict", textContent: word(WORDS[language][`is_${shown.reason}`] ? `is_${shown.reason}` : `is_${shown.kind}`) }),
     ...bars(word("intents"), named(why.intents, "intent"), word("threshold", { score: why.threshold.toFixed(2) })),
     ...bars(word("entries"), named(why.entries, "id"), word("floor", { score: why.floor.toFixed(2) })),
     make("p", { className: "muted", textContent: versions ? `${word("versions")}: ${versions}` : word("none") }));

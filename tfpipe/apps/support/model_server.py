@@ -14,9 +14,9 @@ from tfpipe.errors import UserError
 from tfpipe.subprocesses import bound
 
 logger = logging.getLogger(__name__)
-FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 30.0
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 30.0
 # A server that ran so long had started well; the next pause is the first one again.
-STEADY_SECONDS = 60.0
+STEADY_SECONDS = 30.0
 STOP_SECONDS = 10.0
 
 
@@ -75,9 +75,10 @@ class ModelServer:
                     )
                 status = await self.process.wait()
                 logger.warning("the model server ended with %d: see %s", status, self.log)
-                steady = loop.time() - began > STEADY_SECONDS
-                pause = FIRST_PAUSE_SECONDS if steady else min(2 * pause, LONGEST_PAUSE_SECONDS)
+                if loop.time() - began > STEADY_SECONDS:
+                    pause = FIRST_PAUSE_SECONDS
                 await asyncio.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
         finally:
             await self._stop()
 

@@ -73,8 +73,7 @@ class Service:
         """
         async with self._lock(name):
             began = time.perf_counter()
-            found = await self.conversation(name)
-            turn, reply = await self.store.run(self._hear, name, text, key)
+            found, turn, reply = await self.store.run(self._hear, name, text, key)
             if reply is not None:
                 return _public(reply)
             # Waiting only for a model: the bot may answer once it is back, and the person stays.
@@ -88,10 +87,15 @@ class Service:
             reply = decide(reading, self.settings, self.answers, language)
             return await self._reply(name, turn, reply, began)
 
-    def _hear(self, name: str, text: str, key: str | None) -> tuple[int, dict[str, Any] | None]:
-        """Keep a visitor's text; returns its turn, and the reply where it has one."""
+    def _hear(
+        self, name: str, text: str, key: str | None
+    ) -> tuple[dict[str, Any], int, dict[str, Any] | None]:
+        """Keep a visitor's text; returns its conversation, turn, and the reply where it has one."""
+        found = self.store.conversation(name)
+        if found is None:
+            raise UnknownConversation(name)
         turn = self.store.add_turn(name, "visitor", text, key)
-        return turn, self.store.reply_to(turn)
+        return found, turn, self.store.reply_to(turn)
 
     async def choose(self, name: str, turn: int, intent: str) -> dict[str, Any] | None:
         """Take a visitor's choice of two intents, "" for neither.

@@ -1,4 +1,4 @@
-"""The customer-service application through its HTTP interface: answers, added time, a killed server.
+"""The customer-service application through HTTP: answers, added time, a killed model server.
 
     python benchmarks/support.py INTENTS ANSWERS DATA.tsv --data-dir DIR [--conversations 1000]
 

@@ -25,7 +25,7 @@ STATIC = Path(__file__).parent / "static"
 FILES = {
     "/": "page.html",
     "/agent": "agent.html",
-    **{f"/{name}": name for name in ("page.css", "page.js", "agent.js", "embed.js")},
+    **{f"/{name}": name for name in ("page.css", "page.js", "embed.js")},
 }
 BODY_BYTES, BODY_SECONDS = 16_384, 5.0
 TEXT_CHARACTERS, KEY_CHARACTERS, NAME_CHARACTERS = 2_000, 64, 40

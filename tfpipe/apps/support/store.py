@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from tfpipe.apps.support.masking import mask
 from tfpipe.errors import UserError
+from tfpipe.io.atomic import remove_files
 
 T = TypeVar("T")
 SCHEMA_VERSION = 1
@@ -219,7 +220,8 @@ def _with_details(row: sqlite3.Row) -> dict[str, Any]:
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    """Open the file, or make it whole; raises UserError and sqlite3.Error."""
+    """Open the file, or make it whole or not at all; raises UserError and sqlite3.Error."""
+    is_new = not path.exists()
     database = sqlite3.connect(path, isolation_level=None)
     database.row_factory = sqlite3.Row
     try:
@@ -241,6 +243,8 @@ def _open(path: Path) -> sqlite3.Connection:
             )
     except BaseException:
         database.close()
+        if is_new:
+            remove_files(path.parent.glob(f"{path.name}*"))
         raise
     # From here on a transaction is begun by the first change and ended by `with`.
     database.isolation_level = "DEFERRED"

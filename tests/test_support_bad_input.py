@@ -14,11 +14,13 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from tests.support.data import write_messages
 from tfpipe.apps.support.answers import Answers, check_intents, read_answers
 from tfpipe.apps.support.command import main
 from tfpipe.apps.support.decision import Settings, read_settings
 from tfpipe.apps.support.model_server import write_model_config
 from tfpipe.apps.support.store import SCHEMA_VERSION, Store
+from tfpipe.apps.support.tuning import read_labelled
 from tfpipe.apps.support.web_server import listen
 from tfpipe.errors import UserError
 
@@ -128,6 +130,13 @@ def test_limits_that_are_none(tmp_path: Path, content: str) -> None:
     path.write_text(content, encoding="utf-8")
     with pytest.raises(UserError, match="limits cannot be read"):
         read_settings(path)
+
+
+def test_too_few_texts_to_tune_by(tmp_path: Path) -> None:
+    path = write_messages(tmp_path / "messages.tsv", rows=20)
+    with pytest.raises(UserError, match="too few labelled texts") as error:
+        read_labelled(str(path))
+    assert error.value.found.endswith("messages.tsv: 20") and "at least 100" in error.value.fix
 
 
 def test_a_folder_without_versions(tmp_path: Path) -> None:

@@ -110,10 +110,3 @@ def check_export(files: dict[str, str], out: Path) -> None:
         rows = list(csv.DictReader(file, delimiter="\t"))
     assert [*rows[0]] == ["text", "label", "suggested", "score", "kind", "id"]
     assert {row["kind"] for row in rows} == {"handover"} and len(rows) == 2
-
-
-def test_too_few_texts_to_tune_by(files: dict[str, str], tmp_path: Path) -> None:
-    data = str(write_messages(tmp_path / "messages.tsv", rows=20))
-    tune = [*COMMAND, "tune", *flags(files), "--data", data]
-    done = subprocess.run(tune, capture_output=True, text=True)
-    assert done.returncode == 2 and "too few labelled texts" in done.stderr

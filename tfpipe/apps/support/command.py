@@ -191,16 +191,20 @@ def tune_command(arguments: Sequence[str]) -> None:
     """Choose the limits on scores."""
     parser = parser_for(SupportTuneConfig, f"{MODULE} tune", TUNE_ABOUT, TUNE_EXAMPLE)
     config = parse(parser, SupportTuneConfig, arguments)
-    from tfpipe.apps.support.tuning import tune
+    from tfpipe.apps.support.decision import write_settings
+    from tfpipe.apps.support.tuning import read_labelled, tune
+
+    texts, gold = read_labelled(config.data)
+    answers, folders = read_sources(config)
 
     async def ask_and_tune() -> dict[str, Any]:
-        answers, folders = read_sources(config)
-        Path(config.data_dir).mkdir(parents=True, exist_ok=True)
         async with opened_models(config, folders) as models:
             await wait_for_models(models, config.target is None)
-            return await tune(config, models, answers, Path(config.data_dir) / SETTINGS)
+            return await tune(config, models, answers, texts, gold)
 
-    print_metrics(asyncio.run(ask_and_tune()), as_json=config.json)
+    found = asyncio.run(ask_and_tune())
+    write_settings(Path(config.data_dir) / SETTINGS, found)
+    print_metrics(found, as_json=config.json)
 
 
 def export_command(arguments: Sequence[str]) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tfpipe.apps.support.answers import Answers
 from tfpipe.errors import UserError
+from tfpipe.io.atomic import write_text
 
 # Names of labels for texts that no other label fits.
 OUTSIDE = frozenset(
@@ -69,6 +71,13 @@ def read_settings(path: Path) -> Settings:
         f"{path}: {error}",
         "remove the file, and tune again with `python -m tfpipe.apps.support tune`",
     )
+
+
+def write_settings(path: Path, values: Mapping[str, Any]) -> None:
+    """Write the settings among these values as a file that `read_settings` reads."""
+    kept = {one.name: values[one.name] for one in dataclasses.fields(Settings)}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, json.dumps(kept, indent=2) + "\n")
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ def write_model_config(path: Path, folders: Sequence[Path]) -> None:
         ' model_platform: "tensorflow" }\n'
         for folder in folders
     )
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"model_config_list {{\n{entries}}}\n", encoding="utf-8")
 
 

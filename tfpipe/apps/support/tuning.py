@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +14,6 @@ from tfpipe.apps.support.decision import OUTSIDE, Settings
 from tfpipe.apps.support.models import Models, Version
 from tfpipe.config import SupportTuneConfig
 from tfpipe.errors import UserError
-from tfpipe.io.atomic import write_text
 
 LEAST_TEXTS, LEAST_PAIRS, LEAST_OUTSIDE = 100, 10, 20
 # Share of out-of-scope texts that may get an entry of the index.
@@ -130,34 +127,39 @@ def measure(judged: Judged, settings: Settings) -> dict[str, Any]:
     }
 
 
-async def tune(
-    config: SupportTuneConfig, models: Models, answers: Answers, path: Path
-) -> dict[str, Any]:
-    """Choose the limits by a labelled file and write them.
-
-    Args:
-        config: The file, and what is asked of the limits.
-        models: The models, which answer.
-        answers: The company's answers.
-        path: The file of the limits.
-
-    Returns:
-        The limits and their figures.
-
-    Raises:
-        UserError: The file cannot be read, has too few texts, or no limits will do.
-    """
+def read_labelled(path: str) -> tuple[list[str], np.ndarray]:
+    """Read texts and labels; raises UserError, also for too few of them."""
     from tfpipe.data.examples import Columns
     from tfpipe.data.read_examples import read_examples
 
-    examples = read_examples(config.data, Columns())
-    gold = np.array(examples.labels)
-    if len(gold) < LEAST_TEXTS:
+    examples = read_examples(path, Columns())
+    if len(examples) < LEAST_TEXTS:
         raise UserError(
             "there are too few labelled texts to tune by",
-            f"{config.data}: {len(gold)}",
+            f"{path}: {len(examples)}",
             f"give at least {LEAST_TEXTS}, some of them with a label such as out_of_scope",
         )
+    return list(examples.texts), np.array(examples.labels)
+
+
+async def tune(
+    config: SupportTuneConfig, models: Models, answers: Answers, texts: list[str], gold: np.ndarray
+) -> dict[str, Any]:
+    """Choose the limits by labelled texts.
+
+    Args:
+        config: What is asked of the limits.
+        models: The models, which answer.
+        answers: The company's answers.
+        texts: N texts.
+        gold: Their labels, [N].
+
+    Returns:
+        The fields of Settings, and the figures at these limits.
+
+    Raises:
+        UserError: There is no intent model, or no limits will do.
+    """
     version = models.intents.version if models.intents else None
     names = list(map(str, version.info.get("labels") or ())) if version else []
     if version is None or len(names) < 2:
@@ -167,9 +169,8 @@ async def tune(
             "give --intents, an export of a classifier",
         )
     try:
-        scores = await _scores(version, list(examples.texts))
-        judged = judge(names, scores, gold, answers)
-        outside = [t for t, fits in zip(examples.texts, judged.fits, strict=True) if not fits]
+        judged = judge(names, await _scores(version, texts), gold, answers)
+        outside = [text for text, fits in zip(texts, judged.fits, strict=True) if not fits]
         floor = await _choose_floor(models, outside)
     except ClientError as error:
         found, fix = str(error), "start the model server again, and tune again"
@@ -177,7 +178,6 @@ async def tune(
     threshold = choose_threshold(judged, config.right, config.outside)
     margin, least_pair = choose_margin(judged, threshold, config.right_pairs)
     settings = Settings(threshold, margin, least_pair, floor, version.number)
-    write_text(path, json.dumps(dataclasses.asdict(settings), indent=2) + "\n")
     return dataclasses.asdict(settings) | measure(judged, settings)
 
 

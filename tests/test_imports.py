@@ -36,6 +36,7 @@ LAYERS += [
     "training",
     "report",
     "exporting",
+    "retrieval",
     "predicting",
     "comparing",
 ]
@@ -56,6 +57,7 @@ LAYERS += [
     "predict",
     "ask",
     "export",
+    "index",
     "doctor",
     "clean",
     "__main__",
@@ -261,7 +263,7 @@ def test_the_model_package_alone_reads_the_transformers_model() -> None:
 
 VERBS = ["tfpipe.train", "tfpipe.evaluate", "tfpipe.predict", "tfpipe.export", "tfpipe.doctor"]
 VERBS += ["tfpipe.clean", "tfpipe.compare", "tfpipe.ask", "tfpipe.report", "tfpipe.runs"]
-VERBS += ["tuning.search", "tfpipe.apps.support"]
+VERBS += ["tfpipe.index", "tuning.search", "tfpipe.apps.support"]
 
 
 @pytest.mark.parametrize("verb", VERBS)

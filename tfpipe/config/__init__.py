@@ -12,6 +12,7 @@ from tfpipe.config.commands import (
     ReportConfig,
     RunsConfig,
 )
+from tfpipe.config.index import IndexConfig
 from tfpipe.config.metrics import is_better, is_better_epoch
 from tfpipe.config.repeat import RepeatConfig
 from tfpipe.config.requirements import Requirement, parse_requirements
@@ -48,6 +49,7 @@ __all__ = [
     "DoctorConfig",
     "EvaluateConfig",
     "ExportConfig",
+    "IndexConfig",
     "LaunchConfig",
     "PredictConfig",
     "RepeatConfig",

@@ -1,0 +1,153 @@
+"""Verification of an index before it is published: a fresh process answers as the reference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfpipe.data.examples import Columns, Examples
+from tfpipe.exporting.answer_parity import EXACT, NARROW, Parity
+from tfpipe.exporting.clean_process import Answers, batches_of, join, run_in_clean_process
+from tfpipe.exporting.edge_batches import make_edge_batches
+from tfpipe.exporting.unsupported_ops import refuse_unsupported
+from tfpipe.retrieval.entries import Entries
+from tfpipe.retrieval.indexed_model import NO_SCORE, Search
+from tfpipe.retrieval.reference import Reference, ask
+from tfpipe.retrieval.text_encoder import TextEncoder
+
+# Entries whose own texts are asked, spread over all of them.
+ASKED_ENTRIES = 256
+
+
+class OneText:
+    """Inputs of an index."""
+
+    @staticmethod
+    def inputs(pairs: bool = False) -> Sequence[str]:
+        """Return the name of its only input."""
+        return ["text"]
+
+
+def as_examples(texts: Sequence[str], path: str) -> Examples:
+    """Return texts without labels."""
+    return Examples(texts, None, None, path, Columns())
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What an index is verified by.
+
+    Attributes:
+        encoder: Its encoder.
+        entries: Its entries.
+        reference: Their scores by NumPy.
+        search: How they are ranked.
+    """
+
+    encoder: TextEncoder
+    entries: Entries
+    reference: Reference
+    search: Search
+
+
+def verify_index(
+    index: Path, verification: Verification, questions: Sequence[str]
+) -> tuple[dict[str, Any], Answers]:
+    """Run an index in a process that imports TensorFlow alone and compare it with the reference.
+
+    Args:
+        index: The SavedModel's folder.
+        verification: What it is held against.
+        questions: Texts to ask beside those of entries and the edge cases.
+
+    Returns:
+        The comparisons, for parity.json, and the answers to the questions.
+
+    Raises:
+        RuntimeError: It needs operations beyond TensorFlow's core, or answers differently.
+    """
+    entries, encoder = verification.entries, verification.encoder
+    count = min(ASKED_ENTRIES, len(entries))
+    own = [entries.texts[row] for row in np.linspace(0, len(entries) - 1, count, dtype=int)]
+    corpora = {"entries": own, "questions": [*questions]}
+    batches = {
+        name: batches_of(as_examples(texts, name), OneText)
+        for name, texts in corpora.items()
+        if texts
+    }
+    batches["edges"] = make_edge_batches(OneText.inputs(), encoder.max_length)
+    result = run_in_clean_process(index, [batch for part in batches.values() for batch in part])
+    refuse_unsupported(index, result.operations)
+    found = iter(result.answered())
+    precision = encoder.info.get("precision", {}).get("precision", "float32")
+    bounds = EXACT if precision == "float32" else NARROW
+    tables: dict[str, Any] = {"score_tolerance": bounds.difference}
+    answered: Answers = {}
+    for name, part in batches.items():
+        answers = join([next(found) for _ in part])
+        texts = [text for batch in part for text in batch["text"]]
+        parity = compare_with_reference(answers, texts, verification, bounds.difference)
+        tables[name] = asdict(parity)
+        if not parity.within(bounds):
+            raise RuntimeError(
+                f"the index does not answer as the reference does ({name}: of {parity.texts} texts"
+                f" {parity.other_labels} with another entry, largest score difference"
+                f" {parity.largest_difference:.1e}); nothing was published"
+            )
+        answered = answers if name == "questions" else answered
+    return tables, answered
+
+
+def compare_with_reference(
+    answers: Answers, texts: Sequence[bytes], verification: Verification, tolerance: float
+) -> Parity:
+    """Compare answers with the reference.
+
+    An entry is right at its place if its own score there is the reference's, and as high as the
+    score that the reference has at this place: of entries of one score either may come first.
+
+    Args:
+        answers: `id`, `answer`, `score` and perhaps `payload`, [Q, K] each.
+        texts: The Q texts.
+        verification: What they are held against.
+        tolerance: Of scores.
+    """
+    distinct = list(dict.fromkeys(texts))
+    number = {text: row for row, text in enumerate(distinct)}
+    search, entries = verification.search, verification.entries
+    reference = verification.reference
+    scores = reference.scores(ask(verification.encoder, distinct, reference), search.weight)
+    best = np.sort(scores, axis=1)[:, ::-1][:, : search.top_k]
+    best = np.pad(best, [(0, 0), (0, search.top_k - best.shape[1])])
+    places = {entry: place for place, entry in enumerate(entries.ids)}
+    columns = _columns_by_place(entries)
+    other, largest = 0, 0.0
+    for row, text in enumerate(texts):
+        used = answers["id"][row] != ""
+        chosen = [places.get(entry, -1) for entry in answers["id"][row][used]]
+        wanted = best[number[text]]
+        least = max(search.floor, tolerance)
+        wrong = -1 in chosen or len({*chosen}) < len(chosen) or used.tolist() != sorted(used)[::-1]
+        wrong |= bool((~used & (wanted >= least + tolerance)).any())
+        wrong |= bool((used & (wanted < search.floor - tolerance)).any())
+        wrong |= any(
+            answers[name][row][place] != values[entry]
+            for name, values in columns.items()
+            for place, entry in enumerate(chosen)
+        )
+        given = answers["score"][row]
+        wrong |= bool((given[~used] != NO_SCORE).any())
+        if not wrong and chosen:
+            apart = np.abs([given[used] - scores[number[text], chosen], given[used] - wanted[used]])
+            largest = float(np.maximum(largest, apart.max()))
+        other += wrong
+    return Parity(len(texts), other, largest)
+
+
+def _columns_by_place(entries: Entries) -> Mapping[str, Sequence[str]]:
+    payloads = {"payload": entries.payloads} if entries.payloads else {}
+    return {"answer": entries.answers, **payloads}

@@ -45,11 +45,12 @@ def test_reasons() -> None:
     assert decide(failed, SETTINGS, ANSWERS, "zh")["reason"] == UNAVAILABLE
 
 
-def test_an_export_brings_its_own_threshold() -> None:
-    info = {"settings": {"abstain_below": 0.4}}
-    assert Settings().for_model(3, info).threshold == 0.4
-    assert Settings(threshold=0.7, version=2).for_model(3, info).threshold == 0.7
-    assert Settings().for_model(3, {}) == Settings()
+def test_exports_bring_their_own_limits() -> None:
+    info, index = {"settings": {"abstain_below": 0.4}}, {"index": {"floor": 0.3}}
+    assert Settings().with_exports(info, index) == Settings(threshold=0.4, floor=0.3)
+    tuned = Settings(threshold=0.7, floor=0.5, version=2)
+    assert tuned.with_exports(info, index) == tuned
+    assert Settings().with_exports({}, {}) == Settings()
 
 
 def test_languages() -> None:

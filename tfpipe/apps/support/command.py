@@ -131,8 +131,7 @@ def read_key(folder: Path) -> str:
 
 async def serve(config: SupportConfig) -> None:
     """Serve the page until a signal; raises UserError."""
-    from tfpipe.apps.support.answers import check_intents
-    from tfpipe.apps.support.decision import OUTSIDE, read_settings
+    from tfpipe.apps.support.decision import read_settings
     from tfpipe.apps.support.http_api import Access, Api
     from tfpipe.apps.support.service import Service
     from tfpipe.apps.support.store import Store
@@ -153,17 +152,30 @@ async def serve(config: SupportConfig) -> None:
             api = Api(service, models, access)
             async with listen(api.application(), config.host, config.port) as server:
                 await wait_or_stop(wait_for_models(models, config.target is None), stopping)
-                if models.intents and models.intents.version:
-                    info = models.intents.version.info
-                    for note in check_intents(answers, info.get("labels") or (), OUTSIDE):
-                        say(f"note: {note}")
-                    service.settings = settings.for_model(models.intents.version.number, info)
+                use_exports(service, models)
                 await server.start_serving()
                 url = f"http://{config.host}:{server.sockets[0].getsockname()[1]}"
                 print(f"answering at {url}, agents at {url}/agent#{key}", flush=True)
                 await stopping.wait()
     finally:
         store.close()
+
+
+def use_exports(service: Any, models: Any) -> None:
+    """Take the limits that the exports bring, and tell what does not fit together."""
+    from tfpipe.apps.support.answers import check_intents
+    from tfpipe.apps.support.decision import OUTSIDE
+
+    intents, index = (one.version if one else None for one in (models.intents, models.index))
+    tuned = service.settings.version
+    info = intents.info if intents else {}
+    service.settings = service.settings.with_exports(info, index.info if index else {})
+    notes = check_intents(service.answers, info["labels"], OUTSIDE) if info.get("labels") else []
+    if intents and tuned != intents.number:
+        before = f"for version {tuned}" if tuned else "not"
+        notes.append(f"the limits were {before} tuned; see `python -m {MODULE} tune --help`")
+    for note in notes:
+        say(f"note: {note}")
 
 
 async def wait_or_stop(waiting: Any, stopping: asyncio.Event) -> None:

@@ -30,22 +30,28 @@ class Settings:
         threshold: Least score of an intent whose answer is given.
         margin: Most difference between the scores of two intents to choose from.
         least_pair: Least sum of these two scores.
-        floor: Least score of an entry that is given for an answer.
+        floor: Least score of an entry that is given for an answer; 0 where the index leaves out
+            what does not reach its own floor.
         version: Version of the intent model that they were tuned for; None for none.
     """
 
     threshold: float = 0.8
     margin: float = 0.5
     least_pair: float = 0.7
-    floor: float = 0.5
+    floor: float = 0.0
     version: int | None = None
 
-    def for_model(self, version: int, info: dict[str, Any]) -> Settings:
-        """Return the settings for a version: the export's own threshold where none was tuned."""
-        threshold = (info.get("settings") or {}).get("abstain_below")
-        if self.version is None and threshold is not None:
-            return dataclasses.replace(self, threshold=float(threshold), version=version)
-        return self
+    def with_exports(self, intents: Mapping[str, Any], index: Mapping[str, Any]) -> Settings:
+        """Return the settings with what exports say in `info`, {} for none.
+
+        An export's own threshold counts where none was tuned, and an index's own floor where it is
+        higher.
+        """
+        threshold = (intents.get("settings") or {}).get("abstain_below")
+        own = self.version is not None or threshold is None
+        floor = max(self.floor, float((index.get("index") or {}).get("floor") or 0.0))
+        threshold = self.threshold if own else float(threshold or 0.0)
+        return dataclasses.replace(self, threshold=threshold, floor=floor)
 
 
 def read_settings(path: Path) -> Settings:

@@ -187,9 +187,15 @@ async def _scores(version: Version, texts: list[str]) -> np.ndarray:
 
 
 async def _choose_floor(models: Models, outside: list[str]) -> float:
-    """Find the score that few texts out of scope reach; the default with too few of these."""
-    if models.index is None or models.index.version is None or len(outside) < LEAST_OUTSIDE:
+    """Find the score that few texts out of scope reach; the default with too few of these.
+
+    An index that was built with questions has a floor of its own.
+    """
+    version = models.index.version if models.index else None
+    if version is None or len(outside) < LEAST_OUTSIDE:
         return Settings.floor
-    found = await models.index.version.client.search(outside, timeout=BATCH_SECONDS)
+    if (version.info.get("index") or {}).get("floor"):
+        return Settings.floor
+    found = await version.client.search(outside, timeout=BATCH_SECONDS)
     best = np.array([results[0].score if results else 0.0 for results in found])
     return min(1.0, float(np.quantile(best, 1 - OUTSIDE_ENTRIES)) + 0.001)

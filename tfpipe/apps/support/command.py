@@ -31,7 +31,7 @@ EXPORT_ABOUT = "Write visitors' texts as a table for labelling, with the intents
 EXPORT_EXAMPLE = "python -m tfpipe.apps.support export --unsure --out unsure.tsv"
 SETTINGS, DATABASE, KEY = "settings.json", "conversations.sqlite", "agent.key"
 # Seconds for a server to load its models, and for one that runs already to answer.
-READY_SECONDS, TARGET_SECONDS = 180.0, 10.0
+READY_SECONDS, TARGET_SECONDS = 600.0, 10.0
 
 
 @asynccontextmanager

@@ -13,6 +13,7 @@ from tfpipe.config import SupportConfig
 from tfpipe.errors import UserError
 from tfpipe.subprocesses import bound
 
+MODULE = "tfpipe.apps.support"
 TABLES = Path(__file__).parent / "tables"
 MINUTES = "a few minutes for the small model, and up to half an hour for the multilingual one"
 
@@ -34,7 +35,7 @@ def make_sample(config: SupportConfig) -> dict[str, Any]:
         (run / "report.html", "tfpipe.train", _training(config, run)),
         (intents / "1", "tfpipe.export", [str(run), "--to", str(intents), "--no-measure-serving"]),
         (faq / "1", "tfpipe.index", _indexing(intents, faq)),
-        (folder / "settings.json", "tfpipe.apps.support", _tuning(config, run, intents, answers)),
+        (folder / "settings.json", MODULE, _tuning(config, run, intents, answers)),
     )
     missing = [step for step in steps if not step[0].exists()]
     if missing:
@@ -44,7 +45,9 @@ def make_sample(config: SupportConfig) -> dict[str, Any]:
         command = [sys.executable, "-m", module, *arguments]
         say(f"step {number} of {len(missing)}: python -m {' '.join([module, *arguments])}")
         status = subprocess.run(bound(command), stdout=subprocess.DEVNULL).returncode
-        if status:
+        if status and module == MODULE:
+            say("note: the sample's model is too poor to tune; the default limits are used")
+        elif status:
             raise UserError(
                 "the sample's models cannot be made",
                 f"{module} ended with {status}; see its error above",

@@ -20,8 +20,9 @@ LEAST_TEXTS, LEAST_PAIRS, LEAST_OUTSIDE = 100, 10, 20
 OUTSIDE_ENTRIES = 0.1
 # Scores are calibrated: an answer is given only where right is twice as probable as wrong, and the
 # sum of two is the chance that a choice holds the right one, which few unsure texts tell less well.
+# Two that are further apart than half are no two readings: the index may know better.
 LEAST_THRESHOLD = 2 / 3
-MARGINS, PAIR_SUMS = np.arange(1, 20) / 20, np.arange(14, 20) / 20
+MARGINS, PAIR_SUMS = np.arange(1, 11) / 20, np.arange(14, 20) / 20
 BATCH_SECONDS = 60.0
 
 

@@ -27,7 +27,7 @@ const WORDS = {
     need_name: "Enter your name first.", minutes: "{n} min", with: "with {agent}",
     asked_for_a_person: "asked for a person", no_sure_answer: "no sure answer",
     model_unavailable: "models were down",
-    examples: ["Where is my parcel?", "My card was charged twice", "How much is shipping?"],
+    examples: ["Where is my parcel?", "My card was charged twice", "Do you ship to Norway?"],
   },
   zh: {
     title: "客户服务", agents: "客户服务：客服工作台", language: "语言",

@@ -311,7 +311,7 @@ def test_pages_have_a_policy_and_no_other_file_is_served(tmp_path: Path) -> None
                 assert response.status == 200 and framed in policy
                 assert "'unsafe-inline'" not in policy
                 assert response.headers["X-Content-Type-Options"] == "nosniff"
-            for path in ("/page.js", "/embed.js", "/page.css"):
+            for path in ("/page.js", "/words.json", "/embed.js", "/page.css"):
                 assert (await client.get(path)).status == 200
             for path in ("/../store.py", "/static/page.js", "/agent.key"):
                 response = await client.get(path)

@@ -14,9 +14,10 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from tfpipe.apps.support.answers import Answers
 from tfpipe.apps.support.decision import Reading, Settings
-from tfpipe.apps.support.http_api import Access, Api
+from tfpipe.apps.support.http_api import Api
 from tfpipe.apps.support.service import Service
 from tfpipe.apps.support.store import Store
+from tfpipe.config import SupportConfig
 
 KEY = "the-agents-key"
 ANSWERS = Answers(
@@ -68,13 +69,13 @@ class ScriptedModels:
 
 @asynccontextmanager
 async def application(
-    folder: Path, models: ScriptedModels | None = None, **access: Any
+    folder: Path, models: ScriptedModels | None = None, **settings: Any
 ) -> AsyncIterator[tuple[TestClient, ScriptedModels]]:
     """Serve the application; yields a client of it, and its models."""
     models = models or ScriptedModels()
     store = Store(folder / "conversations.sqlite")
     service = Service(store, models, ANSWERS, SETTINGS)
-    app = Api(service, models, Access(KEY, **access)).application()  # type: ignore[arg-type]
+    app = Api(service, models, SupportConfig(**settings), KEY).application()  # type: ignore[arg-type]
     try:
         async with TestClient(TestServer(app)) as client:
             yield client, models

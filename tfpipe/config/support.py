@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from tfpipe.config.settings import Conflict, setting
 from tfpipe.errors import UserError
@@ -12,48 +11,38 @@ from tfpipe.errors import UserError
 DATA_DIR = "support-data"
 
 
-def _intents() -> Any:
-    return setting(
+@dataclass(frozen=True)
+class ServedSettings:
+    """Which models the application uses, and where it keeps what it knows."""
+
+    intents: str | None = setting(
         None,
         "folder FOLDER/NAME of an exported classifier; with --target its name on the server"
         " (default: the shipped sample's, trained at the first start)",
         group="models",
     )
-
-
-def _target() -> Any:
-    return setting(
-        None,
-        "host:port of a running server (default: a server is started and watched)",
-        group="models",
-    )
-
-
-def _data_dir() -> Any:
-    return setting(DATA_DIR, "folder of the conversations and tuned limits")
-
-
-def _answers() -> Any:
-    return setting(
+    answers: str | None = setting(
         None,
         "table of answers with the columns intent and answer (also answer_en, answer_zh, title_en,"
         " title_zh, action), or the folder of an index; may be repeated",
         repeated=True,
         group="models",
     )
+    target: str | None = setting(
+        None,
+        "host:port of a running server (default: a server is started and watched)",
+        group="models",
+    )
+    data_dir: str = setting(DATA_DIR, "folder of the conversations and tuned limits")
 
 
 @dataclass(frozen=True)
-class SupportConfig:
+class SupportConfig(ServedSettings):
     """The configuration of `tfpipe.apps.support`; see the help of each field."""
 
-    intents: str | None = _intents()
-    answers: str | None = _answers()
-    target: str | None = _target()
     model: str = setting("auto", "model that the sample is trained with", group="models")
     port: int = setting(8080, "port of the page; 0 for any", minimum=0, maximum=65535)
     host: str = setting("127.0.0.1", "address to listen on; 0.0.0.0 for all")
-    data_dir: str = _data_dir()
     show_why: bool = setting(True, "show scores, entries and today's figures to visitors")
     per_minute: int = setting(30, "messages of one visitor in a minute", minimum=1)
     trust_proxy: bool = setting(
@@ -83,14 +72,10 @@ class SupportConfig:
 
 
 @dataclass(frozen=True)
-class SupportTuneConfig:
+class SupportTuneConfig(ServedSettings):
     """The configuration of `tfpipe.apps.support tune`; see the help of each field."""
 
     data: str = setting("", "labelled file, not one of the training", required=True)
-    intents: str | None = _intents()
-    answers: str | None = _answers()
-    target: str | None = _target()
-    data_dir: str = _data_dir()
     right: float = setting(
         0.96, "least share of right ones among the answers to be given", above=0, below=1
     )
@@ -110,5 +95,5 @@ class SupportExportConfig:
     out: str = setting("", "output file: .tsv, .csv or .jsonl", required=True)
     unsure: bool = setting(False, "write only texts without a sure answer")
     labelled: bool = setting(False, "write only texts whose visitor chose an intent")
-    data_dir: str = _data_dir()
+    data_dir: str = setting(DATA_DIR, "folder of the conversations")
     overwrite: bool = setting(False, "replace the output file where it exists")

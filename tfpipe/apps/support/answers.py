@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -13,22 +14,8 @@ from tfpipe.errors import UserError, did_you_mean, raise_all
 LANGUAGES = ("en", "zh")
 # Unified ideographs and those of extension A, and the marks of Chinese texts.
 HAN = re.compile(r"[\u3400-\u9fff\u3001\u3002\uff0c\uff1f\uff01]")
-PHRASES = {
-    "handover": {
-        "en": "I am passing this to a colleague, who will answer you here.",
-        "zh": "我把您的问题转给同事，稍后会在这里回复您。",
-    },
-    "unavailable": {
-        "en": "I cannot look this up right now. A person will answer you here.",
-        "zh": "我现在无法查询，稍后会有客服人员在这里回复您。",
-    },
-    "clarify": {
-        "en": "Which of these do you mean?",
-        "zh": "您指的是哪一个？",
-    },
-    "neither": {"en": "Neither of these", "zh": "都不是"},
-    "person": {"en": "I would like to talk to a person.", "zh": "我想和客服人员交谈。"},
-}
+# What the page and the bot say, by language.
+WORDS = json.loads((Path(__file__).parent / "static" / "words.json").read_text(encoding="utf-8"))
 
 
 def language_of(text: str, default: str) -> str:
@@ -65,8 +52,8 @@ class Answers:
         return self.entries[intent].get("action", "") == "handover"
 
     def phrase(self, name: str, language: str) -> str:
-        """Return one of the page's own sentences."""
-        return PHRASES[name][language]
+        """Return one of the bot's own sentences."""
+        return str(WORDS[language][f"say_{name}"])
 
     def _field(self, name: str, intent: str, language: str) -> str:
         entry = self.entries[intent]

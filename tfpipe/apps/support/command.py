@@ -132,7 +132,7 @@ def read_key(folder: Path) -> str:
 async def serve(config: SupportConfig) -> None:
     """Serve the page until a signal; raises UserError."""
     from tfpipe.apps.support.decision import read_settings
-    from tfpipe.apps.support.http_api import Access, Api
+    from tfpipe.apps.support.http_api import Api
     from tfpipe.apps.support.service import Service
     from tfpipe.apps.support.store import Store
     from tfpipe.apps.support.web_server import listen
@@ -147,9 +147,8 @@ async def serve(config: SupportConfig) -> None:
     try:
         async with opened_models(config, folders) as models:
             key = read_key(folder)
-            access = Access(key, config.trust_proxy, config.show_why, config.per_minute)
             service = Service(store, models, answers, settings)
-            api = Api(service, models, access)
+            api = Api(service, models, config, key)
             async with listen(api.application(), config.host, config.port) as server:
                 await wait_or_stop(wait_for_models(models, config.target is None), stopping)
                 use_exports(service, models)

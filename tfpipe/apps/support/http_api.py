@@ -8,7 +8,6 @@ import json
 import logging
 import sqlite3
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +18,14 @@ from tfpipe.apps.support.models import Models
 from tfpipe.apps.support.rate_limit import RateLimit
 from tfpipe.apps.support.service import Service, UnknownConversation
 from tfpipe.apps.support.store import WAITING
+from tfpipe.config import SupportConfig
 
 logger = logging.getLogger(__name__)
 STATIC = Path(__file__).parent / "static"
 FILES = {
     "/": "page.html",
     "/agent": "agent.html",
-    **{f"/{name}": name for name in ("page.css", "page.js", "embed.js")},
+    **{f"/{name}": name for name in ("page.css", "page.js", "words.json", "embed.js")},
 }
 BODY_BYTES, BODY_SECONDS = 16_384, 5.0
 TEXT_CHARACTERS, KEY_CHARACTERS, NAME_CHARACTERS = 2_000, 64, 40
@@ -40,35 +40,20 @@ HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-@dataclass(frozen=True)
-class Access:
-    """Who may do what.
-
-    Attributes:
-        agent_key: The word by which agents are known.
-        trust_proxy: Whether a proxy in front names the visitors' addresses.
-        show_why: Whether visitors may see scores, and today's figures.
-        per_minute: Messages of one visitor in a minute.
-    """
-
-    agent_key: str
-    trust_proxy: bool = False
-    show_why: bool = True
-    per_minute: int = 30
-
-
 class Api:
     """The routes of one application.
 
     Args:
         service: The conversations.
         models: The models, for their state.
-        access: Who may do what.
+        config: What visitors may do and see.
+        agent_key: The word by which agents are known.
     """
 
-    def __init__(self, service: Service, models: Models, access: Access):
-        self.service, self.models, self.access = service, models, access
-        self._visitors = RateLimit(access.per_minute / 60, burst=10)
+    def __init__(self, service: Service, models: Models, config: SupportConfig, agent_key: str):
+        self.service, self.models, self.config = service, models, config
+        self._agent_key = agent_key.encode()
+        self._visitors = RateLimit(config.per_minute / 60, burst=10)
         self._addresses = RateLimit(ADDRESS_PER_SECOND, ADDRESS_BURST)
 
     def application(self) -> web.Application:
@@ -117,12 +102,12 @@ class Api:
     async def _limit_addresses(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.path.startswith("/api/agent/"):
             given = request.headers.get("Authorization", "").removeprefix("Bearer ")
-            if not hmac.compare_digest(given.encode(), self.access.agent_key.encode()):
+            if not hmac.compare_digest(given.encode(), self._agent_key):
                 self._allow(self._addresses, f"key {request.remote}")
                 raise web.HTTPUnauthorized(text="the agent's key is wrong")
             return await handler(request)
         address = request.remote or ""
-        if self.access.trust_proxy:
+        if self.config.trust_proxy:
             address = request.headers.get("X-Forwarded-For", address).rpartition(",")[2].strip()
         # One address of a proxy on this machine may stand for many visitors.
         if address not in LOOPBACK:
@@ -157,7 +142,7 @@ class Api:
         )
 
     async def _figures(self, _: web.Request) -> web.Response:
-        if not self.access.show_why:
+        if not self.config.show_why:
             raise web.HTTPNotFound
         return _json(await self.service.store.run(self.service.store.figures))
 
@@ -207,7 +192,7 @@ class Api:
         return _done(await self.service.give_back(request.match_info["name"], (WAITING,)))
 
     def _shown(self, reply: dict[str, Any]) -> dict[str, Any]:
-        return reply if self.access.show_why else {k: v for k, v in reply.items() if k != "why"}
+        return reply if self.config.show_why else {k: v for k, v in reply.items() if k != "why"}
 
     # ---- agents
     async def _queue(self, _: web.Request) -> web.Response:

@@ -1,62 +1,5 @@
 // The pages of visitors and of agents. Texts enter the page as text alone, never as HTML.
-"use strict";
-
-const WORDS = {
-  en: {
-    title: "Customer service", agents: "Customer service: agents", language: "Language",
-    conversation: "Conversation", messages: "Messages", person: "Talk to a person",
-    lead: "What can we do for you?", hint: "Ask in your own words, in English or Chinese.",
-    typing: "Looking it up", resume: "Back to the assistant", label: "Your message",
-    placeholder: "Write your message", send: "Send", why: "Why this answer", today: "Today",
-    why_empty: "Scores and sources of each reply appear here.", why_short: "Why?",
-    visitor: "You", bot: "Assistant", agent: "Agent", customer: "Customer",
-    waiting: "A person will answer you here.", taken: "{agent} is answering you.",
-    neither: "Neither of these", options: "Possible meanings", source: "Source: {id}",
-    unsent: "Not sent.", again: "Send again", slow: "Too many messages at once: wait a moment.",
-    failed: "The service cannot be reached. Your message is kept here; try again.",
-    intents: "Intents", entries: "Nearest entries", threshold: "answered from {score} on",
-    floor: "given from {score} on", versions: "Models", none: "No model answered.",
-    is_answer: "The best intent is sure enough.", is_clarify: "Two intents are close: asked back.",
-    is_retrieved: "No intent is sure; an entry is.", is_handover: "Nothing is sure: a person answers.",
-    is_asked_for_a_person: "A person was asked for.", is_model_unavailable: "The models are down: a person answers.",
-    answer: "answered", clarify: "asked back", retrieved: "from entries", handover: "handed over",
-    p50: "median time", p95: "95th percentile", queue: "Waiting", name: "Your name", empty: "Nobody is waiting.",
-    take: "Take over", return: "Return to the assistant", pick: "Choose a conversation from the list.",
-    reply: "Your answer", key: "Key (the program prints it at its start)", enter: "Enter",
-    wrong_key: "This key is wrong.", another: "Another agent has this conversation.",
-    need_name: "Enter your name first.", minutes: "{n} min", with: "with {agent}",
-    asked_for_a_person: "asked for a person", no_sure_answer: "no sure answer",
-    model_unavailable: "models were down",
-    examples: ["Where is my parcel?", "My card was charged twice", "Do you ship to Norway?"],
-  },
-  zh: {
-    title: "客户服务", agents: "客户服务：客服工作台", language: "语言",
-    conversation: "对话", messages: "消息", person: "转人工客服",
-    lead: "请问有什么可以帮您？", hint: "用您自己的话提问，中文或英文都可以。",
-    typing: "正在查询", resume: "返回智能助手", label: "您的消息",
-    placeholder: "请输入消息", send: "发送", why: "为什么这样回答", today: "今日",
-    why_empty: "这里显示每条回复的分数和来源。", why_short: "为什么？",
-    visitor: "您", bot: "助手", agent: "客服", customer: "客户",
-    waiting: "稍后会有客服人员在这里回复您。", taken: "{agent} 正在为您服务。",
-    neither: "都不是", options: "可能的意思", source: "来源：{id}",
-    unsent: "未发送。", again: "重新发送", slow: "消息太频繁，请稍等。",
-    failed: "暂时连接不上服务。您的消息保留在这里，请重试。",
-    intents: "意图", entries: "最接近的条目", threshold: "达到 {score} 才回答",
-    floor: "达到 {score} 才采用", versions: "模型", none: "没有模型应答。",
-    is_answer: "最可能的意图足够确定。", is_clarify: "两个意图接近，需要您确认。",
-    is_retrieved: "意图不确定，条目足够接近。", is_handover: "都不确定，转人工回答。",
-    is_asked_for_a_person: "客户要求人工。", is_model_unavailable: "模型不可用，转人工回答。",
-    answer: "直接回答", clarify: "请客户确认", retrieved: "来自条目", handover: "转人工",
-    p50: "耗时中位数", p95: "耗时 95 分位", queue: "等待中", name: "您的名字", empty: "没有客户在等待。",
-    take: "接手", return: "交还助手", pick: "请从列表中选择一个对话。",
-    reply: "您的回复", key: "口令（程序启动时会显示）", enter: "进入",
-    wrong_key: "口令不正确。", another: "另一位客服正在处理这个对话。",
-    need_name: "请先填写您的名字。", minutes: "{n} 分钟", with: "{agent} 处理中",
-    asked_for_a_person: "客户要求人工", no_sure_answer: "没有确定的答案",
-    model_unavailable: "模型当时不可用",
-    examples: ["我的包裹到哪儿了？", "为什么扣了我两次钱？", "运费是多少？"],
-  },
-};
+const WORDS = await (await fetch("words.json")).json();
 const POLL = 2000, TRIES = 3, isAgent = document.body.dataset.page === "agent";
 const $ = (id) => document.getElementById(id);
 const saved = (name, value) => {  // A page within another site may be refused storage.
@@ -120,7 +63,7 @@ function showTurn(turn) {
   if (source) item.append(make("p", { className: "muted", textContent: word("source", source) }));
   const open = turn.kind === "clarify" && turn.chosen === null && !turns.some((one) => one.turn > turn.turn);
   if (open && !isAgent) {
-    const options = [...turn.options, { intent: null, title: word("neither") }];
+    const options = [...turn.options, { intent: null, title: word("say_neither") }];
     const group = make("div", { className: "options", role: "group" }, ...options.map((one) =>
       make("button", { type: "button", textContent: one.title, onclick: () => choose(turn, one) })));
     group.setAttribute("aria-label", word("options"));

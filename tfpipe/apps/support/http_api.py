@@ -69,15 +69,10 @@ class Api:
                 web.get("/api/figures", self._figures),
                 web.post("/api/conversations", self._start),
                 web.get(one, self._transcript),
-                web.post(f"{one}/messages", self._say),
-                web.post(f"{one}/choices", self._choose),
-                web.post(f"{one}/handover", self._call_person),
-                web.post(f"{one}/resume", self._resume),
+                web.post(one + "/{action:messages|choices|handover|resume}", self._visitor),
                 web.get("/api/agent/queue", self._queue),
                 web.get(agents, self._transcript),
-                web.post(f"{agents}/take", self._take),
-                web.post(f"{agents}/messages", self._answer),
-                web.post(f"{agents}/return", self._give_back),
+                web.post(agents + "/{action:take|messages|return}", self._agent),
             ]
         )
         return app
@@ -89,12 +84,13 @@ class Api:
             response = await handler(request)
         except web.HTTPException as error:
             headers = {k: v for k, v in error.headers.items() if k in ("Retry-After", "Allow")}
-            response = _error(error.status, error.text or error.reason, headers)
+            response = _json({"error": error.text or error.reason}, error.status, headers)
         except UnknownConversation:
-            response = _error(404, "there is no such conversation")
+            response = _json({"error": "there is no such conversation"}, 404)
         except sqlite3.Error as error:
             logger.error("the database cannot be used: %s", error)
-            response = _error(503, "the conversation cannot be kept now", {"Retry-After": "5"})
+            reason = {"error": "the conversation cannot be kept now"}
+            response = _json(reason, 503, {"Retry-After": "5"})
         response.headers.update(HEADERS)
         return response
 
@@ -147,7 +143,7 @@ class Api:
         return _json(await self.service.store.run(self.service.store.figures))
 
     async def _start(self, request: web.Request) -> web.Response:
-        body = await _body(request, optional=True)
+        body = await _body(request)
         language = body.get("language", "en")
         if language not in LANGUAGES:
             raise web.HTTPBadRequest(text=f"language is one of {', '.join(LANGUAGES)}")
@@ -162,34 +158,22 @@ class Api:
         found["turns"] = [self._shown(turn) for turn in found["turns"]]
         return _json(found)
 
-    async def _say(self, request: web.Request) -> web.Response:
-        body = await _body(request)
-        text, key = _text(body, "text"), body.get("key")
-        if key is not None and not (isinstance(key, str) and 0 < len(key) <= KEY_CHARACTERS):
-            raise web.HTTPBadRequest(text=f"key is a text of up to {KEY_CHARACTERS} characters")
-        name = request.match_info["name"]
+    async def _visitor(self, request: web.Request) -> web.Response:
+        name, body = request.match_info["name"], await _body(request)
         self._allow(self._visitors, name)
-        return _json(self._shown(await self.service.say(name, text, key)))
-
-    async def _choose(self, request: web.Request) -> web.Response:
-        body = await _body(request)
-        turn, intent = body.get("turn"), body.get("intent") or ""
-        if not isinstance(turn, int) or not isinstance(intent, str):
-            raise web.HTTPBadRequest(text="give turn, a number, and intent, a text or null")
-        name = request.match_info["name"]
-        self._allow(self._visitors, name)
-        reply = await self.service.choose(name, turn, intent)
-        if reply is None:
-            raise web.HTTPConflict(text="that turn asked nothing, or not this")
-        return _json(self._shown(reply))
-
-    async def _call_person(self, request: web.Request) -> web.Response:
-        name = request.match_info["name"]
-        self._allow(self._visitors, name)
-        return _json(self._shown(await self.service.call_person(name)))
-
-    async def _resume(self, request: web.Request) -> web.Response:
-        return _done(await self.service.give_back(request.match_info["name"], (WAITING,)))
+        match request.match_info["action"]:
+            case "messages":
+                done: Any = await self.service.say(name, _text(body, "text"), _key(body))
+            case "choices":
+                turn, intent = body.get("turn"), body.get("intent") or ""
+                if not isinstance(turn, int) or not isinstance(intent, str):
+                    raise web.HTTPBadRequest(text="give turn, a number, and intent, a text or null")
+                done = await self.service.choose(name, turn, intent)
+            case "handover":
+                done = await self.service.call_person(name)
+            case _:
+                done = await self.service.give_back(name, (WAITING,))
+        return _done(self._shown(done) if isinstance(done, dict) else done)
 
     def _shown(self, reply: dict[str, Any]) -> dict[str, Any]:
         return reply if self.config.show_why else {k: v for k, v in reply.items() if k != "why"}
@@ -200,25 +184,24 @@ class Api:
         queue, figures = await store.run(store.queue), await store.run(store.figures)
         return _json({"conversations": queue, "figures": figures})
 
-    async def _take(self, request: web.Request) -> web.Response:
-        agent = _text(await _body(request), "agent", NAME_CHARACTERS)
-        return _done(await self.service.take(request.match_info["name"], agent))
+    async def _agent(self, request: web.Request) -> web.Response:
+        name, body = request.match_info["name"], await _body(request)
+        match request.match_info["action"]:
+            case "take":
+                agent = _text(body, "agent", NAME_CHARACTERS)
+                done = await self.service.take(name, agent)
+            case "messages":
+                done = await self.service.answer(name, _text(body, "text"), _key(body))
+            case _:
+                done = await self.service.give_back(name)
+        return _done(done)
 
-    async def _answer(self, request: web.Request) -> web.Response:
-        body = await _body(request)
-        key = body.get("key") if isinstance(body.get("key"), str) else None
-        text = _text(body, "text")
-        return _done(await self.service.answer(request.match_info["name"], text, key))
 
-    async def _give_back(self, request: web.Request) -> web.Response:
-        return _done(await self.service.give_back(request.match_info["name"]))
-
-
-async def _body(request: web.Request, optional: bool = False) -> dict[str, Any]:
-    """Read a request's JSON object within a time limit."""
+async def _body(request: web.Request) -> dict[str, Any]:
+    """Read a request's JSON object within a time limit; {} of no content."""
     try:
         content = await asyncio.wait_for(request.read(), BODY_SECONDS)
-        body = {} if optional and not content else json.loads(content)
+        body = json.loads(content or b"{}")
     except asyncio.TimeoutError:
         raise web.HTTPRequestTimeout(text="the request came too slowly") from None
     except (ValueError, RecursionError):
@@ -240,21 +223,21 @@ def _text(body: dict[str, Any], name: str, most: int = TEXT_CHARACTERS) -> str:
     return text
 
 
+def _key(body: dict[str, Any]) -> str | None:
+    """Return the browser's own name of a message, where it gives one."""
+    key = body.get("key")
+    if key is not None and not (isinstance(key, str) and 0 < len(key) <= KEY_CHARACTERS):
+        raise web.HTTPBadRequest(text=f"key is a text of up to {KEY_CHARACTERS} characters")
+    return key
+
+
 def _json(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
-    content = json.dumps(body, ensure_ascii=False)
-    return web.Response(
-        text=content,
-        status=status,
-        content_type="application/json",
-        headers={"Cache-Control": "no-store", **(headers or {})},
-    )
+    headers = {"Cache-Control": "no-store", **(headers or {})}
+    return web.json_response(body, status=status, headers=headers)
 
 
-def _error(status: int, reason: str, headers: dict[str, str] | None = None) -> web.Response:
-    return _json({"error": reason}, status, headers)
-
-
-def _done(done: bool) -> web.Response:
+def _done(done: Any) -> web.Response:
+    """Respond with what was done; None and False are conflicts with the conversation's state."""
     if not done:
         raise web.HTTPConflict(text="the conversation is not in a state for this")
-    return _json({"done": True})
+    return _json({"done": True} if done is True else done)

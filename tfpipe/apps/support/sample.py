@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tfpipe.apps.support.decision import Settings, write_settings
 from tfpipe.cli import say
 from tfpipe.config import SupportConfig
 from tfpipe.errors import UserError
@@ -39,7 +40,7 @@ def make_sample(config: SupportConfig) -> dict[str, Any]:
     )
     missing = [step for step in steps if not step[0].exists()]
     if missing:
-        say(f"the sample's models are made once, in {folder}: {len(missing)} steps, {MINUTES}")
+        say(f"the sample's models are made once, in {folder}: {MINUTES}")
     for number, (_, module, arguments) in enumerate(missing, 1):
         began = time.monotonic()
         command = [sys.executable, "-m", module, *arguments]
@@ -47,6 +48,7 @@ def make_sample(config: SupportConfig) -> dict[str, Any]:
         status = subprocess.run(bound(command), stdout=subprocess.DEVNULL).returncode
         if status and module == MODULE:
             say("note: the sample's model is too poor to tune; the default limits are used")
+            write_settings(folder / "settings.json", vars(Settings()))
         elif status:
             raise UserError(
                 "the sample's models cannot be made",
@@ -64,7 +66,8 @@ def _training(config: SupportConfig, run: Path) -> list[str]:
 
 def _indexing(intents: Path, faq: Path) -> list[str]:
     data, questions = str(TABLES / "faq.tsv"), str(TABLES / "questions.tsv")
-    return [str(intents / "1"), "--data", data, "--to", str(faq), "--tune", questions]
+    index = [str(intents / "1"), "--data", data, "--to", str(faq), "--tune", questions]
+    return [*index, "--no-measure-serving"]
 
 
 def _tuning(config: SupportConfig, run: Path, intents: Path, answers: str) -> list[str]:

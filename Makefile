@@ -1,8 +1,9 @@
 # Set-up, demo and checks. Nothing but make and Python 3.10 to 3.12 is needed.
 PYTHON ?= python3
 PORT ?= 8500
-# That of the demo: multilingual, or the small starter.
+# That of the demo: multilingual, or the small starter; of multilingual fewer epochs than by default.
 MODEL ?= multilingual
+EPOCHS := $(if $(filter multilingual,$(MODEL)),--epochs 4)
 VENV := .venv
 BIN := $(VENV)/bin
 # Python compiles a module at its first import: most of what is installed is never imported.
@@ -14,9 +15,9 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no
 # Every demo is a run of its own: nothing is overwritten.
 demo: NAME := demo-$(shell date +%Y%m%d-%H%M%S)
 demo: $(VENV)/.installed
-	$(BIN)/python -m tfpipe.train --strategy mirrored --model $(MODEL) --output runs/$(NAME)
+	$(BIN)/python -m tfpipe.train --strategy mirrored --model $(MODEL) $(EPOCHS) --output runs/$(NAME)
 	$(BIN)/python -m tfpipe.evaluate runs/$(NAME)
-	$(BIN)/python -m tfpipe.export runs/$(NAME) --to models/$(NAME)
+	$(BIN)/python -m tfpipe.export runs/$(NAME) --to models/$(NAME) --no-measure-serving
 	@$(BIN)/python -m serving.server --port=$(PORT) --model_name=support \
 		--model_base_path=models/$(NAME) --file_system_poll_wait_seconds=0 & server=$$!; \
 	trap "kill $$server 2>/dev/null; wait $$server" EXIT; trap "exit 130" INT; trap "exit 143" TERM; \

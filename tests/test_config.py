@@ -219,9 +219,9 @@ OTHER: dict[str, Any] = {
 @pytest.mark.parametrize("task", [task for task in TASKS if task != "classify"])
 def test_what_means_nothing_to_a_task_is_told(task: str) -> None:
     assert "abstain" in TASKS[task].inapplicable and set(TASKS[task].inapplicable) <= set(OTHER)
-    assert ("long_text" in TASKS[task].inapplicable) == (task in ("tag", "qa"))
+    assert ("long_text" in TASKS[task].inapplicable) == (task in ("tag", "qa", "embed"))
     assert ("offsets" in TASKS[task].inapplicable) == (task != "tag")
-    assert ("rare_labels" in TASKS[task].inapplicable) == (task in ("regress", "qa"))
+    assert ("rare_labels" in TASKS[task].inapplicable) == (task in ("regress", "qa", "embed"))
     for name, value in OTHER.items():
         # Its default asks for nothing.
         build(TrainConfig, {"task": task, name: getattr(TrainConfig(), name)})

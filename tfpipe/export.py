@@ -151,7 +151,7 @@ def _build(
 
     verified = verify_export(folder, finished, model, task, dev, choice.precision)
     passed = pass_gate(gate, task, folder, verified, dev)
-    requests = write_warm_up(folder, name, task, dev, verified.lengths)
+    requests = write_warm_up(folder, name, task, task.served_texts(dev), verified.lengths)
     logger.info(f"{requests} requests to warm up with are written and read back")
     if config.measure_serving:
         facts |= {"serving": recommend_flags(folder, task, dev)}

@@ -76,9 +76,13 @@ def predict(config: PredictConfig) -> Prediction:
         say(f"data: note: {decision}")
 
     with _open_model(config) as predictor:
+        schema = predictor.spec.schema.load()
+        if texts.columns.text_pair is not None and not any(names[1:] for names in schema.inputs):
+            say(f"data: note: only the column {texts.columns.text!r} is read: a text is answered")
+            texts.read_single_texts()
         texts.refuse_other_inputs(predictor.inputs)
         writer = make_writer(
-            *(out, predictor.inputs, predictor.spec.schema.load(), config.scores),
+            *(out, predictor.inputs, schema, config.scores),
             *(predictor.label_names, Extras(texts.kept, config.second, config.excel)),
         )
         settings = {

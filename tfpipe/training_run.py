@@ -28,6 +28,7 @@ from tfpipe.model import presets, pretrained
 from tfpipe.model.checkpoint_folder import check_types
 from tfpipe.model.encoder import MEAN
 from tfpipe.model.head import Head
+from tfpipe.model.sentence_transformers import write_modules
 from tfpipe.model.text_model import TextModel
 from tfpipe.report.run_outputs import Outcome, write_outcome
 from tfpipe.report.tensorboard_events import TensorBoardCallback
@@ -105,7 +106,7 @@ def build_model(context: RunContext, parts: Splits, task: Task) -> tuple[RunCont
             *(config.model, task.label_names, texts, config.max_length, head),
             trim=bool(config.trim_vocabulary),
         )
-        if parts.train.text_pairs is not None:
+        if len(task.inputs(parts.train.text_pairs is not None)) > 1:
             types = model.config.type_vocab_size
             check_types(config.model, types, model.tokenizer.frame)
         configure_layers(model, config)
@@ -128,8 +129,8 @@ def build_model(context: RunContext, parts: Splits, task: Task) -> tuple[RunCont
 
 def resolve_pooling(config: TrainConfig, task: Task) -> tuple[TrainConfig, Head]:
     """Resolve `--pooling`; returns the configuration and the task's head with it."""
-    if task.head.kind == "sequence":
-        pooling = presets.choose_pooling(config.pooling, config.model)
+    if task.head.pooled:
+        pooling = presets.choose_pooling(config.pooling, config.model, task.head)
         return replace(config, pooling=pooling), replace(task.head, pooling=pooling)
     if config.pooling == MEAN:
         raise UserError(
@@ -159,7 +160,7 @@ def encode_data(context: RunContext, parts: Splits, model: TextModel, task: Task
     report = report_data(
         *(parts.train, parts.dev, sets[0].full_lengths, config.max_length),
         TASKS[config.task].rules,
-        in_windows=len(sets[0].encoded) > len(parts.train),
+        in_windows=sets[0].groups > len(parts.train),
     )
     unknown = count_unknown(dict(zip(PARTS, sets, strict=False)), model.tokenizer, config.model)
     report = replace(
@@ -265,6 +266,8 @@ def finish(
     run = context.run
     task, dev = evaluator.tune(data.sets[1])
     pretrained.store_settings(run.model, task.head.settings)
+    if evaluator.model.head.kind == "embedding":
+        write_modules(evaluator.model, run.model, context.config.max_length)
     for choice in task.choices:
         logger.info("chosen on dev: %s", choice)
     test = None

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from serving.client.tensor_codec import AnyArray, decode_tensor
 
+Vector: TypeAlias = npt.NDArray[np.float32]
 TEXT, REAL, WHOLE, TRUTH = "O", "f", "i", "b"
 
 
@@ -139,6 +140,10 @@ def _read_payload(content: bytes) -> dict[str, Any]:
     return payload
 
 
+def _build_vectors(vectors: AnyArray) -> Iterator[Vector]:
+    yield from vectors
+
+
 @dataclass(frozen=True)
 class AnswerDecoder:
     """Decoder of one task's outputs.
@@ -202,6 +207,7 @@ ANSWER = AnswerDecoder(
     {"answer": (1, TEXT), "start": (1, WHOLE), "end": (1, WHOLE), "score": (1, REAL)},
     _build_answers,
 )
+EMBED = AnswerDecoder("a model of vectors", {"embedding": (2, REAL)}, _build_vectors)
 
 SEARCH = AnswerDecoder(
     "an index",

@@ -80,6 +80,10 @@ class AsyncClient(BaseClient):  # noqa: D101
             self._answer_texts(answers.ANSWER, timeout, questions=questions, contexts=contexts)
         )
 
+    async def embed(self, texts: Texts, *, timeout: float | None = None) -> list[answers.Vector]:
+        """See Client.embed."""
+        return await self._run(self._answer_texts(answers.EMBED, timeout, texts=texts))
+
     async def predict(
         self,
         inputs: Mapping[str, Any],

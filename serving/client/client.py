@@ -88,6 +88,10 @@ class Client(BaseClient):  # noqa: D101
             self._answer_texts(answers.ANSWER, timeout, questions=questions, contexts=contexts)
         )
 
+    def embed(self, texts: Texts, *, timeout: float | None = None) -> list[answers.Vector]:
+        """Compute a vector of each text, float32 [H] at length 1."""
+        return self._run(self._answer_texts(answers.EMBED, timeout, texts=texts))
+
     def predict(
         self,
         inputs: Mapping[str, Any],

@@ -126,6 +126,25 @@ def _tagged(name: str, kind: str) -> list[tuple[str, str]]:
     return [(word, f"{'I' if number else 'B'}-{kind}") for number, word in enumerate(words)]
 
 
+COLOURS = ["red", "blue", "green", "old", "new", "红色的", "tiny", "cheap"]
+THINGS = ["card", "shoe", "lamp", "phone", "房子", "train"]
+
+
+def write_similar(path: Path, rows: int = 144, seed: int = 1, graded: bool = False) -> Path:
+    """A TSV of questions and what answers them; graded: with a similarity, not all answered."""
+    chance = random.Random(seed)
+    lines = ["text_a\ttext_b\tscore" if graded else "question\tanswer"]
+    for row in range(rows):
+        colour, thing = chance.choice(COLOURS), chance.choice(THINGS)
+        other = [chance.choice(COLOURS), chance.choice(THINGS)] if graded else [colour, thing]
+        asked = " ".join(chance.sample(["where", "is", "the", colour, thing, str(row)], 6))
+        found = f"our {other[1]} that is {other[0]} is here"
+        same = (other[0] == colour) + (other[1] == thing)
+        lines.append(f"{asked}\t{found}" + (f"\t{2.5 * same}" if graded else ""))
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
 def write_questions(path: Path, rows: int = 240, seed: int = 1, silent: bool = True) -> Path:
     """SQuAD's JSON: where something is, reported in a context of several windows.
 

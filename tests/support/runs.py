@@ -45,6 +45,7 @@ _LABELS = {"task": "multilabel", "epochs": 12}
 _NUMBERS = {"task": "regress", "epochs": 4, "learning_rate": 6e-3}
 _ENTITIES = {"task": "tag", "epochs": 4, "learning_rate": 6e-3} | _MIRRORED
 _QUESTIONS = {"task": "qa", "epochs": 4, "learning_rate": 6e-3, "max_length": 20}
+_VECTORS = {"task": "embed", "epochs": 3, "batch_size": 16, "max_length": 24}
 _write_pairs = partial(write_messages, pairs=True)
 _write_numbers, _write_number_pairs = (
     partial(data.write_numbers, rows=120, pairs=pairs) for pairs in (False, True)
@@ -66,10 +67,14 @@ KINDS = {
     "regress": Kind(_write_numbers, settings=_NUMBERS),
     "tag": Kind(_write_entities, "people.conll", _ENTITIES),
     "qa": Kind(_write_questions, "things.json", _QUESTIONS, at_least=0.6),
+    "embed": Kind(data.write_similar, settings=_VECTORS),
 }
 SLOW_KINDS = {
     "classify_mirrored": Kind(write_messages, settings={"epochs": 8} | _MIRRORED),
     "multilabel_mirrored": Kind(data.write_label_sets, settings=_LABELS | _MIRRORED),
+    "embed_labels": Kind(write_messages, settings=_VECTORS),
+    "embed_graded": Kind(partial(data.write_similar, graded=True), settings=_VECTORS),
+    "embed_mirrored": Kind(data.write_similar, settings=_VECTORS | _MIRRORED | {"accumulate": 2}),
     "regress_pairs": Kind(_write_number_pairs, settings=_NUMBERS),
 }
 # A step or two each but for tag: what they learn is tested elsewhere.

@@ -14,7 +14,7 @@ STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker", "parameter_serve
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 CLASS_WEIGHTS = ("none", "balanced")
 LOSSES = ("cross_entropy", "focal")
-POOLINGS = ("auto", "first", "mean")
+POOLINGS = ("auto", "first", "cls", "mean")
 LONG_TEXTS = ("head", "head_tail", "windows")
 SCHEDULES = ("linear", "cosine", "polynomial", "constant")
 
@@ -87,8 +87,8 @@ class TrainConfig:
     )
     pooling: str = setting(
         "auto",
-        "what a head for whole texts reads: the first token, or the mean of all; auto is mean where"
-        " a folder or a model of the hub says so",
+        "what a head for whole texts reads: the first token (`first`, also called `cls`), or the"
+        " mean of all; auto is mean for embed, and where a folder or a model of the hub says so",
         choices=POOLINGS,
         group="model",
     )
@@ -163,6 +163,12 @@ class TrainConfig:
         0.0,
         "R-Drop: weight of the divergence of two dropout passes; 0 for off, else twice the time",
         minimum=0,
+        group="objective",
+    )
+    temperature: float = setting(
+        0.05,
+        "by which cosines are divided in the losses of embed; lower weighs the nearest texts more",
+        above=0,
         group="objective",
     )
     l2: float = setting(

@@ -13,6 +13,7 @@ from tfpipe.tasks import TASKS
 # A setting, and the other setting and its values without which it would be ignored.
 REQUIRED_SETTINGS = (
     ("focal_gamma", "loss", ("focal",)),
+    ("temperature", "task", ("embed",)),
     ("schedule_power", "schedule", ("polynomial",)),
     ("workers", "strategy", ("multi_worker", "auto")),
     ("worker_index", "strategy", ("multi_worker", "auto")),

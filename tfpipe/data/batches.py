@@ -26,18 +26,21 @@ class Plan:
         rows: int64 [steps, replicas, places], -1 for an empty place.
         widths: int64 [steps], the longest input of a step, so that all replicas of a step compute
             the same shape.
+        lengths: int [N], tokens of each row.
+        together: Rows of a group: a batch has all of a group or none, one after the other.
     """
 
     rows: Int64Array
     widths: Int64Array
     lengths: IntArray
+    together: int = 1
 
     def __len__(self) -> int:
         return len(self.widths)
 
     def examples(self, step: int) -> int:
-        """Count the examples in a step."""
-        return int((self.rows[step] >= 0).sum())
+        """Count the groups in a step, which are the examples."""
+        return int((self.rows[step] >= 0).sum()) // self.together
 
     def tokens(self, step: int) -> int:
         """Count the tokens of a step without padding."""
@@ -46,7 +49,26 @@ class Plan:
 
     def places(self, step: int) -> int:
         """Count the tokens of a step with padding and empty places."""
-        return int(self.widths[step] * self.rows[step].size)
+        rows = self.rows[step].reshape(-1, self.together)
+        if self.together == 1:
+            return int(self.widths[step] * rows.size)
+        # Each place of a group is padded to its own longest, see TrainStep.
+        longest = np.where(rows < 0, 0, self.lengths[rows]).max(axis=0)
+        return int(longest.sum() * len(rows))
+
+    def of_inputs(self, lengths: IntArray, together: int) -> Plan:
+        """Return the plan of the inputs in the groups that this plan is of.
+
+        Args:
+            lengths: int [N], tokens of each input; group g is inputs `together` * g and following.
+            together: Inputs of a group.
+        """
+        if together == 1:
+            return self
+        groups = self.rows[..., np.newaxis]
+        rows = np.where(groups < 0, -1, groups * together + np.arange(together))
+        steps, replicas, _ = self.rows.shape
+        return Plan(rows.reshape(steps, replicas, -1), self.widths, lengths, together)
 
 
 def plan_training(

@@ -49,6 +49,24 @@ class Encoded:
         """int64 [N]: tokens with specials after truncation."""
         return np.diff(self.splits)
 
+    def distinct(self) -> tuple[Encoded, Int64Array]:
+        """Return the inputs without repeats, and the place among them of each input, int64 [N]."""
+        first: dict[bytes, int] = {}
+        places = np.empty(len(self), np.int64)
+        rows: list[int] = []
+        for row, (start, end) in enumerate(zip(self.splits, self.splits[1:], strict=False)):
+            key = self.ids[start:end].tobytes() + self.token_types[start:end].tobytes()
+            places[row] = first.setdefault(key, len(first))
+            if len(first) > len(rows):
+                rows.append(row)
+        if len(rows) == len(self):
+            return self, places
+        kept = np.isin(np.arange(len(self)), rows)
+        in_kept = np.repeat(kept, self.lengths)
+        splits = np.concatenate([[0], np.cumsum(self.lengths[kept])])
+        ids, types = self.ids[in_kept], self.token_types[in_kept]
+        return Encoded(ids, types, splits, self.full_lengths[kept], self.pad), places
+
 
 E = TypeVar("E", bound=Encoded)
 # input_ids, token_type_ids, attention_mask int32 [inputs, L], and full_lengths int32 [inputs].
@@ -69,6 +87,16 @@ class EncodedDataset:
     examples: Examples
     encoded: Encoded
     targets: Mapping[str, AnyArray]
+
+    @property
+    def together(self) -> int:
+        """Inputs that follow each other and must be in one batch, such as two texts to compare."""
+        return 1
+
+    @property
+    def groups(self) -> int:
+        """Number of groups of `together` inputs, of which batches are made."""
+        return len(self.encoded) // self.together
 
     @property
     def example_of(self) -> Int64Array:

@@ -34,6 +34,7 @@ class LabelRules(Protocol):
 
     Attributes:
         name: The task's, as on the command line.
+        needs_labels: Whether a data file must have a label column.
         optional_label: Whether a row without a label is an example.
         labels_from_data: Whether label names are those of the data; else they are the task's own.
         noun: What the label names are of, in the plural.
@@ -41,6 +42,7 @@ class LabelRules(Protocol):
     """
 
     name: ClassVar[str]
+    needs_labels: ClassVar[bool] = True
     optional_label: ClassVar[bool] = False
     labels_from_data: ClassVar[bool] = True
     noun: ClassVar[str] = "labels"
@@ -124,6 +126,20 @@ class LabelRules(Protocol):
     def refuse_settings(cls, train: Examples, config: TrainConfig) -> None:
         """Raise UserError for settings of training that do not fit the examples."""
         refuse_pairs(train, config.long_text)
+
+    @classmethod
+    def refuse_unlike(cls, part: Examples, train: Examples) -> None:
+        """Raise UserError for examples of dev or test that are of another kind than train's."""
+
+    @classmethod
+    def best_metric(cls, train: Examples) -> str | None:
+        """Return the dev metric that chooses the best epoch where train decides it, else None."""
+        return None
+
+    @classmethod
+    def served_texts(cls, examples: Examples) -> Examples:
+        """Return the texts that serving_default is asked about, in the order of the examples."""
+        return examples
 
     @classmethod
     def count_tokens(

@@ -143,6 +143,7 @@ class _Reading:
         if self.known is None or train is part:
             return
         refuse_other_inputs(part, pairs=train.text_pairs is not None)
+        self.rules.refuse_unlike(part, train)
         part = self.files[path] = fit_names(part, self.known, self.columns.rare_labels, self.rules)
         try:
             refuse_unknown(part, self.known, self.rules)
@@ -173,6 +174,7 @@ class _Reading:
             may_lack = self.columns.rare_labels != "error"
             train_part, dev_part = split_off_dev(train_part, share, seed, rules, may_lack)
             dev_part = replace(dev_part, path=f"{dev} of {train}, cut with seed {seed}")
+            rules.check(dev_part, to_learn=False)
         assert dev_part is not None
         decisions = [decision for examples in read.values() for decision in examples.decisions]
         return Splits(train_part, dev_part, read[test] if test else None, notes, decisions)
@@ -231,7 +233,9 @@ def read_labelled(
             f"use --task {spec.name}, or give a file with a label column, such as .tsv",
         )
     found = [] if faults is None else faults
-    examples = read_examples(path, columns, True, rules.optional_label, rules, found)
+    examples = read_examples(path, columns, rules.needs_labels, rules.optional_label, rules, found)
+    if examples.labels is None:
+        examples = replace(examples, labels=[""] * len(examples))
     if columns.offsets != DEFAULT:
         examples = rules.in_characters(examples, columns.offsets)
     examples = parse_rows(examples, rules, found)

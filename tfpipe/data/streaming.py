@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +86,11 @@ class TextStream:
         self.kept = _find_kept(path, header, [n for n in names if n], keep)
         self._kept_places = [header.index(name) for name in self.kept]
         self._end, self._digest = 0, hashlib.sha256()
+
+    def read_single_texts(self) -> None:
+        """Leave the column of second texts out; call it before anything is read."""
+        self._places = self._places[:1]
+        self.columns = replace(self.columns, text_pair=None)
 
     def refuse_other_inputs(self, inputs: Sequence[str]) -> None:
         """Raise UserError unless the rows have the texts that a model with these inputs reads."""

@@ -140,7 +140,10 @@ def _describe_unlabelled(examples: Examples) -> Iterator[Finding]:
     named = [name for name in (examples.columns.text, examples.columns.text_pair) if name]
     sentence = f"{len(examples):,} rows, columns {', '.join(named)}."
     yield ok("rows", sentence, len(examples))
-    yield note("labels", "It has no labels: it can be predicted on, not trained on.")
+    use = "predicted on, not trained on"
+    if examples.text_pairs is not None:
+        use = "predicted on, and trained on with --task embed where the texts of a row are similar"
+    yield note("labels", f"It has no labels: it can be {use}.")
     empty = sum(not text.strip() for text in (*examples.texts, *(examples.text_pairs or ())))
     if empty:
         yield note("empty", f"{empty:,} texts are empty.", empty)

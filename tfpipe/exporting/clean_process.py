@@ -30,6 +30,9 @@ class TakesTexts(Protocol):
     def inputs(self, pairs: bool) -> Sequence[str]:
         """Return the names of the inputs of serving_default."""
 
+    def served_texts(self, examples: Examples) -> Examples:
+        """Return the examples as serving_default takes their texts."""
+
 
 @dataclass(frozen=True)
 class CleanProcessResult:
@@ -76,7 +79,8 @@ def run_in_clean_process(export: Path, batches: Sequence[Columns]) -> CleanProce
 
 
 def batches_of(examples: Examples, task: TakesTexts) -> list[Columns]:
-    """Return all examples in their order as batches of serving_default."""
+    """Return the texts of all examples in their order as batches of serving_default."""
+    examples = task.served_texts(examples)
     names = task.inputs(examples.text_pairs is not None)
     read = zip(names, (examples.texts, examples.text_pairs or ()), strict=False)
     columns = {name: [text.encode() for text in texts] for name, texts in read}

@@ -50,7 +50,7 @@ class VerifiedExport:
         tables: All comparisons, for parity.json.
         answers: Its answers to dev.
         evaluation: Metrics of these answers.
-        lengths: int [N], tokens of each dev text.
+        lengths: int [N], tokens of each text of dev that is served.
     """
 
     parity: Parity
@@ -90,7 +90,8 @@ def verify_export(
     logger.info(f"all {kinds} kinds of operations are of TensorFlow's core")
     found = result.answered()
 
-    labelled = task.label(dev, model.tokenizer, max_length)
+    texts = task.served_texts(dev)
+    labelled = task.label(texts, model.tokenizer, max_length)
     evaluator = Evaluator(tf.distribute.get_strategy(), model, task, run.config.batch_size)
     expected = as_answers(evaluator.evaluate(labelled).outputs)
     answers, edge_answers = join(found[: len(batches)]), found[len(batches) :]
@@ -98,7 +99,7 @@ def verify_export(
     parities = {
         "fresh_process": compare_answers(answers, expected, task.unit),
         "edges": compare_batches(edge_answers, expected_edges, task.unit),
-        "stock_bert": compare_graphs(model, task, dev, max_length),
+        "stock_bert": compare_graphs(model, task, texts, max_length),
     }
     tokenizers = compare_tokenizers(model.tokenizer, run.model, dev, max_length)
     tolerance = _check_parity(parities, tokenizers, precision)

@@ -97,15 +97,18 @@ def check_limits(folder: Path, settings: Mapping[str, Any], max_length: int) -> 
         )
 
 
-def read_pooling(folder: Path) -> str:
+def read_pooling(folder: Path, unstated: str = FIRST) -> str:
     """Return what a head for whole texts is to read, by the files of a model: FIRST or MEAN.
 
-    A model trained by tfpipe has it in config.json, a sentence-transformers one in 1_Pooling.
+    A model trained by tfpipe has it in config.json, a sentence-transformers one in 1_Pooling; with
+    neither it is `unstated`.
     """
     config = _read_object(folder / "config.json")
     if "pooling" in config:
         return MEAN if config["pooling"] == MEAN else FIRST
     pooling = _read_object(folder / "1_Pooling" / "config.json")
+    if not pooling:
+        return unstated
     return MEAN if pooling.get("pooling_mode_mean_tokens") else FIRST
 
 

@@ -118,6 +118,13 @@ class Encoder:
         rate = self._config.hidden_dropout_prob if rate is None else rate
         return _dense(dropout(self._pool(batch, weights, dropout), rate), weights, "head", training)
 
+    def embeddings(
+        self, batch: dict[str, Any], training: bool = False, seeds: Seeds | None = None
+    ) -> tf.Tensor:
+        """Compute the first token's or the mean vector at length 1, float32 [B, H]."""
+        rows = self._pool_rows(batch, self._weights(), Dropout(training, seeds))
+        return tf.math.l2_normalize(rows, axis=1)
+
     def token_logits(
         self, batch: dict[str, Any], training: bool = False, seeds: Seeds | None = None
     ) -> tf.Tensor:
@@ -150,10 +157,14 @@ class Encoder:
         return self._stored
 
     def _pool(self, batch: dict[str, Any], weights: Weights, dropout: Dropout) -> tf.Tensor:
+        rows = self._pool_rows(batch, weights, dropout)
+        return tf.tanh(_dense(rows, weights, "pooler", dropout.training))
+
+    def _pool_rows(self, batch: dict[str, Any], weights: Weights, dropout: Dropout) -> tf.Tensor:
+        """The last layer's rows [B, H] that a head for whole texts reads."""
         mean = pooling_of(self._config) == MEAN
         places, rows = self._run(batch, weights, dropout, first_only=not mean)
-        rows = places.mean(rows) if mean else rows
-        return tf.tanh(_dense(rows, weights, "pooler", dropout.training))
+        return places.mean(rows) if mean else rows
 
     def _run(
         self, batch: dict[str, Any], weights: Weights, dropout: Dropout, first_only: bool

@@ -14,6 +14,7 @@ from tfpipe.model.transformers_classes import (
     TFBertForQuestionAnswering,
     TFBertForSequenceClassification,
     TFBertForTokenClassification,
+    TFBertModel,
 )
 
 
@@ -23,17 +24,21 @@ class HeadKind:
 
     Attributes:
         tf_class: The transformers class; its name without TF is the architecture in config.json.
-        layer: Name of its output layer, a Keras Dense.
-        compute: The method of the fast graph that computes the logits.
+        layer: Name of its output layer, a Keras Dense; None for a head without one.
+        compute: The method of the fast graph that computes the head's output.
         per_token: Whether there is an output for each token.
-        of_stock: Gets the logits from the output of `tf_class`.
+        pooled: Whether it reads the whole text, as the setting `pooling` says.
+        of_stock: Gets the head's output from the output of `tf_class`.
+        arguments: Of `tf_class`, beside the configuration.
     """
 
     tf_class: Any
-    layer: str
+    layer: str | None
     compute: Callable[..., tf.Tensor]
     per_token: bool = True
+    pooled: bool = False
     of_stock: Callable[[Any], tf.Tensor] = lambda output: output.logits
+    arguments: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def architecture(self) -> str:
@@ -43,7 +48,16 @@ class HeadKind:
 
 HEADS = {
     "sequence": HeadKind(
-        TFBertForSequenceClassification, "classifier", Encoder.logits, per_token=False
+        TFBertForSequenceClassification, "classifier", Encoder.logits, per_token=False, pooled=True
+    ),
+    "embedding": HeadKind(
+        TFBertModel,
+        None,
+        Encoder.embeddings,
+        per_token=False,
+        pooled=True,
+        of_stock=lambda output: tf.math.l2_normalize(output.last_hidden_state[:, 0], axis=1),
+        arguments={"add_pooling_layer": False},
     ),
     "token": HeadKind(TFBertForTokenClassification, "classifier", Encoder.token_logits),
     "span": HeadKind(
@@ -60,11 +74,12 @@ class Head:
     """The output layer of a model.
 
     Attributes:
-        kind: `sequence` (logits [B, K] of the pooled text), `token` ([B, L, K]) or `span`
-            ([B, L, 2], the answer's first and last token); a key of HEADS.
+        kind: `sequence` (logits [B, K] of the pooled text), `embedding` ([B, H], the pooled
+            vectors of the last layer at length 1), `token` ([B, L, K]) or `span` ([B, L, 2], the
+            answer's first and last token); a key of HEADS.
         problem_type: As transformers names it; None beside `sequence`.
         settings: The task's settings under `tfpipe` in config.json.
-        pooling: What a `sequence` head reads, FIRST or MEAN.
+        pooling: What a head for whole texts reads, FIRST or MEAN.
     """
 
     kind: str = "sequence"
@@ -81,7 +96,7 @@ class Head:
         problem_type = config.problem_type
         if kind == "sequence" and problem_type is None:
             problem_type = "single_label_classification"
-        pooling = pooling_of(config) if kind == "sequence" else FIRST
+        pooling = pooling_of(config) if HEADS[kind].pooled else FIRST
         return cls(kind, problem_type, dict(getattr(config, "tfpipe", None) or {}), pooling)
 
     def write(self, config: Any) -> None:
@@ -91,24 +106,30 @@ class Head:
         config.pooling = self.pooling
         config.tfpipe = dict(self.settings)
 
-    @property
-    def tf_class(self) -> Any:
-        """The transformers class of a model with this head."""
-        return HEADS[self.kind].tf_class
+    def build(self, config: Any) -> Any:
+        """Build the transformers model of a BertConfig, with random weights."""
+        kind = HEADS[self.kind]
+        return kind.tf_class(config, **kind.arguments)
 
     @property
     def per_token(self) -> bool:
         """Whether there is an output for each token."""
         return HEADS[self.kind].per_token
 
+    @property
+    def pooled(self) -> bool:
+        """Whether it reads the whole text, as `pooling` says."""
+        return HEADS[self.kind].pooled
+
     def dense(self, bert: Any) -> Any:
-        """Return the head's Keras layer of a TFBert model."""
-        return getattr(bert, HEADS[self.kind].layer)
+        """Return the head's Keras layer of a TFBert model; None for a head without one."""
+        layer = HEADS[self.kind].layer
+        return None if layer is None else getattr(bert, layer)
 
     def of_encoder(self, encoder: Encoder) -> Callable[..., tf.Tensor]:
-        """Return the method of a fast graph that computes the logits."""
+        """Return the method of a fast graph that computes the head's output."""
         return functools.partial(HEADS[self.kind].compute, encoder)
 
     def of_stock(self, output: Any) -> tf.Tensor:
-        """Get the logits from the output of the transformers model."""
+        """Get the head's output from that of the transformers model."""
         return HEADS[self.kind].of_stock(output)

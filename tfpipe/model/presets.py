@@ -15,7 +15,7 @@ from tfpipe.errors import UserError, did_you_mean
 from tfpipe.model import pretrained
 from tfpipe.model.checkpoint_folder import check_limits, read_pooling
 from tfpipe.model.checkpoint_folder import read_settings as read_folder_settings
-from tfpipe.model.encoder import FIRST
+from tfpipe.model.encoder import FIRST, MEAN
 from tfpipe.model.head import Head
 from tfpipe.model.multilingual import multilingual_folder
 from tfpipe.model.starter import starter_folder
@@ -38,6 +38,8 @@ HUB_FILES = [
     "modules.json",
     "1_Pooling/config.json",
 ]
+# Another name of FIRST: the first token is [CLS].
+CLS = "cls"
 NAMES = "starter, multilingual, tiny"
 SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 TINY_WORDS = 4000
@@ -89,14 +91,22 @@ def read_settings(name: str) -> dict[str, Any]:
     return dict(TINY) if name == "tiny" else read_folder_settings(find_folder(name))
 
 
-def choose_pooling(pooling: str, name: str) -> str:
-    """Resolve `--pooling` `auto`: FIRST or MEAN, for a model by the name `open_model` takes."""
+def choose_pooling(pooling: str, name: str, head: Head | None = None) -> str:
+    """Resolve `--pooling`: FIRST or MEAN.
+
+    Args:
+        pooling: The setting: `auto`, FIRST, CLS or MEAN.
+        name: The model, as `open_model` takes it.
+        head: The head; None for one label a text.
+    """
     if pooling != "auto":
-        return pooling
-    # The rates of these were chosen with the first token, with which transformers' own class
-    # computes the same logits.
+        return FIRST if pooling == CLS else pooling
+    # Untrained, the mean is the better vector of a text (Reimers and Gurevych 2019, table 6). The
+    # rates of the named models were chosen for other heads with the first token, with which
+    # transformers' own class computes the same logits.
+    usual = MEAN if head and head.kind == "embedding" else FIRST
     named = name in ("tiny", "starter", "multilingual")
-    return FIRST if named else read_pooling(find_folder(name))
+    return usual if named else read_pooling(find_folder(name), usual)
 
 
 def _start_pooler_as_identity(model: TextModel) -> TextModel:

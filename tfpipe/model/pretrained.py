@@ -88,7 +88,7 @@ def _construct(config: BertConfig, head: Head) -> Any:
     """Build a TFBert with random weights; raises UserError for an invalid configuration."""
     check_libraries()
     try:
-        bert = head.tf_class(config)
+        bert = head.build(config)
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(
             "no BERT can be built from the model's config.json",

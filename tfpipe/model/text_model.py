@@ -82,6 +82,11 @@ class TextModel:
         """Number of parameters that training changes."""
         return sum(v.shape.num_elements() for v in self.trainable_variables)
 
+    @property
+    def columns(self) -> int:
+        """Number of the head's columns: of the labels, or of a vector."""
+        return self.config.hidden_size if self._dense is None else len(self.label_names)
+
     # ---- structure
     @property
     def layers(self) -> Sequence[Any]:
@@ -163,7 +168,7 @@ class TextModel:
             seeds: Seeds of the dropout; only the fast graph uses them.
 
         Returns:
-            float32 [B, K], or [B, L, K] of a head with an output for each token.
+            float32 [B, K], or [B, L, K] of a head with an output for each token; K: `columns`.
         """
         if self.encoder is not None:
             return self.head.of_encoder(self.encoder)(batch, training, seeds)
@@ -184,9 +189,10 @@ class TextModel:
         # transformers' classes read the first token only; their pooler is given the mean as one.
         weights = tf.cast(batch["attention_mask"], tf.float32)[:, :, tf.newaxis]
         sums = tf.reduce_sum(output.hidden_states[-1] * weights, 1, keepdims=True)
-        pooled = self.backbone.pooler(
-            sums / tf.maximum(tf.reduce_sum(weights, 1, keepdims=True), 1.0)
-        )
+        mean_rows = sums / tf.maximum(tf.reduce_sum(weights, 1, keepdims=True), 1.0)
+        if self._dense is None:
+            return tf.math.l2_normalize(mean_rows[:, 0], axis=1)
+        pooled = self.backbone.pooler(mean_rows)
         return self._dense(self.bert.dropout(pooled, training=training))
 
     @property

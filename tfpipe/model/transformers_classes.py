@@ -22,6 +22,7 @@ with nullcontext() if "transformers" in sys.modules else without_packages("sklea
         TFBertForQuestionAnswering,
         TFBertForSequenceClassification,
         TFBertForTokenClassification,
+        TFBertModel,
         is_tf_available,
     )
 
@@ -31,6 +32,7 @@ __all__ = [
     "TFBertForQuestionAnswering",
     "TFBertForSequenceClassification",
     "TFBertForTokenClassification",
+    "TFBertModel",
     "check_libraries",
 ]
 

@@ -20,6 +20,7 @@ DECODERS = {
     "regress": answers.REGRESS,
     "tag": answers.TAG,
     "answer": answers.ANSWER,
+    "embed": answers.EMBED,
 }
 
 
@@ -51,7 +52,7 @@ class LoadedModel:
 
         Returns:
             An answer for each row, of the types that serving.client returns: `Classification`,
-            `Labelling`, `Regression`, a list of `Entity`, or `Answer`.
+            `Labelling`, `Regression`, a list of `Entity`, `Answer`, or a vector.
 
         Raises:
             UserError: The texts are not those that the model reads.

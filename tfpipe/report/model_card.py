@@ -100,7 +100,7 @@ def front_matter(run: Run, metrics: Mapping[str, Any], language: str | None) -> 
     base = MULTILINGUAL if base == "multilingual" else base
     return {
         **({"language": language} if language else {}),
-        "library_name": "transformers",
+        "library_name": hub.library,
         "pipeline_tag": hub.pipeline,
         # A path of this machine means nothing elsewhere.
         **({"base_model": base} if HUB_NAME.fullmatch(base) and not Path(base).exists() else {}),

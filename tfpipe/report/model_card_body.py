@@ -13,6 +13,7 @@ from typing import Any
 from tfpipe.data.quality import DataReport
 from tfpipe.data.splits import is_share
 from tfpipe.data.unknown_tokens import WARNED, show_script
+from tfpipe.model.sentence_transformers import CODE as SENTENCE_TRANSFORMERS
 from tfpipe.model.transformers_code import MEAN_POOLING
 from tfpipe.run_folder import Run
 from tfpipe.tasks import TASKS
@@ -173,16 +174,19 @@ def _how_to_load(run: Run, settings: Mapping[str, Any]) -> Iterator[str]:
     hub, name = TASKS[run.config.task].hub, slug(run.folder.resolve().name)
     yield "## How to load it"
     yield ""
-    yield "```python"
-    yield f"from transformers import AutoTokenizer, {hub.model_class}"
-    yield ""
-    yield "folder = 'model'  # this folder, or its name on the hub"
-    yield "tokenizer = AutoTokenizer.from_pretrained(folder)"
-    yield f"model = {hub.model_class}.from_pretrained(folder)"
-    yield "```"
-    yield ""
-    if run.config.pooling == "mean":
-        yield from MEAN_POOLING
+    if hub.library == "sentence-transformers":
+        yield from SENTENCE_TRANSFORMERS
+    else:
+        yield "```python"
+        yield f"from transformers import AutoTokenizer, {hub.model_class}"
+        yield ""
+        yield "folder = 'model'  # this folder, or its name on the hub"
+        yield "tokenizer = AutoTokenizer.from_pretrained(folder)"
+        yield f"model = {hub.model_class}.from_pretrained(folder)"
+        yield "```"
+        yield ""
+        if run.config.pooling == "mean":
+            yield from MEAN_POOLING
     yield hub.reading.format(**{**hub.defaults, **settings})
     yield ""
     yield "As a SavedModel that takes raw strings, answers as measured above, and"

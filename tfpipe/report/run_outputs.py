@@ -137,7 +137,7 @@ def _describe_data(run: Run, outcome: Outcome) -> Data:
         run.config.max_length,
         right,
         figure,
-        in_windows=len(sets[0].encoded) > len(sets[0].examples),
+        in_windows=sets[0].groups > len(sets[0].examples),
         show_label=TASKS[run.config.task].rules.show_label,
     )
     found = outcome.data

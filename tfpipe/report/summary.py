@@ -78,6 +78,8 @@ def summarise(report: Report, wording: Wording) -> Summary:
         headline = _headline_with_abstention(report, report.abstention, wording)
     elif "no_answer_accuracy" in metrics.values:
         headline = wording.of(report.task, "headline_silent", **shown)
+    elif {"recall_at_1", "spearman"} <= metrics.values.keys():
+        headline = wording.of(report.task, "headline_graded", **shown)
     measured = [
         wording(
             f"measured.{'file' if report.other else part}", count=int(metrics.values["examples"])

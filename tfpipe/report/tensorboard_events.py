@@ -13,15 +13,17 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from tensorboard.plugins import projector
 from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 
+from tfpipe.io.atomic import write_text
 from tfpipe.report.confusion_png import NUMBERS_TAG, picture_names
 from tfpipe.report.fonts import FONT_ADVICE, characters_within
 from tfpipe.report.images import pixels
 from tfpipe.report.pictures import draw_pictures
 from tfpipe.report.templates import format_number
 from tfpipe.tasks.evaluation import TaskEvaluation
-from tfpipe.tasks.sections import MistakeRow
+from tfpipe.tasks.sections import MistakeRow, Projection
 from tfpipe.text_display import shorten
 from tfpipe.training.callbacks import StepMetrics
 
@@ -35,7 +37,7 @@ class TensorBoardCallback:
 
     Tags: `train/<name>` for each step; `dev/<metric>`, the images `dev/<picture>` of the task and
     the text `dev/mistakes` for each epoch, and the text `dev/label_numbers` where no installed font
-    can draw all labels.
+    can draw all labels. Of a task with vectors, the projector shows those of the last epoch.
 
     Args:
         folder: Folder of the event files.
@@ -82,6 +84,9 @@ class TensorBoardCallback:
                 mistakes_table(evaluation.mistakes_section().rows),
                 description="The worst answers, the worst first.",
             )
+        projection = evaluation.projection()
+        if projection is not None:
+            write_projection(projection, self.folder)
         self._writer().flush()
 
     def _write_numbers(self, names: Mapping[str, str]) -> None:
@@ -119,6 +124,20 @@ class TensorBoardCallback:
             tf.summary.experimental.write_raw_pb(
                 record.SerializeToString(), np.asarray(step, np.int64)
             )
+
+
+def write_projection(projection: Projection, folder: Path) -> None:
+    """Write vectors for TensorBoard's projector; raises OSError."""
+    config = projector.ProjectorConfig()
+    shown = config.embeddings.add(
+        tensor_name="dev", tensor_path="vectors.tsv", metadata_path="vectors-metadata.tsv"
+    )
+    values = (("\t".join(f"{x:.6g}" for x in vector)) for vector in projection.vectors.tolist())
+    write_text(folder / shown.tensor_path, "\n".join([*values, ""]))
+    rows = [projection.columns, *projection.rows]
+    cells = ("\t".join(" ".join(cell.split()) or "-" for cell in row) for row in rows)
+    write_text(folder / shown.metadata_path, "\n".join([*cells, ""]))
+    projector.visualize_embeddings(str(folder), config)
 
 
 @contextmanager

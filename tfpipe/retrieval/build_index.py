@@ -33,7 +33,14 @@ from tfpipe.retrieval.questions import Questions
 from tfpipe.retrieval.reference import Reference, ask
 from tfpipe.retrieval.text_encoder import TextEncoder
 from tfpipe.retrieval.tuning import Tuned, fixed_search, meet_requirements, tune
-from tfpipe.retrieval.verify_index import OneText, Verification, as_examples, verify_index
+from tfpipe.retrieval.verify_index import (
+    ASKED_QUESTIONS,
+    OneText,
+    Verification,
+    as_examples,
+    spread,
+    verify_index,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -94,7 +101,7 @@ def build_index(material: Material, folder: Path, name: str) -> Tuned:
         RuntimeError: It does not answer as the reference.
     """
     config, entries, questions = material.config, material.entries, material.questions
-    statistics, reference = _compute(material)
+    statistics, reference = compute(material)
     tuned = Tuned(fixed_search(config))
     if questions is not None:
         asked = ask(material.encoder, questions.texts, reference)
@@ -107,7 +114,9 @@ def build_index(material: Material, folder: Path, name: str) -> Tuned:
 
     texts = questions.texts if questions else ()
     verification = Verification(material.encoder, entries, reference, tuned.search)
-    tables, answers = verify_index(folder, verification, texts)
+    # All questions are asked where their answers are compared with those of another version.
+    proof = texts if config.not_worse_than else spread(texts, ASKED_QUESTIONS)
+    tables, answers = verify_index(folder, verification, proof)
     logger.info("a fresh process answers as the reference does")
     if config.not_worse_than and questions:
         compared = compare_with_version(config.not_worse_than, entries, questions, answers)
@@ -125,7 +134,7 @@ def build_index(material: Material, folder: Path, name: str) -> Tuned:
     return tuned
 
 
-def _compute(material: Material) -> tuple[Statistics, Reference]:
+def compute(material: Material) -> tuple[Statistics, Reference]:
     """Encode the entries."""
     config, encoder, entries = material.config, material.encoder, material.entries
     unknown = encoder.info.get("unknown_id")

@@ -14,7 +14,7 @@ from tfpipe.data.examples import Columns
 from tfpipe.data.tabular import open_rows
 from tfpipe.data.values import written
 from tfpipe.errors import UserError, did_you_mean, raise_all
-from tfpipe.text_display import list_few, shorten
+from tfpipe.text_display import count_of, list_few, shorten
 
 # Names of each column, in the order in which they are looked for.
 USUAL = {
@@ -95,9 +95,9 @@ class TableRows:
         return name
 
     def error(self, wrong: str, rows: Sequence[int], fix: str) -> UserError:
-        """Return the error about some rows, the first of which are named."""
+        """Return the error about some rows, which are counted, and the first of them named."""
         shown = list_few([self.places[row] for row in rows], show=str)
-        return UserError(wrong, f"{self.path}: {shown}", fix)
+        return UserError(wrong, f"{self.path}: {count_of(len(rows), 'row')}, {shown}", fix)
 
 
 def read_table(path: str, header: bool | None = None) -> TableRows:
@@ -150,7 +150,7 @@ def _find_errors(
         empty = [row for row, value in enumerate(values) if not value]
         # Without a column of answers the texts are the answers.
         if empty and not (values is answers and answers is texts):
-            yield table.error(f"{len(empty)} {wrong}", empty, fix)
+            yield table.error(wrong, empty, fix)
     for values, what, fix in (
         (ids, "id", "give every entry an id of its own"),
         (texts, "text", "merge the entries, or make their texts differ"),

@@ -77,13 +77,12 @@ class IndexedModel(tf.Module):
         super().__init__()
         self._encoder, self._search = encoder, search
         # Of the opened export its weights and tables alone are tracked: not its `info`.
-        self.weights = encoder.module.weights if statistics.vectors is not None else None
+        self._vectors, self._lexical = _of_halves(statistics, search.weight)
+        self.weights = None if self._vectors is None else encoder.module.weights
         self.tokenizer = encoder.module.tokenizer
         self._source = tempfile.TemporaryDirectory()
         self._info = make_info_table(Path(self._source.name), info)
         self._count = len(entries)
-        self._vectors = _hold(statistics.vectors)
-        self._lexical = Lexical(statistics.postings) if statistics.postings else None
         with tf.device("CPU:0"):
             self._texts = {
                 name: tf.Variable(tf.constant([*values, ""]), trainable=False)
@@ -148,8 +147,13 @@ class IndexedModel(tf.Module):
         return {"info": self._info.lookup(tf.constant(0, tf.int64))}
 
 
-def _hold(values: np.ndarray | None) -> tf.Variable | None:
-    return None if values is None else tf.Variable(values, trainable=False)
+def _of_halves(statistics: Statistics, weight: float) -> tuple[tf.Variable | None, Lexical | None]:
+    """Return the vectors and the lexical scores, each None where it has no share in a score."""
+    vectors, postings = statistics.vectors, statistics.postings
+    return (
+        None if vectors is None or weight == 0 else tf.Variable(vectors, trainable=False),
+        None if postings is None or weight == 1 else Lexical(postings),
+    )
 
 
 def _columns_of(entries: Entries) -> list[tuple[str, Sequence[str]]]:

@@ -10,7 +10,7 @@ import numpy as np
 from tfpipe.errors import UserError, did_you_mean, raise_all
 from tfpipe.retrieval.entries import Entries, read_table
 
-# Fewer questions decide no weight: the share that one entry answers is known to 0.2 at best.
+# Of fewer questions, one is more than a twentieth of every figure.
 LEAST_QUESTIONS = 20
 # As of out-of-scope texts in `tfpipe.train --abstain`: one in each part of a cross-fit.
 LEAST_UNANSWERED = 5
@@ -54,17 +54,14 @@ def read_questions(path: str, entries: Entries, header: bool | None = None) -> Q
     errors: list[UserError] = []
     empty = [row for row, value in enumerate(texts) if not value]
     if empty:
-        errors.append(
-            table.error(f"{len(empty)} questions of --tune are empty", empty, "remove these rows")
-        )
+        errors.append(table.error("questions of --tune are empty", empty, "remove these rows"))
     numbers = {entry: number for number, entry in enumerate(entries.ids)} | {"": -1}
     unknown = [row for row, entry in enumerate(ids) if entry not in numbers]
     if unknown:
         first = ids[unknown[0]]
         errors.append(
             table.error(
-                f"{len(unknown)} questions of --tune name entries that the table lacks,"
-                f" as {first!r}",
+                f"questions of --tune name entries that the table lacks, as {first!r}",
                 unknown,
                 f"{did_you_mean(first, entries.ids)}write ids of --data, or nothing where no entry"
                 " answers",

@@ -19,8 +19,8 @@ from tfpipe.retrieval.indexed_model import NO_SCORE, Search
 from tfpipe.retrieval.reference import Reference, ask
 from tfpipe.retrieval.text_encoder import TextEncoder
 
-# Entries whose own texts are asked, spread over all of them.
-ASKED_ENTRIES = 256
+# Entries whose own texts are asked, and questions, each spread over all of them.
+ASKED_ENTRIES, ASKED_QUESTIONS = 64, 256
 
 
 class OneText:
@@ -30,6 +30,11 @@ class OneText:
     def inputs(pairs: bool = False) -> Sequence[str]:
         """Return the name of its only input."""
         return ["text"]
+
+    @staticmethod
+    def served_texts(examples: Examples) -> Examples:
+        """Return the examples: their texts are what it takes."""
+        return examples
 
 
 def as_examples(texts: Sequence[str], path: str) -> Examples:
@@ -70,9 +75,8 @@ def verify_index(
     Raises:
         RuntimeError: It needs operations beyond TensorFlow's core, or answers differently.
     """
-    entries, encoder = verification.entries, verification.encoder
-    count = min(ASKED_ENTRIES, len(entries))
-    own = [entries.texts[row] for row in np.linspace(0, len(entries) - 1, count, dtype=int)]
+    encoder = verification.encoder
+    own = spread(verification.entries.texts, ASKED_ENTRIES)
     corpora = {"entries": own, "questions": [*questions]}
     batches = {
         name: batches_of(as_examples(texts, name), OneText)
@@ -100,6 +104,12 @@ def verify_index(
             )
         answered = answers if name == "questions" else answered
     return tables, answered
+
+
+def spread(texts: Sequence[str], most: int) -> list[str]:
+    """Return at most so many of the texts, spread over all of them."""
+    rows = np.linspace(0, len(texts) - 1, min(most, len(texts)), dtype=int)
+    return [texts[row] for row in rows]
 
 
 def compare_with_reference(

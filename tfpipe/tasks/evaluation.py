@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from tfpipe.stats.bootstrap import Interval
-from tfpipe.tasks.sections import Calibration, ClassRow, Confusion, MistakeRow, Mistakes, Scatter
+from tfpipe.tasks.sections import (
+    Calibration,
+    ClassRow,
+    Confusion,
+    MistakeRow,
+    Mistakes,
+    Projection,
+    Scatter,
+)
 
 MOST_MISTAKES = 20
 
@@ -99,6 +107,10 @@ class TaskEvaluation(abc.ABC):
 
     def scatter(self) -> Scatter | None:
         """Return gold and predicted numbers; None where answers are not numbers."""
+        return None
+
+    def projection(self) -> Projection | None:
+        """Return vectors of texts; None where answers are none."""
         return None
 
     def mistakes_section(self) -> Mistakes:

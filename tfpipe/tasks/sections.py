@@ -120,6 +120,21 @@ class Scatter:
 
 
 @dataclass(frozen=True)
+class Projection:
+    """Vectors to be shown in TensorBoard's projector.
+
+    Attributes:
+        vectors: float32 [M, H].
+        columns: Names of what is known of each.
+        rows: Its values.
+    """
+
+    vectors: np.ndarray
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True)
 class MistakeRow:
     """One wrong answer.
 

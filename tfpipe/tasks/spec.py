@@ -56,6 +56,7 @@ class HubEntry:
             the model's config.json keeps of the task.
         defaults: Values for settings that a model does not keep.
         inputs: What the model reads, where that is not `texts` or `pairs of texts`.
+        library: The library that loads it, by its name on the hub.
     """
 
     pipeline: str
@@ -63,6 +64,7 @@ class HubEntry:
     reading: str
     defaults: Mapping[str, Any] = field(default_factory=dict)
     inputs: str | None = None
+    library: str = "transformers"
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,8 @@ class TaskSpec:
         task: The class that implements tasks.task.Task.
         labels: Its data.labels.LabelRules, in a module that imports no TensorFlow.
         metrics: The metrics on dev by name, `max` or `min` for which way each gets better. The
-            first chooses the best epoch unless `--best-by` names another.
+            first chooses the best epoch unless `--best-by` or the task's `best_metric` names
+            another.
         optional_metrics: Further metrics that only some models have.
         schema: The tasks.output_schema.OutputSchema of its served answers.
         compare: `(evaluation_a, evaluation_b) -> tasks.paired.Pair`.
@@ -94,6 +97,8 @@ class TaskSpec:
         label_columns: Names of the label column in files for this task, beside the usual ones.
         reads_tokens: Whether rows may be a list of tokens and a list of their tags.
         always_windows: Whether long inputs are read in windows whatever --long-text is.
+        compares_examples: Whether the training loss of an example depends on the others of its
+            step, so that it is computed over all replicas and parts together.
     """
 
     name: str
@@ -115,6 +120,7 @@ class TaskSpec:
     label_columns: tuple[str, ...] = ()
     reads_tokens: bool = False
     always_windows: bool = False
+    compares_examples: bool = False
 
     @property
     def task_class(self) -> Any:

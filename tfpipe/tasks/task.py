@@ -80,7 +80,11 @@ class Task(LabelRules, Protocol):
         """Return float32 [B], of the head's output for a batch that holds the task's targets."""
 
     def training_loss(self, logits: tf.Tensor, batch: Batch, settings: LossSettings) -> tf.Tensor:
-        """Return the loss that training minimises, float32 [B]; dev is evaluated with `loss`."""
+        """Return the loss that training minimises, float32 [B]; dev is evaluated with `loss`.
+
+        Where the task's specification says `compares_examples`, the logits and the batch, without
+        the model's inputs, are those of all replicas and parts of a step.
+        """
 
     def divergence(self, logits: tf.Tensor, other: tf.Tensor, batch: Batch) -> tf.Tensor:
         """Return the divergence of two outputs for the same batch, float32 [B], for R-Drop."""

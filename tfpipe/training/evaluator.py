@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfpipe.data.arrays import Int64Array, IntArray
 from tfpipe.data.batches import Plan, plan_reading, read_batches
 from tfpipe.data.encoded import Encoded, EncodedDataset
 from tfpipe.data.replicas import compile_for, local_replicas, needs_few_widths
@@ -48,18 +49,20 @@ class Evaluator:
 
         self._forward = forward
         self._compiled: dict[int, Any] = {}
-        self._read: tuple[Encoded, Plan, Any] | None = None
+        self._read: tuple[Encoded, Int64Array, Plan, Any] | None = None
 
     def logits(self, encoded: Encoded) -> np.ndarray:
-        """Compute the head's output for all inputs; all workers must call this together.
+        """Compute the head's output for all inputs, of equal ones once.
+
+        All workers must call this together.
 
         Returns:
             float32 [N, K] in the order of the inputs; [N, L, K] of a head with an output for each
             token, L tokens of the longest input, any value at padding.
         """
         strategy, of_tokens = self._strategy, self.model.head.per_token
-        plan, batches = self._plan(encoded)
-        logits = np.zeros(self._shape(encoded), np.float32)
+        place_of, plan, batches = self._plan(encoded)
+        logits = np.zeros(self._shape(plan.lengths), np.float32)
         places = plan.rows.shape[2]
         if places not in self._compiled:
             self._compiled[places] = compile_for(batches, self._forward)
@@ -73,7 +76,7 @@ class Evaluator:
                     logits[rows[rows >= 0], : found_rows.shape[1]] = found_rows
                 else:
                     logits[rows[rows >= 0]] = found_rows
-        return sum_over_workers(strategy, logits)
+        return sum_over_workers(strategy, logits)[place_of]
 
     def evaluate(self, labelled: EncodedDataset) -> TaskEvaluation:
         """Evaluate the model on labelled examples."""
@@ -89,21 +92,21 @@ class Evaluator:
         task = self._task.tuned_on(labelled, logits)
         return task, task.evaluate(labelled, logits)
 
-    def _plan(self, encoded: Encoded) -> tuple[Plan, Any]:
+    def _plan(self, encoded: Encoded) -> tuple[Int64Array, Plan, Any]:
         """Plan and read the batches; those of the last inputs are kept for the next epoch."""
         if self._read is None or self._read[0] is not encoded:
-            strategy = self._strategy
+            strategy, (distinct, place_of) = self._strategy, encoded.distinct()
             plan = plan_reading(
-                encoded.lengths,
+                distinct.lengths,
                 self._batch_size,
                 strategy.num_replicas_in_sync,
                 needs_few_widths(strategy),
             )
-            self._read = encoded, plan, read_batches(encoded, plan, strategy)
+            self._read = encoded, place_of, plan, read_batches(distinct, plan, strategy)
         return self._read[1:]
 
-    def _shape(self, encoded: Encoded) -> tuple[int, ...]:
-        columns = len(self._task.label_names)
+    def _shape(self, lengths: IntArray) -> tuple[int, ...]:
+        columns = self.model.columns
         if self.model.head.per_token:
-            return len(encoded), int(encoded.lengths.max(initial=0)), columns
-        return len(encoded), columns
+            return len(lengths), int(lengths.max(initial=0)), columns
+        return len(lengths), columns

@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeAlias
 import tensorflow as tf
 
 from tfpipe.config import TrainConfig
+from tfpipe.tasks import TASKS
 from tfpipe.tasks.losses import LossSettings
 from tfpipe.tasks.task import Batch, Task
 
@@ -47,6 +48,58 @@ class TaskLoss:
         return tf.reduce_sum(losses * batch["weight"])
 
 
+# Columns of a batch that the model reads, the others are about its examples.
+INPUTS = ("input_ids", "token_type_ids", "attention_mask", "embedding_delta")
+# Columns of a part of a batch: its losses, and their gradient by the outputs.
+LOSS, GRADIENT = "loss", "loss_gradient"
+
+
+@dataclass(frozen=True)
+class WholeBatchLoss:
+    """The task's own training loss, where that of an example depends on the others of its step.
+
+    It is computed over the outputs of all replicas and parts, each of which then takes its gradient
+    from that by its own outputs: the step is that of one replica with the whole batch. For parts
+    the outputs are computed twice (GradCache). Source: Gao et al. 2021, section 3.3
+    (https://arxiv.org/abs/2101.06983).
+    """
+
+    task: Task
+    settings: LossSettings = LossSettings()
+
+    def __call__(self, forward: ForwardPass, batch: Batch) -> tf.Tensor:
+        """Compute the weighted sum of a batch's losses, or of a part's with the cached columns."""
+        outputs = forward(batch)
+        known = batch if GRADIENT in batch else self.cache(outputs, batch)
+        surrogate = tf.reduce_sum(outputs * known[GRADIENT])
+        # Its gradient is that of the losses; its value is theirs, too.
+        return tf.reduce_sum(known[LOSS]) + surrogate - tf.stop_gradient(surrogate)
+
+    def cache(self, outputs: tf.Tensor, batch: Batch) -> dict[str, tf.Tensor]:
+        """Compute the weighted losses of this replica's examples, and their gradient by `outputs`.
+
+        Args:
+            outputs: float32 [B, ...], for all of the replica's batch.
+            batch: That batch.
+
+        Returns:
+            LOSS float32 [B], and GRADIENT float32 [B, ...] of the losses of all replicas.
+        """
+        columns = {name: value for name, value in batch.items() if name not in INPUTS}
+        context = tf.distribute.get_replica_context()
+        found = tf.stop_gradient(outputs)
+        if context.num_replicas_in_sync > 1:
+            found, columns = context.all_gather((found, columns), axis=0)
+        with tf.GradientTape() as tape:
+            tape.watch(found)
+            losses = self.task.training_loss(found, columns, self.settings) * columns["weight"]
+            total = tf.reduce_sum(losses)
+        count = tf.shape(outputs)[0]
+        first = context.replica_id_in_sync_group * count
+        own = slice(first, first + count)
+        return {LOSS: losses[own], GRADIENT: tape.gradient(total, found)[own]}
+
+
 @dataclass(frozen=True)
 class RDropLoss:
     """The mean loss of two dropout passes, plus `strength` times their divergence.
@@ -76,7 +129,8 @@ def make_loss(config: TrainConfig, task: Task) -> Loss:
     settings = LossSettings(gamma, config.label_smoothing)
     if config.r_drop:
         return RDropLoss(task, settings, config.r_drop)
-    return TaskLoss(task, settings)
+    of_batch = TASKS[task.name].compares_examples
+    return WholeBatchLoss(task, settings) if of_batch else TaskLoss(task, settings)
 
 
 @dataclass(frozen=True)

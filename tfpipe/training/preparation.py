@@ -55,7 +55,8 @@ def prepare(config: TrainConfig) -> Preparation:
     choice = choose_model(config.model, parts.train)
     if cluster is None or cluster.is_chief:
         choice.log()
-    return Preparation(replace(config, model=choice.name), run, cluster, parts)
+    best_by = config.best_by or TASKS[config.task].rules.best_metric(parts.train)
+    return Preparation(replace(config, model=choice.name, best_by=best_by), run, cluster, parts)
 
 
 def read_parts(config: TrainConfig) -> Splits:

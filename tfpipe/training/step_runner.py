@@ -59,7 +59,7 @@ class StepRunner:
             progress: The progress of the run; its `parts` is raised when memory is short.
         """
         assert config.epochs is not None
-        self.per_epoch = -(-len(train.encoded) // config.batch_size)
+        self.per_epoch = -(-train.groups // config.batch_size)
         self.total = self.per_epoch * config.epochs
         self._config, self._strategy = config, step.strategy
         self._train, self._weights = train, weights
@@ -145,10 +145,11 @@ class StepRunner:
             # No batch of the next epoch before this one is evaluated and saved.
             ahead = 1
         replicas = self._strategy.num_replicas_in_sync
-        lengths = self._train.encoded.lengths
+        train, lengths = self._train, self._train.encoded.lengths
+        of_groups = lengths.reshape(train.groups, train.together).max(axis=1)
         plans = [
             plan_training(
-                lengths,
+                of_groups,
                 config.batch_size,
                 replicas,
                 progress.parts,
@@ -160,14 +161,14 @@ class StepRunner:
         self._plan = Plan(
             np.concatenate([plan.rows for plan in plans]),
             np.concatenate([plan.widths for plan in plans]),
-            lengths,
-        )
+            of_groups,
+        ).of_inputs(lengths, train.together)
         self._first = epoch * self.per_epoch
         return read_batches(
-            self._train.encoded,
+            train.encoded,
             self._plan,
             self._strategy,
-            self._train.targets,
+            train.targets,
             self._weights,
             progress.step - self._first,
         )

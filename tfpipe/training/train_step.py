@@ -9,11 +9,19 @@ from typing import Any
 import tensorflow as tf
 
 from tfpipe.data.replicas import needs_few_widths
-from tfpipe.model.encoder import Seeds
 from tfpipe.model.text_model import TextModel
 from tfpipe.tasks.task import Batch
+from tfpipe.training.dropout_seeds import ModelSeeds
 from tfpipe.training.ema import ExponentialMovingAverage
-from tfpipe.training.objective import Differentiable, Gradient, GradientRule, Loss, backpropagate
+from tfpipe.training.objective import (
+    INPUTS,
+    Differentiable,
+    Gradient,
+    GradientRule,
+    Loss,
+    WholeBatchLoss,
+    backpropagate,
+)
 from tfpipe.training.optimizer import is_decayed
 from tfpipe.training.precision import LossScale
 
@@ -41,6 +49,7 @@ class TrainStep:
             changes no weight.
         average: A moving average of the weights to update.
         seeds: Seeds of the dropout.
+        together: Rows of a batch that follow each other and are of one example.
     """
 
     strategy: tf.distribute.Strategy
@@ -53,7 +62,8 @@ class TrainStep:
     parts: int = 1
     loss_scale: LossScale | None = None
     average: ExponentialMovingAverage | None = None
-    seeds: Seeds | None = None
+    seeds: ModelSeeds | None = None
+    together: int = 1
 
     def __call__(self, batch: Any) -> dict[str, tf.Tensor]:
         """Take the step; returns `loss` and `gradient_norm`, float32."""
@@ -92,10 +102,10 @@ class TrainStep:
         variables = self.model.trainable_variables
         total = tf.constant(0.0)
         gradients: list[Gradient] = []
+        if self.parts > 1 and isinstance(self.loss, WholeBatchLoss):
+            batch = {**batch, **self.loss.cache(self._compute_outputs(batch), batch)}
         for part in _split(batch, self.parts):
-            # One part after the other: the purpose of parts is to save memory.
-            with tf.control_dependencies(gradients):
-                ordered = {name: tf.identity(value) for name, value in part.items()}
+            ordered = _order(part, gradients)
             loss, new = self.rule(objective, ordered, variables)
             if needs_few_widths(self.strategy):
                 # The number of rows in a batch's slices is not static, as XLA needs it.
@@ -104,8 +114,28 @@ class TrainStep:
             total += loss
         return gradients, total
 
+    def _compute_outputs(self, batch: Batch) -> tf.Tensor:
+        """Compute the head's output for this replica's batch in parts, without gradient."""
+        outputs: list[tf.Tensor] = []
+        calls = self.seeds.calls if self.seeds else ()
+        for part in _split(batch, self.parts):
+            outputs.append(tf.stop_gradient(self._forward(_order(part, outputs))))
+        if self.seeds:
+            # The outputs are computed again with a gradient, and are to be the same.
+            self.seeds.calls = calls
+        return tf.concat(outputs, 0)
+
     def _forward(self, batch: Batch) -> tf.Tensor:
-        return self.model.logits(batch, True, self.seeds)
+        if self.together == 1:
+            return self.model.logits(batch, True, self.seeds)
+        # Each place of a group is padded to its own longest: questions are shorter than answers.
+        outputs = []
+        for place in range(self.together):
+            rows = {name: value[place :: self.together] for name, value in batch.items()}
+            narrow = rows if needs_few_widths(self.strategy) else _narrow(rows)
+            outputs.append(self.model.logits(narrow, True, self.seeds))
+        shape = tf.concat([[-1], tf.shape(outputs[0])[1:]], 0)
+        return tf.reshape(tf.stack(outputs, 1), shape)
 
     def _add_penalty(self, gradients: Sequence[Gradient], total: tf.Tensor) -> list[Gradient]:
         """Add the gradient of the L2 penalty, `total` times, as the gradients are sums."""
@@ -136,6 +166,18 @@ def _split(batch: Batch, parts: int) -> list[Batch]:
         return [batch]
     pieces = {name: tf.split(value, parts) for name, value in batch.items()}
     return [{name: piece[i] for name, piece in pieces.items()} for i in range(parts)]
+
+
+def _order(part: Batch, before: Sequence[Gradient]) -> dict[str, tf.Tensor]:
+    """Let a part be computed after the one before: the purpose of parts is to save memory."""
+    with tf.control_dependencies(before):
+        return {name: tf.identity(value) for name, value in part.items()}
+
+
+def _narrow(batch: Batch) -> Batch:
+    """Cut off the columns of tokens that are padding in all rows."""
+    width = tf.reduce_max(tf.reduce_sum(batch["attention_mask"], 1))
+    return {name: value[:, :width] if name in INPUTS else value for name, value in batch.items()}
 
 
 def _add(one: Gradient, other: Gradient) -> Gradient:

@@ -66,7 +66,7 @@ class Trainer:
         self._config, self._strategy, self._folder = config, strategy, folder
         self._chief, self._model, self._train = context.chief, model, train
         with strategy.scope():
-            total = -(-len(train.encoded) // config.batch_size) * config.epochs
+            total = -(-train.groups // config.batch_size) * config.epochs
             self._schedule = ScaledSchedule(make_schedule(config, total))
             optimizer = make_optimizer(
                 *(self._schedule, config.weight_decay, model),
@@ -102,6 +102,7 @@ class Trainer:
             loss_scale=loss_scale,
             average=self.average,
             seeds=seed_dropout(model, config.seed, optimizer.iterations),
+            together=train.together,
         )
         balanced = config.class_weights == "balanced"
         weights = task.balanced_weights(train.targets) if balanced else None

@@ -38,6 +38,12 @@ def _result_lines(results: list[Any], row: Row) -> list[tuple[str, ...]]:
     return [(f"{r.score:.4f}", r.id, r.answer) for r in results] or [("-", "-", "-")]
 
 
+def _shorten_vector(vector: Any) -> str:
+    """The first numbers of a vector, and how many there are."""
+    shown = " ".join(f"{number:.4f}" for number in vector[:3].tolist())
+    return f"{shown} ... ({len(vector)})"
+
+
 TEXT_VERBS = {
     "classify": TextVerb(
         ("text", "text_pair"),
@@ -76,6 +82,12 @@ TEXT_VERBS = {
         ("line", "score", "id", "answer"),
         lambda answer: {"results": [vars(result) for result in answer]},
         _result_lines,
+    ),
+    "embed": TextVerb(
+        ("text",),
+        ("vector", "text"),
+        lambda answer: {"embedding": answer.tolist()},
+        lambda answer, row: [(_shorten_vector(answer), row[0])],
     ),
     "answer": TextVerb(
         ("question", "context"),

@@ -21,6 +21,7 @@ EXAMPLES = {
     "tag": "tag --model entities --data tickets.csv --text message",
     "search": 'search --model faq "How do I return a parcel?"',
     "answer": 'answer --model qa "Who pays?" --context "The seller pays the return."',
+    "embed": 'embed --model vectors "Where is my card?" --json',
     "predict": "predict --model support --signature ids --input input_ids='[[101, 102]]'",
     "metadata": "metadata --model support --version 3",
     "status": "status --model support",
@@ -34,13 +35,14 @@ SUMMARIES = {
     "tag": "find the entities in texts",
     "search": "find the entries of an index that answer texts",
     "answer": "answer questions from a context",
+    "embed": "compute a vector of each text",
     "predict": "run any signature on JSON inputs; dtypes come from the model's metadata",
     "metadata": "list the signatures of the model with their inputs and outputs",
     "status": "list the versions of the model and their states",
     "wait": "return once the model is available; print what is missing until then",
     "bench": "measure throughput, latency and errors under load",
 }
-SINGLE_TEXT_VERBS = ("tag", "search")
+SINGLE_TEXT_VERBS = ("tag", "search", "embed")
 TEXT_VERBS = ("classify", "multilabel", "regress", *SINGLE_TEXT_VERBS, "answer")
 # A server imports TensorFlow and loads the model before it answers.
 WAIT_SECONDS = 300.0

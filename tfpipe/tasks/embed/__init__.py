@@ -1,0 +1,1 @@
+"""The task `embed`: a vector for each text, near to those of similar texts."""

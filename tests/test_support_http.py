@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from aiohttp import ClientSession, web
 
 from tests.support.customer_service import KEY, ScriptedModels, application, say, start
+from tfpipe.apps.support import http_api, web_server
 
 AGENT = {"Authorization": f"Bearer {KEY}"}
 
@@ -298,6 +301,51 @@ def test_a_full_disk_is_told_and_loses_nothing_before(
             assert response.status == 503 and response.headers["Retry-After"] == "5"
             monkeypatch.undo()
             assert len((await (await client.get(path)).json())["turns"]) == 2
+
+    asyncio.run(talk())
+
+
+def test_connections_that_send_nothing_are_closed_and_hold_nobody_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(web_server, "HEAD_SECONDS", 0.3)
+    app = web.Application()
+
+    async def hello(_: web.Request) -> web.Response:
+        return web.Response(text="hello")
+
+    app.add_routes([web.get("/", hello)])
+
+    async def talk() -> None:
+        async with web_server.listen(app, "127.0.0.1", 0) as server:
+            await server.start_serving()
+            address = server.sockets[0].getsockname()
+            silent = [await asyncio.open_connection(*address) for _ in range(50)]
+            silent[0][1].write(b"GET / HTTP/1.1\r\nHost: a\r\nX-Slow: ")
+            async with ClientSession() as session:
+                for _ in range(3):
+                    async with session.get(f"http://127.0.0.1:{address[1]}/") as response:
+                        assert await response.text() == "hello"
+                    await asyncio.sleep(0.2)
+            for reader, writer in silent:
+                assert await asyncio.wait_for(reader.read(), 2) == b""
+                writer.close()
+
+    asyncio.run(talk())
+
+
+def test_a_slow_body_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_api, "BODY_SECONDS", 0.2)
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield b'{"text": "'
+        await asyncio.sleep(1)
+        yield b'a"}'
+
+    async def talk() -> None:
+        async with application(tmp_path) as (client, _):
+            response = await client.post(f"{await start(client)}/messages", data=slow())
+            assert response.status == 408
 
     asyncio.run(talk())
 

@@ -91,7 +91,8 @@ async def wait_for_models(models: Any, started: bool) -> None:
             raise UserError(
                 "a model does not answer",
                 f"{one.name} at {one.target}: {one.failure}",
-                "see model-server.log in --data-dir, and check --intents, --answers and --target",
+                f"{'see model-server.log in --data-dir, and ' if started else ''}check --intents,"
+                " --answers and --target",
             )
         await asyncio.sleep(0.1)
 

@@ -215,6 +215,8 @@ async function refreshQueue() {
 }
 
 function showQueue() {
+  // The list is made anew every few seconds; whoever is in it with the keyboard stays there.
+  const focused = document.activeElement.dataset.id;
   $("empty").hidden = queue.length > 0;
   $("waiting").replaceChildren(...queue.map((one) => {
     const minutes = Math.floor((Date.now() / 1000 - one.waiting_since) / 60);
@@ -222,8 +224,10 @@ function showQueue() {
     const button = make("button", { type: "button", onclick: () => open(one.id) },
       make("span", { className: "text", textContent: one.last || "…" }), make("span", { className: "muted", textContent: note }));
     button.setAttribute("aria-current", one.id === conversation);
+    button.dataset.id = one.id;
     return make("li", {}, button);
   }));
+  [...$("waiting").querySelectorAll("button")].find((one) => one.dataset.id === focused)?.focus();
 }
 
 async function open(id) {

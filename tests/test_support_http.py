@@ -54,7 +54,7 @@ def test_two_close_intents_are_asked_back_and_the_click_is_kept(tmp_path: Path) 
                 assert (chosen["kind"], chosen["text"]) == ("answer", "See 'My orders'.")
             found = await (await client.get(path)).json()
             assert [one["text"] for one in found["turns"]][2:] == ["Orders", "See 'My orders'."]
-            assert found["turns"][1]["chosen"] == "order"
+            assert found["turns"][1]["chosen"] == "order" and found["turns"][3]["why"] is None
 
     asyncio.run(talk())
 

@@ -74,7 +74,7 @@ async def application(
     """Serve the application; yields a client of it, and its models."""
     models = models or ScriptedModels()
     store = Store(folder / "conversations.sqlite")
-    service = Service(store, models, ANSWERS, SETTINGS)
+    service = Service(store, models, ANSWERS, SETTINGS)  # type: ignore[arg-type]
     app = Api(service, models, SupportConfig(**settings), KEY).application()  # type: ignore[arg-type]
     try:
         async with TestClient(TestServer(app)) as client:

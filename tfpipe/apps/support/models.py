@@ -66,9 +66,9 @@ class ServedModel:
         return self.version is not None
 
     async def _take(self, number: int) -> None:
-        client = AsyncClient(
-            self.target, model=self.name, version=number, timeout=REQUEST_SECONDS, retries=0
-        )
+        # Longer than `ask` waits, which knows a slow model from one that is gone.
+        seconds = 2 * REQUEST_SECONDS
+        client = AsyncClient(self.target, self.name, number, timeout=seconds, retries=0)
         try:
             output = await client.predict({}, signature="info")
             info = json.loads(output["info"].item())

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 import weakref
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Any
 
 from tfpipe.apps.support.answers import Answers, language_of
 from tfpipe.apps.support.decision import (
@@ -18,19 +18,12 @@ from tfpipe.apps.support.decision import (
     decide,
     needs_entries,
 )
+from tfpipe.apps.support.models import Models
 from tfpipe.apps.support.store import AGENT, BOT, WAITING, Store
 
 FIELDS = ("kind", "text", "intent", "score", "options", "sources", "why")
 # The reply while a person is waited for, or answers.
 SILENT = {"kind": "handover", "text": "", "options": [], "sources": []}
-
-
-class Reader(Protocol):
-    """What a turn needs of the models; see Models.read."""
-
-    async def read(self, text: str, needs_entries: Callable[[Reading], bool]) -> Reading:
-        """Return what the models say of a text."""
-        ...
 
 
 class UnknownConversation(Exception):
@@ -47,7 +40,7 @@ class Service:
         settings: The limits on scores.
     """
 
-    def __init__(self, store: Store, models: Reader, answers: Answers, settings: Settings):
+    def __init__(self, store: Store, models: Models, answers: Answers, settings: Settings):
         self.store, self.models = store, models
         self.answers, self.settings = answers, settings
         # One turn of a conversation at a time; forgotten when no request uses it.
@@ -109,7 +102,7 @@ class Service:
             turns = {one["id"]: one for one in await self.store.run(self.store.turns, name)}
             asked = turns.get(turn, {})
             titles = {one["intent"]: one["title"] for one in asked.get("options") or ()}
-            if not titles or (intent and intent not in titles):
+            if not titles or (intent and intent not in titles) or found["state"] == AGENT:
                 return None
             language = language_of(asked["text"], found["language"])
             title = titles.get(intent) or self.answers.phrase("neither", language)
@@ -121,10 +114,10 @@ class Service:
                 reading.intents.clear()
             reply = decide(reading, self.settings, self.answers, language)
             if intent:
-                reply |= answer_of(intent, self.answers, language)
+                reply |= {"why": None, **answer_of(intent, self.answers, language)}
 
             def keep() -> tuple[int, dict[str, Any] | None]:
-                self.store.choose(name, turn, intent)
+                self.store.choose(turn, intent)
                 said = self.store.add_turn(name, "visitor", title, f"choice {turn}", "choice")
                 return said, self.store.reply_to(said)
 
@@ -141,7 +134,7 @@ class Service:
             text = self.answers.phrase("person", language)
             said = await self.store.run(self.store.add_turn, name, "visitor", text, None, "choice")
             reply = decide(Reading(), self.settings, self.answers, language)
-            return await self._reply(name, said, {**reply, "reason": ASKED}, began)
+            return await self._reply(name, said, {**reply, "reason": ASKED, "why": None}, began)
 
     async def _reply(
         self, name: str, turn: int, reply: dict[str, Any], began: float

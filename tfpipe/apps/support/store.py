@@ -182,14 +182,11 @@ class Store:
         """Return the turns of a conversation behind a turn, in order."""
         return self._rows("WHERE conversation = ? AND id > ? ORDER BY id", (name, after))
 
-    def choose(self, name: str, turn: int, intent: str) -> bool:
-        """Keep which reading of a text was meant, "" for none; False where nothing was asked."""
-        cursor = self._database.execute(
-            "UPDATE turns SET chosen = ? WHERE id = ? AND conversation = ? AND kind = 'clarify'"
-            " AND chosen IS NULL",
-            (intent, turn, name),
+    def choose(self, turn: int, intent: str) -> None:
+        """Keep which of two intents a text meant, "" for neither; the first choice counts."""
+        self._database.execute(
+            "UPDATE turns SET chosen = ? WHERE id = ? AND chosen IS NULL", (intent, turn)
         )
-        return cursor.rowcount == 1
 
     def figures(self) -> dict[str, Any]:
         """Return the counts of today's replies by kind and the times that they took."""

@@ -30,7 +30,7 @@ FILES = {
 BODY_BYTES, BODY_SECONDS = 16_384, 5.0
 TEXT_CHARACTERS, KEY_CHARACTERS, NAME_CHARACTERS = 2_000, 64, 40
 LOOPBACK = ("127.0.0.1", "::1")
-ADDRESS_PER_SECOND, ADDRESS_BURST = 20.0, 60
+ADDRESS_PER_SECOND, ADDRESS_BURST, VISITOR_BURST = 20.0, 60, 20
 # Nothing is loaded from elsewhere and nothing in a text can run.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:;"
@@ -53,7 +53,7 @@ class Api:
     def __init__(self, service: Service, models: Models, config: SupportConfig, agent_key: str):
         self.service, self.models, self.config = service, models, config
         self._agent_key = agent_key.encode()
-        self._visitors = RateLimit(config.per_minute / 60, burst=10)
+        self._visitors = RateLimit(config.per_minute / 60, VISITOR_BURST)
         self._addresses = RateLimit(ADDRESS_PER_SECOND, ADDRESS_BURST)
 
     def application(self) -> web.Application:
@@ -144,11 +144,11 @@ class Api:
 
     async def _start(self, request: web.Request) -> web.Response:
         body = await _body(request)
-        language = body.get("language", "en")
+        language = str(body.get("language", "en"))[:2]
         if language not in LANGUAGES:
             raise web.HTTPBadRequest(text=f"language is one of {', '.join(LANGUAGES)}")
         name = await self.service.store.run(self.service.store.start, language)
-        return _json({"id": name}, status=201)
+        return _json({"id": name})
 
     async def _transcript(self, request: web.Request) -> web.Response:
         after = request.query.get("after", "0")

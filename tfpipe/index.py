@@ -81,7 +81,8 @@ def index(config: IndexConfig) -> Index:
         from tfpipe.exporting.published_versions import remove_old
         from tfpipe.exporting.remote_versions import open_target
         from tfpipe.exporting.server_flags import copy_beside_versions
-        from tfpipe.retrieval.build_index import Material, build_index, refuse_other_model
+        from tfpipe.retrieval.build_index import Material, build_index
+        from tfpipe.retrieval.published_index import refuse_other_model
         from tfpipe.retrieval.text_encoder import open_encoder
         from tfpipe.retrieval.tuning import check_requirements
 

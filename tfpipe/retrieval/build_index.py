@@ -16,19 +16,15 @@ import numpy as np
 import tfpipe
 from tfpipe.config.index import IndexConfig
 from tfpipe.errors import UserError
-from tfpipe.exporting.baseline import PairedTest, find_baseline, paired_test
-from tfpipe.exporting.clean_process import Answers, batches_of, join, run_in_clean_process
 from tfpipe.exporting.gate import GATE_FILE
-from tfpipe.exporting.info import INFO, read_info, write_info
-from tfpipe.exporting.local_versions import PublishTarget
-from tfpipe.exporting.object_store import local_copy
+from tfpipe.exporting.info import write_info
 from tfpipe.exporting.server_flags import recommend_flags
 from tfpipe.exporting.verify_export import PARITY_FILE, write_json_file
 from tfpipe.exporting.warmup import write_warm_up
-from tfpipe.locations import SAVED_MODEL
 from tfpipe.retrieval.entries import Entries
 from tfpipe.retrieval.indexed_model import IndexedModel, Statistics
 from tfpipe.retrieval.lexical import build_postings
+from tfpipe.retrieval.published_index import SEARCH, compare_with_version
 from tfpipe.retrieval.questions import Questions
 from tfpipe.retrieval.reference import Reference, ask
 from tfpipe.retrieval.text_encoder import TextEncoder
@@ -44,7 +40,6 @@ from tfpipe.retrieval.verify_index import (
 
 logger = logging.getLogger(__name__)
 
-SEARCH = "search"
 REPORT_SECONDS = 10.0
 
 
@@ -63,26 +58,6 @@ class Material:
     encoder: TextEncoder
     entries: Entries
     questions: Questions | None
-
-
-def refuse_other_model(target: PublishTarget) -> None:
-    """Raise UserError where the target's highest version is no index: clients rely on its outputs.
-
-    Raises:
-        UserError: It is another model, or cannot be read.
-    """
-    versions = target.list_versions()
-    if not versions:
-        return
-    newest = versions[max(versions)]
-    with local_copy(newest, only=(INFO.as_posix(), SAVED_MODEL)) as folder:
-        task = read_info(folder).get("task")
-    if task != SEARCH:
-        raise UserError(
-            "--to has versions of another model",
-            f"{newest}: {f'its task is {task}' if task else 'its task is not known'}",
-            "give the index a name of its own",
-        )
 
 
 def build_index(material: Material, folder: Path, name: str) -> Tuned:
@@ -122,16 +97,24 @@ def build_index(material: Material, folder: Path, name: str) -> Tuned:
         compared = compare_with_version(config.not_worse_than, entries, questions, answers)
         gate["not_worse_than"] = compared.as_json()
         logger.info(str(compared))
-    examples = as_examples(texts or entries.texts, config.tune or config.data)
-    lengths = np.array([len(text) for text in examples.texts])
-    requests = write_warm_up(folder, name, OneText, examples, lengths)
-    logger.info(f"{requests} requests to warm up with are written and read back")
-    if config.measure_serving:
-        facts |= {"serving": recommend_flags(folder, OneText, examples)}
+    facts |= _write_files(material, folder, name)
     write_json_file(folder, PARITY_FILE, tables)
     write_json_file(folder, GATE_FILE, gate)
     write_info(folder, facts | {"parity": tables, "gate": gate})
     return tuned
+
+
+def _write_files(material: Material, folder: Path, name: str) -> dict[str, Any]:
+    """Write warm-up requests and server flags; return what is measured for `info`."""
+    config, questions = material.config, material.questions
+    texts = questions.texts if questions else material.entries.texts
+    examples = as_examples(texts, config.tune or config.data)
+    lengths = np.array([len(text) for text in texts])
+    requests = write_warm_up(folder, name, OneText, examples, lengths)
+    logger.info(f"{requests} requests to warm up with are written and read back")
+    if not config.measure_serving:
+        return {}
+    return {"serving": recommend_flags(folder, OneText, examples)}
 
 
 def compute(material: Material) -> tuple[Statistics, Reference]:
@@ -143,6 +126,13 @@ def compute(material: Material) -> tuple[Statistics, Reference]:
     if not config.lexical_only:
         report = _reporter(len(entries))
         vectors = encoder.embed_all(entries.texts, config.batch_size, report)
+        if not np.isfinite(vectors).all():
+            raise UserError(
+                "the vectors of the model are not finite numbers",
+                f"{encoder.folder}: those of {int((~np.isfinite(vectors)).any(axis=1).sum())} of"
+                f" {len(entries)} entries",
+                "train it again, with a lower --learning-rate",
+            )
     cut = sum(len(row) > encoder.max_length for row in tokens or ()) if vectors is not None else 0
     if cut:
         logger.info(
@@ -193,40 +183,3 @@ def _describe(material: Material, tuned: Tuned) -> dict[str, Any]:
         },
         "metrics": {"tune": tuned.metrics or None},
     }
-
-
-def compare_with_version(
-    version: str, entries: Entries, questions: Questions, answers: Answers
-) -> PairedTest:
-    """Compare the first entries of a new index with those of a published one.
-
-    Args:
-        version: FOLDER/NAME/N, or its URL, of the published index.
-        entries: The entries of the new one.
-        questions: Labelled questions.
-        answers: Its answers to them.
-
-    Raises:
-        UserError: The published one cannot answer, or the new one is worse with p < 0.05.
-    """
-    gold = np.array([entries.ids[row] if row >= 0 else "" for row in questions.gold])
-    examples = as_examples(questions.texts, questions.path)
-    with local_copy(find_baseline(version)) as folder:
-        old = run_in_clean_process(folder, batches_of(examples, OneText))
-    try:
-        before = join(old.answered())["id"]
-    except (RuntimeError, KeyError) as error:
-        raise UserError(
-            "the version of --not-worse-than cannot answer these questions",
-            f"{version}: {str(error).strip().splitlines()[-1]}",
-            "name a version that tfpipe.index published",
-        ) from None
-    wrong = [np.asarray(found[:, 0] != gold, float) for found in (answers["id"], before)]
-    compared = paired_test(version, questions.path, *wrong)
-    if compared.new_is_worse:
-        raise UserError(
-            "the index is worse than --not-worse-than allows, nothing was published",
-            str(compared),
-            "train a better encoder, or mend the entries",
-        )
-    return compared

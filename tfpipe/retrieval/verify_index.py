@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -75,26 +75,28 @@ def verify_index(
     Raises:
         RuntimeError: It needs operations beyond TensorFlow's core, or answers differently.
     """
-    encoder = verification.encoder
     own = spread(verification.entries.texts, ASKED_ENTRIES)
-    corpora = {"entries": own, "questions": [*questions]}
     batches = {
         name: batches_of(as_examples(texts, name), OneText)
-        for name, texts in corpora.items()
+        for name, texts in (("entries", own), ("questions", questions))
         if texts
     }
-    batches["edges"] = make_edge_batches(OneText.inputs(), encoder.max_length)
+    batches["edges"] = make_edge_batches(OneText.inputs(), verification.encoder.max_length)
     result = run_in_clean_process(index, [batch for part in batches.values() for batch in part])
     refuse_unsupported(index, result.operations)
     found = iter(result.answered())
-    precision = encoder.info.get("precision", {}).get("precision", "float32")
+    precision = verification.encoder.info.get("precision", {}).get("precision", "float32")
     bounds = EXACT if precision == "float32" else NARROW
     tables: dict[str, Any] = {"score_tolerance": bounds.difference}
-    answered: Answers = {}
+    asked: list[Answers] = []
     for name, part in batches.items():
-        answers = join([next(found) for _ in part])
-        texts = [text for batch in part for text in batch["text"]]
-        parity = compare_with_reference(answers, texts, verification, bounds.difference)
+        answers = [next(found) for _ in part]
+        parity = _join_parities(
+            [
+                compare_with_reference(one, batch["text"], verification, bounds.difference)
+                for one, batch in zip(answers, part, strict=True)
+            ]
+        )
         tables[name] = asdict(parity)
         if not parity.within(bounds):
             raise RuntimeError(
@@ -102,8 +104,16 @@ def verify_index(
                 f" {parity.other_labels} with another entry, largest score difference"
                 f" {parity.largest_difference:.1e}); nothing was published"
             )
-        answered = answers if name == "questions" else answered
-    return tables, answered
+        asked = answers if name == "questions" else asked
+    return tables, join(asked) if asked else {}
+
+
+def _join_parities(parities: Sequence[Parity]) -> Parity:
+    return Parity(
+        sum(one.texts for one in parities),
+        sum(one.other_labels for one in parities),
+        float(np.max([one.largest_difference for one in parities])),
+    )
 
 
 def spread(texts: Sequence[str], most: int) -> list[str]:
@@ -126,38 +136,42 @@ def compare_with_reference(
         verification: What they are held against.
         tolerance: Of scores.
     """
-    distinct = list(dict.fromkeys(texts))
-    number = {text: row for row, text in enumerate(distinct)}
-    search, entries = verification.search, verification.entries
-    reference = verification.reference
-    scores = reference.scores(ask(verification.encoder, distinct, reference), search.weight)
+    if not texts:
+        return Parity(0, 0, 0.0)
+    search, reference = verification.search, verification.reference
+    scores = reference.scores(ask(verification.encoder, texts, reference), search.weight)
     best = np.sort(scores, axis=1)[:, ::-1][:, : search.top_k]
     best = np.pad(best, [(0, 0), (0, search.top_k - best.shape[1])])
-    places = {entry: place for place, entry in enumerate(entries.ids)}
-    columns = _columns_by_place(entries)
+    places = {entry: place for place, entry in enumerate(verification.entries.ids)}
     other, largest = 0, 0.0
-    for row, text in enumerate(texts):
+    for row in range(len(texts)):
         used = answers["id"][row] != ""
         chosen = [places.get(entry, -1) for entry in answers["id"][row][used]]
-        wanted = best[number[text]]
-        least = max(search.floor, tolerance)
-        wrong = -1 in chosen or len({*chosen}) < len(chosen) or used.tolist() != sorted(used)[::-1]
-        wrong |= bool((~used & (wanted >= least + tolerance)).any())
-        wrong |= bool((used & (wanted < search.floor - tolerance)).any())
-        wrong |= any(
-            answers[name][row][place] != values[entry]
-            for name, values in columns.items()
-            for place, entry in enumerate(chosen)
+        given, wanted = answers["score"][row], best[row]
+        right = (
+            _are_entries(answers, row, chosen, verification.entries)
+            and used.tolist() == sorted(used, reverse=True)
+            and (given[~used] == NO_SCORE).all()
+            and (wanted[~used] < max(search.floor, tolerance) + tolerance).all()
+            and (wanted[used] >= search.floor - tolerance).all()
         )
-        given = answers["score"][row]
-        wrong |= bool((given[~used] != NO_SCORE).any())
-        if not wrong and chosen:
-            apart = np.abs([given[used] - scores[number[text], chosen], given[used] - wanted[used]])
+        if right and chosen:
+            apart = np.abs([given[used] - scores[row, chosen], given[used] - wanted[used]])
             largest = float(np.maximum(largest, apart.max()))
-        other += wrong
+        other += not right
     return Parity(len(texts), other, largest)
 
 
-def _columns_by_place(entries: Entries) -> Mapping[str, Sequence[str]]:
-    payloads = {"payload": entries.payloads} if entries.payloads else {}
-    return {"answer": entries.answers, **payloads}
+def _are_entries(answers: Answers, row: int, chosen: Sequence[int], entries: Entries) -> bool:
+    """Return whether the first places of a row hold different entries, each with its own texts."""
+    columns = {"answer": entries.answers}
+    columns |= {"payload": entries.payloads} if entries.payloads else {}
+    return (
+        -1 not in chosen
+        and len({*chosen}) == len(chosen)
+        and all(
+            answers[name][row][place] == values[entry]
+            for name, values in columns.items()
+            for place, entry in enumerate(chosen)
+        )
+    )

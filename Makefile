@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 # Python compiles a module at its first import: most of what is installed is never imported.
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile
 
-.PHONY: demo tensorboard test lint types tests readme test-slow test-old-servers test-pythons docs docs-serve client \
+.PHONY: demo support picture tensorboard test lint types tests readme test-slow test-old-servers test-pythons docs docs-serve client \
 	lock clean
 
 # Every demo is a run of its own: nothing is overwritten.
@@ -28,6 +28,14 @@ demo: $(VENV)/.installed
 		"Where is my parcel?" "My card was charged twice" "I want to talk to a person" \
 		"Can you cancel what I ordered this morning?" "Who wins the match tonight?" \
 		"我的包裹到哪儿了？" "为什么扣了我两次钱？" "我想转人工客服"
+
+# The customer-service page on the sample, whose models are made at the first start.
+support: $(VENV)/.installed
+	$(BIN)/python -m tfpipe.apps.support --model $(MODEL)
+
+# Of the page that `make support` has started, for the README.
+picture: $(VENV)/.installed-dev
+	$(BIN)/python docs/support_picture.py http://localhost:8080 docs/support.png
 
 tensorboard: $(VENV)/.installed
 	$(BIN)/tensorboard --logdir runs

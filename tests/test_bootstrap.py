@@ -255,7 +255,8 @@ MAKERS = {
 
 
 def test_every_task_can_be_compared() -> None:
-    assert set(TASKS) == {"classify", *MAKERS}
+    # What a question of embed finds depends on the other examples: see test_embed.
+    assert set(TASKS) == {"classify", "embed", *MAKERS}
 
 
 @pytest.mark.parametrize("task", MAKERS)

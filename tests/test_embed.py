@@ -12,13 +12,17 @@ import pytest
 import tensorflow as tf
 from scipy.stats import spearmanr
 
+from tests.support.data import write_similar
 from tests.support.labelled import make_examples
 from tests.support.runs import finished_run
-from tfpipe.config import TrainConfig, build
+from tfpipe.config import DoctorConfig, PredictConfig, TrainConfig, build
 from tfpipe.data.examples import Columns, Examples
 from tfpipe.data.splits import read_for, read_splits
+from tfpipe.doctor import examine
 from tfpipe.errors import UserError
+from tfpipe.predict import predict
 from tfpipe.tasks import TASKS
+from tfpipe.tasks.embed.evaluation import evaluate_vectors
 from tfpipe.tasks.embed.labelled_pairs import targets_of
 from tfpipe.tasks.embed.labels import GRADED, LABELS, PAIRS, Similarity, apart, kind_of
 from tfpipe.tasks.embed.task import Embed
@@ -130,7 +134,12 @@ def test_texts_of_a_label_are_drawn_together() -> None:
 
 
 def evaluate(examples: Examples, vectors: np.ndarray) -> Any:
-    return TASK.judge(examples, {"embedding": vectors})
+    targets = targets_of(examples)
+    found = evaluate_vectors(examples, targets, vectors, float(losses_of(examples, vectors).mean()))
+    again = TASK.judge(examples, found.outputs)
+    assert again.metrics == pytest.approx(found.metrics, nan_ok=True)
+    assert len(found.outputs["embedding"]) == len(TASK.served_texts(examples))
+    return found
 
 
 def test_figures_are_those_of_a_search_through_all_entries() -> None:
@@ -183,6 +192,21 @@ def test_spearman_is_that_of_scipy() -> None:
     assert found.asked.sum() == (grades >= 4).sum()
     assert found.example_metric() is None and found.scatter() is not None
     assert found.mistakes_section().kind == "furthest"
+
+
+@pytest.mark.parametrize("graded", [False, True])
+def test_two_models_are_compared_on_the_same_questions(graded: bool) -> None:
+    random = np.random.default_rng(7)
+    labels = [f"{grade}.0" for grade in random.integers(0, 6, 20)] if graded else None
+    examples = pairs_of([f"q{i}" for i in range(20)], [f"a{i}" for i in range(20)], labels)
+    a, b = (evaluate(examples, unit_vectors(40, seed, 3)) for seed in (8, 9))
+    pair = TASKS["embed"].compare.load()(a, b)
+    assert ("spearman" in pair.a.statistics(np.ones((1, 20)))) == graded
+    drawn = np.bincount(random.integers(20, size=20), minlength=20)
+    found = pair.a.statistics(drawn[None])["recall_at_1"][0]
+    asked = np.repeat(np.flatnonzero(a.asked), drawn[a.asked])
+    assert found == pytest.approx(a.per_question["recall_at_1"][asked].mean())
+    assert (pair.a.quality <= 0).all() and len(pair.gold) == len(pair.b.answers) == 20
 
 
 # ---- data -------------------------------------------------------------------------------------
@@ -290,3 +314,22 @@ def test_tensorboards_projector_has_the_vectors_of_dev() -> None:
     assert len(lines) == len(metadata) - 1 == len(run.read_dev())
     assert metadata[0] == "text\tgold" and len(lines[0].split("\t")) == 64
     assert "vectors.tsv" in (run.logs / "projector_config.pbtxt").read_text()
+
+
+def test_a_file_of_pairs_is_predicted_by_its_first_texts(tmp_path: Path) -> None:
+    run = finished_run("embed")
+    data, out = tmp_path / "data.tsv", tmp_path / "out.jsonl"
+    data.write_text("question\tanswer\nwhere is the red card\tx\nlamp\ty\n")
+    predict(PredictConfig(run_or_export=str(run.folder), data=str(data), out=str(out)))
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [row["text"] for row in rows] == ["where is the red card", "lamp"]
+    assert [np.linalg.norm(row["embedding"]) for row in rows] == pytest.approx([1, 1], abs=1e-4)
+
+
+def test_doctor_tells_what_vectors_can_be_trained_on(tmp_path: Path) -> None:
+    data = write_similar(tmp_path / "pairs.tsv")
+    untold = examine(DoctorConfig(subject=str(data)))
+    assert any("--task embed" in found.sentence for found in untold.findings)
+    told = examine(DoctorConfig(subject=str(data), task="embed"))
+    assert not [found for found in told.findings if found.mark == "problem"]
+    assert any("pairs of texts" in found.sentence for found in told.findings)

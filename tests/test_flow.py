@@ -88,7 +88,7 @@ def check_kind(kind: str, target: str) -> None:
 
 def ask(client: Client, task: str, dev: Examples) -> Sequence[Any]:
     """The answers of the client's verb for the task, one for each text that is served."""
-    dev = TASKS[task].rules.served_texts(dev)
+    dev = TASKS[task].task_class.served_texts(dev)
     columns = [list(dev.texts), *([list(dev.text_pairs)] if dev.text_pairs else [])]
     return getattr(client, TASKS[task].verb)(*columns)
 

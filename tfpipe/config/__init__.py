@@ -25,6 +25,7 @@ from tfpipe.config.settings import (
     read_values,
     to_yaml,
 )
+from tfpipe.config.support import SupportConfig, SupportExportConfig, SupportTuneConfig
 from tfpipe.config.train import (
     CLASS_WEIGHTS,
     LOSSES,
@@ -55,6 +56,9 @@ __all__ = [
     "ReportConfig",
     "Requirement",
     "RunsConfig",
+    "SupportConfig",
+    "SupportExportConfig",
+    "SupportTuneConfig",
     "TrainConfig",
     "build",
     "checked_value",

@@ -138,7 +138,7 @@ class LabelRules(Protocol):
 
     @classmethod
     def served_texts(cls, examples: Examples) -> Examples:
-        """Return the texts that serving_default is asked about, in the order of the examples."""
+        """Return the texts that serving_default is asked about, for `judge` and `costs`."""
         return examples
 
     @classmethod

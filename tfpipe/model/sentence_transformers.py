@@ -19,8 +19,9 @@ model = SentenceTransformer('model')  # this folder, or its name on the hub
 vectors = model.encode(["Where is my card?"])  # float32 [1, H], of length 1
 ```
 
-transformers alone loads the layers below the vector. Their mean (or the first token, as
-`1_Pooling/config.json` says) at length 1 is the vector; the pooler that it warns about is not used.
+`TFAutoModel.from_pretrained('model')` of transformers gives the last layer. Its mean over the
+tokens (or the first token, as `1_Pooling/config.json` says) at length 1 is the vector; the pooler
+that it warns of is not used.
 """.splitlines()
 _MODULE = "sentence_transformers.models"
 

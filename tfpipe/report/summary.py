@@ -14,7 +14,10 @@ from tfpipe.stats.bootstrap import Interval
 from tfpipe.tasks.sections import Abstention, Calibration
 
 # Metrics that are shown as percentages.
-SHARES = {"accuracy", "exact_match", "precision", "recall", "coverage", "out_of_scope_recall"}
+SHARES = {
+    *("accuracy", "exact_match", "precision", "recall", "coverage", "out_of_scope_recall"),
+    *("recall_at_1", "recall_at_5"),
+}
 MOST_NOTES = 6
 NAMES = 5
 FEW_EXAMPLES = 200

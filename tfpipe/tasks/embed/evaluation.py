@@ -59,8 +59,8 @@ class EmbedEvaluation(TaskEvaluation):
 
     @property
     def outputs(self) -> Mapping[str, np.ndarray]:
-        """What serving_default answers to the texts."""
-        return {"embedding": self.vectors}
+        """What serving_default answers to the texts, each once."""
+        return {"embedding": self.vectors[np.unique(self.targets["text"], return_index=True)[1]]}
 
     @property
     def _pairs(self) -> bool:

@@ -134,8 +134,9 @@ class Embed(Similarity):
     # ---- served
     @classmethod
     def served_texts(cls, examples: Examples) -> Examples:
-        """Return each text of the pairs: a vector is that of one text."""
-        return apart(examples)
+        """Return the texts of all examples, each once: a vector is that of one text."""
+        texts = [*dict.fromkeys(apart(examples).texts)]
+        return Examples(texts, None, None, examples.path, examples.columns)
 
     def answer(
         self,
@@ -153,7 +154,8 @@ class Embed(Similarity):
 
     def judge(self, examples: Examples, outputs: Outputs) -> EmbedEvaluation:
         """Evaluate the served vectors of the texts of `served_texts`."""
-        return self._evaluate(examples, outputs["embedding"])
+        # Texts are numbered in the order of their first place, as they are served.
+        return self._evaluate(examples, outputs["embedding"][targets_of(examples)["text"]])
 
     def costs(self, examples: Examples, outputs: Outputs) -> np.ndarray:
         """Return float [N]: how far each answer is from right, see EmbedEvaluation.error."""

@@ -1,22 +1,23 @@
 # Set-up, demo and checks. Nothing but make and Python 3.10 to 3.12 is needed.
 PYTHON ?= python3
 PORT ?= 8500
-# That of the demo: multilingual, or the small starter.
+# That of the demo: multilingual, or the small starter; of multilingual fewer epochs than by default.
 MODEL ?= multilingual
+EPOCHS := $(if $(filter multilingual,$(MODEL)),--epochs 4)
 VENV := .venv
 BIN := $(VENV)/bin
 # Python compiles a module at its first import: most of what is installed is never imported.
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile
 
-.PHONY: demo tensorboard test lint types tests readme test-slow test-old-servers test-pythons docs docs-serve client \
+.PHONY: demo support picture tensorboard test lint types tests readme test-slow test-old-servers test-pythons docs docs-serve client \
 	lock clean
 
 # Every demo is a run of its own: nothing is overwritten.
 demo: NAME := demo-$(shell date +%Y%m%d-%H%M%S)
 demo: $(VENV)/.installed
-	$(BIN)/python -m tfpipe.train --strategy mirrored --model $(MODEL) --output runs/$(NAME)
+	$(BIN)/python -m tfpipe.train --strategy mirrored --model $(MODEL) $(EPOCHS) --output runs/$(NAME)
 	$(BIN)/python -m tfpipe.evaluate runs/$(NAME)
-	$(BIN)/python -m tfpipe.export runs/$(NAME) --to models/$(NAME)
+	$(BIN)/python -m tfpipe.export runs/$(NAME) --to models/$(NAME) --no-measure-serving
 	@$(BIN)/python -m serving.server --port=$(PORT) --model_name=support \
 		--model_base_path=models/$(NAME) --file_system_poll_wait_seconds=0 & server=$$!; \
 	trap "kill $$server 2>/dev/null; wait $$server" EXIT; trap "exit 130" INT; trap "exit 143" TERM; \
@@ -27,6 +28,14 @@ demo: $(VENV)/.installed
 		"Where is my parcel?" "My card was charged twice" "I want to talk to a person" \
 		"Can you cancel what I ordered this morning?" "Who wins the match tonight?" \
 		"我的包裹到哪儿了？" "为什么扣了我两次钱？" "我想转人工客服"
+
+# The customer-service page on the sample, whose models are made at the first start.
+support: $(VENV)/.installed
+	$(BIN)/python -m tfpipe.apps.support --model $(MODEL)
+
+# Of the page that `make support` has started, for the README.
+picture: $(VENV)/.installed-dev
+	$(BIN)/python docs/support_picture.py http://localhost:8080 docs/support.png
 
 tensorboard: $(VENV)/.installed
 	$(BIN)/tensorboard --logdir runs

@@ -304,6 +304,21 @@ class Tasks(tf.Module):
             "score": tf.ones_like(end, tf.float32).to_tensor(-1.0),
         }
 
+    @tf.function(input_signature=[spec([None], tf.string, "text")])
+    def search(self, text):
+        """Two places: an entry called by the text, and another one where it asks."""
+        asks = tf.strings.regex_full_match(text, r".*\?")
+        empty = tf.fill(tf.shape(text), "")
+        second = tf.where(asks, "faq-2", empty)
+        scores = tf.where(asks, tf.constant(0.25), tf.constant(-1.0))
+        payload = tf.strings.join(['{"source": "', text, '"}'])
+        return {
+            "id": tf.stack([text, second], axis=1),
+            "answer": tf.stack([tf.strings.upper(text), second], axis=1),
+            "score": tf.stack([tf.ones_like(scores) / 2, scores], axis=1),
+            "payload": tf.stack([payload, tf.where(asks, "{}", empty)], axis=1),
+        }
+
     @tf.function(
         input_signature=[spec([None], tf.string, "question"), spec([None], tf.string, "context")]
     )

@@ -24,7 +24,7 @@ from tests.scripted_server import ScriptedServer, always, classify, refuse, sile
 from tests.serving_models import TASK_LABELS, save_classifier, save_task, serve
 
 CODE = grpc.StatusCode
-VERBS = ("multilabel", "regress", "tag", "answer")
+VERBS = ("multilabel", "regress", "tag", "search", "answer")
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +56,7 @@ def test_every_verb_answers_as_the_synchronous_one(address):
         "multilabel": (["happy", "sad", "happy", ""],),
         "regress": (["a", "bc", "a"], ["", "", ""]),
         "tag": (["ANNA met BOB", "nobody", "ANNA met BOB"],),
+        "search": (["where?", "", "where?"],),
         "answer": (["Wo?!", "Ja"], ["It is in Köln", "in 北京"]),
     }
 

@@ -19,7 +19,7 @@ from serving.client.cli.main import exit_status, main
 from serving.client.cli.parser import EXAMPLES, build_parser
 from serving.client.errors import AccessDenied, DeadlineExceeded, ServerFault, ServerOverloaded
 from tests.client_run import ask_client, run_client
-from tests.serving_models import save_classifier, save_echo, serve, spec
+from tests.serving_models import save_classifier, save_echo, save_task, serve, spec
 from tests.support.waiting import free_port
 
 ROOT = Path(__file__).parents[1]
@@ -76,6 +76,7 @@ def address(tmp_path_factory):
     save_classifier(folder / "support" / "7", info={"task": "classify"})
     save_classifier(folder / "paraphrase" / "1", pairs=True)
     save_echo(folder / "echo" / "1")
+    save_task(folder / "search" / "1", "search")
     tasks = Tasks()
     for name in ("multilabel", "regress", "tag", "answer"):
         signatures = {"serving_default": getattr(tasks, name), "info": tasks.info}
@@ -241,6 +242,21 @@ def test_tag(run, ask):
         ["line", "score", "entity", "place", "words"],
         ["1", "0.5000", "PAIR", "0-2", "卡在"],
         ["2", "-", "-", "-", "-"],
+    ]
+
+
+def test_search(run, ask):
+    answers = ask("search", "search", "卡?", "")
+    first = {"id": "卡?", "answer": "卡?", "score": 0.5, "payload": {"source": "卡?"}}
+    second = {"id": "faq-2", "answer": "faq-2", "score": 0.25, "payload": {}}
+    assert [answer["results"] for answer in answers] == [[first, second], []]
+    status, out, _ = run("search", "search", "where?", "")
+    assert status == 0
+    assert [line.split() for line in out.splitlines()] == [
+        ["line", "score", "id", "answer"],
+        ["1", "0.5000", "where?", "WHERE?"],
+        ["1", "0.2500", "faq-2", "faq-2"],
+        ["2", "-", "-", "-"],
     ]
 
 

@@ -12,14 +12,23 @@ from serving.client import (
     Entity,
     InvalidRequest,
     Regression,
+    SearchResult,
     ServerFault,
 )
-from serving.client.answers import ANSWER, CLASSIFY, MULTILABEL, REGRESS, TAG, read_outputs
+from serving.client.answers import (
+    ANSWER,
+    CLASSIFY,
+    MULTILABEL,
+    REGRESS,
+    SEARCH,
+    TAG,
+    read_outputs,
+)
 from serving.client.messages import PredictResponse
 from tests.scripted_server import ScriptedServer, always, answer_tensors, label
 from tests.serving_models import TASK_LABELS, save_task, serve
 
-VERBS = ("multilabel", "regress", "tag", "answer")
+VERBS = ("multilabel", "regress", "tag", "search", "answer")
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +89,27 @@ def test_tag(ask):
     # Equal texts are sent once, but each answer is a separate list.
     answers[0].clear()
     assert answers[3] == anna_and_bob
+
+
+def test_search(ask):
+    found = ask(["where?", "", "card", "where?"])
+    both = [
+        SearchResult("where?", "WHERE?", 0.5, {"source": "where?"}),
+        SearchResult("faq-2", "faq-2", 0.25, {}),
+    ]
+    # Places without an id are unused.
+    assert found == [both, [], [SearchResult("card", "CARD", 0.5, {"source": "card"})], both]
+    found[0].clear()
+    assert found[3] == both
+
+
+def test_the_payload_of_an_index_is_optional_and_an_object():
+    ids = np.array([[b"a", b""]], object)
+    outputs = {"id": ids, "answer": ids, "score": np.array([[0.5, -1.0]], np.float32)}
+    assert SEARCH.decode(outputs, 1) == [[SearchResult("a", "a", 0.5, {})]]
+    for wrong in (b"[1]", b"{"):
+        with pytest.raises(ValueError):
+            SEARCH.decode(outputs | {"payload": np.array([[wrong, b""]], object)}, 1)
 
 
 def test_answer(ask):
@@ -175,6 +205,7 @@ WHOLE = np.zeros(2, np.int32)
         (REGRESS, {"value": np.float32(1)}),
         (REGRESS, {"value": WHOLE}),
         (TAG, {"entity": STRINGS, "start": WHOLE, "end": WHOLE, "score": NUMBERS}),
+        (SEARCH, {"id": STRINGS, "answer": STRINGS, "score": NUMBERS}),
         (ANSWER, {"answer": STRINGS, "start": NUMBERS, "end": WHOLE, "score": NUMBERS}),
     ],
 )

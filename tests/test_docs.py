@@ -65,6 +65,14 @@ def test_tutorial_runs(page: Path, tmp_path: Path) -> None:
     assert f"runs/{report.parent.name}" in page.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
+def test_the_guide_of_search_runs(tmp_path: Path) -> None:
+    page = DOCS / "guides" / "search.md"
+    done = run_blocks(page, tmp_path, free_port(), "--model tiny --epochs 1 --dev 0.1")
+    assert done.returncode == 0, (tmp_path / "errors.txt").read_text(encoding="utf-8")[-3000:]
+    assert "refund-zh" in done.stdout and "'page': 'parcels'" in done.stdout
+
+
 def test_the_example_of_a_loss_keeps_the_protocol() -> None:
     """Over equal passes it equals the task's own loss."""
     import tensorflow as tf

@@ -36,10 +36,11 @@ LAYERS += [
     "training",
     "report",
     "exporting",
+    "retrieval",
     "predicting",
     "comparing",
 ]
-LAYERS += ["cleaning", "doctoring", "cli"]
+LAYERS += ["cleaning", "doctoring", "cli", "apps"]
 LAYERS += [
     "run_listing",
     "runs",
@@ -56,6 +57,7 @@ LAYERS += [
     "predict",
     "ask",
     "export",
+    "index",
     "doctor",
     "clean",
     "__main__",
@@ -102,7 +104,7 @@ def test_layers_import_to_the_left(path: Path) -> None:
     here = LAYERS.index("__main__" if parts[-1] == "__main__" else parts[1])
     # Predictions ask servers, and have answers of the client's types: that stands alone, so no
     # circle can arise.
-    knows_client = parts[1] == "predicting" or parts[1:] == ("ask",)
+    knows_client = parts[1] in ("predicting", "apps") or parts[1:] == ("ask",)
     for module in imported(path):
         if module.startswith("serving.standard_output."):
             continue  # It imports nothing, and all commands print by it.
@@ -209,6 +211,19 @@ assert not {"tensorflow", "transformers"} & set(sys.modules)
 """)
 
 
+def test_the_support_application_needs_no_tensorflow() -> None:
+    run_script("""
+import pkgutil, sys
+from importlib import import_module
+import tfpipe.apps.support
+for module in pkgutil.iter_modules(tfpipe.apps.support.__path__):
+    if module.name != "__main__":
+        import_module(f"tfpipe.apps.support.{module.name}")
+from tfpipe.data.read_examples import read_examples
+assert not {"tensorflow", "transformers", "sklearn"} & set(sys.modules)
+""")
+
+
 def test_packages_that_are_imported_already_stay() -> None:
     run_script("""
 import sys
@@ -248,7 +263,7 @@ def test_the_model_package_alone_reads_the_transformers_model() -> None:
 
 VERBS = ["tfpipe.train", "tfpipe.evaluate", "tfpipe.predict", "tfpipe.export", "tfpipe.doctor"]
 VERBS += ["tfpipe.clean", "tfpipe.compare", "tfpipe.ask", "tfpipe.report", "tfpipe.runs"]
-VERBS += ["tuning.search"]
+VERBS += ["tfpipe.index", "tuning.search", "tfpipe.apps.support"]
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -46,7 +46,7 @@ def test_holds_every_file_that_the_packages_read(installed: Path) -> None:
     for package in ("tfpipe", "serving", "tuning"):
         assert (installed / package / "py.typed").is_file()
         for path in (ROOT / package).rglob("*"):
-            if path.suffix in (".py", ".html", ".bin", ".tsv", ".yaml"):
+            if path.suffix in (".py", ".html", ".css", ".js", ".bin", ".tsv", ".yaml"):
                 assert (installed / path.relative_to(ROOT)).is_file(), path
 
 

@@ -32,8 +32,10 @@ VERBS = {
     "predict": ("tfpipe.predict", "predict every row of a file"),
     "ask": ("tfpipe.ask", "ask a run or an export about texts"),
     "export": ("tfpipe.export", "write a run as a SavedModel that takes raw strings"),
+    "index": ("tfpipe.index", "write a table of answers as a SavedModel that searches it"),
     "doctor": ("tfpipe.doctor", "check the environment, a data file, a run or an export"),
     "clean": ("tfpipe.clean", "write a data file again with its labels put in order"),
+    "support": ("tfpipe.apps.support.command", "answer customers on a web page"),
     "serve": ("serving.server.cli", "serve an export over gRPC"),
     "client": ("serving.client.cli.main", "send requests to a served model"),
 }

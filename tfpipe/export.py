@@ -34,6 +34,8 @@ answer every dev text as training did, and meet --require and --not-worse-than, 
 published."""
 EXAMPLE = """python -m tfpipe.export runs/support --to models/support \\
     --require "dev.accuracy>=0.90" --not-worse-than models/support/3 --keep 3"""
+# Beginnings of the names of modules whose messages have a time.
+TIMED = ("tfpipe.export", "tfpipe.index", "tfpipe.retrieval")
 
 
 @dataclass(frozen=True)
@@ -58,16 +60,16 @@ class Export:
 
 
 class ElapsedTime(logging.Formatter):
-    """Formatter that puts the seconds since it was made before the messages of an export."""
+    """Formatter that puts the seconds since it was made before messages of an export or index."""
 
     def __init__(self) -> None:
         super().__init__()
         self._began = time.time()
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the message; with seconds where it is from tfpipe.export or tfpipe.exporting."""
+        """Return the message; with seconds where it is from a module of TIMED."""
         message = super().format(record)
-        if not record.name.startswith("tfpipe.export"):
+        if not record.name.startswith(TIMED):
             return message
         return f"{record.created - self._began:5.1f} s: {message}"
 
@@ -83,7 +85,11 @@ def export(config: ExportConfig) -> Export:
     fork_server.prepare(fork_server.TENSORFLOW)
     with quick_imports():
         from tfpipe.exporting.gate import read_gate
-        from tfpipe.exporting.published_versions import read_named_versions, refuse_new_labels
+        from tfpipe.exporting.published_versions import (
+            read_named_versions,
+            refuse_new_labels,
+            remove_old,
+        )
         from tfpipe.exporting.remote_versions import open_target
         from tfpipe.exporting.server_flags import copy_beside_versions
         from tfpipe.model import pretrained
@@ -115,15 +121,7 @@ def export(config: ExportConfig) -> Export:
     if isinstance(place, Path):
         copy_beside_versions(place)
 
-    # ---- old versions
-    removed: Sequence[int] = ()
-    if config.keep is not None:
-        try:
-            removed = target.remove_old(config.keep, named, int(Path(place).name))
-            logger.info(f"removed old versions: {', '.join(map(str, removed)) or 'none'}")
-        except OSError as error:
-            # The new version is published all the same.
-            logger.info(f"old versions could not be removed: {error}")
+    removed = remove_old(target, config.keep, named, place)
     inputs = task.inputs(finished.data["pairs"])
     return Export(place, verified.parity, passed, task.name, inputs, removed)
 
@@ -179,19 +177,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print_metrics(found | {"gate": done.gate, "removed": done.removed}, as_json=True)
         else:
             print(done.folder)
-        name, base = shlex.quote(place.parent.name), shlex.quote(str(place.parent.resolve()))
-        server = "python -m serving.server"
-        if isinstance(done.folder, str):
-            # Our own server serves folders only.
-            server, base = "tensorflow_model_server", shlex.quote(done.folder.rpartition("/")[0])
-            flags = []
-        else:
-            flags = read_flags(place, str(place.resolve()))
-        say("next:")
-        say(f"  {server} --model_name={name} --model_base_path={base} {shlex.join(flags)}".rstrip())
-        say(f"  {client_command(place.parent.name, done.task, done.inputs)}")
+        say_next(done.folder, done.task, done.inputs)
 
     return run(command)
+
+
+def say_next(folder: Path | str, task: str, inputs: Sequence[str]) -> None:
+    """Print the commands that serve a published version and ask it.
+
+    Args:
+        folder: The version's folder, or its URL.
+        task: Its task.
+        inputs: Names of the texts that it takes.
+    """
+    place = Path(folder)
+    name, base = shlex.quote(place.parent.name), shlex.quote(str(place.parent.resolve()))
+    server = "python -m serving.server"
+    if isinstance(folder, str):
+        # Our own server serves folders only.
+        server, base = "tensorflow_model_server", shlex.quote(folder.rpartition("/")[0])
+        flags = []
+    else:
+        flags = read_flags(place, str(place.resolve()))
+    say("next:")
+    say(f"  {server} --model_name={name} --model_base_path={base} {shlex.join(flags)}".rstrip())
+    say(f"  {client_command(place.parent.name, task, inputs)}")
 
 
 if __name__ == "__main__":

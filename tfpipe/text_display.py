@@ -18,9 +18,9 @@ def list_few(items: Sequence[Any], most: int = 5, show: Callable[[Any], str] = r
     return ", ".join(map(show, items[:most])) + more
 
 
-def count_of(count: int, noun: str) -> str:
+def count_of(count: int, noun: str, plural: str | None = None) -> str:
     """Return the number and the noun: `1 epoch`, `2 epochs`."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {plural or noun + 's'}"
 
 
 def format_duration(seconds: float) -> str:

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from serving.client.answers import Answer, Classification, Entity, Labelling, Regression
+from serving.client.answers import (
+    Answer,
+    Classification,
+    Entity,
+    Labelling,
+    Regression,
+    SearchResult,
+)
 from serving.client.async_client import AsyncClient
 from serving.client.client import Client
 from serving.client.errors import (
@@ -33,6 +40,7 @@ __all__ = [
     "ModelNotFound",
     "Regression",
     "RequestCancelled",
+    "SearchResult",
     "ServerFault",
     "ServerOverloaded",
     "ServerUnavailable",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -74,6 +75,23 @@ class Answer:
     score: float
 
 
+@dataclass(frozen=True)
+class SearchResult:
+    """Entry of an index that answers a text.
+
+    Args:
+        id: Its id in the table that the index was made of.
+        answer: Its answer.
+        score: 0 to 1; comparable between texts.
+        payload: Its further columns by name, {} of a table that has none.
+    """
+
+    id: str
+    answer: str
+    score: float
+    payload: dict[str, Any] = field(default_factory=dict)
+
+
 def _decode(text: bytes) -> str:
     return text.decode("utf-8", "replace")
 
@@ -106,6 +124,22 @@ def _build_answers(*columns: AnyArray) -> Iterator[Answer]:
         yield Answer(_decode(answer), *rest)
 
 
+def _build_results(*columns: AnyArray) -> Iterator[list[SearchResult]]:
+    for row in zip(*(column.tolist() for column in columns), strict=True):
+        used = (cells for cells in zip(*row, strict=True) if cells[0])
+        yield [
+            SearchResult(_decode(entry), _decode(answer), score, *map(_read_payload, payload))
+            for entry, answer, score, *payload in used
+        ]
+
+
+def _read_payload(content: bytes) -> dict[str, Any]:
+    payload = json.loads(content)
+    if not isinstance(payload, dict):
+        raise ValueError(f"a payload is no JSON object: {content[:60]!r}")
+    return payload
+
+
 def _build_vectors(vectors: AnyArray) -> Iterator[Vector]:
     yield from vectors
 
@@ -118,11 +152,18 @@ class AnswerDecoder:
         name: Noun phrase for messages.
         outputs: For each output its rank and numpy dtype kind.
         build: Makes answers from the output columns.
+        optional: Those of `outputs`, the last, that a model may lack.
     """
 
     name: str
     outputs: dict[str, tuple[int, str]]
     build: Callable[..., Iterator[Any]]
+    optional: tuple[str, ...] = ()
+
+    @property
+    def required(self) -> list[str]:
+        """Names of the outputs that every model has."""
+        return [name for name in self.outputs if name not in self.optional]
 
     def decode(self, outputs: Mapping[str, AnyArray], count: int, **more: Any) -> list[Any]:
         """Return `count` answers, one for each row.
@@ -130,11 +171,12 @@ class AnswerDecoder:
         Raises:
             ValueError: The outputs are not those of this task.
         """
-        columns = [outputs.get(name, np.empty(())) for name in self.outputs]
+        names = [*self.required, *(name for name in self.optional if name in outputs)]
+        columns = [outputs.get(name, np.empty(())) for name in names]
         found = [(column.ndim, column.dtype.kind) for column in columns]
         shapes = {column.shape for column in columns if column.ndim > 1}
         if (
-            found != list(self.outputs.values())
+            found != [self.outputs[name] for name in names]
             or any(len(column) != count for column in columns)
             or len(shapes) > 1
         ):
@@ -166,6 +208,13 @@ ANSWER = AnswerDecoder(
     _build_answers,
 )
 EMBED = AnswerDecoder("a model of vectors", {"embedding": (2, REAL)}, _build_vectors)
+
+SEARCH = AnswerDecoder(
+    "an index",
+    {"id": (2, TEXT), "answer": (2, TEXT), "score": (2, REAL), "payload": (2, TEXT)},
+    _build_results,
+    optional=("payload",),
+)
 
 
 def read_outputs(response: Any) -> dict[str, AnyArray]:

@@ -66,6 +66,12 @@ class AsyncClient(BaseClient):  # noqa: D101
         """See Client.tag."""
         return await self._run(self._answer_texts(answers.TAG, timeout, texts=texts))
 
+    async def search(
+        self, texts: Texts, *, timeout: float | None = None
+    ) -> list[list[answers.SearchResult]]:
+        """See Client.search."""
+        return await self._run(self._answer_texts(answers.SEARCH, timeout, texts=texts))
+
     async def answer(
         self, questions: Texts, contexts: Texts, *, timeout: float | None = None
     ) -> list[answers.Answer]:

@@ -145,7 +145,7 @@ class BaseClient:
         except ValueError as error:
             raise InvalidRequest(
                 f"At {self.target} {self} is not {decoder.name}: {error}. Needed are "
-                f"{' and '.join(decoder.outputs)}; use `predict` for other models."
+                f"{' and '.join(decoder.required)}; use `predict` for other models."
             ) from None
 
     def _fetch_labels(self, spec: Any, seconds: float) -> RequestFlow[tuple[str, ...]]:

@@ -74,6 +74,12 @@ class Client(BaseClient):  # noqa: D101
         """Find the entities in each text; `start` and `end` count Unicode code points."""
         return self._run(self._answer_texts(answers.TAG, timeout, texts=texts))
 
+    def search(
+        self, texts: Texts, *, timeout: float | None = None
+    ) -> list[list[answers.SearchResult]]:
+        """Find the entries of an index that answer each text, the best first; [] of none."""
+        return self._run(self._answer_texts(answers.SEARCH, timeout, texts=texts))
+
     def answer(
         self, questions: Texts, contexts: Texts, *, timeout: float | None = None
     ) -> list[answers.Answer]:

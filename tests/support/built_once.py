@@ -19,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 CACHE = ROOT / ".pytest_cache" / "built"
 SOURCES = ("tfpipe", "serving")
-BUILDERS = ("data.py", "runs.py", "exports.py", "multilingual.py")
+BUILDERS = ("data.py", "runs.py", "exports.py", "indexes.py", "multilingual.py")
 # A folder with this file is complete; the file lists what was built.
 LISTING = ".built.json"
 

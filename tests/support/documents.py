@@ -22,11 +22,15 @@ from tfpipe.config import (
     DoctorConfig,
     EvaluateConfig,
     ExportConfig,
+    IndexConfig,
     LaunchConfig,
     PredictConfig,
     RepeatConfig,
     ReportConfig,
     RunsConfig,
+    SupportConfig,
+    SupportExportConfig,
+    SupportTuneConfig,
     TrainConfig,
 )
 from tfpipe.train import parse_train
@@ -44,7 +48,11 @@ CONFIGS: dict[str, type] = {
     "tfpipe.runs": RunsConfig,
     "tfpipe.report": ReportConfig,
     "tfpipe.export": ExportConfig,
+    "tfpipe.index": IndexConfig,
     "tfpipe.doctor": DoctorConfig,
+    "tfpipe.apps.support": SupportConfig,
+    "tfpipe.apps.support tune": SupportTuneConfig,
+    "tfpipe.apps.support export": SupportExportConfig,
 }
 
 
@@ -128,5 +136,7 @@ def check_command(module: str, arguments: list[str]) -> None:
         more = owned_fields(RepeatConfig)
         parse_train(parser_for(TrainConfig, module, "", "", more), arguments)
     else:
+        if f"{module} {arguments[0] if arguments else ''}" in CONFIGS:
+            module, arguments = f"{module} {arguments[0]}", arguments[1:]
         config = CONFIGS[module]
         parse(parser_for(config, module, "", ""), config, arguments)

@@ -12,6 +12,7 @@ from tfpipe.config.commands import (
     ReportConfig,
     RunsConfig,
 )
+from tfpipe.config.index import IndexConfig
 from tfpipe.config.metrics import is_better, is_better_epoch
 from tfpipe.config.repeat import RepeatConfig
 from tfpipe.config.requirements import Requirement, parse_requirements
@@ -24,6 +25,7 @@ from tfpipe.config.settings import (
     read_values,
     to_yaml,
 )
+from tfpipe.config.support import SupportConfig, SupportExportConfig, SupportTuneConfig
 from tfpipe.config.train import (
     CLASS_WEIGHTS,
     LOSSES,
@@ -47,12 +49,16 @@ __all__ = [
     "DoctorConfig",
     "EvaluateConfig",
     "ExportConfig",
+    "IndexConfig",
     "LaunchConfig",
     "PredictConfig",
     "RepeatConfig",
     "ReportConfig",
     "Requirement",
     "RunsConfig",
+    "SupportConfig",
+    "SupportExportConfig",
+    "SupportTuneConfig",
     "TrainConfig",
     "build",
     "checked_value",

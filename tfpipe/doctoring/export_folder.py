@@ -24,7 +24,7 @@ from tfpipe.exporting.warmup import REQUESTS_FILE, read_warm_up
 from tfpipe.locations import list_versions
 from tfpipe.subprocesses import bound
 from tfpipe.tasks import TASKS
-from tfpipe.text_display import list_few
+from tfpipe.text_display import count_of, list_few
 
 WORKER = Path(__file__).with_name("open_export.py")
 DEFAULT_LENGTH = 128
@@ -110,6 +110,11 @@ def _describe_info(info: Mapping[str, Any]) -> Iterator[Finding]:
     versions = ", ".join(f"{name} {value}" for name, value in info.get("versions", {}).items())
     text = f"Its task is {info.get('task')}, on up to {info.get('max_length')} tokens"
     yield ok("info", f"{text} and was made with {versions or 'unknown versions'}.", info)
+    if index := info.get("index"):
+        entries, least = count_of(index["entries"], "entry", "entries"), f"{index['floor']:.3g}"
+        text = f"It is an index of {entries}; it answers with up to {index['top_k']} that score"
+        text += f" {least} or more; the share of the vectors in a score is {index['weight']:g}."
+        yield ok("index", text, index)
     yield from describe_measured(info.get("unknown_tokens"))
 
 

@@ -8,13 +8,12 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
 from tfpipe import fork_server
 from tfpipe.data.examples import Examples
-from tfpipe.tasks.task import Task
 
 WORKER = Path(__file__).with_name("clean_process_worker.py")
 BATCH_SIZE = 64
@@ -23,6 +22,16 @@ BATCH_SIZE = 64
 Columns: TypeAlias = dict[str, list[bytes]]
 # Outputs of serving_default for N rows, by name; strings are str [N, ...].
 Answers: TypeAlias = "dict[str, np.ndarray]"
+
+
+class TakesTexts(Protocol):
+    """What has inputs of texts: a task, or an index."""
+
+    def inputs(self, pairs: bool) -> Sequence[str]:
+        """Return the names of the inputs of serving_default."""
+
+    def served_texts(self, examples: Examples) -> Examples:
+        """Return the examples as serving_default takes their texts."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +78,7 @@ def run_in_clean_process(export: Path, batches: Sequence[Columns]) -> CleanProce
     return CleanProcessResult(frozenset(operations), found, done.stderr)
 
 
-def batches_of(examples: Examples, task: Task | type[Task]) -> list[Columns]:
+def batches_of(examples: Examples, task: TakesTexts) -> list[Columns]:
     """Return the texts of all examples in their order as batches of serving_default."""
     examples = task.served_texts(examples)
     names = task.inputs(examples.text_pairs is not None)

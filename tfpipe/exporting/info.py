@@ -27,6 +27,7 @@ def describe(run: Run, model: TextModel, task: Task) -> dict[str, Any]:
         "settings": dict(task.head.settings),
         "max_length": run.config.max_length,
         "vocabulary_sha256": model.tokenizer.vocabulary_sha256,
+        "unknown_id": model.tokenizer.unk_id,
         "train_sha256": run.data["train_sha256"],
         "columns": run.columns.names,
         "versions": {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,10 +13,38 @@ from tfpipe.exporting.object_store import local_copy
 from tfpipe.locations import SAVED_MODEL
 from tfpipe.text_display import list_few
 
+logger = logging.getLogger(__name__)
+
 LABELS_FIX = (
     "clients that count columns would read wrong labels: train with the old labels, export under"
     " another name, or add --allow-new-labels"
 )
+
+
+def remove_old(
+    target: PublishTarget, keep: int | None, named: frozenset[int], new: Path | str
+) -> Sequence[int]:
+    """Remove old versions after a new one was published; says what was removed, or could not be.
+
+    Args:
+        target: FOLDER/NAME.
+        keep: The newest versions to keep; None for all.
+        named: Numbers of versions to keep besides.
+        new: Folder or URL of the new one.
+
+    Returns:
+        The removed numbers.
+    """
+    if keep is None:
+        return ()
+    try:
+        removed = target.remove_old(keep, named, int(Path(new).name))
+    except OSError as error:
+        # The new version is published all the same.
+        logger.info(f"old versions could not be removed: {error}")
+        return ()
+    logger.info(f"removed old versions: {', '.join(map(str, removed)) or 'none'}")
+    return removed
 
 
 def refuse_new_labels(target: PublishTarget, labels: Sequence[str]) -> None:

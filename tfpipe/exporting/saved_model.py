@@ -43,6 +43,8 @@ class ExportedModel(tf.Module):
         serve_ids: The signature `ids`.
         embed: The signature `embed`, or None.
         describe: The signature `info`.
+        tokens: Function from texts, string [B], to their token ids without special tokens, ragged
+            int32 [B, tokens].
     """
 
     def __init__(
@@ -75,6 +77,8 @@ class ExportedModel(tf.Module):
         self.serve_ids = compiled(self._serve_ids, input_signature=ids)
         self.describe = compiled(self._describe, input_signature=[])
         self.embed = compiled(self._embed, input_signature=inputs) if encoder else None
+        # No signature: `tfpipe.index` calls it in the graph of an index.
+        self.tokens = compiled(self.tokenizer.tokenize, input_signature=inputs[:1])
 
     def _serve(self, *columns: tf.Tensor) -> Tensors:
         return self._task.answer(columns, self.tokenizer, self._max_length, self._forward)

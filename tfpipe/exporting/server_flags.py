@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tfpipe.data.examples import Examples
+from tfpipe.exporting.clean_process import TakesTexts
 from tfpipe.exporting.serving_benchmark import (
     BUSY,
     MIN_TEXTS,
@@ -22,7 +23,6 @@ from tfpipe.exporting.serving_benchmark import (
     recommend,
 )
 from tfpipe.io.atomic import write_text
-from tfpipe.tasks.task import Task
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ LARGEST_REQUESTS = 4
 LEAST_SERVER_THREADS = 64
 
 
-def recommend_flags(export: Path, task: Task, dev: Examples) -> dict[str, Any]:
+def recommend_flags(export: Path, task: TakesTexts, dev: Examples) -> dict[str, Any]:
     """Measure an export under load and write its server flags.
 
     Returns:

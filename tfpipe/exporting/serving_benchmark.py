@@ -21,8 +21,7 @@ import numpy as np
 
 from tfpipe import fork_server
 from tfpipe.data.examples import Examples
-from tfpipe.exporting.clean_process import batches_of
-from tfpipe.tasks.task import Task
+from tfpipe.exporting.clean_process import TakesTexts, batches_of
 
 WORKER = Path(__file__).with_name("serving_benchmark_worker.py")
 TEXTS = 32
@@ -80,13 +79,13 @@ class Recommendation:
 
 
 def measure(
-    export: Path, task: Task, dev: Examples, seconds: float = ROUNDS_SECONDS
+    export: Path, task: TakesTexts, dev: Examples, seconds: float = ROUNDS_SECONDS
 ) -> Measurements:
     """Send requests of concurrent clients to an export, in one process for each setting in turn.
 
     Args:
         export: The SavedModel's folder.
-        task: Its task.
+        task: Its task, or what has its inputs.
         dev: Texts of the requests.
         seconds: No new round begins after this time.
 

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfpipe.data.examples import Examples
-from tfpipe.tasks.task import Task
+from tfpipe.exporting.clean_process import TakesTexts
 
 REQUESTS_FILE = Path("assets.extra", "tf_serving_warmup_requests")
 BATCH_SIZES = (1, 8, 32, 128)
@@ -18,14 +18,14 @@ MOST_RECORDS = 1000
 
 
 def write_warm_up(
-    export: Path, name: str, task: Task, examples: Examples, lengths: np.ndarray
+    export: Path, name: str, task: TakesTexts, examples: Examples, lengths: np.ndarray
 ) -> int:
     """Write a request for each batch size and length class, and read the file back.
 
     Args:
         export: The SavedModel's folder.
         name: Name of the model.
-        task: Its task.
+        task: Its task, or what has its inputs.
         examples: N dev examples.
         lengths: int [N], tokens of each example; the shortest, those around the median and the
             longest are chosen by them.
@@ -71,7 +71,7 @@ def read_warm_up(export: Path) -> list[Any]:
     return [PredictionLog.FromString(record) for record in records]
 
 
-def _request(name: str, task: Task, examples: Examples) -> Any:
+def _request(name: str, task: TakesTexts, examples: Examples) -> Any:
     from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
     log = PredictionLog()

@@ -34,6 +34,10 @@ def _entity_lines(entities: list[Any], row: Row) -> list[tuple[str, ...]]:
     ] or [("-", "-", "-", "-")]
 
 
+def _result_lines(results: list[Any], row: Row) -> list[tuple[str, ...]]:
+    return [(f"{r.score:.4f}", r.id, r.answer) for r in results] or [("-", "-", "-")]
+
+
 def _shorten_vector(vector: Any) -> str:
     """The first numbers of a vector, and how many there are."""
     shown = " ".join(f"{number:.4f}" for number in vector[:3].tolist())
@@ -72,6 +76,12 @@ TEXT_VERBS = {
         ("line", "score", "entity", "place", "words"),
         lambda answer: {"entities": [vars(entity) for entity in answer]},
         _entity_lines,
+    ),
+    "search": TextVerb(
+        ("text",),
+        ("line", "score", "id", "answer"),
+        lambda answer: {"results": [vars(result) for result in answer]},
+        _result_lines,
     ),
     "embed": TextVerb(
         ("text",),

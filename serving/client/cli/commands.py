@@ -61,7 +61,7 @@ def find_labels(client: Client, count: int) -> dict[str, Any]:
 def find_rows(arguments: argparse.Namespace, fields: tuple[str, ...]) -> Iterator[Row]:
     """Return the texts of the arguments, or else of --data or standard input."""
     texts, file = arguments.texts, arguments.file
-    # `tag`, `embed` and `bench` have no second text on the command line.
+    # `tag`, `search`, `embed` and `bench` have no second text on the command line.
     pairs, pair_column = getattr(arguments, "pairs", False), getattr(arguments, "pair_column", None)
     seconds = getattr(arguments, "text_pair", None)
     option = "--context" if arguments.verb == "answer" else "--text-pair"

@@ -14,7 +14,7 @@ from serving.client.cli.commands import (
     show_status,
 )
 from serving.client.cli.connection_args import client_arguments
-from serving.client.cli.parser import build_parser
+from serving.client.cli.parser import TEXT_VERBS, build_parser
 from serving.client.cli.wait import wait
 from serving.client.client import Client
 from serving.client.errors import (
@@ -29,11 +29,7 @@ from serving.standard_output import replace_unencodable
 
 USER_ERRORS = (InvalidRequest, ModelNotFound, ServerUnavailable, AccessDenied)
 VERBS = {
-    "classify": answer_texts,
-    "multilabel": answer_texts,
-    "regress": answer_texts,
-    "tag": answer_texts,
-    "answer": answer_texts,
+    **dict.fromkeys(TEXT_VERBS, answer_texts),
     "predict": predict,
     "metadata": show_metadata,
     "status": show_status,

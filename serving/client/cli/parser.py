@@ -19,6 +19,7 @@ EXAMPLES = {
     "multilabel": "multilabel --model topics --data messages.txt --json",
     "regress": 'regress --model similarity "Card lost" --text-pair "My card is gone"',
     "tag": "tag --model entities --data tickets.csv --text message",
+    "search": 'search --model faq "How do I return a parcel?"',
     "answer": 'answer --model qa "Who pays?" --context "The seller pays the return."',
     "embed": 'embed --model vectors "Where is my card?" --json',
     "predict": "predict --model support --signature ids --input input_ids='[[101, 102]]'",
@@ -32,6 +33,7 @@ SUMMARIES = {
     "multilabel": "assign labels to texts",
     "regress": "predict a number for texts, or pairs of texts",
     "tag": "find the entities in texts",
+    "search": "find the entries of an index that answer texts",
     "answer": "answer questions from a context",
     "embed": "compute a vector of each text",
     "predict": "run any signature on JSON inputs; dtypes come from the model's metadata",
@@ -40,7 +42,8 @@ SUMMARIES = {
     "wait": "return once the model is available; print what is missing until then",
     "bench": "measure throughput, latency and errors under load",
 }
-TEXT_VERBS = ("classify", "multilabel", "regress", "tag", "answer", "embed")
+SINGLE_TEXT_VERBS = ("tag", "search", "embed")
+TEXT_VERBS = ("classify", "multilabel", "regress", *SINGLE_TEXT_VERBS, "answer")
 # A server imports TensorFlow and loads the model before it answers.
 WAIT_SECONDS = 300.0
 ASKING_VERBS = (*TEXT_VERBS, "predict")
@@ -95,7 +98,7 @@ def add_text_options(options: argparse.ArgumentParser, verb: str) -> None:
         help="texts to send; without any, --data or the lines of standard input",
     )
     add_file_options(group, "question" if verb == "answer" else "text")
-    if verb in ("tag", "embed"):
+    if verb in SINGLE_TEXT_VERBS:
         return
     pair = "context" if verb == "answer" else "text_pair"
     group.add_argument(

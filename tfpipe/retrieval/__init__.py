@@ -1,0 +1,1 @@
+"""Retrieval inside the served graph: an index of entries as a SavedModel."""

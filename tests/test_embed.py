@@ -22,7 +22,7 @@ from tfpipe.doctor import examine
 from tfpipe.errors import UserError
 from tfpipe.predict import predict
 from tfpipe.tasks import TASKS
-from tfpipe.tasks.embed.evaluation import evaluate_vectors
+from tfpipe.tasks.embed.evaluation import EmbedEvaluation
 from tfpipe.tasks.embed.labelled_pairs import targets_of
 from tfpipe.tasks.embed.labels import GRADED, LABELS, PAIRS, Similarity, apart, kind_of
 from tfpipe.tasks.embed.task import Embed
@@ -135,7 +135,8 @@ def test_texts_of_a_label_are_drawn_together() -> None:
 
 def evaluate(examples: Examples, vectors: np.ndarray) -> Any:
     targets = targets_of(examples)
-    found = evaluate_vectors(examples, targets, vectors, float(losses_of(examples, vectors).mean()))
+    loss = float(losses_of(examples, vectors).mean())
+    found = EmbedEvaluation(examples.joined(), examples, targets, vectors, loss)
     again = TASK.judge(examples, found.outputs)
     assert again.metrics == pytest.approx(found.metrics, nan_ok=True)
     assert len(found.outputs["embedding"]) == len(TASK.served_texts(examples))

@@ -120,8 +120,9 @@ def build_model(context: RunContext, parts: Splits, task: Task) -> tuple[RunCont
         precision=choose_precision(config.precision, model),
     )
     logger.info(
-        "model: %s, %s parameters, %d labels, products in %s",
-        *(config.model, f"{model.parameters:,}", len(task.label_names), config.precision),
+        "model: %s, %s parameters, %d %s, products in %s",
+        *(config.model, f"{model.parameters:,}", model.columns),
+        *("labels" if task.label_names else "numbers a vector", config.precision),
     )
     logger.info("weights: %s", model.origin)
     return replace(context, config=config), model

@@ -217,10 +217,3 @@ class EmbedEvaluation(TaskEvaluation):
         vectors = self.vectors[: MOST_PROJECTED * step : step]
         shown = [row[:2] for row, _ in zip(self.rows(), vectors, strict=False)]
         return Projection(vectors, ("text", "gold"), shown)
-
-
-def evaluate_vectors(
-    examples: Examples, targets: Mapping[str, np.ndarray], vectors: np.ndarray, loss: float
-) -> EmbedEvaluation:
-    """Evaluate the vectors of labelled examples; arguments as in EmbedEvaluation."""
-    return EmbedEvaluation(examples.joined(), examples, targets, vectors, loss)

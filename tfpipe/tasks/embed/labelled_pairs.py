@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from tfpipe.data.encoded import EncodedDataset, encode
 from tfpipe.data.examples import Examples
 from tfpipe.data.labels import parsed_labels
 from tfpipe.data.tokenizer import Tokenizer
-from tfpipe.tasks.embed.labels import Similarity, apart
+from tfpipe.tasks.embed.labels import Similarity, apart, distinct_texts
 
 
 @dataclass(frozen=True)
@@ -45,25 +45,20 @@ def targets_of(examples: Examples) -> dict[str, np.ndarray]:
     """Return the target columns of the texts of `apart`.
 
     Returns:
-        `text` int32, equal for equal texts; and of graded pairs `similarity` float32, of others
-        `label` int32, -1 for none; `place` int32, of pairs 0 for the first text and 1 for the
-        second.
+        `text` int32, the place of each text in `distinct_texts`; of graded pairs `similarity`
+        float32, of others `label` int32, -1 for none; of pairs `place` int32, 0 for the first text
+        and 1 for the second.
     """
     per_example = 1 if examples.text_pairs is None else 2
-    found = {"text": number(apart(examples).texts)}
+    place_of = {text: place for place, text in enumerate(distinct_texts(examples))}
+    found = {"text": np.array([place_of[text] for text in apart(examples).texts], np.int32)}
     if per_example == 2:
         found["place"] = np.tile(np.arange(2, dtype=np.int32), len(examples))
     parsed = parsed_labels(examples, Similarity) if examples.labels else [None] * len(examples)
     if any(isinstance(label, float) for label in parsed):
         found["similarity"] = np.repeat(np.array(parsed, np.float32), per_example)
     else:
-        labels = number([label or "" for label in parsed])
-        unnamed = np.array([label is None for label in parsed])
-        found["label"] = np.repeat(np.where(unnamed, -1, labels), per_example).astype(np.int32)
+        number_of: dict[Any, int] = {None: -1}
+        labels = [number_of.setdefault(label, len(number_of)) for label in parsed]
+        found["label"] = np.repeat(np.array(labels, np.int32), per_example)
     return found
-
-
-def number(names: Sequence[str]) -> np.ndarray:
-    """int32 [N]: equal for equal strings, counted from 0 in the order of their first place."""
-    numbers: dict[str, int] = {}
-    return np.array([numbers.setdefault(name, len(numbers)) for name in names], np.int32)

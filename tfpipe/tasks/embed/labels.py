@@ -165,6 +165,14 @@ def apart(examples: Examples) -> Examples:
     return Examples(texts, None, None, examples.path, examples.columns)
 
 
+def distinct_texts(examples: Examples) -> list[str]:
+    """Return each text once: those of single texts, or the first texts of pairs before the second.
+
+    First and second texts, such as questions and answers, differ in length.
+    """
+    return [*dict.fromkeys(chain(examples.texts, examples.text_pairs or ()))]
+
+
 def _columns(examples: Examples) -> tuple[Sequence[str], Sequence[str]]:
     assert examples.text_pairs is not None
     return examples.texts, examples.text_pairs

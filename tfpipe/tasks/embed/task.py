@@ -15,9 +15,9 @@ from tfpipe.data.encoded import EncodedDataset
 from tfpipe.data.examples import Examples
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.model.head import Head
-from tfpipe.tasks.embed.evaluation import EmbedEvaluation, evaluate_vectors
+from tfpipe.tasks.embed.evaluation import EmbedEvaluation
 from tfpipe.tasks.embed.labelled_pairs import label_pairs, targets_of
-from tfpipe.tasks.embed.labels import GRADED, LABELS, PAIRS, Similarity, apart, kind_of
+from tfpipe.tasks.embed.labels import GRADED, LABELS, PAIRS, Similarity, distinct_texts, kind_of
 from tfpipe.tasks.embed.losses import cosent_loss, ranking_losses, supervised_losses
 from tfpipe.tasks.losses import LossSettings
 from tfpipe.tasks.task import Batch, Forward, Outputs, Tensors
@@ -129,13 +129,13 @@ class Embed(Similarity):
             weight = tf.ones(len(found))
             losses.append(self.loss(found, batch | {"weight": weight}).numpy())
         loss = float(np.concatenate(losses).mean()) if losses else float("nan")
-        return evaluate_vectors(examples, targets, vectors, loss)
+        return EmbedEvaluation(examples.joined(), examples, targets, vectors, loss)
 
     # ---- served
     @classmethod
     def served_texts(cls, examples: Examples) -> Examples:
         """Return the texts of all examples, each once: a vector is that of one text."""
-        texts = [*dict.fromkeys(apart(examples).texts)]
+        texts = distinct_texts(examples)
         return Examples(texts, None, None, examples.path, examples.columns)
 
     def answer(
@@ -154,7 +154,6 @@ class Embed(Similarity):
 
     def judge(self, examples: Examples, outputs: Outputs) -> EmbedEvaluation:
         """Evaluate the served vectors of the texts of `served_texts`."""
-        # Texts are numbered in the order of their first place, as they are served.
         return self._evaluate(examples, outputs["embedding"][targets_of(examples)["text"]])
 
     def costs(self, examples: Examples, outputs: Outputs) -> np.ndarray:

@@ -70,7 +70,7 @@ function showTurn(turn) {
     item.append(group);
   }
   if (turn.why && turn.author === "bot" && turn.kind && !isAgent) {
-    item.append(make("button", { type: "button", className: "link", textContent: word("why_short"),
+    item.append(make("button", { type: "button", className: "link explain", textContent: word("why_short"),
       onclick: () => { shown = turn; $("why").open = true; showWhy(); } }));
   }
   return item;

@@ -184,10 +184,8 @@ def test_two_processes(config: TrainConfig, one_run: Run, one_replica: np.ndarra
 @pytest.mark.slow
 def test_vectors_of_two_processes(config: TrainConfig, tmp_path: Path) -> None:
     """Their loss compares the examples of both, which are computed in parts."""
-    similar = str(write_similar(tmp_path / "similar.tsv"))
-    vectors = dataclasses.replace(
-        config, task="embed", train=similar, dev="0.2", output=str(tmp_path / "run")
-    )
+    similar = str(write_similar(tmp_path / "similar.tsv", rows=15 * STEPS))
+    vectors = dataclasses.replace(config, task="embed", train=similar, dev=similar)
     one = weights_of(train(variant(vectors, "vectors", strategy="one_device")))
     two = launched(variant(vectors, "vectors-workers", accumulate=2), "--workers", "2")
     assert_equal(weights_of(two), one, "vectors of 2 worker processes")

@@ -15,7 +15,7 @@ import pytest
 from safetensors.numpy import load_file
 from transformers import BertConfig
 
-from tests.support.data import WORDS, write_messages
+from tests.support.data import WORDS, write_messages, write_similar
 from tests.support.runs import tiny_config
 from tfpipe.config import TrainConfig
 from tfpipe.data.tokenizer import Tokenizer, WordPiece
@@ -179,6 +179,16 @@ def test_two_processes(config: TrainConfig, one_run: Run, one_replica: np.ndarra
     assert_equal(weights_of(run), one_replica, "2 worker processes")
     assert "2 replica(s)" in run.metrics["environment"]["strategy"]
     assert run.metrics["dev"] == pytest.approx(one_run.metrics["dev"], abs=1e-5)
+
+
+@pytest.mark.slow
+def test_vectors_of_two_processes(config: TrainConfig, tmp_path: Path) -> None:
+    """Their loss compares the examples of both, which are computed in parts."""
+    similar = str(write_similar(tmp_path / "similar.tsv", rows=15 * STEPS))
+    vectors = dataclasses.replace(config, task="embed", train=similar, dev=similar)
+    one = weights_of(train(variant(vectors, "vectors", strategy="one_device")))
+    two = launched(variant(vectors, "vectors-workers", accumulate=2), "--workers", "2")
+    assert_equal(weights_of(two), one, "vectors of 2 worker processes")
 
 
 @pytest.mark.slow

@@ -89,7 +89,7 @@ class WholeBatchLoss:
         context = tf.distribute.get_replica_context()
         found = tf.stop_gradient(outputs)
         if context.num_replicas_in_sync > 1:
-            found, columns = context.all_gather((found, columns), axis=0)
+            found, columns = tf.nest.map_structure(_gather, (found, columns))
         with tf.GradientTape() as tape:
             tape.watch(found)
             losses = self.task.training_loss(found, columns, self.settings) * columns["weight"]
@@ -98,6 +98,20 @@ class WholeBatchLoss:
         first = context.replica_id_in_sync_group * count
         own = slice(first, first + count)
         return {LOSS: losses[own], GRADIENT: tape.gradient(total, found)[own]}
+
+
+def _gather(value: tf.Tensor) -> tf.Tensor:
+    """Concatenate the values [B, ...] of all replicas.
+
+    A sum over zeros does it under every strategy; all_gather fails in a worker of one CPU.
+    """
+    context = tf.distribute.get_replica_context()
+    replicas, shape = context.num_replicas_in_sync, tf.shape(value)
+    own = tf.range(replicas) == context.replica_id_in_sync_group
+    own = tf.reshape(own, [replicas, *[1] * value.shape.rank])
+    placed = tf.where(own, value, tf.zeros([], value.dtype))
+    whole = tf.reshape(placed, tf.concat([[replicas * shape[0]], shape[1:]], 0))
+    return context.all_reduce(tf.distribute.ReduceOp.SUM, whole)
 
 
 @dataclass(frozen=True)

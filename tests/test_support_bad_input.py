@@ -81,9 +81,9 @@ def test_a_database_of_another_version_stays_as_it_is(tmp_path: Path) -> None:
         Store(path)
 
 
-def test_a_disk_without_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(9, 9, 0))  # type: ignore[attr-defined]
-    with pytest.raises(UserError, match="no room") as error:
+    with pytest.raises(UserError, match="too little space") as error:
         Store(tmp_path / "conversations.sqlite")
     assert "0 MB are free" in error.value.found
     assert not [*tmp_path.iterdir()]

@@ -57,7 +57,7 @@ class Store:
             free = shutil.disk_usage(path.parent).free
             if free < LEAST_FREE_BYTES:
                 raise UserError(
-                    "there is no room for conversations",
+                    "there is too little space for conversations",
                     f"{path.parent}: {free // 2**20} MB are free",
                     "free disk space, or name another --data-dir",
                 )

@@ -77,7 +77,9 @@ def predict(config: PredictConfig) -> Prediction:
 
     with _open_model(config) as predictor:
         schema = predictor.spec.schema.load()
-        if texts.columns.text_pair is not None and not any(names[1:] for names in schema.inputs):
+        # Of a task that learns from pairs, but answers about one text.
+        alone = predictor.spec.pairs != "never" and not any(names[1:] for names in schema.inputs)
+        if texts.columns.text_pair is not None and alone:
             say(f"data: note: only the column {texts.columns.text!r} is read: a text is answered")
             texts.read_single_texts()
         texts.refuse_other_inputs(predictor.inputs)

@@ -267,12 +267,14 @@ def finish(
     run = context.run
     task, dev = evaluator.tune(data.sets[1])
     pretrained.store_settings(run.model, task.head.settings)
-    if evaluator.model.head.kind == "embedding":
-        write_modules(evaluator.model, run.model, context.config.max_length)
+    model = evaluator.model
+    if model.head.kind == "embedding":
+        mean = model.head.pooling == MEAN
+        write_modules(run.model, model.columns, mean, True, context.config.max_length)
     for choice in task.choices:
         logger.info("chosen on dev: %s", choice)
     test = None
     if data.sets[2:]:
         test = task.evaluate(data.sets[2], evaluator.logits(data.sets[2].encoded))
     outcome = Outcome(dev, test, history, speed, data.sets, data.report, task.head.settings)
-    write_outcome(run, evaluator.model, context.strategy, outcome)
+    write_outcome(run, model, context.strategy, outcome)

@@ -24,6 +24,7 @@ from tfpipe.errors import UserError
 from tfpipe.io.atomic import sync
 from tfpipe.locations import cache_folder
 from tfpipe.model.e5_file import E5File, read_file
+from tfpipe.model.sentence_transformers import write_modules
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +35,6 @@ SHA256 = "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"
 # Raised by 1 with each change of what `write_model` writes, so that no older folder is taken.
 FORM = 1
 MASK = "<mask>"
-POOLING_KINDS = ("cls_token", "mean_tokens", "max_tokens", "mean_sqrt_len_tokens")
 # Longest key, in bytes of UTF-8, that `tokenizers` looks up as a whole.
 LONGEST_KEY = 5
 
@@ -121,16 +121,8 @@ def write_model(content: E5File, folder: Path) -> None:
         "pad_token_id": content.special["pad"],
     }
     write_folder(folder, make_vocabulary(content))
-    pooling = {f"pooling_mode_{kind}": kind == "mean_tokens" for kind in POOLING_KINDS}
-    modules = [
-        {"idx": i, "name": str(i), "path": path, "type": f"sentence_transformers.models.{kind}"}
-        for i, (path, kind) in enumerate([("", "Transformer"), ("1_Pooling", "Pooling")])
-    ]
-    _write_json(folder / "config.json", config)
-    _write_json(folder / "modules.json", modules)
-    (folder / "1_Pooling").mkdir()
-    size = {"word_embedding_dimension": content.sizes["hidden_size"]}
-    _write_json(folder / "1_Pooling" / "config.json", size | pooling)
+    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    write_modules(folder, content.sizes["hidden_size"], mean=True, normalize=False)
     weights = folder / "model.safetensors"
     save_file(dict(content.tensors), weights, metadata={"format": "pt"})
     # safetensors makes a file that only its owner may read.
@@ -174,7 +166,3 @@ def _compose(replacements: Mapping[str, str]) -> dict[str, str]:
             keys = [parts[0] + mark for mark in (parts[1], *alike.get(parts[1], ()))]
             found |= {key: composed for key in keys if len(key.encode()) <= LONGEST_KEY}
     return found
-
-
-def _write_json(path: Path, content: object) -> None:
-    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Files of a model of vectors that sentence-transformers reads beside those of transformers."""
+"""Files that sentence-transformers reads in a model's folder, beside those of transformers."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import json
 from pathlib import Path
 
 from tfpipe.io.atomic import write_text
-from tfpipe.model.encoder import MEAN
-from tfpipe.model.text_model import TextModel
 
 # Lines of Markdown for the model card.
 CODE = """The folder is one of sentence-transformers, too, and gives the same vectors there:
@@ -24,36 +22,39 @@ tokens (or the first token, as `1_Pooling/config.json` says) at length 1 is the 
 that it warns of is not used.
 """.splitlines()
 _MODULE = "sentence_transformers.models"
+_POOLING_KINDS = ("cls_token", "mean_tokens", "max_tokens", "mean_sqrt_len_tokens")
 
 
-def write_modules(model: TextModel, folder: Path, max_length: int) -> None:
-    """Write the modules: transformers, pooling, normalisation; raises OSError.
+def write_modules(
+    folder: Path, size: int, mean: bool, normalize: bool, max_length: int | None = None
+) -> None:
+    """Write the modules of a model's folder: transformers, pooling, normalisation; raises OSError.
 
     Args:
-        model: A model with the head `embedding`.
-        folder: The folder that it is saved in.
-        max_length: Tokens of an input.
+        folder: The folder.
+        size: Numbers of a vector.
+        mean: Whether it is the mean of all tokens; else it is the first one's.
+        normalize: Whether vectors are brought to length 1.
+        max_length: Tokens of a text that are read; None leaves it to the tokenizer's files.
     """
-    names = (("", "Transformer"), ("1_Pooling", "Pooling"), ("2_Normalize", "Normalize"))
+    names = [("", "Transformer"), ("1_Pooling", "Pooling")]
+    if normalize:
+        names.append(("2_Normalize", "Normalize"))
     modules = [
         {"idx": number, "name": str(number), "path": path, "type": f"{_MODULE}.{name}"}
         for number, (path, name) in enumerate(names)
     ]
-    mean = model.head.pooling == MEAN
-    pooling = {
-        "word_embedding_dimension": model.columns,
-        "pooling_mode_cls_token": not mean,
-        "pooling_mode_mean_tokens": mean,
-        "pooling_mode_max_tokens": False,
-        "pooling_mode_mean_sqrt_len_tokens": False,
-    }
-    # It is looked for on the hub where it is missing, although it holds nothing.
-    (folder / "2_Normalize").mkdir(exist_ok=True)
-    (folder / "1_Pooling").mkdir(exist_ok=True)
-    contents = {
-        "modules.json": modules,
-        "1_Pooling/config.json": pooling,
-        "sentence_bert_config.json": {"max_seq_length": max_length, "do_lower_case": False},
-    }
-    for name, content in contents.items():
-        write_text(folder / name, json.dumps(content, indent=2) + "\n")
+    used = "mean_tokens" if mean else "cls_token"
+    pooling = {f"pooling_mode_{kind}": kind == used for kind in _POOLING_KINDS}
+    for path, _ in names[1:]:
+        # That of Normalize holds nothing, but is looked for on the hub where it is missing.
+        (folder / path).mkdir(exist_ok=True)
+    _write(folder / "modules.json", modules)
+    _write(folder / "1_Pooling" / "config.json", {"word_embedding_dimension": size, **pooling})
+    if max_length is not None:
+        content = {"max_seq_length": max_length, "do_lower_case": False}
+        _write(folder / "sentence_bert_config.json", content)
+
+
+def _write(path: Path, content: object) -> None:
+    write_text(path, json.dumps(content, indent=2) + "\n")

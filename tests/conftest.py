@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-# Before TensorFlow is imported: no hub, no user's cache.
+# Before TensorFlow is imported: no hub, and not the user's cache but one for all the processes of
+# this run, which the first of them makes and removes.
+FIRST_PROCESS = "PYTEST_XDIST_WORKER" not in os.environ
 os.environ["HF_HUB_OFFLINE"] = "1"
-os.environ["TFPIPE_CACHE"] = tempfile.mkdtemp(prefix="tfpipe-test-cache-")
+if FIRST_PROCESS:
+    os.environ["TFPIPE_CACHE"] = tempfile.mkdtemp(prefix="tfpipe-test-cache-")
 
 import pytest
 
@@ -27,6 +31,12 @@ LONGEST = [
     f"test_{name}.py"
     for name in ("flow", "readme", "compare", "train", "task_recipe", "chief", "interrupt")
 ]
+
+
+def pytest_unconfigure() -> None:
+    """Remove the run's cache, which can hold the 460 MB of the model `multilingual`."""
+    if FIRST_PROCESS:
+        shutil.rmtree(os.environ["TFPIPE_CACHE"], ignore_errors=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -11,10 +11,8 @@ from typing import TYPE_CHECKING
 
 # Before TensorFlow is imported: no hub, and not the user's cache but one for all the processes of
 # this run, which the first of them makes and removes.
-FIRST_PROCESS = "PYTEST_XDIST_WORKER" not in os.environ
 os.environ["HF_HUB_OFFLINE"] = "1"
-if FIRST_PROCESS:
-    os.environ["TFPIPE_CACHE"] = tempfile.mkdtemp(prefix="tfpipe-test-cache-")
+os.environ["TFPIPE_CACHE"] = os.environ.get("TFPIPE_TESTS_CACHE") or tempfile.mkdtemp()
 
 import pytest
 
@@ -24,6 +22,9 @@ if TYPE_CHECKING:
     from tfpipe.export import Export
     from tfpipe.run_folder import Run
 
+# None in the processes that pytest-xdist starts from the first one.
+NEW_CACHE = None if "TFPIPE_TESTS_CACHE" in os.environ else os.environ["TFPIPE_CACHE"]
+os.environ["TFPIPE_TESTS_CACHE"] = os.environ["TFPIPE_CACHE"]
 ROOT = Path(__file__).parents[1]
 # Files that take longest are begun first: at the end, one of them would keep a single process
 # busy. The first and the third build the same runs and exports, one after the other.
@@ -35,8 +36,8 @@ LONGEST = [
 
 def pytest_unconfigure() -> None:
     """Remove the run's cache, which can hold the 460 MB of the model `multilingual`."""
-    if FIRST_PROCESS:
-        shutil.rmtree(os.environ["TFPIPE_CACHE"], ignore_errors=True)
+    if NEW_CACHE:
+        shutil.rmtree(NEW_CACHE, ignore_errors=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

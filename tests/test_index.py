@@ -17,7 +17,6 @@ from tests.support.runs import finished_run
 from tests.support.servers import served
 from tfpipe.config import IndexConfig
 from tfpipe.doctoring.export_folder import check_export
-from tfpipe.errors import UserError
 from tfpipe.exporting.clean_process import as_answers
 from tfpipe.exporting.info import read_info
 from tfpipe.exporting.warmup import read_warm_up
@@ -131,18 +130,6 @@ def test_refusals_leave_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert not (tmp_path / "models").exists()
     other = ["--to", str(exported("classify").folder.parent)]
     assert "its task is classify" in refused(good, *data, *other)
-
-
-def test_too_many_entries_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tfpipe.index.MOST_ENTRIES", 3)
-    config = IndexConfig(
-        run_or_export=str(exported("classify").folder),
-        data=str(write_entries(tmp_path / "faq.tsv")),
-        to=str(tmp_path / "models" / "faq"),
-    )
-    with pytest.raises(UserError, match=rf"holds up to 3 entries\n  found: {len(NAMES)} in"):
-        index(config)
-    assert not (tmp_path / "models").exists()
 
 
 @pytest.mark.parametrize("weight", [0.0, 0.5, 1.0])

@@ -182,13 +182,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return run(command)
 
 
-def say_next(folder: Path | str, task: str, inputs: Sequence[str]) -> None:
+def say_next(
+    folder: Path | str, task: str, inputs: Sequence[str], options: Sequence[str] = ()
+) -> None:
     """Print the commands that serve a published version and ask it.
 
     Args:
         folder: The version's folder, or its URL.
         task: Its task.
         inputs: Names of the texts that it takes.
+        options: Further options of the client.
     """
     place = Path(folder)
     name, base = shlex.quote(place.parent.name), shlex.quote(str(place.parent.resolve()))
@@ -201,7 +204,7 @@ def say_next(folder: Path | str, task: str, inputs: Sequence[str]) -> None:
         flags = read_flags(place, str(place.resolve()))
     say("next:")
     say(f"  {server} --model_name={name} --model_base_path={base} {shlex.join(flags)}".rstrip())
-    say(f"  {client_command(place.parent.name, task, inputs)}")
+    say(f"  {client_command(place.parent.name, task, inputs, options)}")
 
 
 if __name__ == "__main__":

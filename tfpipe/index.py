@@ -7,14 +7,13 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfpipe import fork_server
 from tfpipe.cli import parse, parser_for, print_metrics, run, say, stderr_format
 from tfpipe.config import ExportConfig, IndexConfig
-from tfpipe.errors import UserError
 from tfpipe.export import ElapsedTime, export, say_next
 from tfpipe.locations import locate_model
 from tfpipe.process import quick_imports, run_as_process
@@ -31,7 +30,8 @@ Serving runs it. It is reloaded in a fresh process and must rank as a reference 
 --require and --not-worse-than, before it is published."""
 EXAMPLE = """python -m tfpipe.index runs/questions --data faq.tsv --to models/faq \\
     --tune questions.tsv --require "hybrid.recall_at_1>=0.80" --keep 3"""
-# Vectors and answers of more entries make a version too large to load and to replace quickly.
+# Vectors and answers of more entries make a version too large to load and to replace quickly:
+# they are put into a faiss index beside the encoder, which clients search.
 MOST_ENTRIES = 100_000
 
 
@@ -44,12 +44,14 @@ class Index:
         tuned: How entries are ranked, and the figures on --tune.
         entries: Number of entries.
         removed: Numbers of the old versions that were removed.
+        in_graph: Whether the graph answers; otherwise clients search the faiss index in `folder`.
     """
 
     folder: Path | str
     tuned: Tuned
     entries: int
     removed: Sequence[int] = ()
+    in_graph: bool = True
 
 
 def index(config: IndexConfig) -> Index:
@@ -69,12 +71,9 @@ def index(config: IndexConfig) -> Index:
     entries = read_entries(config)
     for note in entries.notes:
         logger.info(f"data: note: {note}")
-    if len(entries) > MOST_ENTRIES:
-        raise UserError(
-            f"an index in the graph holds up to {MOST_ENTRIES:,} entries",
-            f"{len(entries):,} in {config.data}",
-            "divide the entries between several indexes",
-        )
+    in_graph = len(entries) <= MOST_ENTRIES
+    if not in_graph:
+        config = _outside_graph(config, len(entries))
     questions = read_questions(config.tune, entries, config.header) if config.tune else None
     with quick_imports():
         from tfpipe.exporting.baseline import find_baseline
@@ -82,7 +81,8 @@ def index(config: IndexConfig) -> Index:
         from tfpipe.exporting.remote_versions import open_target
         from tfpipe.exporting.server_flags import copy_beside_versions
         from tfpipe.retrieval.build_index import Material, build_index
-        from tfpipe.retrieval.published_index import refuse_other_model
+        from tfpipe.retrieval.faiss_index import build_faiss
+        from tfpipe.retrieval.published_index import EMBED, SEARCH, refuse_other_model
         from tfpipe.retrieval.text_encoder import open_encoder
         from tfpipe.retrieval.tuning import check_requirements
 
@@ -91,18 +91,32 @@ def index(config: IndexConfig) -> Index:
         find_baseline(config.not_worse_than)
     target = open_target(config.to)
     target.refuse_taken(config.version)
-    refuse_other_model(target)
+    refuse_other_model(target, SEARCH if in_graph else EMBED)
     file = config.model_config
     named = read_named_versions(file, target.base) if file else frozenset()
     with _exported(place.kind, place.folder) as folder, target.folder_for_export() as made:
         encoder = open_encoder(folder, lexical=not config.dense_only)
-        tuned = build_index(Material(config, encoder, entries, questions), made, target.name)
+        build = build_index if in_graph else build_faiss
+        tuned = build(Material(config, encoder, entries, questions), made, target.name)
         published = target.publish(made, config.version)
     logger.info(f"published as {published}")
     if isinstance(published, Path):
         copy_beside_versions(published)
     removed = remove_old(target, config.keep, named, published)
-    return Index(published, tuned, len(entries), removed)
+    return Index(published, tuned, len(entries), removed, in_graph)
+
+
+def _outside_graph(config: IndexConfig, entries: int) -> IndexConfig:
+    """Return the configuration of a faiss index; raises UserError where it cannot be made."""
+    from tfpipe.retrieval.faiss_index import check_faiss
+
+    check_faiss(config, entries, MOST_ENTRIES)
+    logger.info(
+        f"note: {entries:,} entries are not put into the graph, which holds up to"
+        f" {MOST_ENTRIES:,}: a faiss index of their vectors is written beside the encoder, and"
+        " clients search it"
+    )
+    return replace(config, dense_only=True)
 
 
 @contextmanager
@@ -117,6 +131,15 @@ def _exported(kind: str, folder: Path) -> Iterator[Path]:
             ExportConfig(run=str(folder), to=to, precision="float32", measure_serving=False)
         )
         yield Path(done.folder)
+
+
+def _client_options(done: Index) -> Sequence[str]:
+    """Return the options with which the client searches the index."""
+    if done.in_graph:
+        return ()
+    if isinstance(done.folder, str):
+        return ("--index", f"a copy of {done.folder}/assets.extra/faiss")
+    return ("--index", str(done.folder.resolve()))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -136,7 +159,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(done.folder)
             for line in done.tuned.as_lines():
                 say(line)
-        say_next(done.folder, "search", ["text"])
+        say_next(done.folder, "search", ["text"], _client_options(done))
 
     return run(command)
 

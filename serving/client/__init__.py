@@ -23,6 +23,7 @@ from serving.client.errors import (
     ServerOverloaded,
     ServerUnavailable,
 )
+from serving.client.faiss_index import FaissIndex, open_index
 from serving.client.model_metadata import ModelMetadata, Signature, TensorSpec, Version
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "ClientError",
     "DeadlineExceeded",
     "Entity",
+    "FaissIndex",
     "InvalidRequest",
     "Labelling",
     "ModelMetadata",
@@ -47,4 +49,5 @@ __all__ = [
     "Signature",
     "TensorSpec",
     "Version",
+    "open_index",
 ]

@@ -12,9 +12,11 @@ import grpc.aio
 from serving.client import answers
 from serving.client.base_client import BaseClient, T, Texts
 from serving.client.connection import open_channel
+from serving.client.faiss_index import FaissIndex
 from serving.client.model_metadata import ModelMetadata, Version
 from serving.client.request_flow import FlowStep, Pause, RequestFlow, Send
 from serving.client.tensor_codec import AnyArray
+from serving.client.text_batches import check_strings
 
 
 class AsyncClient(BaseClient):  # noqa: D101
@@ -67,10 +69,15 @@ class AsyncClient(BaseClient):  # noqa: D101
         return await self._run(self._answer_texts(answers.TAG, timeout, texts=texts))
 
     async def search(
-        self, texts: Texts, *, timeout: float | None = None
+        self, texts: Texts, *, index: FaissIndex | None = None, timeout: float | None = None
     ) -> list[list[answers.SearchResult]]:
         """See Client.search."""
-        return await self._run(self._answer_texts(answers.SEARCH, timeout, texts=texts))
+        if index is None:
+            return await self._run(self._answer_texts(answers.SEARCH, timeout, texts=texts))
+        asked = check_strings("texts", texts)
+        vectors = await self._run(self._embed_for(index, asked, timeout))
+        # A large index takes long: the event loop goes on meanwhile.
+        return await asyncio.to_thread(index.search, asked, vectors)
 
     async def answer(
         self, questions: Texts, contexts: Texts, *, timeout: float | None = None

@@ -24,6 +24,7 @@ from serving.client.errors import (
     ServerUnavailable,
     name_refusal,
 )
+from serving.client.faiss_index import FaissIndex
 from serving.client.model_metadata import ModelMetadata, Version, read_metadata, read_versions
 from serving.client.options import ClientOptions, check_timeout, split_options
 from serving.client.proxies import describe_proxy
@@ -168,6 +169,20 @@ class BaseClient:
                 return labels
             self._labels[version] = labels
         return self._labels[version]
+
+    def _embed_for(
+        self, index: FaissIndex, texts: list[str | bytes], timeout: float | None
+    ) -> RequestFlow[list[answers.Vector]]:
+        """Return vectors of texts by the encoder of an index; the probe goes with them."""
+        asked: list[str | bytes] = [*texts, index.probe]
+        *vectors, probe = yield from self._answer_texts(answers.EMBED, timeout, texts=asked)
+        if not index.has_encoder(probe):
+            raise InvalidRequest(
+                f"The vectors of {self} at {self.target} cannot be compared with those of the "
+                f"index in {index.folder}: another encoder made these. Serve the version that the "
+                "index is a part of, or open the index of the version that is served."
+            )
+        return vectors
 
     def _predict(
         self,

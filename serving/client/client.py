@@ -10,9 +10,11 @@ from serving.client import answers
 from serving.client.base_client import BaseClient, T, Texts
 from serving.client.concurrent_calls import ConcurrentCalls, run_flow
 from serving.client.connection import open_channel
+from serving.client.faiss_index import FaissIndex
 from serving.client.model_metadata import ModelMetadata, Version
 from serving.client.request_flow import FlowStep, Pause, RequestFlow, Send
 from serving.client.tensor_codec import AnyArray
+from serving.client.text_batches import check_strings
 
 
 class Client(BaseClient):  # noqa: D101
@@ -75,10 +77,24 @@ class Client(BaseClient):  # noqa: D101
         return self._run(self._answer_texts(answers.TAG, timeout, texts=texts))
 
     def search(
-        self, texts: Texts, *, timeout: float | None = None
+        self, texts: Texts, *, index: FaissIndex | None = None, timeout: float | None = None
     ) -> list[list[answers.SearchResult]]:
-        """Find the entries of an index that answer each text, the best first; [] of none."""
-        return self._run(self._answer_texts(answers.SEARCH, timeout, texts=texts))
+        """Find the entries of an index that answer each text, the best first; [] of none.
+
+        Args:
+            texts: Texts.
+            index: From `open_index`: a faiss index that is searched here with the vectors of the
+                model; default: the model is an index itself.
+            timeout: Seconds for each request; default: the client's.
+
+        Raises:
+            ClientError: InvalidRequest where another encoder made the vectors of `index`.
+        """
+        if index is None:
+            return self._run(self._answer_texts(answers.SEARCH, timeout, texts=texts))
+        asked = check_strings("texts", texts)
+        vectors = self._run(self._embed_for(index, asked, timeout))
+        return index.search(asked, vectors)
 
     def answer(
         self, questions: Texts, contexts: Texts, *, timeout: float | None = None

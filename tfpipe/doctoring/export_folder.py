@@ -112,7 +112,8 @@ def _describe_info(info: Mapping[str, Any]) -> Iterator[Finding]:
     yield ok("info", f"{text} and was made with {versions or 'unknown versions'}.", info)
     if index := info.get("index"):
         entries, least = count_of(index["entries"], "entry", "entries"), f"{index['floor']:.3g}"
-        text = f"It is an index of {entries}; it answers with up to {index['top_k']} that score"
+        kind = "has a faiss index" if info.get("task") == "embed" else "is an index"
+        text = f"It {kind} of {entries}; an answer has up to {index['top_k']} that score"
         text += f" {least} or more; the share of the vectors in a score is {index['weight']:g}."
         yield ok("index", text, index)
     yield from describe_measured(info.get("unknown_tokens"))

@@ -22,7 +22,7 @@ from tfpipe.exporting.server_flags import recommend_flags
 from tfpipe.exporting.verify_export import PARITY_FILE, write_json_file
 from tfpipe.exporting.warmup import write_warm_up
 from tfpipe.retrieval.entries import Entries
-from tfpipe.retrieval.indexed_model import IndexedModel, Statistics
+from tfpipe.retrieval.indexed_model import IndexedModel, Search, Statistics
 from tfpipe.retrieval.lexical import build_postings
 from tfpipe.retrieval.published_index import SEARCH, compare_with_version
 from tfpipe.retrieval.questions import Questions
@@ -124,15 +124,7 @@ def compute(material: Material) -> tuple[Statistics, Reference]:
     tokens = None if config.dense_only else encoder.tokenize_all(entries.texts)
     vectors = None
     if not config.lexical_only:
-        report = _reporter(len(entries))
-        vectors = encoder.embed_all(entries.texts, config.batch_size, report)
-        if not np.isfinite(vectors).all():
-            raise UserError(
-                "the vectors of the model are not finite numbers",
-                f"{encoder.folder}: those of {int((~np.isfinite(vectors)).any(axis=1).sum())} of"
-                f" {len(entries)} entries",
-                "train it again, with a lower --learning-rate",
-            )
+        vectors = embed_entries(material)
     cut = sum(len(row) > encoder.max_length for row in tokens or ()) if vectors is not None else 0
     if cut:
         logger.info(
@@ -141,6 +133,21 @@ def compute(material: Material) -> tuple[Statistics, Reference]:
         )
     postings = None if tokens is None else build_postings(tokens, unknown)
     return Statistics(vectors, postings), Reference(vectors, tokens, unknown)
+
+
+def embed_entries(material: Material) -> np.ndarray:
+    """Return the vectors of the entries, float32 [N, H]; raises UserError if one is not finite."""
+    encoder, entries = material.encoder, material.entries
+    report = _reporter(len(entries))
+    vectors = encoder.embed_all(entries.texts, material.config.batch_size, report)
+    if not np.isfinite(vectors).all():
+        raise UserError(
+            "the vectors of the model are not finite numbers",
+            f"{encoder.folder}: those of {int((~np.isfinite(vectors)).any(axis=1).sum())} of"
+            f" {len(entries)} entries",
+            "train it again, with a lower --learning-rate",
+        )
+    return vectors
 
 
 def _reporter(count: int) -> Callable[[int], None]:
@@ -158,8 +165,7 @@ def _reporter(count: int) -> Callable[[int], None]:
 
 def _describe(material: Material, tuned: Tuned) -> dict[str, Any]:
     """Return the metadata that are known before the index is verified."""
-    config, entries, source = material.config, material.entries, material.encoder.info
-    digest = hashlib.sha256(Path(config.data).read_bytes()).hexdigest()
+    source = material.encoder.info
     kept = ("max_length", "vocabulary_sha256", "train_sha256", "precision")
     return {
         "task": SEARCH,
@@ -171,15 +177,20 @@ def _describe(material: Material, tuned: Tuned) -> dict[str, Any]:
             "task": source.get("task"),
             "parity": source.get("parity"),
         },
-        "index": {
-            "entries": len(entries),
-            "columns": dict(entries.columns),
-            "data_sha256": digest,
-            **asdict(tuned.search),
-        },
+        "index": describe_index(material, tuned.search),
         "versions": {
             "tfpipe": tfpipe.__version__,
             "tensorflow": importlib.metadata.version("tensorflow"),
         },
         "metrics": {"tune": tuned.metrics or None},
+    }
+
+
+def describe_index(material: Material, search: Search) -> dict[str, Any]:
+    """Return what `info` says of the entries and how they are ranked."""
+    return {
+        "entries": len(material.entries),
+        "columns": dict(material.entries.columns),
+        "data_sha256": hashlib.sha256(Path(material.config.data).read_bytes()).hexdigest(),
+        **asdict(search),
     }

@@ -17,10 +17,12 @@ from tfpipe.retrieval.verify_index import OneText, as_examples
 
 # The task of an index, in its `info`; the client's verb, too.
 SEARCH = "search"
+# That of the encoder with a faiss index inside.
+EMBED = "embed"
 
 
-def refuse_other_model(target: PublishTarget) -> None:
-    """Raise UserError where the target's highest version is no index: clients rely on its outputs.
+def refuse_other_model(target: PublishTarget, task: str) -> None:
+    """Raise UserError where the target's highest version has another task: clients rely on it.
 
     Raises:
         UserError: It is another model, or cannot be read.
@@ -30,11 +32,11 @@ def refuse_other_model(target: PublishTarget) -> None:
         return
     newest = versions[max(versions)]
     with local_copy(newest, only=(INFO.as_posix(), SAVED_MODEL)) as folder:
-        task = read_info(folder).get("task")
-    if task != SEARCH:
+        found = read_info(folder).get("task")
+    if found != task:
         raise UserError(
             "--to has versions of another model",
-            f"{newest}: {f'its task is {task}' if task else 'its task is not known'}",
+            f"{newest}: {f'its task is {found}' if found else 'its task is not known'}",
             "give the index a name of its own",
         )
 

@@ -9,6 +9,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from serving.client.cli.answer_output import TEXT_VERBS, Table, format_shape, print_json
@@ -16,6 +17,7 @@ from serving.client.cli.json_arrays import choose_signature, read_inputs, split_
 from serving.client.cli.text_input import Row, read_lines, read_object, read_rows
 from serving.client.client import Client
 from serving.client.errors import ClientError, InvalidRequest
+from serving.client.faiss_index import open_index
 from serving.client.tensor_codec import AnyArray
 from serving.standard_output import json_line
 
@@ -24,6 +26,8 @@ def answer_texts(client: Client, arguments: argparse.Namespace) -> None:
     """Print answers chunk by chunk, so that the input may exceed the memory."""
     verb = TEXT_VERBS[arguments.verb]
     ask = getattr(client, arguments.verb)
+    if getattr(arguments, "index", None):
+        ask = partial(ask, index=open_index(arguments.index))
     rows = find_rows(arguments, verb.fields)
     labels: dict[str, Any] = {}
     table = Table(verb.heading)

@@ -98,6 +98,13 @@ def add_text_options(options: argparse.ArgumentParser, verb: str) -> None:
         help="texts to send; without any, --data or the lines of standard input",
     )
     add_file_options(group, "question" if verb == "answer" else "text")
+    if verb == "search":
+        group.add_argument(
+            "--index",
+            metavar="FOLDER",
+            help="version FOLDER/NAME/N with a faiss index, or a copy of assets.extra/faiss in it, "
+            "which is searched here; needs faiss-cpu (none: the model is an index)",
+        )
     if verb in SINGLE_TEXT_VERBS:
         return
     pair = "context" if verb == "answer" else "text_pair"

@@ -23,7 +23,7 @@ import tf_keras
 from tfpipe.data.encoded import EncodedDataset, encode
 from tfpipe.data.examples import Columns
 from tfpipe.data.read_examples import read_examples
-from tfpipe.model.presets import open_model
+from tfpipe.model.presets import open_model, start_pooler
 from tfpipe.run_folder import Run
 from tfpipe.tasks.classify.task import Classify
 from tfpipe.training.allocator import keep_freed_memory
@@ -59,8 +59,10 @@ class OurTrainer:
         tf_keras.utils.set_random_seed(1)
         train = self.parts[0]
         with self.strategy.scope():
-            model = open_model(
-                self.config.model, self.task.label_names, train.texts, self.config.max_length
+            model = start_pooler(
+                open_model(
+                    self.config.model, self.task.label_names, train.texts, self.config.max_length
+                )
             )
         precision = choose_precision(self.config.precision, model)
         self.train_set, self.dev_set = (

@@ -293,7 +293,8 @@ def test_field_types() -> None:
 def test_every_field_has_help_and_a_group() -> None:
     for field in dataclasses.fields(TrainConfig):
         assert field.metadata["help"]
-        groups = ("data", "model", "devices", "processes", "training", "objective", "rates", "run")
+        groups = ("data", "model", "adapter", "devices", "processes", "training")
+        groups += ("objective", "rates", "run")
         assert field.metadata["group"] in groups
 
 

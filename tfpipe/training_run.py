@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,11 +26,13 @@ from tfpipe.data.unknown_tokens import count_unknown
 from tfpipe.errors import Interrupted, UserError
 from tfpipe.io.locks import training_lock
 from tfpipe.model import presets, pretrained
+from tfpipe.model.adapters import ADAPTERS, AdapterSettings, peft_folder
+from tfpipe.model.adapters.targets import parse_targets
 from tfpipe.model.checkpoint_folder import check_types
 from tfpipe.model.encoder import MEAN
 from tfpipe.model.head import Head
 from tfpipe.model.sentence_transformers import write_modules
-from tfpipe.model.text_model import TextModel
+from tfpipe.model.text_model import TextModel, count_values
 from tfpipe.report.run_outputs import Outcome, write_outcome
 from tfpipe.report.tensorboard_events import TensorBoardCallback
 from tfpipe.run_folder import RESUMABLE, Run, begin_run
@@ -106,11 +109,14 @@ def build_model(context: RunContext, parts: Splits, task: Task) -> tuple[RunCont
             *(config.model, task.label_names, texts, config.max_length, head),
             trim=bool(config.trim_vocabulary),
         )
+        model = attach_adapter(model, config) if config.adapter else presets.start_pooler(model)
         if len(task.inputs(parts.train.text_pairs is not None)) > 1:
             types = model.config.type_vocab_size
             check_types(config.model, types, model.tokenizer.frame)
         configure_layers(model, config)
-    rate = config.learning_rate or default_rate(model.config.hidden_size)
+    rate = config.learning_rate or default_rate(
+        model.config.hidden_size, config.model, config.adapter
+    )
     epochs = config.epochs or default_epochs(-(-len(parts.train) // config.batch_size))
     config = replace(
         config,
@@ -125,7 +131,35 @@ def build_model(context: RunContext, parts: Splits, task: Task) -> tuple[RunCont
         *("labels" if task.label_names else "numbers a vector", config.precision),
     )
     logger.info("weights: %s", model.origin)
+    if model.adapter:
+        trained, new = model.trainable_parameters, count_values(model.new_variables)
+        logger.info(
+            "adapter: %s, %s parameters trained, and %s of the head",
+            *(model.adapter.method, f"{trained - new:,}", f"{new:,}"),
+        )
     return replace(context, config=config), model
+
+
+def attach_adapter(model: TextModel, config: TrainConfig) -> TextModel:
+    """Return the model with the configured adapter; raises UserError where it cannot have it."""
+    assert config.adapter is not None
+    if model.encoder is None:
+        raise UserError(
+            "the model cannot have an adapter: only stock TFBert computes it",
+            f"hidden_act {model.config.hidden_act!r} in the configuration of {config.model}",
+            "leave out --adapter, or choose another --model",
+        )
+    if config.adapter not in ADAPTERS:
+        return peft_folder.attach(model, peft_folder.read(Path(config.adapter)))
+    settings = AdapterSettings(
+        rank=config.adapter_rank,
+        alpha=config.adapter_alpha,
+        rank_stabilized=config.adapter_rslora,
+        targets=parse_targets(config.adapter_targets),
+        dropout=config.adapter_dropout,
+        seed=config.seed,
+    )
+    return model.with_adapter(config.adapter, settings)
 
 
 def resolve_pooling(config: TrainConfig, task: Task) -> tuple[TrainConfig, Head]:

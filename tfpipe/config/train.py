@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tfpipe.config.reading import RARE_LABELS, offsets_setting
 from tfpipe.config.settings import LANGUAGES, Conflict, setting
-from tfpipe.config.train_conflicts import find_conflicts
+from tfpipe.config.train_conflicts import ADAPTERS, find_conflicts
 from tfpipe.tasks import TASKS
 
 STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker", "parameter_server", "tpu")
@@ -92,6 +92,28 @@ class TrainConfig:
         choices=POOLINGS,
         group="model",
     )
+    adapter: str | None = setting(
+        None,
+        f"train an adapter beside the model, which stays as it is: {', '.join(ADAPTERS)}, or the"
+        " folder of one to train on, of a run or of peft (default: the whole model is trained)",
+        group="adapter",
+    )
+    adapter_rank: int = setting(8, "rank of lora and dora", minimum=1, group="adapter")
+    adapter_alpha: float = setting(
+        16.0, "strength of their change: it is scaled by alpha / rank", above=0, group="adapter"
+    )
+    adapter_rslora: bool = setting(
+        False, "scale it by alpha / sqrt(rank) instead, for high ranks", group="adapter"
+    )
+    adapter_targets: str = setting(
+        "all",
+        "kernels that they change: all, or some of query, key, value, attention_output,"
+        " intermediate, output, separated by commas",
+        group="adapter",
+    )
+    adapter_dropout: float = setting(
+        0.0, "dropout of the input of their change", minimum=0, below=1, group="adapter"
+    )
     strategy: str = setting(
         "auto", "distribution over devices and processes", choices=STRATEGIES, group="devices"
     )
@@ -122,7 +144,7 @@ class TrainConfig:
     )
     learning_rate: float | None = setting(
         None,
-        "peak learning rate (default: by model width; 3e-4 for starter and multilingual)",
+        "peak learning rate (default: by model width; 3e-4 for starter, 1e-4 for multilingual)",
         above=0,
         group="training",
     )

@@ -8,7 +8,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfpipe.model.fused_weights import FrozenWeights, KernelTransform, Weights, lay_out
+from tfpipe.model.adapters import Adapter
+from tfpipe.model.fused_weights import FrozenWeights, Weights, lay_out
 from tfpipe.model.operations import (
     drop,
     gelu,
@@ -75,7 +76,7 @@ class Encoder:
         packed: bool = False,
         stored: FrozenWeights | None = None,
         head: Any = None,
-        transform: KernelTransform | None = None,
+        adapter: Adapter | None = None,
     ):
         """Lay out the graph.
 
@@ -85,7 +86,7 @@ class Encoder:
             packed: Whether they leave out padding.
             stored: Weights laid out before, in place of the model's variables.
             head: The Keras Dense of the output layer; None for none, or with `stored`.
-            transform: Applied to every kernel; see `lay_out`.
+            adapter: Changes kernels; its change is computed beside them. None with `stored`.
 
         Raises:
             UnsupportedBert: Only stock TFBert computes this configuration.
@@ -93,7 +94,7 @@ class Encoder:
         refuse_unsupported(bert.config)
         self.dtype, self.packed, self._stored = tf.as_dtype(dtype), packed, stored
         self._config, self._bert = bert.config, bert
-        self._head, self._transform = head, transform
+        self._head, self._adapter = head, adapter
         self._activation = ACTIVATIONS[bert.config.hidden_act]
 
     def tokens(
@@ -116,7 +117,8 @@ class Encoder:
         dropout, weights = Dropout(training, seeds), self._weights()
         rate = self._config.classifier_dropout
         rate = self._config.hidden_dropout_prob if rate is None else rate
-        return _dense(dropout(self._pool(batch, weights, dropout), rate), weights, "head", training)
+        pooled = dropout(self._pool(batch, weights, dropout), rate)
+        return self._dense(pooled, weights, "head", dropout)
 
     def embeddings(
         self, batch: dict[str, Any], training: bool = False, seeds: Seeds | None = None
@@ -144,12 +146,13 @@ class Encoder:
     ) -> tf.Tensor:
         dropout, weights = Dropout(training, seeds), self._weights()
         places, rows = self._run(batch, weights, dropout, False)
-        return places.spread(_dense(dropout(rows, rate), weights, "head", training))
+        return places.spread(self._dense(dropout(rows, rate), weights, "head", dropout))
 
     def _weights(self) -> Weights:
         if self._stored is not None:
             return self._stored()
-        return lay_out(self._bert, self.dtype, self._head, self._transform)
+        change = self._adapter.change_of if self._adapter else None
+        return lay_out(self._bert, self.dtype, self._head, change=change)
 
     @property
     def stored(self) -> FrozenWeights | None:
@@ -158,7 +161,7 @@ class Encoder:
 
     def _pool(self, batch: dict[str, Any], weights: Weights, dropout: Dropout) -> tf.Tensor:
         rows = self._pool_rows(batch, weights, dropout)
-        return tf.tanh(_dense(rows, weights, "pooler", dropout.training))
+        return tf.tanh(self._dense(rows, weights, "pooler", dropout))
 
     def _pool_rows(self, batch: dict[str, Any], weights: Weights, dropout: Dropout) -> tf.Tensor:
         """The last layer's rows [B, H] that a head for whole texts reads."""
@@ -179,7 +182,7 @@ class Encoder:
             if last:
                 rows = places.first(rows)
             rows = self._add(f"{layer}/attention_output", mixed, rows, weights, dropout)
-            inner = _dense(self._cast(rows), weights, f"{layer}/intermediate", dropout.training)
+            inner = self._dense(self._cast(rows), weights, f"{layer}/intermediate", dropout)
             inner = self._activate(inner, dropout.training)
             rows = self._add(f"{layer}/output", inner, rows, weights, dropout)
         if first_only and not layers:
@@ -215,12 +218,12 @@ class Encoder:
         separate: list[tf.Tensor] = []
         if f"{layer}/query/kernel" in weights:
             query = places.first(rows) if first_only else rows
-            query = _dense(query, weights, f"{layer}/query", dropout.training)
+            query = self._dense(query, weights, f"{layer}/query", dropout)
             if first_only:
                 separate = [tf.reshape(query, [places.count, heads, 1, size])]
             else:
                 separate = places.by_head(query, 1, heads)
-        mixed = _dense(rows, weights, f"{layer}/projected", dropout.training)
+        mixed = self._dense(rows, weights, f"{layer}/projected", dropout)
         queries, keys, values = separate + places.by_head(mixed, 3 - len(separate), heads)
         scores = tf.cast(tf.matmul(queries, keys, transpose_b=True), tf.float32)
         shares = tf.nn.softmax(scores + places.penalty)
@@ -233,7 +236,7 @@ class Encoder:
     def _add(
         self, name: str, inner: tf.Tensor, rows: tf.Tensor, weights: Weights, dropout: Dropout
     ) -> tf.Tensor:
-        change = _dense(inner, weights, name, dropout.training)
+        change = self._dense(inner, weights, name, dropout)
         change = dropout(tf.cast(change, tf.float32), self._config.hidden_dropout_prob)
         return self._norm(name, rows + change, weights)
 
@@ -251,10 +254,16 @@ class Encoder:
     def _cast(self, rows: tf.Tensor) -> tf.Tensor:
         return tf.cast(rows, self.dtype)
 
-
-def _dense(rows: tf.Tensor, weights: Weights, name: str, training: bool) -> tf.Tensor:
-    kernel, bias = (tf.convert_to_tensor(weights[f"{name}/{part}"]) for part in ("kernel", "bias"))
-    return (project if training else served_product)(rows, kernel, bias)
+    def _dense(self, rows: tf.Tensor, weights: Weights, name: str, dropout: Dropout) -> tf.Tensor:
+        kernel, bias = (tf.convert_to_tensor(weights[f"{name}/{n}"]) for n in ("kernel", "bias"))
+        found = (project if dropout.training else served_product)(rows, kernel, bias)
+        if f"{name}/down" not in weights:
+            return found
+        assert self._adapter is not None
+        low = tf.matmul(dropout(rows, self._adapter.settings.dropout), weights[f"{name}/down"])
+        found += tf.matmul(low, weights[f"{name}/up"])
+        factor = weights.get(f"{name}/factor")
+        return found if factor is None else found * factor + bias * (1.0 - factor)
 
 
 def _look_up(table: Any, rows: tf.Tensor) -> tf.Tensor:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import tensorflow as tf
@@ -10,13 +11,39 @@ import tensorflow as tf
 Weights = dict[str, Any]
 # From the name of a kernel and the kernel, float32 [in, out], to the kernel that is used.
 KernelTransform: TypeAlias = Callable[[str, tf.Tensor], tf.Tensor]
+
+
+@dataclass(frozen=True)
+class LowRank:
+    """A change beside a kernel: rows x become (x W + x down up) * factor + bias.
+
+    Attributes:
+        down: float32 [in, r].
+        up: float32 [r, out].
+        factor: float32 [out]; None for 1.
+    """
+
+    down: Any
+    up: Any
+    factor: Any = None
+
+
+# From the name of a kernel to its change; None for none.
+KernelChange: TypeAlias = Callable[[str], LowRank | None]
+# A kernel, its bias, its change.
+Part: TypeAlias = tuple[Any, Any, LowRank | None]
 TABLES = ("words", "types", "positions")
+PARTS = ("query", "key", "value")
 # Bytes; the file of a graph is limited to 2 GiB.
 LARGEST_CONSTANTS = 2**30
 
 
 def lay_out(
-    bert: Any, dtype: tf.DType, head: Any = None, transform: KernelTransform | None = None
+    bert: Any,
+    dtype: tf.DType,
+    head: Any = None,
+    transform: KernelTransform | None = None,
+    change: KernelChange | None = None,
 ) -> Weights:
     """Read the weights of a TFBert by name, in the products' dtype, as the fast graph uses them.
 
@@ -32,15 +59,17 @@ def lay_out(
             kernel's name (`layer0/query`, `layer0/key`, `layer0/value`,
             `layer0/attention_output`, `layer0/intermediate`, `layer0/output`, ..., `pooler`,
             `head`) and the kernel, float32 [in, out], and returns one of the same shape.
+        change: Gives changes that are computed beside the kernels, for training: the gradient by a
+            kernel itself is then not needed.
     """
     main, config = bert.bert, bert.config
     tables, layers = main.embeddings, main.encoder.layer
     scale = (config.hidden_size // config.num_attention_heads) ** -0.5
 
-    def read(name: str, dense: Any) -> tuple[tf.Tensor, tf.Tensor]:
-        """Read one kernel and its bias, for training and for exports."""
+    def read(name: str, dense: Any) -> Part:
+        """Read one kernel with its bias and change, for training and for exports."""
         kernel = dense.kernel if transform is None else transform(name, dense.kernel)
-        return kernel, dense.bias
+        return kernel, dense.bias, change(name) if change else None
 
     weights: Weights = {
         "words": tables.weight,
@@ -49,23 +78,16 @@ def lay_out(
     }
     weights |= _norm("embeddings", tables.LayerNorm)
     for number, layer in enumerate(layers):
-        attention, name = layer.attention.self_attention, f"layer{number}"
-        kernel, bias = read(f"{name}/query", attention.query)
-        # The divisor of the scores is applied to the query's weights, where it costs least and
-        # keeps float16 products small.
-        query = (kernel * scale, bias * scale)
-        others = [read(f"{name}/{part}", getattr(attention, part)) for part in ("key", "value")]
-        last = number == len(layers) - 1
-        if last:
-            weights |= _concatenate(f"{name}/query", [query], dtype)
-        weights |= _concatenate(f"{name}/projected", others if last else [query, *others], dtype)
+        name, last = f"layer{number}", number == len(layers) - 1
+        inside, inner = layer.attention.self_attention, f"{name}/intermediate"
+        parts = {part: read(f"{name}/{part}", getattr(inside, part)) for part in PARTS}
+        weights |= _fuse_attention(name, parts, scale, last, dtype)
         for part, output in (
             (f"{name}/attention_output", layer.attention.dense_output),
             (f"{name}/output", layer.bert_output),
         ):
             weights |= _concatenate(part, [read(part, output.dense)], dtype)
             weights |= _norm(part, output.LayerNorm)
-        inner = f"{name}/intermediate"
         weights |= _concatenate(inner, [read(inner, layer.intermediate.dense)], dtype)
     # A model whose head reads every token has no pooler.
     ends = {"pooler": main.pooler and main.pooler.dense, "head": head}
@@ -73,6 +95,23 @@ def lay_out(
         if dense is not None:
             weights |= _concatenate(part, [read(part, dense)], tf.float32)
     return weights
+
+
+def _fuse_attention(
+    name: str, parts: Mapping[str, Part], scale: float, last: bool, dtype: tf.DType
+) -> Weights:
+    """Concatenate query, key and value of a layer; the query of the last one stays separate."""
+    kernel, bias, change = parts["query"]
+    if change is not None:
+        change = LowRank(change.down, change.up * scale, change.factor)
+    # The divisor of the scores is applied to the query's weights, where it costs least and keeps
+    # float16 products small.
+    query = (kernel * scale, bias * scale, change)
+    others = [parts["key"], parts["value"]]
+    if not last:
+        return _concatenate(f"{name}/projected", [query, *others], dtype)
+    weights = _concatenate(f"{name}/query", [query], dtype)
+    return weights | _concatenate(f"{name}/projected", others, dtype)
 
 
 class FrozenWeights(tf.Module):
@@ -106,10 +145,31 @@ class FrozenWeights(tf.Module):
         return {**self._held, **(self._constants() if self._constants else {})}
 
 
-def _concatenate(name: str, parts: list[tuple[Any, Any]], dtype: tf.DType) -> Weights:
-    kernels = [tf.cast(kernel, dtype) for kernel, _ in parts]
-    biases = [tf.cast(bias, dtype) for _, bias in parts]
-    return {f"{name}/kernel": tf.concat(kernels, 1), f"{name}/bias": tf.concat(biases, 0)}
+def _concatenate(name: str, parts: Sequence[Part], dtype: tf.DType) -> Weights:
+    kernels = [tf.cast(kernel, dtype) for kernel, _, _ in parts]
+    biases = [tf.cast(bias, dtype) for _, bias, _ in parts]
+    weights = {f"{name}/kernel": tf.concat(kernels, 1), f"{name}/bias": tf.concat(biases, 0)}
+    changes = {f"{name}/{key}": value for key, value in _join_changes(parts).items()}
+    return weights | {key: tf.cast(value, dtype) for key, value in changes.items()}
+
+
+def _join_changes(parts: Sequence[Part]) -> Weights:
+    """Join the changes of dense layers side by side to one of them all; {} for none."""
+    widths = [bias.shape[0] for _, bias, _ in parts]
+    downs, ups, factors = [], [], []
+    for number, (_, _, change) in enumerate(parts):
+        if change is not None:
+            beside = [sum(widths[:number]), sum(widths[number + 1 :])]
+            downs.append(tf.convert_to_tensor(change.down))
+            ups.append(tf.pad(change.up, [[0, 0], beside]))
+        own = change.factor if change else None
+        factors.append(tf.ones([widths[number]]) if own is None else own)
+    if not downs:
+        return {}
+    joined = {"down": tf.concat(downs, 1), "up": tf.concat(ups, 0)}
+    if any(change is not None and change.factor is not None for _, _, change in parts):
+        joined["factor"] = tf.concat(factors, 0)
+    return joined
 
 
 def _norm(name: str, norm: Any) -> Weights:

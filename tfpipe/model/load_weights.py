@@ -16,7 +16,7 @@ PARTS = ("body", "pooler", "head")
 
 def load_weights(
     bert: Any, stored: StoredWeights, complete: bool = False, same_head: bool = True
-) -> str:
+) -> tuple[str, list[str]]:
     """Assign the file's tensors to a TFBert's variables.
 
     Pooler and head keep their initial values where the file does not hold them in the same shapes.
@@ -28,7 +28,8 @@ def load_weights(
         same_head: Whether the file's head is of the model's kind; if not, it is not used.
 
     Returns:
-        The parts loaded from the file and those newly initialised, in one line for the log.
+        The parts loaded from the file and those newly initialised, in one line for the log; and
+        the names of the latter, of `pooler` and `head`.
 
     Raises:
         UserError: The body of file and model differ in tensors or shapes, or `complete` fails.
@@ -53,7 +54,7 @@ def load_weights(
             variable.assign(value.T if _is_kernel(variable) else value)
     line = f"{', '.join(loaded)} from {stored.path.name}; {_describe(fresh) or 'nothing fresh'}"
     unused = _list_unused(parts, stored)
-    return f"{line}; not used: {list_few(unused)}" if unused else line
+    return (f"{line}; not used: {list_few(unused)}" if unused else line), list(fresh)
 
 
 def _part_of(key: str) -> str:

@@ -77,13 +77,7 @@ def open_model(
         return make_tiny(label_names, texts, head=head)
     folder = find_folder(name)
     check_limits(folder, read_folder_settings(folder), max_length)
-    model = pretrained.load(folder, label_names, head, texts if trim else None)
-    if (folder / "modules.json").is_file():
-        # A sentence-transformers checkpoint was trained on the mean of its token vectors, and the
-        # pooler in its files was not. Without it the sample data reach in three epochs what they
-        # reach in six with it.
-        return _start_pooler_as_identity(model)
-    return model
+    return pretrained.load(folder, label_names, head, texts if trim else None)
 
 
 def read_settings(name: str) -> dict[str, Any]:
@@ -107,6 +101,16 @@ def choose_pooling(pooling: str, name: str, head: Head | None = None) -> str:
     usual = MEAN if head and head.kind == "embedding" else FIRST
     named = name in ("tiny", "starter", "multilingual")
     return usual if named else read_pooling(find_folder(name), usual)
+
+
+def start_pooler(model: TextModel) -> TextModel:
+    """Set the pooler of a sentence-transformers checkpoint to the identity, if it is to be trained.
+
+    Such a checkpoint was trained on the mean of its token vectors, and the pooler in its files was
+    not. Without it the sample data reach in three epochs what they reach in six with it.
+    """
+    of_sentences = Path(model.config.name_or_path, "modules.json").is_file()
+    return _start_pooler_as_identity(model) if of_sentences else model
 
 
 def _start_pooler_as_identity(model: TextModel) -> TextModel:

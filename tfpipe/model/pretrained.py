@@ -61,14 +61,18 @@ def load(
             note, stored = trimming.describe(whole), trimming.select(whole)
             config.vocab_size = len(tokenizer.vocabulary)
         bert = _construct(config, head)
-        origin = load_weights(bert, stored, complete, head.kind == stored_head.kind) + note
-    return TextModel(bert, tokenizer, list(label_names), head=head, origin=origin)
+        same_head = head.kind == stored_head.kind
+        origin, fresh = load_weights(bert, stored, complete, same_head)
+    origin += note
+    return TextModel(bert, tokenizer, list(label_names), head=head, origin=origin, fresh=fresh)
 
 
 def load_saved(model: TextModel, folder: Path) -> None:
     """Replace a model's weights by those that `save` wrote of it; raises UserError."""
     with open_weights(folder) as stored:
         load_weights(model.bert, stored, complete=True)
+    if model.adapter:
+        model.adapter.reset(model.backbone)
 
 
 def build(
@@ -81,7 +85,9 @@ def build(
     head = head or Head()
     _describe(config, tokenizer, label_names, head)
     bert = _construct(config, head)
-    return TextModel(bert, tokenizer, list(label_names), head=head, origin="random")
+    fresh = ("pooler", "head")
+    names = list(label_names)
+    return TextModel(bert, tokenizer, names, head=head, origin="random", fresh=fresh)
 
 
 def _construct(config: BertConfig, head: Head) -> Any:
@@ -112,11 +118,12 @@ def _describe(
 def save(model: TextModel, folder: Path) -> None:
     """Write a folder that transformers' from_pretrained reads, in TF and in PyTorch.
 
-    The weights are stored under PyTorch's names and layout: TF classes read that format too,
-    while a TF-format file needs TensorFlow on the PyTorch side.
+    An adapter's change is merged into the weights. They are stored under PyTorch's names and
+    layout: TF classes read that format too, while a TF-format file needs TensorFlow on the PyTorch
+    side.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    state = dict(as_pytorch_weight(weight.name, weight.numpy()) for weight in model.weights)
+    state = dict(as_pytorch_weight(weight.name, model.merged(weight)) for weight in model.weights)
     path = folder / "model.safetensors"
     path.touch()
     mode = path.stat().st_mode

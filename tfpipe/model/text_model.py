@@ -5,19 +5,35 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 import tf_keras
 
 from tfpipe.data.tokenizer import Tokenizer
+from tfpipe.model.adapters import ADAPTERS, Adapter, AdapterSettings
+from tfpipe.model.adapters.targets import name_of_kernel
 from tfpipe.model.encoder import MEAN, Encoder, Seeds, UnsupportedBert
-from tfpipe.model.fused_weights import FrozenWeights, KernelTransform, lay_out
+from tfpipe.model.fused_weights import FrozenWeights, lay_out
 from tfpipe.model.head import Head
 
 # transformers' names of variables.
 LAYER = re.compile(r"/encoder/layer_\._(\d+)/")
+
+
+def count_values(variables: Sequence[tf.Variable]) -> int:
+    """Return the number of values in variables."""
+    return sum(variable.shape.num_elements() for variable in variables)
+
+
+class _Variables(tf.Module):
+    """Variables of different owners as one object of a checkpoint."""
+
+    def __init__(self, variables: Sequence[tf.Variable]):
+        super().__init__()
+        self.all = list(variables)
 
 
 @dataclass(frozen=True)
@@ -33,7 +49,8 @@ class TextModel:
         precision: Dtype of the matrix products of the fast graph.
         packed: Whether the fast graph leaves padding out of its dense products.
         head: The output layer.
-        transform: Applied to every kernel before the fast graph uses it; see `lay_out`.
+        adapter: What is trained in place of the BERT, and changes it; None without one.
+        fresh: `pooler` and `head` where the checkpoint did not give them.
         origin: Where the weights come from, for the log.
     """
 
@@ -43,7 +60,8 @@ class TextModel:
     precision: str = "float32"
     packed: bool = False
     head: Head = Head()
-    transform: KernelTransform | None = None
+    adapter: Adapter | None = None
+    fresh: Sequence[str] = ()
     origin: str = ""
 
     # ---- weights
@@ -65,12 +83,30 @@ class TextModel:
     @property
     def trainable_variables(self) -> Sequence[tf.Variable]:
         """The variables that training changes."""
-        return self.bert.trainable_variables
+        if self.adapter is None:
+            return self.bert.trainable_variables
+        found = [*self.adapter.trained(self.backbone), *self.new_variables]
+        # Biases of a new pooler are in both.
+        return list({id(variable): variable for variable in found}.values())
+
+    @property
+    def new_variables(self) -> Sequence[tf.Variable]:
+        """The head's variables, and the pooler's where the checkpoint has none."""
+        parts = [self._dense] if self._dense is not None else []
+        if "pooler" in self.fresh and self.backbone.pooler is not None:
+            parts.append(self.backbone.pooler.dense)
+        return [variable for part in parts for variable in part.weights]
 
     @property
     def trackable(self) -> Any:
-        """The object that a tf.train.Checkpoint saves."""
-        return self.bert
+        """The object that a tf.train.Checkpoint saves: all that training changes."""
+        return self.bert if self.adapter is None else _Variables(self.trainable_variables)
+
+    def merged(self, variable: tf.Variable) -> np.ndarray:
+        """Return the value of a variable of the BERT with the adapter's change in it."""
+        name = name_of_kernel(variable.name) if self.adapter else None
+        value = variable.read_value()
+        return (self.adapter.merge(name, value) if self.adapter and name else value).numpy()
 
     @property
     def parameters(self) -> int:
@@ -80,7 +116,7 @@ class TextModel:
     @property
     def trainable_parameters(self) -> int:
         """Number of parameters that training changes."""
-        return sum(v.shape.num_elements() for v in self.trainable_variables)
+        return count_values(self.trainable_variables)
 
     @property
     def columns(self) -> int:
@@ -133,13 +169,25 @@ class TextModel:
             rate = attention if id(layer) in in_attention else hidden
             layer.rate = layer.rate if rate is None else rate
 
+    def with_adapter(self, method: str, settings: AdapterSettings) -> TextModel:
+        """Return the model with a new adapter; call it in the strategy's scope.
+
+        Args:
+            method: A key of ADAPTERS.
+            settings: Its settings.
+
+        Raises:
+            UserError: The adapter does not fit the model.
+        """
+        return replace(self, adapter=ADAPTERS[method](settings, self.bert))
+
     # ---- forward pass
     @functools.cached_property
     def encoder(self) -> Encoder | None:
         """The fast graph over the model's variables; None where only stock TFBert computes it."""
         try:
             return Encoder(
-                self.bert, self.precision, self.packed, head=self._dense, transform=self.transform
+                self.bert, self.precision, self.packed, head=self._dense, adapter=self.adapter
             )
         except UnsupportedBert:
             return None
@@ -153,7 +201,8 @@ class TextModel:
         Raises:
             UnsupportedBert: Only stock TFBert computes this configuration.
         """
-        weights = lay_out(self.bert, dtype, self._dense, self.transform)
+        merge = self.adapter.merge if self.adapter else None
+        weights = lay_out(self.bert, dtype, self._dense, merge)
         return Encoder(self.bert, dtype, packed=True, stored=FrozenWeights(weights, dtype))
 
     def logits(

@@ -10,23 +10,39 @@ LEAST_STEPS = 400
 # those of 768 and 1,024 are usual for BERT.
 RATES = {64: 2.665e-3, 384: 3e-4, 768: 5e-5, 1024: 3.155e-5}
 
+# Of a model which its width does not suit: `multilingual`, with twice the starter's layers, does
+# not learn from longer texts at 3e-4.
+MODEL_RATES = {"multilingual": 1e-4}
+
+# Factors of these rates where an adapter is trained in place of the model.
+ADAPTER_FACTORS = {"lora": 5.0, "dora": 5.0, "bitfit": 5.0}
+
 # Peak rates of pooler and head where that of the other layers does not suit them. The vectors of
-# `multilingual` are alike before training: at 3e-4 its head needs more epochs.
+# `multilingual` are alike before training: at the rate of the layers its head needs more epochs.
 HEAD_RATES = {"multilingual": 2e-3}
 # Models whose vocabulary is trimmed to the scripts of the training texts by default.
 TRIMMED = ("multilingual",)
 
 
-def default_rate(hidden_size: int) -> float:
-    """Compute the peak rate for a BERT of this width: 3e-4 at 384, 5e-5 at 768, 3.155e-5 at 1,024.
+def default_rate(hidden_size: int, model: str = "", adapter: str | None = None) -> float:
+    """Compute the peak rate of a model: by its name, or by its width.
 
-    Between widths it is interpolated on logarithmic scales, beyond them it is the nearest. It has
-    four significant digits, so that a rate copied from a log or a file is the same.
+    It is 3e-4 at a width of 384, 5e-5 at 768, 3.155e-5 at 1,024. Between widths it is interpolated
+    on logarithmic scales, beyond them it is the nearest. It has four significant digits, so that a
+    rate copied from a log or a file is the same.
+
+    Args:
+        hidden_size: The width.
+        model: The model's name.
+        adapter: The method or the folder of the adapter that is trained, for which it is higher;
+            None where the model is.
     """
     width = min(max(hidden_size, min(RATES)), max(RATES))
     low, high = next(pair for pair in pairwise(RATES) if width <= pair[1])
     share = math.log(width / low) / math.log(high / low)
-    return float(f"{RATES[low] ** (1 - share) * RATES[high] ** share:.4g}")
+    factor = 1.0 if adapter is None else ADAPTER_FACTORS.get(adapter, ADAPTER_FACTORS["lora"])
+    rate = MODEL_RATES.get(model, RATES[low] ** (1 - share) * RATES[high] ** share)
+    return float(f"{factor * rate:.4g}")
 
 
 def default_epochs(steps_an_epoch: int) -> int:

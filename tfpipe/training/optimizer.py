@@ -12,7 +12,7 @@ from tfpipe.model.text_model import TextModel
 from tfpipe.training.adamw import LayerwiseAdamW
 from tfpipe.training.schedules import Schedule
 
-NO_DECAY = ["bias", "LayerNorm"]
+NO_DECAY = ["bias", "LayerNorm", "lora_magnitude"]
 
 
 def rate_factors(

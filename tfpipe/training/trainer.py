@@ -13,6 +13,7 @@ from tfpipe.config import is_better_epoch
 from tfpipe.data.encoded import EncodedDataset
 from tfpipe.io.atomic import atomic_folder, clear_leftovers
 from tfpipe.model import pretrained
+from tfpipe.model.adapters import peft_folder
 from tfpipe.model.text_model import TextModel
 from tfpipe.tasks import TASKS
 from tfpipe.tasks.evaluation import TaskEvaluation
@@ -154,6 +155,7 @@ class Trainer:
         progress = self.checkpoints.progress
         if self._chief:
             clear_leftovers(self._folder, "model")
+            clear_leftovers(self._folder, "adapter")
         if self._config.resume:
             self._restore()
             check_agreement(self._strategy, checkpoint=f"step {progress.step}")
@@ -224,8 +226,12 @@ class Trainer:
 
     def _save_model(self, folder: Path) -> None:
         """Replace the model folder as a whole."""
-        with atomic_folder(folder) as aside, self._evaluated_weights():
-            pretrained.save(self._model, aside)
+        with self._evaluated_weights():
+            with atomic_folder(folder) as aside:
+                pretrained.save(self._model, aside)
+            if self._model.adapter:
+                with atomic_folder(folder.parent / "adapter") as aside:
+                    peft_folder.save(self._model, aside)
 
 
 def where_stopped(done: int, done_before: int, epochs: int) -> str:

@@ -33,7 +33,9 @@ def training_defaults(
     """
     settings = settings or {"hidden_size": USUAL_WIDTH}
     taken = vars(TrainConfig()) | dict(fixed)
-    rate = taken["learning_rate"] or default_rate(settings.get("hidden_size", 768))
+    rate = taken["learning_rate"] or default_rate(
+        settings.get("hidden_size", 768), taken["model"], taken["adapter"]
+    )
     derived = {
         "learning_rate": rate,
         "epochs": default_epochs(-(-rows // taken["batch_size"])),

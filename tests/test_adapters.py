@@ -1,0 +1,290 @@
+"""Adapters: what they train, what they leave, and that merged they are the same."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from safetensors.numpy import load_file
+
+from tests.support.runs import tiny_config
+from tfpipe.config import TrainConfig
+from tfpipe.config.settings import build
+from tfpipe.config.train_conflicts import ADAPTERS as NAMES
+from tfpipe.config.train_conflicts import LOW_RANK
+from tfpipe.errors import UserError
+from tfpipe.model import pretrained
+from tfpipe.model.adapters import ADAPTERS, AdapterSettings, peft_folder
+from tfpipe.model.adapters.targets import TARGETS, parse_targets
+from tfpipe.model.presets import make_tiny
+from tfpipe.model.text_model import TextModel, count_values
+from tfpipe.model.transformers_classes import BertConfig, TFBertForSequenceClassification
+from tfpipe.run_folder import Run
+from tfpipe.train import train
+from tfpipe.training.defaults import ADAPTER_FACTORS
+from tfpipe.training_run import attach_adapter
+
+WORDS = ["some words", "and more"]
+LOW_RANKS = pytest.mark.parametrize("method", LOW_RANK)
+METHODS = pytest.mark.parametrize("method", ADAPTERS)
+
+
+def batch_of_texts(model: TextModel) -> dict[str, tf.Tensor]:
+    return dict(model.tokenizer(["some words and", "more", ""], None, max_length=16))
+
+
+def tiny(method: str, **settings: object) -> TextModel:
+    model = make_tiny(["a", "b"], WORDS, dropout=0.0)
+    made = AdapterSettings(**{"rank": 4, **settings})  # type: ignore[arg-type]
+    return model.with_adapter(method, made)
+
+
+def trained(method: str, **settings: object) -> TextModel:
+    """A model whose adapter changes it."""
+    model = tiny(method, **settings)
+    random = np.random.default_rng(1)
+    assert model.adapter is not None
+    for variable in model.adapter.trained(model.backbone):
+        variable.assign_add(random.normal(size=variable.shape).astype(np.float32) / 10)
+    return model
+
+
+def test_the_names_are_those_of_the_configuration() -> None:
+    assert tuple(ADAPTERS) == NAMES == tuple(ADAPTER_FACTORS)
+    assert tuple(name for name in ADAPTERS if ADAPTERS[name].uses_settings) == LOW_RANK
+
+
+@pytest.mark.parametrize(
+    ("width", "layers", "counts"),
+    [
+        (768, 12, {"lora": (165_888, 36_864), "dora": 18_432, "bitfit": 102_912}),
+        (384, 6, {"lora": (41_472, 9_216), "dora": 4_608, "bitfit": 26_112}),
+    ],
+    ids=["BERT-base", "MiniLM"],
+)
+def test_as_many_parameters_as_published(width: int, layers: int, counts: dict) -> None:
+    config = BertConfig(
+        vocab_size=10,
+        hidden_size=width,
+        num_hidden_layers=layers,
+        num_attention_heads=12,
+        intermediate_size=4 * width,
+    )
+    bert = TFBertForSequenceClassification(config)
+    bert.build_in_name_scope()
+
+    def count(method: str, rank: int, targets: str) -> int:
+        settings = AdapterSettings(rank=rank, targets=parse_targets(targets))
+        return count_values(ADAPTERS[method](settings, bert).trained(bert.bert))
+
+    every, two = counts["lora"]
+    assert count("lora", 2, "all") == 2 * every and count("lora", 1, "value,query") == two
+    query_and_value = layers * 2 * width
+    assert count("dora", 1, "query, value") == two + query_and_value == two + counts["dora"]
+    assert count("bitfit", 1, "all") == counts["bitfit"]
+
+
+@METHODS
+def test_an_adapter_begins_without_a_change(method: str) -> None:
+    model = tiny(method)
+    batch = batch_of_texts(model)
+    np.testing.assert_allclose(
+        model.logits(batch), replace(model, adapter=None).logits(batch), atol=1e-6
+    )
+
+
+@METHODS
+def test_merged_is_equal(method: str, tmp_path: Path) -> None:
+    model = trained(method)
+    batch = batch_of_texts(model)
+    expected = model.logits(batch)
+    rough = replace(model, precision="bfloat16").logits(batch, training=True)
+    assert 1e-5 < np.abs(rough - expected).max() < 0.05
+    if method in LOW_RANK:
+        assert np.abs(expected - replace(model, adapter=None).logits(batch)).max() > 0.01
+    found = {"packed": replace(model, packed=True).logits(batch, training=True)}
+    found["export"] = model.head.of_encoder(model.frozen_encoder(tf.float32))(batch)
+    pretrained.save(model, tmp_path / "once")
+    found["file"] = pretrained.load(tmp_path / "once").logits(batch)
+    # Merging is done once, however often it is asked for.
+    pretrained.load_saved(model, tmp_path / "once")
+    pretrained.save(model, tmp_path / "twice")
+    found["merged"], found["twice"] = model.logits(batch), pretrained.load(tmp_path / "twice")
+    found["twice"] = found["twice"].logits(batch)
+    for name, logits in found.items():
+        np.testing.assert_allclose(logits, expected, atol=1e-5, err_msg=name)
+    once, twice = (load_file(tmp_path / n / "model.safetensors") for n in ("once", "twice"))
+    for name, value in once.items():
+        np.testing.assert_allclose(twice[name], value, atol=1e-6, err_msg=name)
+
+
+@LOW_RANKS
+def test_only_named_kernels_are_changed(method: str) -> None:
+    model = trained(method, targets=("value", "output"))
+    adapter = model.adapter
+    assert adapter is not None
+    changed = {name for name in TARGETS if adapter.change_of(f"layer0/{name}") is not None}
+    assert changed == {"value", "output"}
+
+
+@METHODS
+def test_every_variable_gets_a_gradient(method: str) -> None:
+    model = trained(method)
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(model.logits(batch_of_texts(model), training=True) ** 2)
+    gradients = tape.gradient(loss, model.trainable_variables)
+    for variable, gradient in zip(model.trainable_variables, gradients, strict=True):
+        # The bias of the keys adds the same to all scores of a query.
+        zero = "/key/bias" in variable.name
+        assert gradient is not None and (np.abs(gradient).max() > 1e-9 or zero), variable.name
+
+
+def test_dropout_is_of_the_change_alone() -> None:
+    model = trained("lora", dropout=0.5)
+    batch = batch_of_texts(model)
+    once, again = (model.logits(batch, training=True) for _ in range(2))
+    assert np.abs(once - again).max() > 1e-4
+    np.testing.assert_array_equal(model.logits(batch), model.logits(batch))
+
+
+def test_rank_stabilized_scale() -> None:
+    assert AdapterSettings(rank=16, alpha=8).scale == 0.5
+    assert AdapterSettings(rank=16, alpha=8, rank_stabilized=True).scale == 2.0
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint with a pooler and without a head, as published ones have."""
+    folder = tmp_path_factory.mktemp("base")
+    pretrained.save(make_tiny(["x"], WORDS), folder)
+    return folder
+
+
+def runs_of(folder: Path, base: Path, method: str, **settings: object) -> TrainConfig:
+    fixed: dict = {"model": str(base), "adapter": method, "epochs": 2}
+    return tiny_config(folder, **(fixed | settings))
+
+
+@pytest.fixture(scope="module", params=ADAPTERS)
+def run(request: pytest.FixtureRequest, base: Path, tmp_path_factory) -> Run:
+    folder = tmp_path_factory.mktemp(request.param)
+    # Each with something else of training.
+    settings = {
+        "lora": {"strategy": "mirrored", "epochs": 1},
+        "dora": {"ema": 0.9, "deterministic": True},
+        "bitfit": {"precision": "bfloat16"},
+    }
+    return train(runs_of(folder, base, request.param, **settings[request.param]))
+
+
+def test_the_base_stays_bit_equal(run: Run, base: Path) -> None:
+    before = pretrained.load(base, ["a"])
+    own = json.loads((run.folder / "adapter" / "tfpipe.json").read_text())
+    assert own["base_sha256"] == peft_folder.digest_of_base(before)
+    old, new = (load_file(place / "model.safetensors") for place in (base, run.model))
+    for name, value in new.items():
+        if "embeddings" in name and own["method"] != "bitfit":
+            np.testing.assert_array_equal(value, old[name], err_msg=name)
+
+
+def test_the_adapter_of_a_run_gives_its_model(run: Run, base: Path) -> None:
+    best = pretrained.load(run.model)
+    batch = batch_of_texts(best)
+    names = best.label_names
+    model = peft_folder.attach(
+        pretrained.load(base, names), peft_folder.read(run.folder / "adapter")
+    )
+    np.testing.assert_allclose(model.logits(batch), best.logits(batch), atol=1e-5)
+    assert run.metrics["model"]["trainable_parameters"] < best.parameters / 4
+    size = (run.folder / "adapter" / "adapter_model.safetensors").stat().st_size
+    assert size < 4 * run.metrics["model"]["trainable_parameters"] + 10_000
+
+
+@pytest.mark.parametrize("run", ["dora"], indirect=True)
+def test_resumed_is_bit_equal(run: Run, tmp_path: Path) -> None:
+    again = replace(run.config, output=str(tmp_path / "run"))
+    stopped = replace(again, stop_after=1)
+    with pytest.raises(BaseException, match="stopped after epoch 1"):
+        train(stopped)
+    found = train(TrainConfig(resume=True, output=stopped.output))
+    for name in ("model/model.safetensors", "adapter/adapter_model.safetensors"):
+        assert (found.folder / name).read_bytes() == (run.folder / name).read_bytes(), name
+
+
+@pytest.mark.parametrize("run", ["lora"], indirect=True)
+def test_training_goes_on_from_an_adapter(run: Run, tmp_path: Path) -> None:
+    more = {"adapter": str(run.folder / "adapter"), "output": str(tmp_path / "again"), "epochs": 1}
+    # At this rate training changes nothing that can be seen.
+    again = train(replace(run.config, **more, learning_rate=1e-9, head_rate=1e-9))
+    first, second = (load_file(one.model / "model.safetensors") for one in (run, again))
+    for name, value in first.items():
+        np.testing.assert_allclose(second[name], value, atol=1e-5, err_msg=name)
+
+
+REFUSED = {
+    "neither": ({"adapter": "loar"}, "neither a method nor a folder"),
+    "no adapter": ({"adapter_rank": 4}, "--adapter-rank has no effect without --adapter lora"),
+    "bitfit": ({"adapter": "bitfit", "adapter_alpha": 8}, "--adapter-alpha has no effect"),
+    "frozen": ({"adapter": "lora", "freeze_layers": 1}, "--freeze-layers exclude each other"),
+    "dropout": ({"adapter": "lora", "adapter_dropout": 1.0}, "--adapter-dropout is out of range"),
+}
+
+
+@pytest.mark.parametrize("how", REFUSED)
+def test_settings_that_do_not_fit(how: str) -> None:
+    values, message = REFUSED[how]
+    with pytest.raises(UserError, match=message) as caught:
+        build(TrainConfig, values)
+    assert caught.value.found and caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"adapter_rank": 65}, "--adapter-rank is above the rank of a kernel"),
+        ({"adapter_targets": "querry"}, "names what a BERT's layer does not have"),
+        ({"adapter_targets": ","}, "names what a BERT's layer does not have"),
+        ({"adapter": "/no/adapter"}, "the adapter cannot be read"),
+    ],
+)
+def test_adapters_that_do_not_fit_the_model(values: dict, message: str) -> None:
+    model = make_tiny(["a", "b"], WORDS)
+    with pytest.raises(UserError, match=message):
+        attach_adapter(model, TrainConfig(**{"adapter": "lora", **values}))
+
+
+def test_an_adapter_of_another_base(tmp_path: Path) -> None:
+    peft_folder.save(trained("lora"), tmp_path)
+    other = make_tiny(["a", "b"], ["quite other words"])
+    with pytest.raises(UserError, match="trained on another base model"):
+        peft_folder.attach(other, peft_folder.read(tmp_path))
+    # One that peft has written does not say what its base is; the sizes are compared.
+    (tmp_path / "tfpipe.json").unlink()
+    stored = peft_folder.read(tmp_path)
+    wider = {name: np.concatenate([value, value]) for name, value in stored.tensors.items()}
+    with pytest.raises(UserError, match="the adapter does not fit the model"):
+        peft_folder.attach(other, replace(stored, tensors=wider))
+
+
+@pytest.mark.parametrize("name", ["bias", "rank_pattern", "peft_type"])
+def test_an_adapter_of_another_kind(tmp_path: Path, name: str) -> None:
+    peft_folder.save(trained("lora"), tmp_path)
+    file = tmp_path / "adapter_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {name: "other"}))
+    with pytest.raises(UserError, match=f"{name} is 'other'"):
+        peft_folder.read(tmp_path)
+
+
+@pytest.mark.parametrize("file", ["adapter_config.json", "adapter_model.safetensors"])
+@pytest.mark.parametrize("content", [b"", b"[]", None])
+def test_a_damaged_adapter(tmp_path: Path, file: str, content: bytes | None) -> None:
+    peft_folder.save(trained("lora"), tmp_path)
+    (tmp_path / file).unlink()
+    if content is not None:
+        (tmp_path / file).write_bytes(content)
+    with pytest.raises(UserError, match="the adapter cannot be read"):
+        peft_folder.read(tmp_path)

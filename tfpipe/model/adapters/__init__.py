@@ -1,0 +1,12 @@
+"""Adapters: methods that train few variables beside a BERT that stays as it is."""
+
+from __future__ import annotations
+
+from tfpipe.model.adapters.adapter import Adapter, AdapterSettings
+from tfpipe.model.adapters.bitfit import BitFit
+from tfpipe.model.adapters.lora import DoRA, LoRA
+
+__all__ = ["ADAPTERS", "Adapter", "AdapterSettings"]
+
+# Of `tfpipe.train --adapter`; tfpipe.config has the names, too.
+ADAPTERS: dict[str, type[Adapter]] = {one.method: one for one in (LoRA, DoRA, BitFit)}

@@ -1,0 +1,248 @@
+"""Folders of adapters in the format of peft: adapter_config.json and adapter_model.safetensors.
+
+What peft has no place for, the method's name and the digest of the base model, is in tfpipe.json.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from tfpipe.errors import UserError
+from tfpipe.io.atomic import write_text
+from tfpipe.model.adapters import AdapterSettings
+from tfpipe.model.adapters.targets import TARGETS
+from tfpipe.model.stored_weights import list_few, pytorch_name
+from tfpipe.model.text_model import TextModel
+
+CONFIG, TENSORS, OWN = "adapter_config.json", "adapter_model.safetensors", "tfpipe.json"
+# peft's names of the kinds of heads.
+TASK_TYPES = {
+    "sequence": "SEQ_CLS",
+    "token": "TOKEN_CLS",
+    "span": "QUESTION_ANS",
+    "embedding": "FEATURE_EXTRACTION",
+}
+_WRAPPER = "base_model.model."
+# Settings of peft that change what is computed, and the only values that are read.
+_PLAIN: Mapping[str, tuple[Any, ...]] = {
+    "peft_type": ("LORA",),
+    "bias": ("none",),
+    "fan_in_fan_out": (False,),
+    "rank_pattern": ({}, None),
+    "alpha_pattern": ({}, None),
+    "layers_to_transform": (None,),
+    "lora_bias": (False,),
+}
+
+
+@dataclass(frozen=True)
+class StoredAdapter:
+    """An adapter that was read.
+
+    Attributes:
+        folder: Its folder.
+        method: A key of ADAPTERS.
+        settings: Its settings.
+        tensors: Its values by PyTorch's names in a BERT, in PyTorch's layout.
+        base: SHA-256 of the base model's weights; None where the folder does not say.
+    """
+
+    folder: Path
+    method: str
+    settings: AdapterSettings
+    tensors: Mapping[str, np.ndarray]
+    base: str | None
+
+
+def save(model: TextModel, folder: Path) -> None:
+    """Write the adapter of a model, its head included."""
+    assert model.adapter is not None
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / TENSORS
+    path.touch()
+    mode = path.stat().st_mode
+    root = _WRAPPER + ("" if model.head.kind == "embedding" else "bert.")
+    values = {
+        (_WRAPPER if _is_head(name) else root) + name: _as_pytorch(name, variable)
+        for name, variable in _variables(model).items()
+    }
+    save_file(values, path, metadata={"format": "pt"})
+    # safetensors makes a file that only its owner may read.
+    path.chmod(mode)
+    own = {
+        "method": model.adapter.method,
+        "base_sha256": digest_of_base(model),
+        "labels": list(model.label_names),
+    }
+    for name, content in ((CONFIG, _describe(model)), (OWN, own)):
+        write_text(folder / name, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def digest_of_base(model: TextModel) -> str:
+    """Return the SHA-256 of what the adapter does not train: layers' kernels and word embedding."""
+    digest = hashlib.sha256()
+    for variable in model.backbone.weights:
+        if "/pooler/" not in variable.name and variable.name.endswith(("/kernel:0", "/weight:0")):
+            digest.update(variable.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def read(folder: Path) -> StoredAdapter:
+    """Read an adapter that `save` or peft has written.
+
+    Raises:
+        UserError: There is none, it is damaged, or of a kind that is not computed here.
+    """
+    try:
+        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        own = (folder / OWN).read_text(encoding="utf-8") if (folder / OWN).is_file() else "{}"
+        known, tensors = json.loads(own), load_file(folder / TENSORS)
+        if not (isinstance(config, dict) and isinstance(known, dict)):
+            raise ValueError("no JSON object")
+    except (OSError, ValueError, SafetensorError) as error:
+        raise UserError(
+            "the adapter cannot be read",
+            f"{folder}: {error}",
+            f"give a folder with {CONFIG} and {TENSORS}, as a run or peft writes it",
+        ) from None
+    method = known.get("method") or ("dora" if config.get("use_dora") else "lora")
+    settings = AdapterSettings()
+    if method != "bitfit":
+        settings = _read_settings(folder, config)
+    values = {_plain_name(name): value for name, value in tensors.items()}
+    return StoredAdapter(folder, method, settings, values, known.get("base_sha256"))
+
+
+def attach(model: TextModel, stored: StoredAdapter) -> TextModel:
+    """Return the model with an adapter that has the values of the stored one.
+
+    Head and pooler are taken from it where they have the model's shapes.
+
+    Raises:
+        UserError: It was made on another base, or does not fit the model.
+    """
+    base = digest_of_base(model)
+    if stored.base not in (None, base):
+        raise UserError(
+            "the adapter was trained on another base model",
+            f"{stored.folder}: base {str(stored.base)[:12]}, --model has {base[:12]}",
+            f"give the --model that it names: {_named_base(stored.folder)}",
+        )
+    model = model.with_adapter(stored.method, stored.settings)
+    assert model.adapter is not None
+    needed = set(model.adapter.tensors(model.backbone))
+    variables = _variables(model)
+    wrong = [name for name in needed if name not in stored.tensors]
+    wrong += [
+        name
+        for name, value in stored.tensors.items()
+        if not _fits(name, value, variables) and not _is_end(name)
+    ]
+    if wrong:
+        raise UserError(
+            "the adapter does not fit the model",
+            f"{stored.folder}: {list_few(sorted(wrong))}",
+            f"give the --model that it names: {_named_base(stored.folder)}",
+        )
+    for name, variable in variables.items():
+        if name in stored.tensors and _fits(name, stored.tensors[name], variables):
+            variable.assign(_turn(name, np.asarray(stored.tensors[name], np.float32)))
+    return model
+
+
+def _variables(model: TextModel) -> dict[str, tf.Variable]:
+    """The variables of a file by PyTorch's names: the adapter's, then those of head and pooler."""
+    assert model.adapter is not None
+    ends = {pytorch_name(v.name.split("/", 1)[1]): v for v in model.new_variables}
+    ends = {name.removeprefix("bert."): variable for name, variable in ends.items()}
+    return {**model.adapter.tensors(model.backbone), **ends}
+
+
+def _describe(model: TextModel) -> dict[str, Any]:
+    assert model.adapter is not None
+    settings = model.adapter.settings
+    ends = sorted({_plain_name(name).split(".")[0] for name in _variables(model) if _is_end(name)})
+    described: dict[str, Any] = {
+        "peft_type": "LORA" if model.adapter.uses_settings else model.adapter.method.upper(),
+        "task_type": TASK_TYPES[model.head.kind],
+        "base_model_name_or_path": model.config.name_or_path,
+        "inference_mode": True,
+        "modules_to_save": ends or None,
+    }
+    if model.adapter.uses_settings:
+        described |= {
+            "r": settings.rank,
+            "lora_alpha": settings.alpha,
+            "lora_dropout": settings.dropout,
+            "use_rslora": settings.rank_stabilized,
+            "use_dora": model.adapter.method == "dora",
+            "target_modules": [TARGETS[name] for name in settings.targets],
+            "bias": "none",
+            "fan_in_fan_out": False,
+        }
+    return described
+
+
+def _read_settings(folder: Path, config: Mapping[str, Any]) -> AdapterSettings:
+    for name, values in _PLAIN.items():
+        if config.get(name, values[0]) not in values:
+            raise UserError(
+                "the adapter is of a kind that tfpipe does not compute",
+                f"{folder / CONFIG}: {name} is {config[name]!r}, not {values[0]!r}",
+                "train it without this setting, or merge it into its model with peft",
+            )
+    modules = config.get("target_modules") or []
+    modules = [modules] if isinstance(modules, str) else modules
+    targets = tuple(name for name, place in TARGETS.items() if _is_named(place, modules))
+    return AdapterSettings(
+        rank=int(config.get("r", 8)),
+        alpha=float(config.get("lora_alpha", 8)),
+        rank_stabilized=bool(config.get("use_rslora")),
+        targets=targets,
+        dropout=float(config.get("lora_dropout") or 0.0),
+    )
+
+
+def _is_named(place: str, modules: list[str]) -> bool:
+    """Return whether peft changes a dense layer for the names in `target_modules`."""
+    return any(module == "all-linear" or f".{place}".endswith(f".{module}") for module in modules)
+
+
+def _plain_name(name: str) -> str:
+    return name.removeprefix(_WRAPPER).removeprefix("bert.")
+
+
+def _is_head(name: str) -> bool:
+    return name.startswith(("classifier.", "qa_outputs."))
+
+
+def _is_end(name: str) -> bool:
+    return _is_head(name) or name.startswith("pooler.dense.")
+
+
+def _fits(name: str, value: np.ndarray, variables: Mapping[str, tf.Variable]) -> bool:
+    return name in variables and _turn(name, value).shape == tuple(variables[name].shape)
+
+
+def _as_pytorch(name: str, variable: tf.Variable) -> np.ndarray:
+    return np.ascontiguousarray(_turn(name, variable.numpy()))
+
+
+def _turn(name: str, value: np.ndarray) -> np.ndarray:
+    """Change the layout of a matrix between PyTorch's and TensorFlow's, in either direction."""
+    return value.T if value.ndim == 2 else value
+
+
+def _named_base(folder: Path) -> str:
+    config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    return str(config.get("base_model_name_or_path") or "not known")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 # Before TensorFlow is imported: no hub, and not the user's cache but one for all the processes of
@@ -56,6 +59,12 @@ def two_devices() -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def rare_collections() -> None:
+    """Garbage is searched for less often: a graph is thousands of objects that stay."""
+    gc.set_threshold(20_000, 10, 10)
+
+
+@pytest.fixture(scope="session", autouse=True)
 def logged() -> None:
     """What tfpipe logs is on standard error, as its commands print it."""
     from tfpipe.cli import log_to_stderr
@@ -79,6 +88,24 @@ def shared_files_stay() -> Iterator[None]:
 
     yield
     check_used_folders()
+
+
+@pytest.fixture
+def forked_openings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The doctor opens exports in processes that need not import TensorFlow.
+
+    What it says of their memory is of such a process; test_doctor.py's test_an_export does without.
+    """
+    from tfpipe import fork_server
+    from tfpipe.doctoring import export_folder
+
+    worker = str(export_folder.WORKER)
+
+    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        arguments = command[command.index(worker) :]
+        return fork_server.run(arguments, fork_server.TENSORFLOW)
+
+    monkeypatch.setattr(export_folder, "subprocess", SimpleNamespace(run=run))
 
 
 @pytest.fixture(scope="session")

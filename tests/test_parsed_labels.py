@@ -48,7 +48,7 @@ def test_a_training_parses_each_label_once(
         return parse(label, *rest)
 
     monkeypatch.setattr(module, parser, counting)
-    run = train(tiny_config(tmp_path, train=str(path), task=task, epochs=2, test=None))
+    run = train(tiny_config(tmp_path, train=str(path), task=task, epochs=1, test=None))
     assert (run.folder / "report.html").is_file()
     assert len(labels or ()) == 48 and parsed == Counter(labels)
 

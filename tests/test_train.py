@@ -350,6 +350,7 @@ def test_bfloat16_trains_float32_weights(finished: Run, tmp_path: Path) -> None:
     assert run.metrics["dev"]["loss"] == pytest.approx(finished.metrics["dev"]["loss"], abs=0.2)
 
 
+@pytest.mark.slow
 def test_equal_seeds_equal_runs(profiled: Run, tmp_path: Path) -> None:
     second = tiny_run(tmp_path, epochs=1)
     one, two = (load_file(run.model / "model.safetensors") for run in (profiled, second))

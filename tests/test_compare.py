@@ -318,6 +318,7 @@ def test_every_task(task: str, tmp_path: Path) -> None:
         assert one.b == pytest.approx(other.a, rel=1e-5, nan_ok=True), one.name
 
 
+@pytest.mark.slow
 def test_an_export_that_holds_answers_back(tmp_path: Path) -> None:
     cautious, export = finished_run("abstain"), exported("abstain").folder
     fresh = write_scoped_messages(tmp_path / "fresh.tsv", rows=90, seed=9)

@@ -33,7 +33,10 @@ def as_table(task: str, folder: Path, rows: int) -> Path:
 
 @pytest.mark.parametrize(
     "task, module, parser",
-    [("tag", tag_labels, "parse_spans"), ("qa", qa_labels, "load_answers")],
+    [
+        pytest.param("tag", tag_labels, "parse_spans", marks=pytest.mark.slow),
+        ("qa", qa_labels, "load_answers"),
+    ],
 )
 def test_a_training_parses_each_label_once(
     task: str, module: Any, parser: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -36,11 +36,6 @@ from tuning.oracles import ORACLES
 from tuning.persistent_oracle import EPOCH_METRIC, TOTAL_EPOCHS
 
 make = driven_oracles.make  # the fixture
-# A Bayesian proposal takes a second.
-ALGORITHMS = [
-    pytest.param(name, marks=pytest.mark.slow if name == "bayesian" else ())
-    for name in sorted(ORACLES)
-]
 
 
 # ---- cut off
@@ -74,7 +69,7 @@ def test_a_study_cut_off_after_any_save_goes_on(make: Make, algorithm: str) -> N
                 assert again.trials[name].score == one["score"]
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", sorted(ORACLES))
 def test_a_study_killed_again_and_again_ends(make: Make, algorithm: str) -> None:
     count = 6 if algorithm == "bayesian" else 12
     rng, kills, begun = random.Random(3), 0, dict[str, dict[str, Any]]()
@@ -102,7 +97,7 @@ def test_a_study_killed_again_and_again_ends(make: Make, algorithm: str) -> None
     check_whole(oracle, count)
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", sorted(ORACLES))
 def test_a_study_takes_more_trials_later(make: Make, algorithm: str) -> None:
     first = make(algorithm, 4)
     drive(first)

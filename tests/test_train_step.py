@@ -83,7 +83,12 @@ def one_replica(tmp_path_factory: pytest.TempPathFactory) -> np.ndarray:
 
 @pytest.mark.parametrize(
     ("strategy", "parts"),
-    [("mirrored", 1), ("one_device", 2), pytest.param("one_device", 4, marks=pytest.mark.slow)],
+    [
+        ("mirrored", 1),
+        # test_equality.py trains in parts, too.
+        pytest.param("one_device", 2, marks=pytest.mark.slow),
+        pytest.param("one_device", 4, marks=pytest.mark.slow),
+    ],
 )
 def test_replicas_and_parts_give_equal_weights(
     one_replica: np.ndarray, tmp_path: Path, strategy: str, parts: int
@@ -261,7 +266,7 @@ def test_a_loss_scale_changes_no_bit_and_skips_what_overflows() -> None:
     assert float(scale.value) == 2.0**125 and int(scale.good_steps) == 0
 
 
-@pytest.mark.parametrize("name", ["one_device", "mirrored"])
+@pytest.mark.parametrize("name", [pytest.param("one_device", marks=pytest.mark.slow), "mirrored"])
 def test_scale_and_average_under_a_strategy(name: str) -> None:
     strategy = strategy_of(name)
     with strategy.scope():

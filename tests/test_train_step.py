@@ -81,14 +81,10 @@ def one_replica(tmp_path_factory: pytest.TempPathFactory) -> np.ndarray:
     return train_steps(tmp_path_factory.mktemp("one"), "one_device", 1)
 
 
+# Whole runs are held against each other in test_equality.py.
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("strategy", "parts"),
-    [
-        ("mirrored", 1),
-        # test_equality.py trains in parts, too.
-        pytest.param("one_device", 2, marks=pytest.mark.slow),
-        pytest.param("one_device", 4, marks=pytest.mark.slow),
-    ],
+    ("strategy", "parts"), [("mirrored", 1), ("one_device", 2), ("one_device", 4)]
 )
 def test_replicas_and_parts_give_equal_weights(
     one_replica: np.ndarray, tmp_path: Path, strategy: str, parts: int
@@ -97,6 +93,7 @@ def test_replicas_and_parts_give_equal_weights(
     np.testing.assert_allclose(found, one_replica, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_weights_of_examples_count(one_replica: np.ndarray, tmp_path: Path) -> None:
     unweighted = train_steps(tmp_path, "one_device", 1, weight=1.0, compiles=False)
     assert np.abs(unweighted - one_replica).max() > 1e-4

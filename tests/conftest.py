@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 # Before TensorFlow is imported: no hub, and not the user's cache but one for all the processes of
 # this run, which the first of them makes and removes.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TFPIPE_CACHE"] = os.environ.get("TFPIPE_TESTS_CACHE") or tempfile.mkdtemp()
+# Before NumPy is: where other processes have the cores, a product of small matrices by several
+# threads takes three times the time, most of it waiting.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import pytest
 
@@ -27,10 +33,10 @@ NEW_CACHE = None if "TFPIPE_TESTS_CACHE" in os.environ else os.environ["TFPIPE_C
 os.environ["TFPIPE_TESTS_CACHE"] = os.environ["TFPIPE_CACHE"]
 ROOT = Path(__file__).parents[1]
 # Files that take longest are begun first: at the end, one of them would keep a single process
-# busy. The first and the third build the same runs and exports, one after the other.
+# busy. The first builds runs and exports that compare needs, which is begun after it.
 LONGEST = [
     f"test_{name}.py"
-    for name in ("flow", "readme", "compare", "train", "task_recipe", "chief", "interrupt")
+    for name in ("flow", "readme", "tokenizer", "train", "compare", "multilingual", "interrupt")
 ]
 
 
@@ -53,6 +59,12 @@ def two_devices() -> None:
 
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def rare_collections() -> None:
+    """Garbage is searched for less often: a graph is thousands of objects that stay."""
+    gc.set_threshold(20_000, 10, 10)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -79,6 +91,24 @@ def shared_files_stay() -> Iterator[None]:
 
     yield
     check_used_folders()
+
+
+@pytest.fixture
+def forked_openings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The doctor opens exports in processes that need not import TensorFlow.
+
+    What it says of their memory is of such a process; test_doctor.py's test_an_export does without.
+    """
+    from tfpipe import fork_server
+    from tfpipe.doctoring import export_folder
+
+    worker = str(export_folder.WORKER)
+
+    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        arguments = command[command.index(worker) :]
+        return fork_server.run(arguments, fork_server.TENSORFLOW)
+
+    monkeypatch.setattr(export_folder, "subprocess", SimpleNamespace(run=run))
 
 
 @pytest.fixture(scope="session")

@@ -53,6 +53,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
         yield start
 
 
+@pytest.mark.slow
 def test_a_chief_and_two_workers_of_which_one_dies(start: Start, tmp_path: Path) -> None:
     chief = start("chief", "--lease", "5", "--json")
     workers = [start(f"worker{number}") for number in range(2)]

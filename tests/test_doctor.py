@@ -21,7 +21,7 @@ from tests.dockerfile import ROOT, read_dockerfile
 from tests.serving_models import save_classifier, save_half_plus_two, save_task
 from tfpipe import doctor, library_settings
 from tfpipe.config import DoctorConfig
-from tfpipe.doctoring import packages, serving_lines
+from tfpipe.doctoring import libraries, packages, serving_lines
 from tfpipe.doctoring.export_folder import describe_labels, describe_warm_up
 from tfpipe.doctoring.findings import Finding, in_units
 from tfpipe.doctoring.vocabulary import describe_measured
@@ -121,10 +121,16 @@ def run_doctor(**variables: str) -> tuple[int, dict[str, dict]]:
     return done.returncode, {finding["about"]: finding for finding in findings}
 
 
+@pytest.mark.slow
 def test_this_environment() -> None:
     status, found = run_doctor()
     assert status == 0
     assert found["TF_USE_LEGACY_KERAS"]["mark"] == "note"
+    check_libraries(found)
+
+
+def check_libraries(found: dict[str, dict]) -> None:
+    """The libraries and devices that this process sees, too."""
     seen = {name: found[f"keras.{name}"]["value"] for name in ("tensorflow", "transformers")}
     assert seen == {"tensorflow": "tf_keras", "transformers": "tf_keras"}
     assert found["keras.keras_tuner"]["value"] == "keras"
@@ -137,11 +143,24 @@ def test_this_environment() -> None:
     assert expected | {"cache", "gpus"} <= set(found)
 
 
+def test_a_setting_that_is_missing_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "nothing.py").touch()
+    monkeypatch.setattr(libraries, "WORKER", tmp_path / "nothing.py")
+    monkeypatch.setattr(libraries, "REPLACED", {})
+    for given, mark in ((True, "ok"), (False, "note")):
+        monkeypatch.setattr(libraries, "LEGACY_KERAS_GIVEN", given)
+        found = {finding.about: finding for finding in libraries.check_libraries()}
+        assert found["TF_USE_LEGACY_KERAS"].mark == mark
+
+
 def test_what_tfpipe_sets_for_itself_is_named(tmp_path: Path) -> None:
     (tmp_path / "keras.json").write_text('{"floatx": "float16", "backend": "tensorflow"}')
     leftover = {"TF_USE_LEGACY_KERAS": "0", "USE_TF": "0", "KERAS_BACKEND": "torch"}
     status, found = run_doctor(KERAS_HOME=str(tmp_path), **leftover)
-    assert status == 0 and found["keras.tensorflow"]["value"] == "tf_keras"
+    assert status == 0
+    check_libraries(found)
     leftover[f"{tmp_path}/keras.json: floatx"] = '"float16"'
     assert leftover == {
         about: finding["value"]
@@ -332,6 +351,7 @@ def test_measured_flags_are_in_the_lines(tmp_path: Path) -> None:
         serving_lines.serving_commands(extra.parent)
 
 
+@pytest.mark.usefixtures("forked_openings")
 def test_broken_exports(exported: Path, tmp_path: Path) -> None:
     copy = tmp_path / "tiny" / "4"
     shutil.copytree(exported, copy)
@@ -353,6 +373,7 @@ def test_broken_exports(exported: Path, tmp_path: Path) -> None:
     assert marks(examine(copy), "problem") == {"saved_model"}
 
 
+@pytest.mark.usefixtures("forked_openings")
 def test_label_tables_that_do_not_fit(tmp_path: Path) -> None:
     answered = {"columns": 2, "labels": ["two"]}
 
@@ -368,6 +389,7 @@ def test_label_tables_that_do_not_fit(tmp_path: Path) -> None:
     assert "labels" in marks(examine(tmp_path / "a"), "problem")
 
 
+@pytest.mark.usefixtures("forked_openings")
 def test_an_export_of_another_task(tmp_path: Path) -> None:
     save_task(tmp_path / "asked" / "1", "answer")
     diagnosis = doctor.examine(DoctorConfig(str(tmp_path / "asked")))
@@ -402,6 +424,7 @@ def test_the_line_that_asks_is_one_that_the_client_takes(task: str, inputs: list
     assert len(row) == len(inputs) and arguments.model == "support"
 
 
+@pytest.mark.usefixtures("forked_openings")
 def test_models_that_are_not_ours(tmp_path: Path) -> None:
     save_half_plus_two(tmp_path / "half" / "00000123")
     found = examine(tmp_path / "half" / "00000123")

@@ -17,9 +17,12 @@ import pytest
 import tensorflow as tf
 
 from tests.serving_models import save_classifier
+from tests.support import commands
 from tests.support.data import write_messages
+from tfpipe import fork_server
 from tfpipe.doctoring.serving_lines import read_flags
 from tfpipe.export import Export, main
+from tfpipe.exporting import serving_benchmark
 from tfpipe.exporting.info import read_info
 from tfpipe.exporting.server_flags import BATCHING_FILE, FLAGS_FILE
 from tfpipe.exporting.serving_benchmark import MIN_ROUNDS
@@ -108,14 +111,17 @@ def check_measured(folder: Path, serving: dict[str, Any]) -> None:
 
 
 def test_a_kill_is_survived_and_old_versions_go(
-    published: tuple[Run, Export], base: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+    published: tuple[Run, Export],
+    base: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    process = start_export(published[0].folder, base)
-    while not list(base.glob(".*/saved_model.pb")):
-        assert process.poll() is None
-        time.sleep(0.05)
-    process.kill()
-    process.wait()
+    command = ["tfpipe.export", published[0].folder, "--to", base, "--no-measure-serving"]
+    with commands.start(*command, streams=fork_server.NO_INPUT) as process:
+        while not list(base.glob(".*/saved_model.pb")):
+            assert process.poll() is None
+            time.sleep(0.05)
     assert len(names(base)) == 3 and set(list_versions(base)) == {1, 2}
 
     config = tmp_path / "models.config"
@@ -125,6 +131,7 @@ def test_a_kill_is_survived_and_old_versions_go(
     )
     arguments = [str(published[0].folder), "--to", str(base), "--json", "--version", "7"]
     duel = ["--not-worse-than", str(base / "2")]
+    monkeypatch.setattr(serving_benchmark, "MAX_ROUNDS", MIN_ROUNDS)
     assert main([*arguments, *duel, "--keep", "1", "--model-config", str(config)]) == 0
     reported = capsys.readouterr()
     assert names(base) == ["1", "7"]

@@ -43,6 +43,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Index:
                 to=str(folder / "models" / "faq"),
                 top_k=4,
                 floor=0.1,
+                measure_serving=False,
             )
         )
 
@@ -108,6 +109,7 @@ def test_the_other_clients_search_it(
     assert "has no faiss index" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("forked_openings")
 def test_what_is_published(published: Index) -> None:
     folder = Path(published.folder)
     info = read_info(folder)

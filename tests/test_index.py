@@ -61,6 +61,7 @@ def test_what_is_published() -> None:
     assert len(read_warm_up(folder)) == 12
 
 
+@pytest.mark.usefixtures("forked_openings")
 def test_the_doctor_finds_no_fault() -> None:
     diagnosis = check_export(indexed())
     assert not diagnosis.count("problem"), diagnosis.as_lines()

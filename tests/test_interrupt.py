@@ -104,6 +104,7 @@ def test_kills(whole: Path, tmp_path: Path, kills: int) -> None:
     assert check_kills(whole, tmp_path / "parts", kills, seed=1) == kills
 
 
+@pytest.mark.slow
 def test_stops_that_were_asked_for(whole: Path, tmp_path: Path) -> None:
     data, parts = whole.parent / "messages.tsv", tmp_path / "parts"
     for epoch in range(1, EPOCHS):

@@ -50,6 +50,7 @@ os._exit(0)
 """
 
 
+@pytest.mark.slow
 def test_parameter_servers_roles_and_tables() -> None:
     """In a process of its own, because the strategy connects TensorFlow to the servers."""
     done = subprocess.run(

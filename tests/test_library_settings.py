@@ -24,6 +24,7 @@ print({v.dtype.name for v in model.weights}, tf_keras.backend.image_data_format(
 """
 
 
+@pytest.mark.slow
 def test_a_model_is_built_in_a_leftover_environment(tmp_path: Path) -> None:
     settings = {"floatx": "float16", "backend": "torch", "image_data_format": "channels_first"}
     (tmp_path / "keras.json").write_text(json.dumps(settings))

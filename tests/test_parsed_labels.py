@@ -33,7 +33,10 @@ def as_table(task: str, folder: Path, rows: int) -> Path:
 
 @pytest.mark.parametrize(
     "task, module, parser",
-    [("tag", tag_labels, "parse_spans"), ("qa", qa_labels, "load_answers")],
+    [
+        pytest.param("tag", tag_labels, "parse_spans", marks=pytest.mark.slow),
+        ("qa", qa_labels, "load_answers"),
+    ],
 )
 def test_a_training_parses_each_label_once(
     task: str, module: Any, parser: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -48,7 +51,7 @@ def test_a_training_parses_each_label_once(
         return parse(label, *rest)
 
     monkeypatch.setattr(module, parser, counting)
-    run = train(tiny_config(tmp_path, train=str(path), task=task, epochs=2, test=None))
+    run = train(tiny_config(tmp_path, train=str(path), task=task, epochs=1, test=None))
     assert (run.folder / "report.html").is_file()
     assert len(labels or ()) == 48 and parsed == Counter(labels)
 

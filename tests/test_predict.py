@@ -224,7 +224,10 @@ def stop_at(running: subprocess.Popen, note: Path, rows: int, number: int) -> st
 
 @pytest.mark.parametrize(
     "source,numbers",
-    [("version", [signal.SIGTERM]), ("server", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])],
+    [
+        pytest.param("version", [signal.SIGTERM], marks=pytest.mark.slow),
+        ("server", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM]),
+    ],
 )
 def test_kills_leave_the_bytes_of_an_uninterrupted_run(
     world: World, server: str, tmp_path: Path, source: str, numbers: list[int]

@@ -18,7 +18,7 @@ from tfpipe.predict import main, predict
 from tfpipe.predicting.writers import Extras, make_writer
 from tfpipe.tasks.classify.output import SCHEMA
 
-world = test_predict.world  # a fixture
+world, server = test_predict.world, test_predict.server  # fixtures
 
 IDS = ["id", "text", "order_id", "label", "when"]
 
@@ -32,13 +32,14 @@ IDS = ["id", "text", "order_id", "label", "when"]
         (["--keep-columns", "when, id"], ["when", "id"]),
     ],
 )
-def test_other_columns_are_kept(world: World, tmp_path: Path, keep: list, kept: list) -> None:
+def test_other_columns_are_kept(server: str, tmp_path: Path, keep: list, kept: list) -> None:
     rows = [[7, "my card 1", "a,b", "old", None], [8, "rain 2", "c", "old", 1.5]]
     data = tmp_path / "in.jsonl"
     lines = (json.dumps(dict(zip(IDS, row, strict=True))) for row in rows)
     data.write_text("\n".join(lines), encoding="utf-8")
     names = [*kept, "text", "label", "score", "second", "second_score"]
-    command = [str(world.version), "--data", str(data), *keep, "--second", "--out"]
+    command = ["--target", server, "--model", "tiny", "--data", str(data)]
+    command += [*keep, "--second", "--out"]
     tables = {}
     for kind, more in (("csv", ["--excel"]), ("tsv", []), ("jsonl", ["--scores"])):
         assert main([*command, str(tmp_path / f"out.{kind}"), *more]) == 0
@@ -77,11 +78,11 @@ def test_what_cannot_be_written_is_refused(world: World, tmp_path: Path) -> None
         make_writer(out, ["text"], SCHEMA, False, ["a"], Extras(second=True))
 
 
-def test_a_file_is_replaced_when_it_is_finished(world: World, tmp_path: Path) -> None:
+def test_a_file_is_replaced_when_it_is_finished(server: str, tmp_path: Path) -> None:
     data, out = tmp_path / "in.csv", tmp_path / "out.csv"
     data.write_text("text\nmy card\n\n")
     out.write_text("before")
-    config = PredictConfig(str(world.version), str(data), str(out))
+    config = PredictConfig(data=str(data), out=str(out), target=server, model="tiny")
     with pytest.raises(UserError, match="add --overwrite"):
         predict(config)
     broken = tmp_path / "broken.csv"

@@ -56,14 +56,14 @@ def test_flags_of_the_serving_page_exist() -> None:
 
 
 @pytest.mark.parametrize(
-    "training",
+    ("training", "exporting"),
     [
-        pytest.param("--model tiny --epochs 1", id="tiny"),
-        pytest.param("", id="as it stands", marks=[pytest.mark.readme, pytest.mark.slow]),
+        pytest.param("--model tiny --epochs 1", "--no-measure-serving", id="tiny"),
+        pytest.param("", "", id="as it stands", marks=[pytest.mark.readme, pytest.mark.slow]),
     ],
 )
-def test_commands_run(tmp_path: Path, training: str) -> None:
-    done = run_blocks(README, tmp_path, training=training)
+def test_commands_run(tmp_path: Path, training: str, exporting: str) -> None:
+    done = run_blocks(README, tmp_path, training=training, exporting=exporting)
     assert done.returncode == 0, (tmp_path / "errors.txt").read_text(encoding="utf-8")
     assert '"accuracy"' in done.stdout  # evaluate
     assert "models/support/1" in done.stdout  # export

@@ -39,7 +39,9 @@ def configured(tmp_path: Path) -> TrainConfig:
         text, label = lines[row].split("\t")
         lines[row] = f"{text}\t{OTHER[label]}"
     data.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return tiny_config(tmp_path, epochs=8, dev="0.1", output=str(tmp_path / "out"))
+    return tiny_config(
+        tmp_path, epochs=5, learning_rate=6e-3, dev="0.1", output=str(tmp_path / "out")
+    )
 
 
 def test_folds_answer_every_row_and_find_wrong_labels(
@@ -64,7 +66,7 @@ def test_folds_answer_every_row_and_find_wrong_labels(
     assert stopped.value.status == 130 and not (folder / "predictions.tsv").exists()
     with pytest.raises(UserError, match="another plan") as refused:
         repeat(replace(configured, epochs=9), folds)
-    assert "epochs 8, now 9" in refused.value.found
+    assert "epochs 5, now 9" in refused.value.found
     summary = repeat(configured, folds)
     assert trained == ["fold-1", "", "fold-2"]
 

@@ -342,6 +342,7 @@ def test_labels_with_blanks_around_them(tmp_path: Path, capsys: pytest.CaptureFi
     assert f"23 labels of {test} had blanks around them; they were removed" in found.notes
 
 
+@pytest.mark.slow
 def test_bfloat16_trains_float32_weights(finished: Run, tmp_path: Path) -> None:
     run = tiny_run(tmp_path, **write_parts(tmp_path), precision="bfloat16")
     weights = load_file(run.model / "model.safetensors").values()
@@ -350,6 +351,7 @@ def test_bfloat16_trains_float32_weights(finished: Run, tmp_path: Path) -> None:
     assert run.metrics["dev"]["loss"] == pytest.approx(finished.metrics["dev"]["loss"], abs=0.2)
 
 
+@pytest.mark.slow
 def test_equal_seeds_equal_runs(profiled: Run, tmp_path: Path) -> None:
     second = tiny_run(tmp_path, epochs=1)
     one, two = (load_file(run.model / "model.safetensors") for run in (profiled, second))

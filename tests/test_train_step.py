@@ -81,9 +81,10 @@ def one_replica(tmp_path_factory: pytest.TempPathFactory) -> np.ndarray:
     return train_steps(tmp_path_factory.mktemp("one"), "one_device", 1)
 
 
+# Whole runs are held against each other in test_equality.py.
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("strategy", "parts"),
-    [("mirrored", 1), ("one_device", 2), pytest.param("one_device", 4, marks=pytest.mark.slow)],
+    ("strategy", "parts"), [("mirrored", 1), ("one_device", 2), ("one_device", 4)]
 )
 def test_replicas_and_parts_give_equal_weights(
     one_replica: np.ndarray, tmp_path: Path, strategy: str, parts: int
@@ -92,6 +93,7 @@ def test_replicas_and_parts_give_equal_weights(
     np.testing.assert_allclose(found, one_replica, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_weights_of_examples_count(one_replica: np.ndarray, tmp_path: Path) -> None:
     unweighted = train_steps(tmp_path, "one_device", 1, weight=1.0, compiles=False)
     assert np.abs(unweighted - one_replica).max() > 1e-4
@@ -263,7 +265,7 @@ def test_a_loss_scale_changes_no_bit_and_skips_what_overflows() -> None:
     assert float(scale.value) == 2.0**125 and int(scale.good_steps) == 0
 
 
-@pytest.mark.parametrize("name", ["one_device", "mirrored"])
+@pytest.mark.parametrize("name", [pytest.param("one_device", marks=pytest.mark.slow), "mirrored"])
 def test_scale_and_average_under_a_strategy(name: str) -> None:
     strategy = strategy_of(name)
     with strategy.scope():

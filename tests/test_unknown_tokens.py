@@ -151,7 +151,7 @@ def half_learnt(
     return Tokenizer.from_folder(folder), FastTokenizer.from_folder(folder)
 
 
-@pytest.mark.parametrize("max_length", [8, 128])
+@pytest.mark.parametrize("max_length", [8, pytest.param(128, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("task", ["classify", "regress", "tag", "qa"])
 def test_what_is_counted_without_tensorflow_is_what_training_counts(
     task: str, max_length: int, half_learnt: tuple[Tokenizer, FastTokenizer]

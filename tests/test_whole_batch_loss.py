@@ -73,8 +73,8 @@ def train(kind: str, strategy_name: str, parts: int, dropout: float = 0.0) -> np
 @pytest.mark.parametrize(
     ("kind", "strategy", "parts"),
     [
-        ("pairs", "mirrored", 2),
-        pytest.param("pairs", "mirrored", 1, marks=pytest.mark.slow),
+        ("pairs", "mirrored", 1),
+        pytest.param("pairs", "mirrored", 2, marks=pytest.mark.slow),
         pytest.param("pairs", "one_device", 4, marks=pytest.mark.slow),
         pytest.param("graded", "mirrored", 2, marks=pytest.mark.slow),
         pytest.param("labels", "mirrored", 2, marks=pytest.mark.slow),

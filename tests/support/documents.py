@@ -63,17 +63,19 @@ def read_blocks(page: Path) -> list[tuple[str, str]]:
 
 
 def run_blocks(
-    page: Path, folder: Path, port: int = 8500, training: str = ""
+    page: Path, folder: Path, port: int = 8500, training: str = "", exporting: str = ""
 ) -> subprocess.CompletedProcess:
     """Run the blocks as one session of bash in a folder, with this Python; a server is job 1.
 
     port: Takes the place of the port 8500 in the page.
     training: Options of every training beside those in the page.
+    exporting: Options of every export beside those in the page.
     """
     script = ["set -em"]
     for number, (kind, text) in enumerate(read_blocks(page)):
         text = text.replace("8500", str(port))
-        text = text.replace(" -m tfpipe.train ", f" -m tfpipe.train {training} ")
+        for verb, options in (("train", training), ("export", exporting)):
+            text = text.replace(f" -m tfpipe.{verb} ", f" -m tfpipe.{verb} {options} ")
         if kind == "bash":
             # The server is stopped at the end: blocks behind this one may ask it, too.
             script.append(text.replace("kill %1", ""))

@@ -20,6 +20,7 @@ from tfpipe.errors import UserError
 from tfpipe.model import pretrained
 from tfpipe.model.adapters import ADAPTERS, AdapterSettings, peft_folder
 from tfpipe.model.adapters.targets import TARGETS, parse_targets
+from tfpipe.model.head import HEADS, Head
 from tfpipe.model.presets import make_tiny
 from tfpipe.model.text_model import TextModel, count_values
 from tfpipe.model.transformers_classes import BertConfig, TFBertForSequenceClassification
@@ -276,6 +277,33 @@ def test_an_adapter_of_another_kind(tmp_path: Path, name: str) -> None:
     file = tmp_path / "adapter_config.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {name: "other"}))
     with pytest.raises(UserError, match=f"{name} is 'other'"):
+        peft_folder.read(tmp_path)
+
+
+@pytest.mark.parametrize("kind", HEADS)
+def test_the_adapter_of_every_head_comes_back(kind: str, tmp_path: Path) -> None:
+    base = make_tiny(["a", "b"], WORDS, dropout=0.0, head=Head(kind))
+    model = base.with_adapter("dora", AdapterSettings(rank=2, targets=("value", "output")))
+    for variable in model.trainable_variables:
+        variable.assign_add(tf.fill(variable.shape, 0.1))
+    expected = model.logits(batch_of_texts(model))
+    peft_folder.save(model, tmp_path)
+    stored = peft_folder.read(tmp_path)
+    roots = {name.split(".")[2] for name in load_file(tmp_path / "adapter_model.safetensors")}
+    assert roots <= {"bert", "encoder", "classifier", "qa_outputs"}
+    assert ("encoder" in roots) == (kind == "embedding")
+    for variable in model.trainable_variables:
+        variable.assign(tf.zeros_like(variable))
+    again = peft_folder.attach(base, stored)
+    assert again.adapter is not None and again.adapter.settings.targets == ("value", "output")
+    np.testing.assert_allclose(again.logits(batch_of_texts(base)), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("wrong", [{"method": "other"}, {"method": ["lora"]}, []])
+def test_a_method_that_is_not_known(wrong: object, tmp_path: Path) -> None:
+    peft_folder.save(trained("lora"), tmp_path)
+    (tmp_path / "tfpipe.json").write_text(json.dumps(wrong))
+    with pytest.raises(UserError, match="the adapter cannot be read"):
         peft_folder.read(tmp_path)
 
 

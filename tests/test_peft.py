@@ -6,7 +6,6 @@ import importlib.util
 import os
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -73,7 +72,10 @@ def batch() -> dict[str, np.ndarray]:
 def test_peft_gives_the_logits_of_a_run(method: str, tmp_path: Path) -> None:
     base = tmp_path / "base"
     pretrained.save(make_tiny(["x"], ["where is my card", "the parcel please"]), base)
-    config = replace(tiny_config(tmp_path, adapter=method, epochs=1), model=str(base))
+    # `output` alone cannot be named by the ending of its name in peft.
+    targets = {"lora": "all", "dora": "value,output"}[method]
+    made = {"adapter": method, "adapter_targets": targets, "model": str(base)}
+    config = tiny_config(tmp_path, **made, epochs=1)
     run = train(config)
     own = pretrained.load(run.model)
     found = ask_peft(tmp_path, base, str(run.folder / "adapter"), len(own.label_names))

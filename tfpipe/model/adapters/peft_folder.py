@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from safetensors.numpy import load_file, save_file
 
 from tfpipe.errors import UserError
 from tfpipe.io.atomic import write_text
-from tfpipe.model.adapters import AdapterSettings
+from tfpipe.model.adapters import ADAPTERS, AdapterSettings
 from tfpipe.model.adapters.targets import TARGETS
 from tfpipe.model.stored_weights import list_few, pytorch_name
 from tfpipe.model.text_model import TextModel
@@ -107,19 +108,16 @@ def read(folder: Path) -> StoredAdapter:
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
         own = (folder / OWN).read_text(encoding="utf-8") if (folder / OWN).is_file() else "{}"
         known, tensors = json.loads(own), load_file(folder / TENSORS)
-        if not (isinstance(config, dict) and isinstance(known, dict)):
-            raise ValueError("no JSON object")
-    except (OSError, ValueError, SafetensorError) as error:
+        method = known.get("method") or ("dora" if config.get("use_dora") else "lora")
+        low_rank = ADAPTERS[method].uses_settings
+        values = {_plain_name(name): value for name, value in tensors.items()}
+        settings = _read_settings(folder, config, values) if low_rank else AdapterSettings()
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, SafetensorError) as error:
         raise UserError(
             "the adapter cannot be read",
-            f"{folder}: {error}",
+            f"{folder}: {type(error).__name__}: {error}",
             f"give a folder with {CONFIG} and {TENSORS}, as a run or peft writes it",
         ) from None
-    method = known.get("method") or ("dora" if config.get("use_dora") else "lora")
-    settings = AdapterSettings()
-    if method != "bitfit":
-        settings = _read_settings(folder, config)
-    values = {_plain_name(name): value for name, value in tensors.items()}
     return StoredAdapter(folder, method, settings, values, known.get("base_sha256"))
 
 
@@ -186,14 +184,16 @@ def _describe(model: TextModel) -> dict[str, Any]:
             "lora_dropout": settings.dropout,
             "use_rslora": settings.rank_stabilized,
             "use_dora": model.adapter.method == "dora",
-            "target_modules": [TARGETS[name] for name in settings.targets],
+            "target_modules": _name_modules(settings, len(model.layers)),
             "bias": "none",
             "fan_in_fan_out": False,
         }
     return described
 
 
-def _read_settings(folder: Path, config: Mapping[str, Any]) -> AdapterSettings:
+def _read_settings(
+    folder: Path, config: Mapping[str, Any], names: Iterable[str]
+) -> AdapterSettings:
     for name, values in _PLAIN.items():
         if config.get(name, values[0]) not in values:
             raise UserError(
@@ -201,21 +201,26 @@ def _read_settings(folder: Path, config: Mapping[str, Any]) -> AdapterSettings:
                 f"{folder / CONFIG}: {name} is {config[name]!r}, not {values[0]!r}",
                 "train it without this setting, or merge it into its model with peft",
             )
-    modules = config.get("target_modules") or []
-    modules = [modules] if isinstance(modules, str) else modules
-    targets = tuple(name for name, place in TARGETS.items() if _is_named(place, modules))
+    # Not by `target_modules`, which peft reads as endings of names, or as a regular expression.
+    changed = {re.sub(r"\d+", "0", name) for name in names}
+    first = {name: f"encoder.layer.0.{place}.lora_A.weight" for name, place in TARGETS.items()}
     return AdapterSettings(
         rank=int(config.get("r", 8)),
         alpha=float(config.get("lora_alpha", 8)),
         rank_stabilized=bool(config.get("use_rslora")),
-        targets=targets,
+        targets=tuple(name for name in TARGETS if first[name] in changed),
         dropout=float(config.get("lora_dropout") or 0.0),
     )
 
 
-def _is_named(place: str, modules: list[str]) -> bool:
-    """Return whether peft changes a dense layer for the names in `target_modules`."""
-    return any(module == "all-linear" or f".{place}".endswith(f".{module}") for module in modules)
+def _name_modules(settings: AdapterSettings, layers: int) -> list[str]:
+    """Return `target_modules` of peft, which takes them as endings of names."""
+    places = [TARGETS[name] for name in settings.targets]
+    if "output" in settings.targets and "attention_output" not in settings.targets:
+        # `output.dense` is an ending of `attention.output.dense`, too.
+        places.remove(TARGETS["output"])
+        places += [f"{number}.{TARGETS['output']}" for number in range(layers)]
+    return places
 
 
 def _plain_name(name: str) -> str:

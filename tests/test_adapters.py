@@ -299,6 +299,24 @@ def test_the_adapter_of_every_head_comes_back(kind: str, tmp_path: Path) -> None
     np.testing.assert_allclose(again.logits(batch_of_texts(base)), expected, atol=1e-6)
 
 
+def test_a_pooler_that_was_reset_is_in_the_file(tmp_path: Path) -> None:
+    base = replace(make_tiny(["a", "b"], WORDS, dropout=0.0), fresh=())
+    base.config.name_or_path = str(tmp_path)
+    (tmp_path / "modules.json").touch()
+    own = base.backbone.pooler.dense.kernel
+    own.assign(tf.ones([64, 64]))
+    model = attach_adapter(base, TrainConfig(adapter="lora"))
+    np.testing.assert_array_equal(own, np.eye(64))
+    assert len(model.new_variables) == 4
+    expected = model.logits(batch_of_texts(model))
+    peft_folder.save(model, tmp_path / "adapter")
+    # Of another base, whose pooler is as its file has it.
+    own.assign(tf.ones([64, 64]))
+    again = attach_adapter(base, TrainConfig(adapter=str(tmp_path / "adapter")))
+    np.testing.assert_allclose(again.logits(batch_of_texts(base)), expected, atol=1e-6)
+    assert len(again.new_variables) == 4
+
+
 @pytest.mark.parametrize("wrong", [{"method": "other"}, {"method": ["lora"]}, []])
 def test_a_method_that_is_not_known(wrong: object, tmp_path: Path) -> None:
     peft_folder.save(trained("lora"), tmp_path)

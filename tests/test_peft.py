@@ -30,7 +30,9 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import BertForSequenceClassification
 
 base, adapter, labels, made, logits = sys.argv[1:]
-model = BertForSequenceClassification.from_pretrained(base, num_labels=int(labels))
+model = BertForSequenceClassification.from_pretrained(
+    base, num_labels=int(labels), ignore_mismatched_sizes=True
+)
 if adapter != "none":
     model = PeftModel.from_pretrained(model, adapter)
 else:

@@ -159,7 +159,7 @@ def attach_adapter(model: TextModel, config: TrainConfig) -> TextModel:
         dropout=config.adapter_dropout,
         seed=config.seed,
     )
-    return model.with_adapter(config.adapter, settings)
+    return presets.start_pooler(model).with_adapter(config.adapter, settings)
 
 
 def resolve_pooling(config: TrainConfig, task: Task) -> tuple[TrainConfig, Head]:

@@ -104,7 +104,7 @@ def choose_pooling(pooling: str, name: str, head: Head | None = None) -> str:
 
 
 def start_pooler(model: TextModel) -> TextModel:
-    """Set the pooler of a sentence-transformers checkpoint to the identity, if it is to be trained.
+    """Set the pooler of a sentence-transformers checkpoint to the identity, for training.
 
     Such a checkpoint was trained on the mean of its token vectors, and the pooler in its files was
     not. Without it the sample data reach in three epochs what they reach in six with it.
@@ -120,7 +120,8 @@ def _start_pooler_as_identity(model: TextModel) -> TextModel:
     pooler = model.backbone.pooler.dense
     pooler.kernel.assign(np.eye(pooler.kernel.shape[0], dtype=np.float32))
     pooler.bias.assign(np.zeros(pooler.bias.shape, np.float32))
-    return replace(model, origin=f"{model.origin}; pooler reset to the identity")
+    fresh = sorted({*model.fresh, "pooler"})
+    return replace(model, origin=f"{model.origin}; pooler reset to the identity", fresh=fresh)
 
 
 def find_folder(name: str) -> Path:

@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +136,8 @@ def attach(model: TextModel, stored: StoredAdapter) -> TextModel:
             f"{stored.folder}: base {str(stored.base)[:12]}, --model has {base[:12]}",
             f"give the --model that it names: {_named_base(stored.folder)}",
         )
+    if "pooler.dense.weight" in stored.tensors:
+        model = replace(model, fresh=sorted({*model.fresh, "pooler"}))
     model = model.with_adapter(stored.method, stored.settings)
     assert model.adapter is not None
     needed = set(model.adapter.tensors(model.backbone))

@@ -294,6 +294,9 @@ def test_the_adapter_of_every_head_comes_back(kind: str, tmp_path: Path) -> None
     assert ("encoder" in roots) == (kind == "embedding")
     for variable in model.trainable_variables:
         variable.assign(tf.zeros_like(variable))
+    # The head of other labels is not that of these.
+    other = peft_folder.attach(replace(base, label_names=["b", "a"], fresh=()), stored)
+    assert not any(variable.numpy().any() for variable in other.new_variables[:2])
     again = peft_folder.attach(base, stored)
     assert again.adapter is not None and again.adapter.settings.targets == ("value", "output")
     np.testing.assert_allclose(again.logits(batch_of_texts(base)), expected, atol=1e-6)

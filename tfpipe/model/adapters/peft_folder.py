@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,7 @@ class StoredAdapter:
         settings: Its settings.
         tensors: Its values by PyTorch's names in a BERT, in PyTorch's layout.
         base: SHA-256 of the base model's weights; None where the folder does not say.
+        labels: Names of the head's columns; None where the folder does not say.
     """
 
     folder: Path
@@ -63,6 +64,7 @@ class StoredAdapter:
     settings: AdapterSettings
     tensors: Mapping[str, np.ndarray]
     base: str | None
+    labels: Sequence[str] | None
 
 
 def save(model: TextModel, folder: Path) -> None:
@@ -118,13 +120,14 @@ def read(folder: Path) -> StoredAdapter:
             f"{folder}: {type(error).__name__}: {error}",
             f"give a folder with {CONFIG} and {TENSORS}, as a run or peft writes it",
         ) from None
-    return StoredAdapter(folder, method, settings, values, known.get("base_sha256"))
+    base, labels = known.get("base_sha256"), known.get("labels")
+    return StoredAdapter(folder, method, settings, values, base, labels)
 
 
 def attach(model: TextModel, stored: StoredAdapter) -> TextModel:
     """Return the model with an adapter that has the values of the stored one.
 
-    Head and pooler are taken from it where they have the model's shapes.
+    The head is taken from it where it has the model's shapes and labels.
 
     Raises:
         UserError: It was made on another base, or does not fit the model.
@@ -140,23 +143,20 @@ def attach(model: TextModel, stored: StoredAdapter) -> TextModel:
         model = replace(model, fresh=sorted({*model.fresh, "pooler"}))
     model = model.with_adapter(stored.method, stored.settings)
     assert model.adapter is not None
-    needed = set(model.adapter.tensors(model.backbone))
-    variables = _variables(model)
-    wrong = [name for name in needed if name not in stored.tensors]
-    wrong += [
-        name
-        for name, value in stored.tensors.items()
-        if not _fits(name, value, variables) and not _is_end(name)
-    ]
+    needed, variables = model.adapter.tensors(model.backbone), _variables(model)
+    fitting = {name for name, value in stored.tensors.items() if _fits(name, value, variables)}
+    wrong = (needed.keys() | stored.tensors.keys()) - fitting
+    wrong = {name for name in wrong if not _is_head(name)}
     if wrong:
         raise UserError(
             "the adapter does not fit the model",
             f"{stored.folder}: {list_few(sorted(wrong))}",
             f"give the --model that it names: {_named_base(stored.folder)}",
         )
-    for name, variable in variables.items():
-        if name in stored.tensors and _fits(name, stored.tensors[name], variables):
-            variable.assign(_turn(name, np.asarray(stored.tensors[name], np.float32)))
+    same_labels = stored.labels in (None, list(model.label_names))
+    for name in fitting:
+        if same_labels or not _is_head(name):
+            variables[name].assign(_turn(name, np.asarray(stored.tensors[name], np.float32)))
     return model
 
 
@@ -171,7 +171,8 @@ def _variables(model: TextModel) -> dict[str, tf.Variable]:
 def _describe(model: TextModel) -> dict[str, Any]:
     assert model.adapter is not None
     settings = model.adapter.settings
-    ends = sorted({_plain_name(name).split(".")[0] for name in _variables(model) if _is_end(name)})
+    beside = _variables(model).keys() - model.adapter.tensors(model.backbone).keys()
+    ends = sorted({name.split(".")[0] for name in beside})
     described: dict[str, Any] = {
         "peft_type": "LORA" if model.adapter.uses_settings else model.adapter.method.upper(),
         "task_type": TASK_TYPES[model.head.kind],
@@ -231,10 +232,6 @@ def _plain_name(name: str) -> str:
 
 def _is_head(name: str) -> bool:
     return name.startswith(("classifier.", "qa_outputs."))
-
-
-def _is_end(name: str) -> bool:
-    return _is_head(name) or name.startswith("pooler.dense.")
 
 
 def _fits(name: str, value: np.ndarray, variables: Mapping[str, tf.Variable]) -> bool:

@@ -48,7 +48,9 @@ def test_the_default_space_is_of_the_model_at_hand(folder: Path) -> None:
         return one.low, one.high, one.nearest_default
 
     assert rates("--model=tiny") == (0.0006662, 0.01066, 0.002665)
-    assert rates() == (7.5e-05, 0.0012, 0.0003)
+    assert rates() == (2.5e-05, 0.0004, 0.0001)
+    assert rates("--model=starter") == (7.5e-05, 0.0012, 0.0003)
+    assert rates("--model=starter", "--adapter=lora") == (0.000375, 0.006, 0.0015)
     (folder / "base").mkdir()
     (folder / "base" / "config.json").write_text('{"model_type": "bert", "hidden_size": 768}')
     (folder / "base" / "model.safetensors").touch()
@@ -73,8 +75,8 @@ def test_a_study_of_the_default_space_before_it_had_factors(refused: Refused, fo
     stored["space"]["parameters"]["learning_rate"] |= {"low": 1e-5, "high": 5e-4}
     file.write_text(json.dumps(stored))
     reported = (
-        "learning_rate was float from 1e-05 to 0.0005 on a log scale, and is float from 7.5e-05 to"
-        " 0.0012 on a log scale"
+        "learning_rate was float from 1e-05 to 0.0005 on a log scale, and is float from 2.5e-05 to"
+        " 0.0004 on a log scale"
     )
     wrong = refused("--space=default", output="old", reported=reported)
     assert wrong == ["the folder has another study"]

@@ -104,7 +104,7 @@ def test_default_rate_falls_with_width() -> None:
     # Between two widths on a line of logarithms.
     assert default_rate(543) == pytest.approx((3e-4 * 5e-5) ** 0.5, rel=2e-3)
     assert default_rate(384, "multilingual") == 1e-4 and default_rate(384, "starter") == 3e-4
-    assert default_rate(384, "starter", "lora") == 5 * default_rate(384, "starter")
+    assert default_rate(384, "starter", "lora") == 1.5e-3
     assert default_rate(1024) < default_rate(768) < default_rate(384) < default_rate(64) <= 3e-3
 
 

@@ -125,10 +125,16 @@ def build_model(context: RunContext, parts: Splits, task: Task) -> tuple[RunCont
         epochs=1 if config.dry_run else epochs,
         precision=choose_precision(config.precision, model),
     )
+    log_model(model, config)
+    return replace(context, config=config), model
+
+
+def log_model(model: TextModel, config: TrainConfig) -> None:
+    """Log the model's size, where its weights come from, and what an adapter trains."""
     logger.info(
         "model: %s, %s parameters, %d %s, products in %s",
         *(config.model, f"{model.parameters:,}", model.columns),
-        *("labels" if task.label_names else "numbers a vector", config.precision),
+        *("labels" if model.label_names else "numbers a vector", config.precision),
     )
     logger.info("weights: %s", model.origin)
     if model.adapter:
@@ -137,7 +143,6 @@ def build_model(context: RunContext, parts: Splits, task: Task) -> tuple[RunCont
             "adapter: %s, %s parameters trained, and %s of the head",
             *(model.adapter.method, f"{trained - new:,}", f"{new:,}"),
         )
-    return replace(context, config=config), model
 
 
 def attach_adapter(model: TextModel, config: TrainConfig) -> TextModel:

@@ -15,7 +15,7 @@ from tfpipe import fork_server
 from tfpipe.cli import parse, parser_for, print_metrics, run, say, stderr_format
 from tfpipe.config import ExportConfig, IndexConfig
 from tfpipe.export import ElapsedTime, export, say_next
-from tfpipe.locations import locate_model
+from tfpipe.locations import Location, locate_model
 from tfpipe.process import quick_imports, run_as_process
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def index(config: IndexConfig) -> Index:
         logger.info(f"data: note: {note}")
     in_graph = len(entries) <= MOST_ENTRIES
     if not in_graph:
-        config = _outside_graph(config, len(entries))
+        config = _outside_graph(config, place, len(entries))
     questions = read_questions(config.tune, entries, config.header) if config.tune else None
     with quick_imports():
         from tfpipe.exporting.baseline import find_baseline
@@ -106,11 +106,12 @@ def index(config: IndexConfig) -> Index:
     return Index(published, tuned, len(entries), removed, in_graph)
 
 
-def _outside_graph(config: IndexConfig, entries: int) -> IndexConfig:
+def _outside_graph(config: IndexConfig, place: Location, entries: int) -> IndexConfig:
     """Return the configuration of a faiss index; raises UserError where it cannot be made."""
-    from tfpipe.retrieval.faiss_index import check_faiss
+    with quick_imports():
+        from tfpipe.retrieval.faiss_index import check_faiss
 
-    check_faiss(config, entries, MOST_ENTRIES)
+    check_faiss(config, place, entries, MOST_ENTRIES)
     logger.info(
         f"note: {entries:,} entries are not put into the graph, which holds up to"
         f" {MOST_ENTRIES:,}: a faiss index of their vectors is written beside the encoder, and"

@@ -7,8 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from safetensors.numpy import save_file
-
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.errors import UserError
 from tfpipe.io.atomic import write_text
@@ -16,7 +14,7 @@ from tfpipe.library_internals import as_pytorch_weight
 from tfpipe.model.checkpoint_folder import check_vocabulary, read_settings, read_tokenizer
 from tfpipe.model.head import Head
 from tfpipe.model.load_weights import load_weights
-from tfpipe.model.stored_weights import WORD_EMBEDDING, open_weights
+from tfpipe.model.stored_weights import WORD_EMBEDDING, open_weights, save_tensors
 from tfpipe.model.text_model import TextModel
 from tfpipe.model.transformers_classes import BertConfig, check_libraries
 from tfpipe.model.trimmed import trim
@@ -124,12 +122,7 @@ def save(model: TextModel, folder: Path) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     state = dict(as_pytorch_weight(weight.name, model.merged(weight)) for weight in model.weights)
-    path = folder / "model.safetensors"
-    path.touch()
-    mode = path.stat().st_mode
-    save_file(state, path, metadata={"format": "pt"})
-    # safetensors makes a file that only its owner may read.
-    path.chmod(mode)
+    save_tensors(state, folder / "model.safetensors")
     # TF classes write their own name; both TF and PyTorch read that of PyTorch.
     model.head.write(model.config)
     model.config.save_pretrained(folder)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
 
 from tfpipe.errors import UserError
 
@@ -106,6 +107,17 @@ def find_weights(folder: Path) -> Path | None:
     """Return the file of the weights, the index of several files, or None where there is none."""
     found = [folder / name for name in WEIGHTS if (folder / name).is_file()]
     return next(iter([*found, *sorted(folder.glob(f"*.ckpt*{GOOGLE}"))]), None)
+
+
+def save_tensors(values: Mapping[str, np.ndarray], path: Path) -> None:
+    """Write a safetensors file, with the mode of any new file.
+
+    safetensors itself makes one that only its owner may read.
+    """
+    path.touch()
+    mode = path.stat().st_mode
+    save_file(dict(values), path, metadata={"format": "pt"})
+    path.chmod(mode)
 
 
 def pytorch_name(name: str) -> str:

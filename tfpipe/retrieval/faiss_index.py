@@ -20,12 +20,14 @@ from tfpipe.exporting.gate import GATE_FILE
 from tfpipe.exporting.info import read_info, write_info
 from tfpipe.exporting.verify_export import write_json_file
 from tfpipe.exporting.warmup import write_warm_up
+from tfpipe.locations import Location
 from tfpipe.retrieval.build_index import Material, describe_index, embed_entries
 from tfpipe.retrieval.entries import Entries
 from tfpipe.retrieval.published_index import EMBED
 from tfpipe.retrieval.reference import Reference, ask
 from tfpipe.retrieval.tuning import Tuned, fixed_search, meet_requirements, tune
 from tfpipe.retrieval.verify_index import ASKED_ENTRIES, OneText, as_examples
+from tfpipe.run_folder import open_run
 
 logger = logging.getLogger(__name__)
 
@@ -40,11 +42,12 @@ PROBE_LENGTH = 20
 NEEDS_GRAPH = ("lexical_only", "weight", "not_worse_than")
 
 
-def check_faiss(config: IndexConfig, entries: int, most: int) -> None:
+def check_faiss(config: IndexConfig, place: Location, entries: int, most: int) -> None:
     """Check that a faiss index can be made, before any work.
 
     Args:
         config: The configuration.
+        place: The run or export.
         entries: Number of entries.
         most: Of a graph.
 
@@ -60,6 +63,13 @@ def check_faiss(config: IndexConfig, entries: int, most: int) -> None:
             f"{found}, and {' and '.join(given)}",
             f"leave out {' and '.join(given)}, or {fewer}",
         )
+    info = vars(open_run(place.path).config) if place.kind == "run" else read_info(place.folder)
+    if info.get("task") != EMBED:
+        raise UserError(
+            f"{many} needs an encoder of --task {EMBED}",
+            f"{place.path}: its task is {info.get('task') or 'not known'}",
+            f"give a run or an export of `tfpipe.train --task {EMBED}`, or {fewer}",
+        )
     try:
         import faiss  # noqa: F401
     except ImportError:
@@ -68,17 +78,6 @@ def check_faiss(config: IndexConfig, entries: int, most: int) -> None:
             f"{found}, and faiss cannot be imported",
             f"install it with `pip install faiss-cpu`, or {fewer}",
         ) from None
-
-
-def check_encoder(folder: Path) -> None:
-    """Raise UserError for an export whose answers are no vectors: clients ask it for them."""
-    task = read_info(folder).get("task")
-    if task != EMBED:
-        raise UserError(
-            f"a faiss index needs an encoder of --task {EMBED}",
-            f"{folder}: its task is {task or 'not known'}",
-            f"give a run or an export of `tfpipe.train --task {EMBED}`",
-        )
 
 
 def build_faiss(material: Material, folder: Path, name: str) -> Tuned:
@@ -93,12 +92,10 @@ def build_faiss(material: Material, folder: Path, name: str) -> Tuned:
         The search, with its figures.
 
     Raises:
-        UserError: The encoder has another task, its vectors are not finite, or the gate refuses
-            the index.
+        UserError: The vectors are not finite, or the gate refuses the index.
         RuntimeError: The index, read back, does not answer as NumPy.
     """
     encoder, entries = material.encoder, material.entries
-    check_encoder(encoder.folder)
     vectors = embed_entries(material)
     tuned = _tune(material, vectors)
     gate = {"required": meet_requirements(material.config, tuned)}

@@ -14,8 +14,8 @@ RATES = {64: 2.665e-3, 384: 3e-4, 768: 5e-5, 1024: 3.155e-5}
 # not learn from longer texts at 3e-4.
 MODEL_RATES = {"multilingual": 1e-4}
 
-# Factors of these rates where an adapter is trained in place of the model.
-ADAPTER_FACTORS = {"lora": 5.0, "dora": 5.0, "bitfit": 5.0}
+# Factor of these rates where an adapter is trained in place of the model.
+ADAPTER_FACTOR = 5.0
 
 # Peak rates of pooler and head where that of the other layers does not suit them. The vectors of
 # `multilingual` are alike before training: at the rate of the layers its head needs more epochs.
@@ -40,7 +40,7 @@ def default_rate(hidden_size: int, model: str = "", adapter: str | None = None) 
     width = min(max(hidden_size, min(RATES)), max(RATES))
     low, high = next(pair for pair in pairwise(RATES) if width <= pair[1])
     share = math.log(width / low) / math.log(high / low)
-    factor = 1.0 if adapter is None else ADAPTER_FACTORS.get(adapter, ADAPTER_FACTORS["lora"])
+    factor = 1.0 if adapter is None else ADAPTER_FACTOR
     rate = MODEL_RATES.get(model, RATES[low] ** (1 - share) * RATES[high] ** share)
     return float(f"{factor * rate:.4g}")
 

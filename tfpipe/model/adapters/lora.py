@@ -87,7 +87,6 @@ class DoRA(LoRA):
         self._kernels: dict[str, tf.Variable] = {}
         self._lengths: dict[str, tf.Variable] = {}
         for name, _, dense in dense_layers(bert.bert.encoder.layer, settings.targets):
-            # Not tracked: they are the BERT's.
             self._kernels[name] = dense.kernel
             length = tf.norm(dense.kernel, axis=0)
             self._lengths[name] = tf.Variable(length, name=f"{_named(dense)}/lora_magnitude")

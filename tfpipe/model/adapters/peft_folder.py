@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 
 from tfpipe.errors import UserError
 from tfpipe.io.atomic import write_text
 from tfpipe.model.adapters import ADAPTERS, AdapterSettings
 from tfpipe.model.adapters.targets import TARGETS
-from tfpipe.model.stored_weights import list_few, pytorch_name
+from tfpipe.model.stored_weights import list_few, pytorch_name, save_tensors
 from tfpipe.model.text_model import TextModel
 
 CONFIG, TENSORS, OWN = "adapter_config.json", "adapter_model.safetensors", "tfpipe.json"
@@ -71,17 +71,12 @@ def save(model: TextModel, folder: Path) -> None:
     """Write the adapter of a model, its head included."""
     assert model.adapter is not None
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / TENSORS
-    path.touch()
-    mode = path.stat().st_mode
     root = _WRAPPER + ("" if model.head.kind == "embedding" else "bert.")
     values = {
         (_WRAPPER if _is_head(name) else root) + name: _as_pytorch(name, variable)
         for name, variable in _variables(model).items()
     }
-    save_file(values, path, metadata={"format": "pt"})
-    # safetensors makes a file that only its owner may read.
-    path.chmod(mode)
+    save_tensors(values, folder / TENSORS)
     own = {
         "method": model.adapter.method,
         "base_sha256": digest_of_base(model),

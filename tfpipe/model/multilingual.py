@@ -10,13 +10,10 @@ import hashlib
 import importlib.metadata
 import json
 import logging
-import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from unicodedata import ucd_3_2_0
-
-from safetensors.numpy import save_file
 
 from tfpipe.data.tokenizer.unigram.folder import write_folder
 from tfpipe.data.tokenizer.unigram.vocabulary import UnigramVocabulary
@@ -25,6 +22,7 @@ from tfpipe.io.atomic import sync
 from tfpipe.locations import cache_folder
 from tfpipe.model.e5_file import E5File, read_file
 from tfpipe.model.sentence_transformers import write_modules
+from tfpipe.model.stored_weights import save_tensors
 
 logger = logging.getLogger(__name__)
 
@@ -123,10 +121,7 @@ def write_model(content: E5File, folder: Path) -> None:
     write_folder(folder, make_vocabulary(content))
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     write_modules(folder, content.sizes["hidden_size"], mean=True, normalize=False)
-    weights = folder / "model.safetensors"
-    save_file(dict(content.tensors), weights, metadata={"format": "pt"})
-    # safetensors makes a file that only its owner may read.
-    shutil.copymode(folder / "config.json", weights)
+    save_tensors(content.tensors, folder / "model.safetensors")
 
 
 def make_vocabulary(content: E5File) -> UnigramVocabulary:

@@ -20,10 +20,6 @@ from tfpipe.process import quick_imports, run_as_process
 
 if TYPE_CHECKING:
     from tfpipe.exporting.answer_parity import Parity
-    from tfpipe.exporting.gate import Gate
-    from tfpipe.exporting.verify_export import VerifiedExport
-    from tfpipe.model.text_model import TextModel
-    from tfpipe.run_folder import Run
 
 # By name: `python -m` runs this module as `__main__`.
 logger = logging.getLogger("tfpipe.export")
@@ -84,82 +80,34 @@ def export(config: ExportConfig) -> Export:
     # TensorFlow is imported for the processes of the verification while the model is opened here.
     fork_server.prepare(fork_server.TENSORFLOW)
     with quick_imports():
-        from tfpipe.exporting.gate import read_gate
-        from tfpipe.exporting.published_versions import (
-            read_named_versions,
-            refuse_new_labels,
-            remove_old,
-        )
+        from tfpipe.exporting.published_versions import read_named_versions, remove_old
         from tfpipe.exporting.remote_versions import open_target
+        from tfpipe.exporting.run_export import RunExport, Source
         from tfpipe.exporting.server_flags import copy_beside_versions
-        from tfpipe.model import pretrained
-        from tfpipe.run_folder import open_run
-        from tfpipe.tasks.task import task_of
+        from tfpipe.exporting.shared_export import SharedExport
 
-    # ---- checks before any work
-    finished, target = open_run(config.run), open_target(config.to)
+    target = open_target(config.to)
     target.refuse_taken(config.version)
     named = (
         read_named_versions(config.model_config, target.base)
         if config.model_config
         else frozenset()
     )
-    model = pretrained.load(finished.model)
-    task = task_of(finished.config.task, model)
-    gate = read_gate(config, finished, task)
+    source: Source = SharedExport(config) if config.shared else RunExport(config)
     if not config.allow_new_labels:
-        refuse_new_labels(target, task.label_names)
+        source.refuse_new_labels(target)
 
-    # ---- build, verify and publish
     with target.folder_for_export() as folder:
-        verified, passed = _build(config, folder, target.name, finished, model, gate)
+        parity, passed = source.build(folder, target.name)
         if not config.allow_new_labels:
             # Another export may have been published meanwhile.
-            refuse_new_labels(target, task.label_names)
+            source.refuse_new_labels(target)
         place = target.publish(folder, config.version)
     logger.info(f"published as {place}")
     if isinstance(place, Path):
         copy_beside_versions(place)
-
     removed = remove_old(target, config.keep, named, place)
-    inputs = task.inputs(finished.data["pairs"])
-    return Export(place, verified.parity, passed, task.name, inputs, removed)
-
-
-def _build(
-    config: ExportConfig, folder: Path, name: str, finished: Run, model: TextModel, gate: Gate
-) -> tuple[VerifiedExport, dict[str, Any]]:
-    """Write, verify and measure an export in `folder`; return the proof and what the gate found."""
-    from tfpipe.exporting.gate import GATE_FILE, pass_gate
-    from tfpipe.exporting.info import describe, write_info
-    from tfpipe.exporting.precision import choose_export_precision
-    from tfpipe.exporting.saved_model import ExportedModel
-    from tfpipe.exporting.server_flags import recommend_flags
-    from tfpipe.exporting.verify_export import PARITY_FILE, verify_export, write_json_file
-    from tfpipe.exporting.warmup import write_warm_up
-    from tfpipe.tasks.task import task_of
-
-    task = task_of(finished.config.task, model)
-    dev, max_length = finished.read_dev(), finished.config.max_length
-    choice = choose_export_precision(config.precision, model, task, dev, max_length)
-    logger.info(f"products in {choice.precision}: {choice.reason}")
-    facts = describe(finished, model, task) | {"precision": vars(choice)}
-    pairs = dev.text_pairs is not None
-    exported = ExportedModel(model, task, max_length, pairs, facts, choice.precision)
-    exported.save(str(folder))
-    logger.info("the graph is written")
-
-    verified = verify_export(folder, finished, model, task, dev, choice.precision)
-    passed = pass_gate(gate, task, folder, verified, dev)
-    requests = write_warm_up(folder, name, task, task.served_texts(dev), verified.lengths)
-    logger.info(f"{requests} requests to warm up with are written and read back")
-    if config.measure_serving:
-        facts |= {"serving": recommend_flags(folder, task, dev)}
-
-    write_json_file(folder, PARITY_FILE, verified.tables)
-    write_json_file(folder, GATE_FILE, passed)
-    write_info(folder, facts | {"parity": verified.tables, "gate": passed})
-    return verified, passed
+    return Export(place, parity, passed, source.task, source.inputs, removed)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -55,6 +55,11 @@ class Run:
         return self.folder / "model"
 
     @property
+    def adapter(self) -> Path:
+        """The folder of its adapter; missing where the run has none."""
+        return self.folder / "adapter"
+
+    @property
     def logs(self) -> Path:
         """The folder of TensorBoard's files."""
         return self.folder / "logs"

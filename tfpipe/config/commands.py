@@ -12,7 +12,7 @@ from tfpipe.config.reading import (
     unknown_labels_setting,
 )
 from tfpipe.config.requirements import parse_requirements
-from tfpipe.config.settings import LANGUAGES, Conflict, flag_of, setting
+from tfpipe.config.settings import LANGUAGES, TEXTS, Conflict, flag_of, setting
 from tfpipe.errors import UserError
 from tfpipe.tasks import TASKS
 
@@ -54,7 +54,13 @@ class ExportConfig:
     """The configuration of `tfpipe.export`; see the help of each field."""
 
     run: str = setting("", "folder of a finished run", positional=True)
+    more_runs: TEXTS = setting((), "further runs, for --shared", positional=True)
     to: str = setting("", "FOLDER/NAME, written as FOLDER/NAME/N", required=True)
+    shared: bool = setting(
+        False,
+        "export runs with adapters of one base model as one model that takes `text` and `adapter`,"
+        " the name of a run's folder",
+    )
     version: int | None = setting(None, "version number (default: the next)", minimum=0)
     precision: str = setting(
         "auto",
@@ -114,6 +120,24 @@ class ExportConfig:
             parse_requirements(self.require)
         except UserError as error:
             yield ("require",), error
+        if self.more_runs and not self.shared:
+            yield (
+                ("more_runs", "shared"),
+                UserError(
+                    "several runs are exported with --shared only",
+                    ", ".join((self.run, *self.more_runs)),
+                    "add --shared, whose runs have adapters of one base model, or give one run",
+                ),
+            )
+        if self.shared and self.not_worse_than:
+            yield (
+                ("shared", "not_worse_than"),
+                UserError(
+                    "--not-worse-than compares one model, and --shared exports several",
+                    f"--not-worse-than {self.not_worse_than}",
+                    "leave out --not-worse-than; compare the runs with tfpipe.compare",
+                ),
+            )
         default = type(self)()
         for name, owner in REQUIRED_SETTINGS:
             if getattr(self, name) != getattr(default, name) and getattr(self, owner) is None:
@@ -312,7 +336,7 @@ class AskConfig:
         positional=True,
     )
     texts: tuple[str, ...] = setting(
-        (), "texts, or questions; - for the lines of standard input", positional=True
+        (), "texts, or questions; - for the lines of standard input", positional=True, required=True
     )
     text_pair: str | None = setting(
         None,

@@ -31,8 +31,8 @@ def setting(default: Any, help_text: str, **rules: Any) -> Any:
         help_text: The text for `--help`.
         **rules: `choices`, `minimum`, `maximum`, `above` and `below` for the value; `group` of the
             flag in `--help`; `alone`, the value of a flag that is given without one; `required`, a
-            flag that must be given; `positional`, given without a flag, and required unless the
-            default is None; `repeated`, a flag whose values are joined by commas. A field of
+            flag that must be given; `positional`, given without a flag, and required where the
+            default is empty text; `repeated`, a flag whose values are joined by commas. A field of
             type `tuple[str, ...]` is positional, and takes any number of values.
     """
     return dataclasses.field(default=default, metadata={"help": help_text, **rules})
@@ -105,7 +105,7 @@ def build(
             errors.append(error)
     for name, field in fields.items():
         rules = field.metadata
-        needed = rules.get("required") or (rules.get("positional") and field.default is not None)
+        needed = rules.get("required") or (rules.get("positional") and field.default == "")
         if name not in given and needed:
             errors.append(
                 UserError(f"{_shown(field)} is missing", "nothing", f"give {rules['help']}")

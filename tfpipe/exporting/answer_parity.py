@@ -143,9 +143,15 @@ def compare_batches(
     batches: Sequence[Answers], expected: Sequence[Answers], unit: float = 1.0
 ) -> Parity:
     """Compare answers as `compare_answers` does; each batch must have the expected shape."""
-    found = [compare_answers(*pair, unit) for pair in zip(batches, expected, strict=True)]
+    return join_parities(
+        [compare_answers(*pair, unit) for pair in zip(batches, expected, strict=True)]
+    )
+
+
+def join_parities(parities: Sequence[Parity]) -> Parity:
+    """Return the parity of the texts of several comparisons."""
     return Parity(
-        texts=sum(parity.texts for parity in found),
-        other_labels=sum(parity.other_labels for parity in found),
-        largest_difference=float(np.max([parity.largest_difference for parity in found])),
+        texts=sum(parity.texts for parity in parities),
+        other_labels=sum(parity.other_labels for parity in parities),
+        largest_difference=float(np.max([parity.largest_difference for parity in parities])),
     )

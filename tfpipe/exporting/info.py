@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,6 +64,12 @@ def parse_info(content: str | bytes) -> dict[str, Any]:
     except (ValueError, TypeError):
         return {}
     return info if isinstance(info, dict) else {}
+
+
+def labels_of_adapters(info: Mapping[str, Any]) -> dict[str, Sequence[str]]:
+    """Return the labels of each adapter from the `info` of an export; {} of one that has none."""
+    adapters = info.get("adapters")
+    return {name: one["labels"] for name, one in adapters.items()} if adapters else {}
 
 
 def _run_info(content: bytes) -> bytes:

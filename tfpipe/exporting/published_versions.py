@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from tfpipe.errors import UserError, did_you_mean
-from tfpipe.exporting.info import INFO, read_info
+from tfpipe.exporting.info import INFO, labels_of_adapters, read_info
 from tfpipe.exporting.local_versions import PublishTarget
 from tfpipe.exporting.object_store import local_copy
 from tfpipe.locations import SAVED_MODEL
@@ -55,23 +56,65 @@ def refuse_new_labels(target: PublishTarget, labels: Sequence[str]) -> None:
     Raises:
         UserError: The labels differ, or those of the version cannot be read.
     """
-    versions = target.list_versions()
-    if not versions:
+    before, info = _read_before(target)
+    if before is None:
         return
-    before = versions[max(versions)]
-    with local_copy(before, only=(INFO.as_posix(), SAVED_MODEL)) as folder:
-        known = read_info(folder).get("labels")
+    known = info.get("labels")
     if not isinstance(known, list):
         raise UserError(
             "the labels of the version before cannot be read",
             f"no label names in the info of {before}",
             "export under another name, or add --allow-new-labels",
         )
-    if known != list(labels):
+    _refuse_change(str(before), known, list(labels))
+
+
+def refuse_new_adapters(target: PublishTarget, labels: Mapping[str, Sequence[str]]) -> None:
+    """Check that the target's highest version has no other adapters, and the same labels of each.
+
+    New adapters, and a target without a version, are accepted.
+
+    Args:
+        target: FOLDER/NAME.
+        labels: Of each adapter by its name.
+
+    Raises:
+        UserError: An adapter is missing, its labels differ, or the version has no adapters.
+    """
+    before, info = _read_before(target)
+    if before is None:
+        return
+    known = labels_of_adapters(info)
+    if not known:
         raise UserError(
-            f"the labels differ from those of {before}",
-            _describe_change(known, list(labels)),
-            LABELS_FIX,
+            f"{before} has no adapters",
+            "it is the export of one run",
+            "export under another name, or add --allow-new-labels",
+        )
+    if gone := [name for name in known if name not in labels]:
+        raise UserError(
+            f"adapters of {before} are missing",
+            list_few(gone),
+            "name their runs, too, export under another name, or add --allow-new-labels",
+        )
+    for name, names in known.items():
+        _refuse_change(f"adapter {name} of {before}", list(names), list(labels[name]))
+
+
+def _read_before(target: PublishTarget) -> tuple[Path | str | None, dict[str, Any]]:
+    """Return the target's highest version, None without one, and its info."""
+    versions = target.list_versions()
+    if not versions:
+        return None, {}
+    before = versions[max(versions)]
+    with local_copy(before, only=(INFO.as_posix(), SAVED_MODEL)) as folder:
+        return before, read_info(folder)
+
+
+def _refuse_change(owner: str, known: list[str], labels: list[str]) -> None:
+    if known != labels:
+        raise UserError(
+            f"the labels differ from those of {owner}", _describe_change(known, labels), LABELS_FIX
         )
 
 

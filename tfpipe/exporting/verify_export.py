@@ -102,7 +102,7 @@ def verify_export(
         "stock_bert": compare_graphs(model, task, texts, max_length),
     }
     tokenizers = compare_tokenizers(model.tokenizer, run.model, dev, max_length)
-    tolerance = _check_parity(parities, tokenizers, precision)
+    tolerance = check_parity(parities, tokenizers, precision)
     return VerifiedExport(
         parity=parities["fresh_process"],
         tables={name: asdict(parity) for name, parity in parities.items()}
@@ -113,10 +113,22 @@ def verify_export(
     )
 
 
-def _check_parity(
+def check_parity(
     parities: Mapping[str, Parity], tokenizers: Mapping[str, Mapping[str, int]], precision: str
 ) -> float:
-    """Log the comparisons; return the tolerance of scores, or raise RuntimeError."""
+    """Log the comparisons of an export and check them.
+
+    Args:
+        parities: `fresh_process`, `edges` and `stock_bert`.
+        tokenizers: {"texts", "mismatches"} of each corpus.
+        precision: Type of the export's products.
+
+    Returns:
+        The tolerance of scores.
+
+    Raises:
+        RuntimeError: An answer or a token differs by more than the tolerances.
+    """
     for name, parity in parities.items():
         logger.info(
             f"{name.replace('_', ' ')}: {parity.texts} texts, {parity.other_labels} with another"

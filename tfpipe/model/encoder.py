@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import tensorflow as tf
 
 from tfpipe.model.adapters import Adapter
+from tfpipe.model.adapters.mixed_rows import MixedRows
 from tfpipe.model.fused_weights import FrozenWeights, Weights, lay_out
 from tfpipe.model.operations import (
     drop,
@@ -66,7 +68,8 @@ class Encoder:
 
     A batch is input_ids, token_type_ids, attention_mask int32 [B, L]. It may also hold
     `embedding_delta` float32 [B, L, H], which is added to the word embeddings: for methods that
-    need the gradient by the embeddings, such as adversarial training.
+    need the gradient by the embeddings, such as adversarial training; and `adapter` int32 [B], of
+    `stored` weights of several adapters the one of each text.
     """
 
     def __init__(
@@ -101,30 +104,30 @@ class Encoder:
         self, batch: dict[str, Any], training: bool = False, seeds: Seeds | None = None
     ) -> tf.Tensor:
         """Compute the last layer's output, float32 [B, L, H]; any value at padding."""
-        places, rows = self._run(batch, self._weights(), Dropout(training, seeds), False)
-        return places.spread(rows)
+        step = self._begin(batch, training, seeds)
+        return step.places.spread(self._run(batch, step))
 
     def pooled(
         self, batch: dict[str, Any], training: bool = False, seeds: Seeds | None = None
     ) -> tf.Tensor:
         """Compute the pooler's output, float32 [B, H]: of the first token, or of the mean."""
-        return self._pool(batch, self._weights(), Dropout(training, seeds))
+        return self._pool(batch, self._begin(batch, training, seeds))
 
     def logits(
         self, batch: dict[str, Any], training: bool = False, seeds: Seeds | None = None
     ) -> tf.Tensor:
         """Compute the output of a sequence classification head, float32 [B, K]."""
-        dropout, weights = Dropout(training, seeds), self._weights()
+        step = self._begin(batch, training, seeds)
         rate = self._config.classifier_dropout
         rate = self._config.hidden_dropout_prob if rate is None else rate
-        pooled = dropout(self._pool(batch, weights, dropout), rate)
-        return self._dense(pooled, weights, "head", dropout)
+        pooled = step.dropout(self._pool(batch, step), rate)
+        return self._dense(pooled, "head", step.of_texts())
 
     def embeddings(
         self, batch: dict[str, Any], training: bool = False, seeds: Seeds | None = None
     ) -> tf.Tensor:
         """Compute the first token's or the mean vector at length 1, float32 [B, H]."""
-        rows = self._pool_rows(batch, self._weights(), Dropout(training, seeds))
+        rows = self._pool_rows(batch, self._begin(batch, training, seeds))
         return tf.math.l2_normalize(rows, axis=1)
 
     def token_logits(
@@ -144,54 +147,52 @@ class Encoder:
     def _compute_token_logits(
         self, batch: dict[str, Any], rate: float, training: bool, seeds: Seeds | None
     ) -> tf.Tensor:
-        dropout, weights = Dropout(training, seeds), self._weights()
-        places, rows = self._run(batch, weights, dropout, False)
-        return places.spread(self._dense(dropout(rows, rate), weights, "head", dropout))
+        step = self._begin(batch, training, seeds)
+        rows = step.dropout(self._run(batch, step), rate)
+        return step.places.spread(self._dense(rows, "head", step))
 
-    def _weights(self) -> Weights:
+    def _begin(self, batch: dict[str, Any], training: bool, seeds: Seeds | None) -> Pass:
         if self._stored is not None:
-            return self._stored()
-        change = self._adapter.change_of if self._adapter else None
-        return lay_out(self._bert, self.dtype, self._head, change=change)
+            weights = self._stored()
+        else:
+            change = self._adapter.change_of if self._adapter else None
+            weights = lay_out(self._bert, self.dtype, self._head, change=change)
+        places = PackedTokens(batch["attention_mask"], self.packed)
+        mixed = MixedRows.of_tokens(batch["adapter"], places) if "adapter" in batch else None
+        return Pass(weights, places, Dropout(training, seeds), mixed)
 
     @property
     def stored(self) -> FrozenWeights | None:
         """The copies of the weights that the graph reads; None where it reads the variables."""
         return self._stored
 
-    def _pool(self, batch: dict[str, Any], weights: Weights, dropout: Dropout) -> tf.Tensor:
-        rows = self._pool_rows(batch, weights, dropout)
-        return tf.tanh(self._dense(rows, weights, "pooler", dropout))
+    def _pool(self, batch: dict[str, Any], step: Pass) -> tf.Tensor:
+        return tf.tanh(self._dense(self._pool_rows(batch, step), "pooler", step.of_texts()))
 
-    def _pool_rows(self, batch: dict[str, Any], weights: Weights, dropout: Dropout) -> tf.Tensor:
+    def _pool_rows(self, batch: dict[str, Any], step: Pass) -> tf.Tensor:
         """The last layer's rows [B, H] that a head for whole texts reads."""
-        mean = pooling_of(self._config) == MEAN
-        places, rows = self._run(batch, weights, dropout, first_only=not mean)
-        return places.mean(rows) if mean else rows
+        if pooling_of(self._config) == MEAN:
+            return step.places.mean(self._run(batch, step))
+        return self._run(batch, step, first_only=True)
 
-    def _run(
-        self, batch: dict[str, Any], weights: Weights, dropout: Dropout, first_only: bool
-    ) -> tuple[PackedTokens, tf.Tensor]:
-        places = PackedTokens(batch["attention_mask"], self.packed)
-        rows = self._embed(batch, weights, places, dropout)
+    def _run(self, batch: dict[str, Any], step: Pass, first_only: bool = False) -> tf.Tensor:
+        """The last layer's rows: of all tokens [T, H], or of the first ones [B, H]."""
+        rows = self._embed(batch, step)
         layers = [f"layer{number}" for number in range(self._config.num_hidden_layers)]
         for layer in layers:
             # The pooler reads only the first token: the last layer computes no other.
             last = first_only and layer is layers[-1]
-            mixed = self._attend(layer, rows, weights, places, dropout, last)
+            mixed = self._attend(layer, rows, step, last)
             if last:
-                rows = places.first(rows)
-            rows = self._add(f"{layer}/attention_output", mixed, rows, weights, dropout)
-            inner = self._dense(self._cast(rows), weights, f"{layer}/intermediate", dropout)
-            inner = self._activate(inner, dropout.training)
-            rows = self._add(f"{layer}/output", inner, rows, weights, dropout)
-        if first_only and not layers:
-            rows = places.first(rows)
-        return places, rows
+                rows, step = step.places.first(rows), step.of_texts()
+            rows = self._add(f"{layer}/attention_output", mixed, rows, step)
+            inner = self._dense(self._cast(rows), f"{layer}/intermediate", step)
+            inner = self._activate(inner, step.dropout.training)
+            rows = self._add(f"{layer}/output", inner, rows, step)
+        return step.places.first(rows) if first_only and not layers else rows
 
-    def _embed(
-        self, batch: dict[str, Any], weights: Weights, places: PackedTokens, dropout: Dropout
-    ) -> tf.Tensor:
+    def _embed(self, batch: dict[str, Any], step: Pass) -> tf.Tensor:
+        places, weights = step.places, step.weights
         ids = places.pack(tf.reshape(batch["input_ids"], [-1]))
         types = places.pack(tf.reshape(batch["token_type_ids"], [-1]))
         rows = _look_up(weights["words"], ids) + _look_up(weights["types"], types)
@@ -200,48 +201,41 @@ class Encoder:
             rows += places.pack(tf.reshape(delta, [-1, self._config.hidden_size]))
         positions = tf.cast(tf.convert_to_tensor(weights["positions"]), tf.float32)
         rows = places.add_positions(rows, positions)
-        rows = self._norm("embeddings", rows, weights)
-        return dropout(rows, self._config.hidden_dropout_prob)
+        rows = self._norm("embeddings", rows, step)
+        return step.dropout(rows, self._config.hidden_dropout_prob)
 
-    def _attend(
-        self,
-        layer: str,
-        rows: tf.Tensor,
-        weights: Weights,
-        places: PackedTokens,
-        dropout: Dropout,
-        first_only: bool,
-    ) -> tf.Tensor:
-        config = self._config
+    def _attend(self, layer: str, rows: tf.Tensor, step: Pass, first_only: bool) -> tf.Tensor:
+        config, places = self._config, step.places
         heads, size = config.num_attention_heads, config.hidden_size // config.num_attention_heads
         rows = self._cast(rows)
         separate: list[tf.Tensor] = []
-        if f"{layer}/query/kernel" in weights:
+        if f"{layer}/query/kernel" in step.weights:
             query = places.first(rows) if first_only else rows
-            query = self._dense(query, weights, f"{layer}/query", dropout)
+            own = step.of_texts() if first_only else step
+            query = self._dense(query, f"{layer}/query", own)
             if first_only:
                 separate = [tf.reshape(query, [places.count, heads, 1, size])]
             else:
                 separate = places.by_head(query, 1, heads)
-        mixed = self._dense(rows, weights, f"{layer}/projected", dropout)
+        mixed = self._dense(rows, f"{layer}/projected", step)
         queries, keys, values = separate + places.by_head(mixed, 3 - len(separate), heads)
         scores = tf.cast(tf.matmul(queries, keys, transpose_b=True), tf.float32)
         shares = tf.nn.softmax(scores + places.penalty)
-        shares = dropout(shares, config.attention_probs_dropout_prob)
+        shares = step.dropout(shares, config.attention_probs_dropout_prob)
         mixed = tf.matmul(self._cast(shares), values)
         if first_only:
             return tf.reshape(mixed, [-1, config.hidden_size])
         return places.by_token(mixed)
 
-    def _add(
-        self, name: str, inner: tf.Tensor, rows: tf.Tensor, weights: Weights, dropout: Dropout
-    ) -> tf.Tensor:
-        change = self._dense(inner, weights, name, dropout)
-        change = dropout(tf.cast(change, tf.float32), self._config.hidden_dropout_prob)
-        return self._norm(name, rows + change, weights)
+    def _add(self, name: str, inner: tf.Tensor, rows: tf.Tensor, step: Pass) -> tf.Tensor:
+        change = tf.cast(self._dense(inner, name, step), tf.float32)
+        change = step.dropout(change, self._config.hidden_dropout_prob)
+        return self._norm(name, rows + change, step)
 
-    def _norm(self, name: str, rows: tf.Tensor, weights: Weights) -> tf.Tensor:
-        gamma, beta = (tf.convert_to_tensor(weights[f"{name}/{n}"]) for n in ("gamma", "beta"))
+    def _norm(self, name: str, rows: tf.Tensor, step: Pass) -> tf.Tensor:
+        gamma, beta = (tf.convert_to_tensor(step.weights[f"{name}/{n}"]) for n in ("gamma", "beta"))
+        if step.mixed is not None:
+            beta = step.mixed.own(beta, 1)
         if self._stored is not None:
             return served_norm(rows, gamma, beta, self._config.layer_norm_eps)
         return normalize(rows, gamma, beta, tf.constant(self._config.layer_norm_eps))
@@ -254,7 +248,10 @@ class Encoder:
     def _cast(self, rows: tf.Tensor) -> tf.Tensor:
         return tf.cast(rows, self.dtype)
 
-    def _dense(self, rows: tf.Tensor, weights: Weights, name: str, dropout: Dropout) -> tf.Tensor:
+    def _dense(self, rows: tf.Tensor, name: str, step: Pass) -> tf.Tensor:
+        weights, dropout = step.weights, step.dropout
+        if step.mixed is not None:
+            return step.mixed.dense(rows, name, weights)
         kernel, bias = (tf.convert_to_tensor(weights[f"{name}/{n}"]) for n in ("kernel", "bias"))
         found = (project if dropout.training else served_product)(rows, kernel, bias)
         if f"{name}/down" not in weights:
@@ -269,6 +266,27 @@ class Encoder:
 def _look_up(table: Any, rows: tf.Tensor) -> tf.Tensor:
     # From the variable itself, so that its gradient has only the rows that were read.
     return tf.cast(tf.gather(table, rows), tf.float32)
+
+
+@dataclass(frozen=True)
+class Pass:
+    """What the operations of one forward pass share.
+
+    Attributes:
+        weights: As `lay_out` lays them out; some with a value for each adapter, with `mixed`.
+        places: Where the tokens of the texts are.
+        dropout: Dropout of the pass.
+        mixed: The adapter of each row; None where all rows have the same weights.
+    """
+
+    weights: Weights
+    places: PackedTokens
+    dropout: Dropout
+    mixed: MixedRows | None = None
+
+    def of_texts(self) -> Pass:
+        """Return the pass for rows of which each text has one."""
+        return replace(self, mixed=self.mixed and self.mixed.of_texts())
 
 
 class Dropout:

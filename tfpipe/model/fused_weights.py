@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+import numpy as np
 import tensorflow as tf
 
 Weights = dict[str, Any]
@@ -125,7 +126,8 @@ class FrozenWeights(tf.Module):
     def __init__(self, weights: Weights, dtype: tf.DType):
         """Copy the weights of `lay_out`, made with the same dtype."""
         super().__init__()
-        values = {name: weights[name].numpy() for name in weights if name not in TABLES}
+        self.dtype = dtype
+        values = {name: np.asarray(weights[name]) for name in weights if name not in TABLES}
         held = {name: tf.cast(weights[name], dtype) for name in TABLES}
         self._constants = None
         if sum(value.nbytes for value in values.values()) <= LARGEST_CONSTANTS:

@@ -16,7 +16,7 @@ from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.model.adapters import ADAPTERS, Adapter, AdapterSettings
 from tfpipe.model.adapters.targets import name_of_kernel
 from tfpipe.model.encoder import MEAN, Encoder, Seeds, UnsupportedBert
-from tfpipe.model.fused_weights import FrozenWeights, lay_out
+from tfpipe.model.fused_weights import FrozenWeights, Weights, lay_out
 from tfpipe.model.head import Head
 
 # transformers' names of variables.
@@ -203,7 +203,16 @@ class TextModel:
         """
         merge = self.adapter.merge if self.adapter else None
         weights = lay_out(self.bert, dtype, self._dense, merge)
-        return Encoder(self.bert, dtype, packed=True, stored=FrozenWeights(weights, dtype))
+        return self.over_stored(FrozenWeights(weights, dtype))
+
+    def over_stored(self, stored: FrozenWeights) -> Encoder:
+        """The fast graph, without padding in its products, over stored weights of this layout."""
+        return Encoder(self.bert, stored.dtype, packed=True, stored=stored)
+
+    def unmerged_weights(self, dtype: tf.DType) -> Weights:
+        """Return the weights as the fast graph reads them, with the adapter's change beside."""
+        change = self.adapter.change_of if self.adapter else None
+        return lay_out(self.bert, dtype, self._dense, change=change)
 
     def logits(
         self, batch: Mapping[str, Any], training: bool = False, seeds: Seeds | None = None

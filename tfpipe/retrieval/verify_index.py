@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tfpipe.data.examples import Columns, Examples
-from tfpipe.exporting.answer_parity import EXACT, NARROW, Parity
+from tfpipe.exporting.answer_parity import EXACT, NARROW, Parity, join_parities
 from tfpipe.exporting.clean_process import Answers, batches_of, join, run_in_clean_process
 from tfpipe.exporting.edge_batches import make_edge_batches
 from tfpipe.exporting.unsupported_ops import refuse_unsupported
@@ -91,7 +91,7 @@ def verify_index(
     asked: list[Answers] = []
     for name, part in batches.items():
         answers = [next(found) for _ in part]
-        parity = _join_parities(
+        parity = join_parities(
             [
                 compare_with_reference(one, batch["text"], verification, bounds.difference)
                 for one, batch in zip(answers, part, strict=True)
@@ -106,14 +106,6 @@ def verify_index(
             )
         asked = answers if name == "questions" else asked
     return tables, join(asked) if asked else {}
-
-
-def _join_parities(parities: Sequence[Parity]) -> Parity:
-    return Parity(
-        sum(one.texts for one in parities),
-        sum(one.other_labels for one in parities),
-        float(np.max([one.largest_difference for one in parities])),
-    )
 
 
 def spread(texts: Sequence[str], most: int) -> list[str]:

@@ -96,9 +96,32 @@ class SequenceTask(LabelRules, abc.ABC):
         forward: Forward,
     ) -> Tensors:
         """Compute the outputs of serving_default for texts, string [B], and their second halves."""
+        return self.decode(self.read(columns, tokenizer, max_length, forward))
+
+    def read(
+        self,
+        columns: Sequence[tf.Tensor],
+        tokenizer: Tokenizer,
+        max_length: int,
+        forward: Forward,
+        beside: Tensors | None = None,
+    ) -> tf.Tensor:
+        """Compute the logits of texts, float32 [B, K].
+
+        Args:
+            columns: The texts, string [B], and where rows are pairs the second texts.
+            tokenizer: The model's.
+            max_length: Tokens of an input, specials included.
+            forward: The model.
+            beside: Further inputs of the model, with a row for each text.
+        """
         text, *pair = columns
+        beside = beside or {}
         if self.long_text == "head":
-            return self.decode(forward(tokenizer(text, pair[0] if pair else None, max_length)))
+            return forward({**tokenizer(text, pair[0] if pair else None, max_length), **beside})
         cut = CUTS[self.long_text](tokenizer, text, max_length)
-        logits = forward_in_groups(forward, cut.inputs, [len(self.label_names)])
-        return self.decode(mean_by_owner(logits, cut.owner))
+        further = {name: tf.gather(values, cut.owner) for name, values in beside.items()}
+        # With further inputs the labels may be those of other tasks, too.
+        width = None if beside else len(self.label_names)
+        logits = forward_in_groups(forward, {**cut.inputs, **further}, [width])
+        return mean_by_owner(logits, cut.owner)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,10 +12,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import tfpipe
+from serving.client import AsyncClient, Client, InvalidRequest
+from tests.client_run import ask_client
+from tests.serving_models import serve as serving
 from tests.support.data import write_long_messages, write_messages, write_scoped_messages
 from tests.support.runs import finished_run, tiny_config
-from tfpipe.config import ExportConfig, build
+from tfpipe.config import EvaluateConfig, ExportConfig, build
+from tfpipe.doctoring.export_folder import check_export
 from tfpipe.errors import UserError
+from tfpipe.evaluate import evaluate
 from tfpipe.export import Export, export
 from tfpipe.exporting.info import read_info
 from tfpipe.exporting.shared_export import open_adapter_runs
@@ -69,6 +77,16 @@ def shared(runs: list[Run], base: Path) -> Export:
     return export(shared_config(runs, base / "models" / "many", require="dev.accuracy>0.3"))
 
 
+@pytest.fixture(scope="module")
+def alone(runs: list[Run], base: Path) -> list[Path]:
+    """The export of each run alone, merged."""
+    fixed = {"precision": "float32", "measure_serving": False}
+    to = [base / "models" / f"alone-{run.folder.name}" for run in runs]
+    for run, place in zip(runs, to, strict=True):
+        export(build(ExportConfig, {"run": str(run.folder), "to": str(place), **fixed}))
+    return [place / "1" for place in to]
+
+
 def serve(folder: Path | str, texts: list[str], adapters: list[str]) -> dict[str, np.ndarray]:
     model = tf.saved_model.load(str(folder))
     columns = {"text": tf.constant(texts, tf.string), "adapter": tf.constant(adapters, tf.string)}
@@ -76,17 +94,13 @@ def serve(folder: Path | str, texts: list[str], adapters: list[str]) -> dict[str
     return {name: values.numpy() for name, values in found.items()}
 
 
-def test_rows_are_those_of_merged_exports(shared: Export, runs: list[Run], base: Path) -> None:
+def test_rows_are_those_of_merged_exports(shared: Export, alone: list[Path]) -> None:
     names = [*ADAPTERS]
     adapters = [name for _ in TEXTS for name in names]
     mixed = serve(shared.folder, [text for text in TEXTS for _ in names], adapters)
     labels = set()
-    for number, run in enumerate(runs):
-        to = str(base / "models" / f"alone-{run.folder.name}")
-        alone = export(
-            ExportConfig(str(run.folder), (), to, precision="float32", measure_serving=False)
-        )
-        model = tf.saved_model.load(str(alone.folder))
+    for number, folder in enumerate(alone):
+        model = tf.saved_model.load(str(folder))
         expected = model.signatures["serving_default"](text=tf.constant(TEXTS))
         own = {name: values[number :: len(names)] for name, values in mixed.items()}
         assert own["label"].tolist() == expected["label"].numpy().tolist()
@@ -96,6 +110,51 @@ def test_rows_are_those_of_merged_exports(shared: Export, runs: list[Run], base:
         assert (own["scores"][:, width:] == NO_SCORE).all()
         labels |= {*own["label"].tolist()}
     assert mixed["scores"].shape[1] == 3 and len(labels) > 2
+
+
+@pytest.fixture(scope="module")
+def address(shared: Export) -> Iterator[str]:
+    with serving(many=Path(shared.folder).parent) as application:
+        yield application.grpc_address
+
+
+def test_clients_choose_the_adapter_of_each_text(address: str, shared: Export) -> None:
+    names = [*ADAPTERS, "nobody"]
+    expected = serve(shared.folder, [TEXTS[0]] * len(names), names)
+    with Client(address, model="many") as client:
+        found = client.classify([TEXTS[0]] * len(names), adapter=names)
+        (alone,) = client.classify([TEXTS[0]], adapter="weather")
+        with pytest.raises(InvalidRequest, match="Every text needs its own adapter"):
+            client.classify(TEXTS, adapter=["weather"])
+        with pytest.raises(InvalidRequest, match="adapter"):
+            client.classify(TEXTS)
+    assert [len(one.scores) for one in found] == [3, 2, 3, 0]
+    assert [one.label for one in found] == [label.decode() for label in expected["label"]]
+    assert found[3].label == UNKNOWN_ADAPTER and found[3].score == 0
+    assert alone.label == found[1].label
+    np.testing.assert_allclose(alone.scores, expected["scores"][1][:2], atol=1e-6)
+
+    async def ask() -> list[str]:
+        async with AsyncClient(address, model="many") as client:
+            answers = await client.classify([TEXTS[0]] * len(names), adapter=names)
+        return [one.label for one in answers]
+
+    assert asyncio.run(ask()) == [one.label for one in found]
+
+
+def test_the_command_line_names_the_labels_of_an_adapter(
+    address: str, tmp_path: Path, runs: list[Run]
+) -> None:
+    to = ("--target", address, "--model", "many")
+    (line,) = ask_client("classify", *to, "--adapter", "weather", TEXTS[2])
+    assert line["labels"] == runs[1].data["model"]["labels"] and line["label"] in line["labels"]
+    (line,) = ask_client("classify", *to, "--adapter", "nobody", TEXTS[2])
+    assert line["label"] == UNKNOWN_ADAPTER and not line["scores"]
+    rows = tmp_path / "rows.tsv"
+    rows.write_text("text\tadapter\nmy card\tintents\nrain\tweather\n", encoding="utf-8")
+    window = ("--warmup", "0.1", "--seconds", "0.3")
+    (line,) = ask_client("bench", *to, "--data", str(rows), *window)
+    assert line["answered"] == line["requests"] > 0
 
 
 def test_an_unknown_adapter_is_an_error_of_its_row_alone(shared: Export) -> None:
@@ -144,8 +203,27 @@ def test_the_encoder_is_stored_once(shared: Export, base: Path) -> None:
     assert size(Path(shared.folder)) < 1.6 * size(Path(one.folder))
 
 
+def test_commands_for_one_model_refuse_it(shared: Export, base: Path, runs: list[Run]) -> None:
+    folder, data = str(shared.folder), str(base / "messages.tsv")
+    one = {"run": str(runs[0].folder), "to": str(base / "models" / "gated")}
+    for call in (
+        lambda: tfpipe.load(folder),
+        lambda: evaluate(EvaluateConfig(folder, data=data)),
+        lambda: export(ExportConfig(**one, not_worse_than=folder)),
+    ):
+        with pytest.raises(UserError, match="the export has several adapters") as caught:
+            call()
+        assert "intents" in caught.value.found
+
+
+def test_doctor_prints_a_request_with_an_adapter(shared: Export) -> None:
+    diagnosis = check_export(Path(shared.folder))
+    assert "--adapter intents" in diagnosis.commands[-1].line
+    assert not [one for one in diagnosis.findings if one.mark == "problem"]
+
+
 def test_a_gate_refuses_by_the_adapter(runs: list[Run], base: Path) -> None:
-    config = shared_config(runs, base / "models" / "refused", require="dev.accuracy>1.5")
+    config = shared_config(runs[1:2], base / "models" / "refused", require="dev.accuracy>1.5")
     with pytest.raises(UserError, match="weather: the model does not reach"):
         export(config)
     assert not list((base / "models" / "refused").glob("[0-9]*"))
@@ -159,12 +237,9 @@ def test_adapters_of_the_version_before_stay(shared: Export, runs: list[Run]) ->
     assert sorted(path.name for path in to.glob("[0-9]*")) == ["1"]
 
 
-def test_a_version_of_one_run_has_no_adapters(runs: list[Run], base: Path) -> None:
-    to = base / "models" / "of-one-run"
-    run = str(runs[0].folder)
-    export(ExportConfig(run, (), str(to), precision="float32", measure_serving=False))
+def test_a_version_of_one_run_has_no_adapters(runs: list[Run], alone: list[Path]) -> None:
     with pytest.raises(UserError, match="has no adapters"):
-        export(shared_config(runs, to))
+        export(shared_config(runs, alone[0].parent))
 
 
 def test_windows_of_long_texts(base: Path) -> None:
@@ -224,6 +299,6 @@ def test_settings_that_exclude_each_other(values: dict, message: str) -> None:
 
 
 def test_a_narrow_type(runs: list[Run], base: Path) -> None:
-    config = shared_config(runs[:2], base / "models" / "narrow")
+    config = shared_config(runs[:1], base / "models" / "narrow")
     done = export(replace(config, precision="float16"))
     assert read_info(Path(done.folder))["precision"]["precision"] == "float16"

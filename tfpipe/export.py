@@ -125,7 +125,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print_metrics(found | {"gate": done.gate, "removed": done.removed}, as_json=True)
         else:
             print(done.folder)
-        say_next(done.folder, done.task, done.inputs)
+        options = ("--adapter", Path(config.run).resolve().name) if config.shared else ()
+        say_next(done.folder, done.task, done.inputs, options)
 
     return run(command)
 

@@ -13,12 +13,18 @@ import numpy.typing as npt
 from serving.client.tensor_codec import AnyArray, decode_tensor
 
 Vector: TypeAlias = npt.NDArray[np.float32]
+# The label of a text whose adapter the model does not have.
+UNKNOWN_ADAPTER = "__unknown_adapter__"
 TEXT, REAL, WHOLE, TRUTH = "O", "f", "i", "b"
 
 
 @dataclass(frozen=True, eq=False)
 class Classification:
-    """Classification of one text: best label, its probability, float32 `scores` [labels]."""
+    """Classification of one text: best label, its probability, float32 `scores` [labels].
+
+    Of an export of several adapters the label is UNKNOWN_ADAPTER, and `scores` is empty, where it
+    does not have the text's adapter.
+    """
 
     label: str
     score: float
@@ -97,8 +103,10 @@ def _decode(text: bytes) -> str:
 
 
 def _build_classifications(*columns: AnyArray) -> Iterator[Classification]:
-    for label, score, scores in zip(*columns, strict=True):
-        yield Classification(_decode(label), float(score), scores)
+    # Of several adapters, rows are padded with -1 to the most labels of one.
+    widths = (columns[2] != -1.0).sum(axis=1).tolist()
+    for label, score, scores, width in zip(*columns, widths, strict=True):
+        yield Classification(_decode(label), float(score), scores[:width])
 
 
 def _build_labellings(*columns: AnyArray, labels: tuple[str, ...]) -> Iterator[Labelling]:

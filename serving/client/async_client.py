@@ -39,12 +39,15 @@ class AsyncClient(BaseClient):  # noqa: D101
             await self._channel.close()
 
     async def classify(
-        self, texts: Texts, text_pairs: Texts | None = None, *, timeout: float | None = None
+        self,
+        texts: Texts,
+        text_pairs: Texts | None = None,
+        *,
+        adapter: str | Texts | None = None,
+        timeout: float | None = None,
     ) -> list[answers.Classification]:
         """See Client.classify."""
-        return await self._run(
-            self._answer_texts(answers.CLASSIFY, timeout, texts=texts, text_pairs=text_pairs)
-        )
+        return await self._run(self._classify(texts, text_pairs, adapter, timeout))
 
     async def multilabel(
         self, texts: Texts, text_pairs: Texts | None = None, *, timeout: float | None = None

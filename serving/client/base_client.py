@@ -127,6 +127,20 @@ class BaseClient:
         answered: list[list[Any]] = (yield Gather(flows)) if flows else []
         return rows.expand(list(itertools.chain.from_iterable(answered)))
 
+    def _classify(
+        self,
+        texts: Texts,
+        text_pairs: Texts | None,
+        adapter: str | bytes | Texts | None,
+        timeout: float | None,
+    ) -> RequestFlow[list[answers.Classification]]:
+        """Return one classification for each row; one adapter is that of all rows."""
+        if isinstance(adapter, (str, bytes)):
+            texts = check_strings("texts", texts)
+            adapter = [adapter] * len(texts)
+        columns = {"texts": texts, "text_pairs": text_pairs, "adapters": adapter}
+        return self._answer_texts(answers.CLASSIFY, timeout, **columns)
+
     def _answer_batch(
         self, decoder: AnswerDecoder, inputs: dict[str, list[bytes]], seconds: float
     ) -> RequestFlow[list[Any]]:

@@ -35,7 +35,12 @@ class Client(BaseClient):  # noqa: D101
         self._channel.close()
 
     def classify(
-        self, texts: Texts, text_pairs: Texts | None = None, *, timeout: float | None = None
+        self,
+        texts: Texts,
+        text_pairs: Texts | None = None,
+        *,
+        adapter: str | Texts | None = None,
+        timeout: float | None = None,
     ) -> list[answers.Classification]:
         """Classify texts, or pairs of texts.
 
@@ -44,6 +49,8 @@ class Client(BaseClient):  # noqa: D101
         Args:
             texts: Texts; in all verbs a single string is an error, not a list of characters.
             text_pairs: Second text of each pair.
+            adapter: Of a model with several adapters the name of one for all texts, or of one for
+                each text.
             timeout: Seconds for each request; default: the client's.
 
         Returns:
@@ -52,9 +59,7 @@ class Client(BaseClient):  # noqa: D101
         Raises:
             ClientError: See serving.client.errors.
         """
-        return self._run(
-            self._answer_texts(answers.CLASSIFY, timeout, texts=texts, text_pairs=text_pairs)
-        )
+        return self._run(self._classify(texts, text_pairs, adapter, timeout))
 
     def multilabel(
         self, texts: Texts, text_pairs: Texts | None = None, *, timeout: float | None = None

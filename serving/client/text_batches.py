@@ -10,7 +10,7 @@ from serving.client.errors import InvalidRequest
 
 # Protobuf overhead of a string in a request beside its own bytes: tag and length.
 BYTES_PER_STRING = 6
-OPTIONAL = ("text_pairs",)
+OPTIONAL = ("text_pairs", "adapters")
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,9 @@ def deduplicate_rows(**columns: Iterable[str | bytes] | None) -> UniqueRows:
     }
     counts = {name: len(column) for name, column in given.items()}
     if len(set(counts.values())) > 1:
-        first, second = (name.removeprefix("text_") for name in given)
+        first, *others = given
+        other = next(name for name in others if counts[name] != counts[first])
+        first, second = (name.removeprefix("text_") for name in (first, other))
         raise InvalidRequest(f"Every {first} needs its own {second}: got {counts}.")
     indices: dict[tuple[bytes, ...], int] = {}
     positions = [indices.setdefault(row, len(indices)) for row in zip(*given.values(), strict=True)]

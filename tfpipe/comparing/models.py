@@ -11,7 +11,7 @@ from typing import Any
 from tfpipe.data.examples import Examples
 from tfpipe.errors import UserError
 from tfpipe.exporting.clean_process import batches_of, join, run_in_clean_process
-from tfpipe.exporting.info import read_info
+from tfpipe.exporting.info import read_info, refuse_adapters
 from tfpipe.locations import locate_model
 from tfpipe.run_folder import Run, open_run
 from tfpipe.tasks import TASKS
@@ -51,6 +51,7 @@ def open_model_folder(folder: str) -> Model:
     if place.kind == "run":
         return _of_run(open_run(str(place.folder)))
     info = read_info(place.folder)
+    refuse_adapters(info, str(place.folder))
     if info.get("task") not in TASKS:
         raise UserError(
             "the export does not name its task",

@@ -9,7 +9,7 @@ from pathlib import Path
 from tfpipe.doctoring.findings import Command
 from tfpipe.errors import UserError
 from tfpipe.exporting.client_command import client_command
-from tfpipe.exporting.info import read_info
+from tfpipe.exporting.info import labels_of_adapters, read_info
 
 # The image that Dockerfile builds on.
 IMAGE = "tensorflow/serving:2.21.0"
@@ -67,7 +67,9 @@ def serving_commands(export: Path, inputs: Collection[str] = ("text",)) -> list[
     ]
     measured = read_flags(export, f"{inside}/{export.name}")
     local = ["python", "-m", "serving.server"]
-    task = read_info(export).get("task", "classify")
+    info = read_info(export)
+    task = info.get("task", "classify")
+    options = [part for name in list(labels_of_adapters(info))[:1] for part in ("--adapter", name)]
     return [
         Command(
             "to serve it with TensorFlow Serving",
@@ -75,5 +77,5 @@ def serving_commands(export: Path, inputs: Collection[str] = ("text",)) -> list[
         ),
         Command("to serve it with TensorFlow Serving's image", shlex.join([*mounted, *measured])),
         Command("to serve it here", shlex.join([*local, *ports, *here])),
-        Command("to send a request to any of them", client_command(name, task, inputs)),
+        Command("to send a request to any of them", client_command(name, task, inputs, options)),
     ]

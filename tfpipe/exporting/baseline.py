@@ -12,6 +12,7 @@ import tensorflow as tf
 from tfpipe.data.examples import Examples
 from tfpipe.errors import UserError
 from tfpipe.exporting.clean_process import Answers, batches_of, join, run_in_clean_process
+from tfpipe.exporting.info import read_info, refuse_adapters
 from tfpipe.exporting.object_store import local_copy, refuse_unknown_store, store_errors
 from tfpipe.locations import SAVED_MODEL, locate
 from tfpipe.stats.mcnemar import count_agreement
@@ -72,6 +73,7 @@ def find_baseline(folder: str) -> Path | str:
             f"no {SAVED_MODEL} in {folder}: {found.description}",
             f"{suggestion}give FOLDER/NAME/N, as in models/support/3",
         )
+    refuse_adapters(read_info(found.folder), folder)
     return found.folder
 
 

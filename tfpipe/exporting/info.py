@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import tfpipe
+from tfpipe.errors import UserError
 from tfpipe.locations import SAVED_MODEL
+from tfpipe.text_display import list_few
 
 if TYPE_CHECKING:
     from tfpipe.model.text_model import TextModel
@@ -64,6 +66,16 @@ def parse_info(content: str | bytes) -> dict[str, Any]:
     except (ValueError, TypeError):
         return {}
     return info if isinstance(info, dict) else {}
+
+
+def refuse_adapters(info: Mapping[str, Any], place: str) -> None:
+    """Raise UserError for the `info` of an export of several adapters, which are several models."""
+    if names := list(labels_of_adapters(info)):
+        raise UserError(
+            "the export has several adapters, and one model is needed",
+            f"{place}: {list_few(names)}",
+            "give the run of one, or ask one by serving.client classify --adapter NAME",
+        )
 
 
 def labels_of_adapters(info: Mapping[str, Any]) -> dict[str, Sequence[str]]:

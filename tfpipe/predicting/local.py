@@ -10,7 +10,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from tfpipe.errors import UserError
-from tfpipe.exporting.info import read_info
+from tfpipe.exporting.info import read_info, refuse_adapters
 from tfpipe.locations import SAVED_MODEL
 from tfpipe.predicting.predictor import LONGEST_INPUT, Predictor, spec_of
 from tfpipe.tasks.output_schema import Outputs, OutputSchema
@@ -74,6 +74,7 @@ def open_export(folder: Path) -> Predictor:
     inputs = set(signature.structured_input_signature[1]) if signature else set()
     outputs = set(signature.structured_outputs) if signature else set()
     info = read_info(folder) or {}
+    refuse_adapters(info, str(folder))
     spec = spec_of(inputs, outputs, info.get("task"))
     if spec is None:
         raise UserError(

@@ -17,7 +17,7 @@ from serving.client.cli.connection_args import read_token
 from tfpipe.config import PredictConfig
 from tfpipe.config.commands import CONNECTION
 from tfpipe.errors import UserError
-from tfpipe.exporting.info import parse_info
+from tfpipe.exporting.info import parse_info, refuse_adapters
 from tfpipe.predicting.predictor import LONGEST_INPUT, Predictor, spec_of
 from tfpipe.tasks.output_schema import Outputs, OutputSchema
 
@@ -38,6 +38,7 @@ def open_remote(config: PredictConfig) -> Iterator[Predictor]:
     with client_errors_as_user_errors(), _connect(config, config.version) as client:
         metadata = client.metadata()
         info = _read_info(client)
+    refuse_adapters(info, f"{model} at {target}")
     signature = metadata.signatures.get("serving_default")
     inputs = set(signature.inputs) if signature else set()
     given = set(signature.outputs) if signature else set()

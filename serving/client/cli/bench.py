@@ -83,9 +83,9 @@ def cycle_inputs(arguments: argparse.Namespace, signature: Signature) -> Iterato
     specs = signature.inputs
     if not specs:
         return itertools.repeat({})
-    names = [name for name in FIELDS if name in specs] or list(specs)
+    names = sorted(specs, key=lambda name: (*FIELDS, name).index(name))
     wanted = ", ".join(f"{name} ({spec.dtype})" for name, spec in specs.items())
-    if len(names) > 2 or len(names) < len(specs) or {specs[n].dtype for n in names} != {"string"}:
+    if len(names) > 2 or {specs[n].dtype for n in names} != {"string"}:
         raise InvalidRequest(
             f"Signature {arguments.signature!r} does not take texts. Its inputs are {wanted}. "
             "Give them as --input NAME=JSON."

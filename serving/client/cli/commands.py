@@ -28,6 +28,9 @@ def answer_texts(client: Client, arguments: argparse.Namespace) -> None:
     ask = getattr(client, arguments.verb)
     if getattr(arguments, "index", None):
         ask = partial(ask, index=open_index(arguments.index))
+    adapter = getattr(arguments, "adapter", None)
+    if adapter is not None:
+        ask = partial(ask, adapter=adapter)
     rows = find_rows(arguments, verb.fields)
     labels: dict[str, Any] = {}
     table = Table(verb.heading)
@@ -37,7 +40,7 @@ def answer_texts(client: Client, arguments: argparse.Namespace) -> None:
         answers = ask(*zip(*chunk, strict=True))
         if arguments.json:
             if arguments.verb == "classify" and not done:
-                labels = find_labels(client, len(answers[0].scores))
+                labels = find_labels(client, len(answers[0].scores), adapter)
             for row, answer in zip(chunk, answers, strict=True):
                 texts = dict(zip(verb.fields, row, strict=False))
                 print_json(**texts, **verb.record(answer), **labels)
@@ -53,10 +56,11 @@ def answer_texts(client: Client, arguments: argparse.Namespace) -> None:
         sys.stdout.flush()
 
 
-def find_labels(client: Client, count: int) -> dict[str, Any]:
+def find_labels(client: Client, count: int, adapter: str | None = None) -> dict[str, Any]:
     """Return {"labels": names of the scores} from the signature `info`; {} where it lacks them."""
     try:
-        labels = json.loads(client.predict({}, "info")["info"].item())["labels"]
+        info = json.loads(client.predict({}, "info")["info"].item())
+        labels = (info if adapter is None else info["adapters"][adapter])["labels"]
     except (ClientError, ValueError, LookupError, TypeError):
         return {}
     return {"labels": labels} if isinstance(labels, list) and len(labels) == count else {}

@@ -105,6 +105,13 @@ def add_text_options(options: argparse.ArgumentParser, verb: str) -> None:
             help="version FOLDER/NAME/N with a faiss index, or a copy of assets.extra/faiss in it, "
             "which is searched here; needs faiss-cpu (none: the model is an index)",
         )
+    if verb == "classify":
+        group.add_argument(
+            "--adapter",
+            type=unicode_text,
+            metavar="NAME",
+            help="adapter that answers, of a model with several (none)",
+        )
     if verb in SINGLE_TEXT_VERBS:
         return
     pair = "context" if verb == "answer" else "text_pair"

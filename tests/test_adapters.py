@@ -12,11 +12,12 @@ import tensorflow as tf
 from safetensors.numpy import load_file
 
 from tests.support.runs import tiny_config
-from tfpipe.config import TrainConfig
+from tfpipe.config import EvaluateConfig, ExportConfig, TrainConfig
+from tfpipe.config.adapter_conflicts import ADAPTERS as NAMES
 from tfpipe.config.settings import build
-from tfpipe.config.train_conflicts import ADAPTERS as NAMES
-from tfpipe.config.train_conflicts import LOW_RANK
 from tfpipe.errors import UserError
+from tfpipe.evaluate import evaluate
+from tfpipe.export import export
 from tfpipe.model import pretrained
 from tfpipe.model.adapters import ADAPTERS, AdapterSettings, peft_folder
 from tfpipe.model.adapters.targets import TARGETS, parse_targets
@@ -29,6 +30,7 @@ from tfpipe.train import train
 from tfpipe.training_run import attach_adapter
 
 WORDS = ["some words", "and more"]
+LOW_RANK = ("lora", "dora")
 LOW_RANKS = pytest.mark.parametrize("method", LOW_RANK)
 METHODS = pytest.mark.parametrize("method", ADAPTERS)
 
@@ -54,15 +56,24 @@ def trained(method: str, **settings: object) -> TextModel:
 
 
 def test_the_names_are_those_of_the_configuration() -> None:
-    assert tuple(ADAPTERS) == NAMES
-    assert tuple(name for name in ADAPTERS if ADAPTERS[name].uses_settings) == LOW_RANK
+    assert tuple(ADAPTERS) == tuple(NAMES)
 
 
 @pytest.mark.parametrize(
     ("width", "layers", "counts"),
     [
-        (768, 12, {"lora": (165_888, 36_864), "dora": 18_432, "bitfit": 102_912}),
-        (384, 6, {"lora": (41_472, 9_216), "dora": 4_608, "bitfit": 26_112}),
+        (
+            768,
+            12,
+            {"lora": (165_888, 36_864), "dora": 18_432, "bitfit": 102_912}
+            | {"bottleneck": 2_379_264, "prefix": 368_640},
+        ),
+        (
+            384,
+            6,
+            {"lora": (41_472, 9_216), "dora": 4_608, "bitfit": 26_112}
+            | {"bottleneck": 595_200, "prefix": 92_160},
+        ),
     ],
     ids=["BERT-base", "MiniLM"],
 )
@@ -79,16 +90,20 @@ def test_as_many_parameters_as_published(width: int, layers: int, counts: dict) 
 
     def count(method: str, rank: int, targets: str) -> int:
         settings = AdapterSettings(rank=rank, targets=parse_targets(targets))
-        return count_values(ADAPTERS[method](settings, bert).trained(bert.bert))
+        # As it is kept: a prefix is trained as the output of a network.
+        return count_values([*ADAPTERS[method](settings, bert).tensors(bert.bert).values()])
 
     every, two = counts["lora"]
     assert count("lora", 2, "all") == 2 * every and count("lora", 1, "value,query") == two
     query_and_value = layers * 2 * width
     assert count("dora", 1, "query, value") == two + query_and_value == two + counts["dora"]
     assert count("bitfit", 1, "all") == counts["bitfit"]
+    assert count("bottleneck", 64, "all") == counts["bottleneck"]
+    assert count("bottleneck", 64, "output") == counts["bottleneck"] / 2
+    assert count("prefix", 20, "all") == counts["prefix"]
 
 
-@METHODS
+@pytest.mark.parametrize("method", [name for name in ADAPTERS if name != "prefix"])
 def test_an_adapter_begins_without_a_change(method: str) -> None:
     model = tiny(method)
     batch = batch_of_texts(model)
@@ -104,7 +119,7 @@ def test_merged_is_equal(method: str, tmp_path: Path) -> None:
     expected = model.logits(batch)
     rough = replace(model, precision="bfloat16").logits(batch, training=True)
     assert 1e-5 < np.abs(rough - expected).max() < 0.05
-    if method in LOW_RANK:
+    if method != "bitfit":
         assert np.abs(expected - replace(model, adapter=None).logits(batch)).max() > 0.01
     found = {"packed": replace(model, packed=True).logits(batch, training=True)}
     found["export"] = model.head.of_encoder(model.frozen_encoder(tf.float32))(batch)
@@ -176,6 +191,8 @@ def run(request: pytest.FixtureRequest, base: Path, tmp_path_factory) -> Run:
     settings = {
         "lora": {"strategy": "mirrored", "epochs": 1},
         "dora": {"ema": 0.9, "deterministic": True},
+        "bottleneck": {"adapter_targets": "output", "deterministic": True},
+        "prefix": {"adapter_rank": 4, "deterministic": True},
         "bitfit": {"precision": "bfloat16"},
     }
     return train(runs_of(folder, base, request.param, **settings[request.param]))
@@ -204,7 +221,7 @@ def test_the_adapter_of_a_run_gives_its_model(run: Run, base: Path) -> None:
     assert size < 4 * run.metrics["model"]["trainable_parameters"] + 10_000
 
 
-@pytest.mark.parametrize("run", ["dora"], indirect=True)
+@pytest.mark.parametrize("run", ["dora", "prefix"], indirect=True)
 def test_resumed_is_bit_equal(run: Run, tmp_path: Path) -> None:
     again = replace(run.config, output=str(tmp_path / "run"))
     stopped = replace(again, stop_after=1)
@@ -223,6 +240,33 @@ def test_training_goes_on_from_an_adapter(run: Run, tmp_path: Path) -> None:
     first, second = (load_file(one.model / "model.safetensors") for one in (run, again))
     for name, value in first.items():
         np.testing.assert_allclose(second[name], value, atol=1e-5, err_msg=name)
+
+
+@pytest.mark.parametrize("run", ["bottleneck", "prefix"], indirect=True)
+def test_what_cannot_be_merged_goes_through_the_flow(run: Run, tmp_path: Path) -> None:
+    model = pretrained.load(run.model)
+    assert model.adapter is not None and not model.has_stock_graph
+    dev = run.metrics["dev"]
+    assert evaluate(EvaluateConfig(str(run.folder))).metrics["accuracy"] == dev["accuracy"]
+    to = {"to": str(tmp_path / "models" / "one"), "measure_serving": False}
+    done = export(build(ExportConfig, {"run": str(run.folder), "precision": "float32", **to}))
+    assert done.parity.holds
+    card = (run.model / "README.md").read_text(encoding="utf-8")
+    assert "the adapter in `adapter`" in card and "from_pretrained" not in card
+    with pytest.raises(UserError, match="cannot be the base of another"):
+        pretrained.load(run.model, ["a", "b"])
+
+
+def test_a_prefix_takes_positions() -> None:
+    model = make_tiny(["a", "b"], WORDS)
+    most = model.config.max_position_embeddings
+    for rank, length, message in (
+        (most, 8, "as long as the longest"),
+        (8, most, "are longer than"),
+    ):
+        config = TrainConfig(adapter="prefix", adapter_rank=rank, max_length=length)
+        with pytest.raises(UserError, match=message):
+            attach_adapter(model, config)
 
 
 REFUSED = {
@@ -248,6 +292,7 @@ def test_settings_that_do_not_fit(how: str) -> None:
         ({"adapter_rank": 65}, "--adapter-rank is above the rank of a kernel"),
         ({"adapter_targets": "querry"}, "names what a BERT's layer does not have"),
         ({"adapter_targets": ","}, "names what a BERT's layer does not have"),
+        ({"adapter": "bottleneck", "adapter_targets": "key"}, "what the method does not change"),
         ({"adapter": "/no/adapter"}, "the adapter cannot be read"),
     ],
 )
@@ -277,6 +322,17 @@ def test_an_adapter_of_another_kind(tmp_path: Path, name: str) -> None:
     file.write_text(json.dumps(json.loads(file.read_text()) | {name: "other"}))
     with pytest.raises(UserError, match=f"{name} is 'other'"):
         peft_folder.read(tmp_path)
+
+
+def test_a_prefix_of_peft_is_read(tmp_path: Path) -> None:
+    model = tiny("prefix")
+    peft_folder.save(model, tmp_path)
+    (tmp_path / "tfpipe.json").unlink()
+    config = json.loads((tmp_path / "adapter_config.json").read_text())
+    assert config["peft_type"] == "PREFIX_TUNING" and config["num_virtual_tokens"] == 4
+    expected, batch = model.logits(batch_of_texts(model)), batch_of_texts(model)
+    again = peft_folder.attach(replace(model, adapter=None), peft_folder.read(tmp_path))
+    np.testing.assert_allclose(again.logits(batch), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", HEADS)

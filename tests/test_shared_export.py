@@ -35,6 +35,7 @@ TEXTS = ["please my card", "money back today !", "rain 天气 where", "", "card 
 ADAPTERS: dict[str, dict] = {
     "intents": {"adapter": "lora"},
     "weather": {"adapter": "dora", "adapter_rank": 2, "adapter_targets": "value,output"},
+    "sizes": {"adapter": "bottleneck", "adapter_rank": 4},
     "biases": {"adapter": "bitfit", "abstain": "auto"},
 }
 
@@ -58,6 +59,7 @@ def runs(base: Path) -> list[Run]:
     files = {
         "intents": messages,
         "weather": two,
+        "sizes": messages,
         "biases": write_scoped_messages(base / "scoped.tsv"),
     }
     return [
@@ -78,13 +80,14 @@ def shared(runs: list[Run], base: Path) -> Export:
 
 
 @pytest.fixture(scope="module")
-def alone(runs: list[Run], base: Path) -> list[Path]:
-    """The export of each run alone, merged."""
+def alone(runs: list[Run], base: Path) -> dict[str, Path]:
+    """The merged exports of some of the runs."""
     fixed = {"precision": "float32", "measure_serving": False}
-    to = [base / "models" / f"alone-{run.folder.name}" for run in runs]
-    for run, place in zip(runs, to, strict=True):
-        export(build(ExportConfig, {"run": str(run.folder), "to": str(place), **fixed}))
-    return [place / "1" for place in to]
+    places = {}
+    for run in (runs[1], runs[-1]):
+        places[run.folder.name] = to = base / "models" / f"alone-{run.folder.name}"
+        export(build(ExportConfig, {"run": str(run.folder), "to": str(to), **fixed}))
+    return places
 
 
 def serve(folder: Path | str, texts: list[str], adapters: list[str]) -> dict[str, np.ndarray]:
@@ -94,15 +97,15 @@ def serve(folder: Path | str, texts: list[str], adapters: list[str]) -> dict[str
     return {name: values.numpy() for name, values in found.items()}
 
 
-def test_rows_are_those_of_merged_exports(shared: Export, alone: list[Path]) -> None:
+def test_rows_are_those_of_merged_exports(shared: Export, alone: dict[str, Path]) -> None:
     names = [*ADAPTERS]
     adapters = [name for _ in TEXTS for name in names]
     mixed = serve(shared.folder, [text for text in TEXTS for _ in names], adapters)
     labels = set()
-    for number, folder in enumerate(alone):
-        model = tf.saved_model.load(str(folder))
+    for name, place in alone.items():
+        model = tf.saved_model.load(str(place / "1"))
         expected = model.signatures["serving_default"](text=tf.constant(TEXTS))
-        own = {name: values[number :: len(names)] for name, values in mixed.items()}
+        own = {output: values[names.index(name) :: len(names)] for output, values in mixed.items()}
         assert own["label"].tolist() == expected["label"].numpy().tolist()
         np.testing.assert_allclose(own["score"], expected["score"], atol=1e-5)
         width = expected["scores"].shape[1]
@@ -128,9 +131,9 @@ def test_clients_choose_the_adapter_of_each_text(address: str, shared: Export) -
             client.classify(TEXTS, adapter=["weather"])
         with pytest.raises(InvalidRequest, match="adapter"):
             client.classify(TEXTS)
-    assert [len(one.scores) for one in found] == [3, 2, 3, 0]
+    assert [len(one.scores) for one in found] == [3, 2, 3, 3, 0]
     assert [one.label for one in found] == [label.decode() for label in expected["label"]]
-    assert found[3].label == UNKNOWN_ADAPTER and found[3].score == 0
+    assert found[4].label == UNKNOWN_ADAPTER and found[4].score == 0
     assert alone.label == found[1].label
     np.testing.assert_allclose(alone.scores, expected["scores"][1][:2], atol=1e-6)
 
@@ -181,7 +184,12 @@ def test_the_info_has_labels_and_metrics_of_each(shared: Export, runs: list[Run]
         one = info["adapters"][run.folder.name]
         assert one["labels"] == run.data["model"]["labels"]
         assert one["metrics"]["dev"]["accuracy"] == run.metrics["dev"]["accuracy"]
-    assert [one["method"] for one in info["adapters"].values()] == ["lora", "dora", "bitfit"]
+    assert [one["method"] for one in info["adapters"].values()] == [
+        "lora",
+        "dora",
+        "bottleneck",
+        "bitfit",
+    ]
     assert info["parity"]["fresh_process"]["other_labels"] == 0
     assert {*info["gate"]} == {*ADAPTERS}
 
@@ -237,9 +245,9 @@ def test_adapters_of_the_version_before_stay(shared: Export, runs: list[Run]) ->
     assert sorted(path.name for path in to.glob("[0-9]*")) == ["1"]
 
 
-def test_a_version_of_one_run_has_no_adapters(runs: list[Run], alone: list[Path]) -> None:
+def test_a_version_of_one_run_has_no_adapters(runs: list[Run], alone: dict[str, Path]) -> None:
     with pytest.raises(UserError, match="has no adapters"):
-        export(shared_config(runs, alone[0].parent))
+        export(shared_config(runs, alone["weather"]))
 
 
 def test_windows_of_long_texts(base: Path) -> None:
@@ -273,6 +281,8 @@ def test_runs_that_cannot_share(runs: list[Run], tmp_path: Path) -> None:
     assert "two adapters have one name" in refused([one.folder, one.folder]).wrong
     longer = changed(one, tmp_path / "longer", "max_length: 16", "max_length: 20")
     assert "--max-length 16 and 20" in refused([one.folder, longer]).found
+    prefix = changed(one, tmp_path / "prefix", "adapter: lora", "adapter: prefix")
+    assert "a prefix cannot be shared" in refused([prefix]).wrong
     other = changed(one, tmp_path / "other", "task: classify", "task: regress")
     assert "--shared takes runs that classify" in refused([other]).wrong
     trimmed = changed(one, tmp_path / "cut", "trim_vocabulary: false", "trim_vocabulary: true")

@@ -155,7 +155,8 @@ def attach_adapter(model: TextModel, config: TrainConfig) -> TextModel:
             "leave out --adapter, or choose another --model",
         )
     if config.adapter not in ADAPTERS:
-        return peft_folder.attach(model, peft_folder.read(Path(config.adapter)))
+        stored = peft_folder.read(Path(config.adapter))
+        return _check_length(peft_folder.attach(model, stored), config.max_length)
     settings = AdapterSettings(
         rank=config.adapter_rank,
         alpha=config.adapter_alpha,
@@ -164,7 +165,21 @@ def attach_adapter(model: TextModel, config: TrainConfig) -> TextModel:
         dropout=config.adapter_dropout,
         seed=config.seed,
     )
-    return presets.start_pooler(model).with_adapter(config.adapter, settings)
+    adapted = presets.start_pooler(model).with_adapter(config.adapter, settings)
+    return _check_length(adapted, config.max_length)
+
+
+def _check_length(model: TextModel, max_length: int) -> TextModel:
+    """Return the model; raises UserError where its adapter leaves too few positions for a text."""
+    assert model.adapter is not None
+    left = model.config.max_position_embeddings - model.adapter.positions
+    if max_length > left:
+        raise UserError(
+            "the inputs and the prefix are longer than the model's positions",
+            f"--max-length {max_length}, and {left} of {model.config.max_position_embeddings} left",
+            f"give --max-length {left} or less, or a shorter prefix with --adapter-rank",
+        )
+    return model
 
 
 def resolve_pooling(config: TrainConfig, task: Task) -> tuple[TrainConfig, Head]:
@@ -279,10 +294,11 @@ def run_epochs(
 def evaluator_of_saved(context: RunContext, task: Task, trained: Evaluator) -> Evaluator:
     """Return an evaluator of the saved model: that of training, with the weights of the file.
 
-    In a cluster the other workers may have ended, so that the chief needs one of its own.
+    In a cluster the other workers may have ended, so that the chief needs one of its own; an
+    adapter that is trained in another form than the kept one has other variables.
     """
-    folder = context.run.model
-    if not context.cluster:
+    folder, adapter = context.run.model, trained.model.adapter
+    if not context.cluster and (adapter is None or adapter.mergeable):
         with context.strategy.scope():
             pretrained.load_saved(trained.model, folder)
         return trained

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from tfpipe.config.adapter_conflicts import ADAPTERS
 from tfpipe.config.reading import RARE_LABELS, offsets_setting
 from tfpipe.config.settings import LANGUAGES, Conflict, setting
-from tfpipe.config.train_conflicts import ADAPTERS, find_conflicts
+from tfpipe.config.train_conflicts import find_conflicts
 from tfpipe.tasks import TASKS
 
 STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker", "parameter_server", "tpu")
@@ -98,21 +99,29 @@ class TrainConfig:
         " folder of one to train on, of a run or of peft (default: the whole model is trained)",
         group="adapter",
     )
-    adapter_rank: int = setting(8, "rank of lora and dora", minimum=1, group="adapter")
+    adapter_rank: int = setting(
+        8,
+        "rank of lora and dora, width of bottleneck, positions of prefix",
+        minimum=1,
+        group="adapter",
+    )
     adapter_alpha: float = setting(
-        16.0, "strength of their change: it is scaled by alpha / rank", above=0, group="adapter"
+        16.0,
+        "strength of the change of lora and dora: it is scaled by alpha / rank",
+        above=0,
+        group="adapter",
     )
     adapter_rslora: bool = setting(
         False, "scale it by alpha / sqrt(rank) instead, for high ranks", group="adapter"
     )
     adapter_targets: str = setting(
         "all",
-        "kernels that they change: all, or some of query, key, value, attention_output,"
-        " intermediate, output, separated by commas",
+        "what they change: all, or some of query, key, value, attention_output, intermediate,"
+        " output, separated by commas; bottleneck only attention_output and output",
         group="adapter",
     )
     adapter_dropout: float = setting(
-        0.0, "dropout of the input of their change", minimum=0, below=1, group="adapter"
+        0.0, "dropout of the input of the change", minimum=0, below=1, group="adapter"
     )
     strategy: str = setting(
         "auto", "distribution over devices and processes", choices=STRATEGIES, group="devices"

@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
+from tfpipe.config.adapter_conflicts import adapter_conflicts
 from tfpipe.config.profile_steps import parse_steps
 from tfpipe.config.settings import Conflict, flag_of
 from tfpipe.errors import UserError, did_you_mean
 from tfpipe.tasks import TASKS
 
-# The methods of --adapter, and those of them that have the settings below.
-ADAPTERS = ("lora", "dora", "bitfit")
-LOW_RANK = ADAPTERS[:2]
-ADAPTER_SETTINGS = (
-    "adapter_rank",
-    "adapter_alpha",
-    "adapter_rslora",
-    "adapter_targets",
-    "adapter_dropout",
-)
 # A setting, and the other setting and its values without which it would be ignored.
 REQUIRED_SETTINGS = (
     ("focal_gamma", "loss", ("focal",)),
@@ -39,43 +29,8 @@ def find_conflicts(config: Any) -> Iterator[Conflict]:
     yield from _metric_conflicts(config)
     yield from _objective_conflicts(config)
     yield from _device_conflicts(config)
-    yield from _adapter_conflicts(config)
+    yield from adapter_conflicts(config)
     yield from _run_conflicts(config)
-
-
-def _adapter_conflicts(config: Any) -> Iterator[Conflict]:
-    name, methods = config.adapter, ", ".join(ADAPTERS)
-    if name is not None and name not in ADAPTERS and not Path(name).is_dir():
-        yield (
-            ("adapter",),
-            UserError(
-                "--adapter is neither a method nor a folder",
-                repr(name),
-                f"{did_you_mean(name, ADAPTERS)}give {methods}, or the folder of an adapter",
-            ),
-        )
-    default, low_rank = type(config)(), name in LOW_RANK
-    for setting in ADAPTER_SETTINGS:
-        if getattr(config, setting) != getattr(default, setting) and not low_rank:
-            flag = flag_of(setting)
-            yield (
-                (setting, "adapter"),
-                UserError(
-                    f"{flag} has no effect without --adapter {' or '.join(LOW_RANK)}",
-                    f"{flag} {getattr(config, setting)} with --adapter {name or 'not given'}",
-                    f"add --adapter {LOW_RANK[0]}, or leave out {flag}",
-                ),
-            )
-    frozen = [part for part in ("freeze_layers", "freeze_embeddings") if getattr(config, part)]
-    if name and frozen:
-        yield (
-            ("adapter", *frozen),
-            UserError(
-                f"--adapter and {flag_of(frozen[0])} exclude each other",
-                f"--adapter {name} with {' and '.join(map(flag_of, frozen))}",
-                "leave out one of them: beside an adapter the whole model is frozen",
-            ),
-        )
 
 
 def _run_conflicts(config: Any) -> Iterator[Conflict]:

@@ -94,7 +94,6 @@ class SharedExport:
         self._adapters: dict[str, dict[str, Any]] = {}
         self._merged: list[MergedAnswers] = []
         self._gates: list[Gate] = []
-        self._max_length = self._runs[0].run.config.max_length
 
     def refuse_new_labels(self, target: PublishTarget) -> None:
         """Raise UserError where adapters of the version before are missing or have other labels."""
@@ -108,7 +107,9 @@ class SharedExport:
         SharedModel(shared, tasks, facts).save(str(folder))
         logger.info("the graph is written")
 
-        tables, verified = verify_shared(folder, self._merged, self._max_length, precision)
+        tables, verified = verify_shared(
+            *(folder, self._merged, self._runs[0].run, shared.tokenizer, precision)
+        )
         passed = self._pass_gates(folder, verified)
         mixed, order = mix_dev(self._merged)
         lengths = np.concatenate([one.lengths for one in self._merged])[order]
@@ -144,7 +145,8 @@ class SharedExport:
         encoder = share_encoder(open_each(), tf.as_dtype(self._precision))
         model = head_of[0]
         forward = model.head.of_encoder(encoder)
-        return SharedEncoder(encoder, forward, model.tokenizer, self._max_length)
+        max_length = self._runs[0].run.config.max_length
+        return SharedEncoder(encoder, forward, model.tokenizer, max_length)
 
     def _describe(self, one: AdapterRun, merged: TextModel, task: Classify) -> None:
         found = describe(one.run, merged, task)
@@ -211,6 +213,12 @@ def _refuse_alone(run: Run) -> None:
             config.task != SharedExport.task or run.data["pairs"],
             "--shared takes runs that classify single texts",
             f"--task {config.task}" + (" of pairs" if run.data["pairs"] else ""),
+            "export this run alone, without --shared",
+        ),
+        (
+            config.adapter == "prefix",
+            "a prefix cannot be shared: it moves the positions of its texts",
+            "--adapter prefix",
             "export this run alone, without --shared",
         ),
         (

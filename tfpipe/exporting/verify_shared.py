@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfpipe.data.examples import Columns, Examples
+from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.exporting.answer_parity import Parity, compare_answers, compare_batches, join_parities
 from tfpipe.exporting.clean_process import (
     Answers,
@@ -59,8 +60,7 @@ class MergedAnswers:
         lengths: int [N], tokens of each.
         answers: The answers to dev.
         edges: The answers to each of the edge batches.
-        stock: Comparison of the merged model with stock TFBert.
-        tokenizers: Comparison of its tokenizer with transformers'.
+        stock: Comparison of the merged model with stock TFBert; none where that cannot compute it.
     """
 
     name: str
@@ -69,8 +69,7 @@ class MergedAnswers:
     lengths: np.ndarray
     answers: Answers
     edges: Sequence[Answers]
-    stock: Parity
-    tokenizers: dict[str, dict[str, int]]
+    stock: Sequence[Parity]
 
 
 def answer_merged(name: str, run: Run, model: TextModel, task: Classify) -> MergedAnswers:
@@ -85,8 +84,7 @@ def answer_merged(name: str, run: Run, model: TextModel, task: Classify) -> Merg
         labelled.full_lengths,
         as_answers(evaluator.evaluate(labelled).outputs),
         answer_in_process(model, task, max_length, make_edge_batches(INPUTS[:1], max_length)),
-        compare_graphs(model, task, dev, max_length),
-        compare_tokenizers(model.tokenizer, run.model, dev, max_length),
+        [compare_graphs(model, task, dev, max_length)] if model.has_stock_graph else [],
     )
 
 
@@ -109,14 +107,15 @@ def mix_dev(merged: Sequence[MergedAnswers]) -> tuple[Examples, np.ndarray]:
 
 
 def verify_shared(
-    export: Path, merged: Sequence[MergedAnswers], max_length: int, precision: str
+    export: Path, merged: Sequence[MergedAnswers], run: Run, tokenizer: Tokenizer, precision: str
 ) -> tuple[dict[str, Any], list[VerifiedExport]]:
     """Run the export in a process that imports TensorFlow alone, on batches that mix adapters.
 
     Args:
         export: The SavedModel's folder.
         merged: What each adapter must answer, in the export's order.
-        max_length: Tokens of an input.
+        run: One of the runs, whose length and tokenizer are those of all.
+        tokenizer: That tokenizer.
         precision: Type of the export's products.
 
     Returns:
@@ -126,6 +125,7 @@ def verify_shared(
         RuntimeError: It needs operations beyond TensorFlow's core, or a row is answered unlike by
             its adapter's merged model.
     """
+    max_length = run.config.max_length
     mixed, order = mix_dev(merged)
     batches = batches_of(mixed, TextAndAdapter)
     texts = make_edge_batches(INPUTS[:1], max_length)
@@ -144,11 +144,11 @@ def verify_shared(
     parities = {
         "fresh_process": compare_answers(answers, join([one.answers for one in merged])),
         "edges": compare_batches(found[len(batches) :], expected_edges),
-        "stock_bert": join_parities([one.stock for one in merged]),
     }
-    tokenizers = {
-        f"{one.name}_{corpus}": row for one in merged for corpus, row in one.tokenizers.items()
-    }
+    if stock := [parity for one in merged for parity in one.stock]:
+        parities["stock_bert"] = join_parities(stock)
+    alone = replace(mixed, text_pairs=None)
+    tokenizers = compare_tokenizers(tokenizer, run.model, alone, max_length)
     tolerance = check_parity(parities, tokenizers, precision)
     tables: dict[str, Any] = {name: asdict(parity) for name, parity in parities.items()}
     tables |= {"tokenizer": tokenizers, "score_tolerance": tolerance}

@@ -154,9 +154,10 @@ class Encoder:
     def _begin(self, batch: dict[str, Any], training: bool, seeds: Seeds | None) -> Pass:
         if self._stored is not None:
             weights = self._stored()
+        elif self._adapter is not None:
+            weights = self._adapter.lay_out(self._bert, self.dtype, self._head)
         else:
-            change = self._adapter.change_of if self._adapter else None
-            weights = lay_out(self._bert, self.dtype, self._head, change=change)
+            weights = lay_out(self._bert, self.dtype, self._head)
         places = PackedTokens(batch["attention_mask"], self.packed)
         mixed = MixedRows.of_tokens(batch["adapter"], places) if "adapter" in batch else None
         return Pass(weights, places, Dropout(training, seeds), mixed)
@@ -219,8 +220,14 @@ class Encoder:
                 separate = places.by_head(query, 1, heads)
         mixed = self._dense(rows, f"{layer}/projected", step)
         queries, keys, values = separate + places.by_head(mixed, 3 - len(separate), heads)
+        penalty = places.penalty
+        if f"{layer}/prefix_keys" in step.weights:
+            keys = self._precede(keys, f"{layer}/prefix_keys", step)
+            values = self._precede(values, f"{layer}/prefix_values", step)
+            further = tf.shape(keys)[2] - places.length
+            penalty = tf.pad(penalty, [[0, 0], [0, 0], [0, 0], [further, 0]])
         scores = tf.cast(tf.matmul(queries, keys, transpose_b=True), tf.float32)
-        shares = tf.nn.softmax(scores + places.penalty)
+        shares = tf.nn.softmax(scores + penalty)
         shares = step.dropout(shares, config.attention_probs_dropout_prob)
         mixed = tf.matmul(self._cast(shares), values)
         if first_only:
@@ -230,7 +237,19 @@ class Encoder:
     def _add(self, name: str, inner: tf.Tensor, rows: tf.Tensor, step: Pass) -> tf.Tensor:
         change = tf.cast(self._dense(inner, name, step), tf.float32)
         change = step.dropout(change, self._config.hidden_dropout_prob)
+        if f"{name}/bottleneck_down/kernel" in step.weights:
+            inner = self._dense(self._cast(change), f"{name}/bottleneck_down", step)
+            inner = self._activate(inner, step.dropout.training)
+            change += tf.cast(self._dense(inner, f"{name}/bottleneck_up", step), tf.float32)
         return self._norm(name, rows + change, step)
+
+    def _precede(self, values: tf.Tensor, name: str, step: Pass) -> tf.Tensor:
+        """Put the rows [P, H] of a prefix before keys or values [B, heads, L, D]."""
+        _, heads, _, size = values.shape
+        prefix = tf.convert_to_tensor(step.weights[name])
+        split = tf.transpose(tf.reshape(prefix, [1, -1, heads, size]), [0, 2, 1, 3])
+        shape = [step.places.count, heads, tf.shape(prefix)[0], size]
+        return tf.concat([tf.broadcast_to(split, shape), values], axis=2)
 
     def _norm(self, name: str, rows: tf.Tensor, step: Pass) -> tf.Tensor:
         gamma, beta = (tf.convert_to_tensor(step.weights[f"{name}/{n}"]) for n in ("gamma", "beta"))

@@ -11,6 +11,7 @@ from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.errors import UserError
 from tfpipe.io.atomic import write_text
 from tfpipe.library_internals import as_pytorch_weight
+from tfpipe.model.adapters import peft_folder
 from tfpipe.model.checkpoint_folder import check_vocabulary, read_settings, read_tokenizer
 from tfpipe.model.head import Head
 from tfpipe.model.load_weights import load_weights
@@ -18,6 +19,9 @@ from tfpipe.model.stored_weights import WORD_EMBEDDING, open_weights, save_tenso
 from tfpipe.model.text_model import TextModel
 from tfpipe.model.transformers_classes import BertConfig, check_libraries
 from tfpipe.model.trimmed import trim
+
+# Folder inside a model's folder of an adapter that cannot be merged into the weights.
+ADAPTER = "adapter"
 
 
 def load(
@@ -62,7 +66,19 @@ def load(
         same_head = head.kind == stored_head.kind
         origin, fresh = load_weights(bert, stored, complete, same_head)
     origin += note
-    return TextModel(bert, tokenizer, list(label_names), head=head, origin=origin, fresh=fresh)
+    model = TextModel(bert, tokenizer, list(label_names), head=head, origin=origin, fresh=fresh)
+    # An adapter that cannot be merged is a part of the trained model.
+    inside = folder / ADAPTER
+    if not inside.is_dir():
+        return model
+    adapter = peft_folder.read(inside)
+    if not complete:
+        raise UserError(
+            "the model has an adapter that is not merged, and cannot be the base of another",
+            f"{inside}: {adapter.method}",
+            f"train on with --adapter {inside} and the --model that it was trained on",
+        )
+    return peft_folder.attach(model, adapter)
 
 
 def load_saved(model: TextModel, folder: Path) -> None:
@@ -116,9 +132,9 @@ def _describe(
 def save(model: TextModel, folder: Path) -> None:
     """Write a folder that transformers' from_pretrained reads, in TF and in PyTorch.
 
-    An adapter's change is merged into the weights. They are stored under PyTorch's names and
-    layout: TF classes read that format too, while a TF-format file needs TensorFlow on the PyTorch
-    side.
+    An adapter's change is merged into the weights, or kept in a folder beside them. They are stored
+    under PyTorch's names and layout: TF classes read that format too, while a TF-format file needs
+    TensorFlow on the PyTorch side.
     """
     folder.mkdir(parents=True, exist_ok=True)
     state = dict(as_pytorch_weight(weight.name, model.merged(weight)) for weight in model.weights)
@@ -127,6 +143,8 @@ def save(model: TextModel, folder: Path) -> None:
     model.head.write(model.config)
     model.config.save_pretrained(folder)
     model.tokenizer.save(folder)
+    if model.adapter and not model.adapter.mergeable:
+        peft_folder.save(model, folder / ADAPTER)
 
 
 def store_settings(folder: Path, settings: Mapping[str, Any]) -> None:

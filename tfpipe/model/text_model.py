@@ -109,6 +109,11 @@ class TextModel:
         return (self.adapter.merge(name, value) if self.adapter and name else value).numpy()
 
     @property
+    def has_stock_graph(self) -> bool:
+        """Whether transformers' own TFBert computes the model, once an adapter is merged."""
+        return self.adapter is None or self.adapter.mergeable
+
+    @property
     def parameters(self) -> int:
         """Number of parameters."""
         return self.bert.count_params()
@@ -201,18 +206,22 @@ class TextModel:
         Raises:
             UnsupportedBert: Only stock TFBert computes this configuration.
         """
-        merge = self.adapter.merge if self.adapter else None
-        weights = lay_out(self.bert, dtype, self._dense, merge)
-        return self.over_stored(FrozenWeights(weights, dtype))
+        return self.over_stored(FrozenWeights(self.weights_of_pass(dtype, merged=True), dtype))
 
     def over_stored(self, stored: FrozenWeights) -> Encoder:
         """The fast graph, without padding in its products, over stored weights of this layout."""
         return Encoder(self.bert, stored.dtype, packed=True, stored=stored)
 
-    def unmerged_weights(self, dtype: tf.DType) -> Weights:
-        """Return the weights as the fast graph reads them, with the adapter's change beside."""
-        change = self.adapter.change_of if self.adapter else None
-        return lay_out(self.bert, dtype, self._dense, change=change)
+    def weights_of_pass(self, dtype: tf.DType, merged: bool) -> Weights:
+        """Return the weights as the fast graph reads them, the adapter's change merged or beside.
+
+        Args:
+            dtype: Type of the matrix products.
+            merged: Whether changes of kernels are merged into them.
+        """
+        if self.adapter is None:
+            return lay_out(self.bert, dtype, self._dense)
+        return self.adapter.lay_out(self.bert, dtype, self._dense, merged)
 
     def logits(
         self, batch: Mapping[str, Any], training: bool = False, seeds: Seeds | None = None

@@ -174,7 +174,11 @@ def _how_to_load(run: Run, settings: Mapping[str, Any]) -> Iterator[str]:
     hub, name = TASKS[run.config.task].hub, slug(run.folder.resolve().name)
     yield "## How to load it"
     yield ""
-    if hub.library == "sentence-transformers":
+    if (run.model / "adapter").is_dir():
+        yield "transformers loads the weights without the adapter in `adapter`, which cannot be"
+        yield "merged into them; `tfpipe.load` of the folder that this one lies in reads both."
+        yield ""
+    elif hub.library == "sentence-transformers":
         yield from SENTENCE_TRANSFORMERS
     else:
         yield "```python"

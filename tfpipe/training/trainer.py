@@ -230,6 +230,7 @@ class Trainer:
             with atomic_folder(folder) as aside:
                 pretrained.save(self._model, aside)
             if self._model.adapter:
+                # The whole adapter of any method, for other models of its base.
                 with atomic_folder(folder.parent / "adapter") as aside:
                     peft_folder.save(self._model, aside)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import tensorflow as tf
 
+from tfpipe.errors import UserError
 from tfpipe.model.adapters.targets import TARGETS
-from tfpipe.model.fused_weights import LowRank
+from tfpipe.model.fused_weights import LowRank, Weights, lay_out
 
 
 @dataclass(frozen=True)
@@ -17,13 +18,14 @@ class AdapterSettings:
     """The settings of an adapter; methods use those that they have.
 
     Attributes:
-        rank: Rank of the change of a kernel.
+        rank: Rank of the change of a kernel; width of a bottleneck; positions of a prefix.
         alpha: Strength of the change, which is scaled by alpha / rank.
         rank_stabilized: Whether it is scaled by alpha / sqrt(rank) instead (rsLoRA, Kalajdzievski
             2023, https://arxiv.org/abs/2312.03732).
         targets: Names of the changed kernels, keys of TARGETS.
         dropout: Dropout of the change's input.
         seed: Seed of the initial values.
+        reparametrized: Whether a prefix is trained as the output of a network.
     """
 
     rank: int = 8
@@ -32,11 +34,28 @@ class AdapterSettings:
     targets: Sequence[str] = tuple(TARGETS)
     dropout: float = 0.0
     seed: int = 1
+    reparametrized: bool = True
 
     @property
     def scale(self) -> float:
         """The factor of the change."""
         return self.alpha / (self.rank**0.5 if self.rank_stabilized else self.rank)
+
+    def only(self, places: Sequence[str]) -> AdapterSettings:
+        """Return them with the targets that a method has; all kernels, the default, are all places.
+
+        Raises:
+            UserError: A target is none of the places.
+        """
+        if tuple(self.targets) == tuple(TARGETS):
+            return replace(self, targets=tuple(places))
+        if wrong := [name for name in self.targets if name not in places]:
+            raise UserError(
+                "--adapter-targets names what the method does not change",
+                ", ".join(wrong),
+                f"give all, or some of {', '.join(places)}, separated by commas",
+            )
+        return self
 
 
 class Adapter(tf.Module):
@@ -47,11 +66,13 @@ class Adapter(tf.Module):
     Attributes:
         method: Name of the method.
         settings: Its settings.
-        uses_settings: Whether rank, alpha, targets and dropout have an effect.
+        mergeable: Whether its change can be computed into the weights of the BERT.
+        positions: Positions of an input that it takes.
     """
 
     method: ClassVar[str]
-    uses_settings: ClassVar[bool] = True
+    mergeable: ClassVar[bool] = True
+    positions: int = 0
 
     def __init__(self, settings: AdapterSettings, bert: Any):
         """Create the variables.
@@ -75,9 +96,34 @@ class Adapter(tf.Module):
         """Return a kernel, float32 [in, out], with its change in it; see `change_of`."""
         return kernel
 
+    def inserted(self, backbone: Any) -> Weights:
+        """Return weights of what is between the layers of the BERT, by their names in a pass."""
+        return {}
+
+    def lay_out(
+        self, bert: Any, dtype: tf.DType, head: Any = None, merged: bool = False
+    ) -> Weights:
+        """Lay out the weights of a BERT with this adapter; see `fused_weights.lay_out`.
+
+        Args:
+            bert: A transformers TFBert model, built.
+            dtype: Type of the matrix products.
+            head: The Keras Dense of the output layer; None for a model without one.
+            merged: Whether changes of kernels are merged into them, for exports.
+        """
+        if merged:
+            weights = lay_out(bert, dtype, head, self.merge)
+        else:
+            weights = lay_out(bert, dtype, head, change=self.change_of)
+        inserted = self.inserted(bert.bert)
+        return weights | {name: tf.cast(value, dtype) for name, value in inserted.items()}
+
     def reset(self, backbone: Any) -> None:
         """Make the adapter change nothing: its change has been merged into the BERT."""
 
-    def tensors(self, backbone: Any) -> Mapping[str, tf.Variable]:
-        """Return what a file of the adapter holds: PyTorch's name of each variable in a BERT."""
+    def tensors(self, backbone: Any) -> Mapping[str, Any]:
+        """Return what a file of the adapter holds, by PyTorch's names in a BERT.
+
+        Variables; of an adapter that is trained in another form, the tensors of the kept one.
+        """
         raise NotImplementedError

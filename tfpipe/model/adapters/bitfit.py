@@ -18,7 +18,6 @@ class BitFit(Adapter):
     """
 
     method = "bitfit"
-    uses_settings = False
 
     def trained(self, backbone: Any) -> Sequence[tf.Variable]:  # noqa: D102
         return [v for v in backbone.weights if v.name.endswith(("/bias:0", "/beta:0"))]

@@ -1,8 +1,13 @@
-"""Products of a batch whose texts have different adapters, over the kernels of one BERT."""
+"""Products of a batch whose texts have different adapters, over the kernels of one BERT.
+
+The products with the kernels are those of all rows together. The small ones with the matrices of
+an adapter are those of its own rows: texts of a batch differ in length, and to pad them for one
+batched product takes more time.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,21 +26,19 @@ class MixedRows:
     Attributes:
         texts: int32 [B], the adapter of each text.
         rows: int32 [T], that of each row: of a token, or of a text.
-        places: Where the tokens of the texts are; None where each text has one row.
     """
 
     texts: tf.Tensor
     rows: tf.Tensor
-    places: PackedTokens | None
 
     @classmethod
     def of_tokens(cls, adapter: tf.Tensor, places: PackedTokens) -> MixedRows:
         """Make it for rows of tokens; adapter: int32 [B]."""
-        return cls(adapter, places.pack(tf.repeat(adapter, places.length)), places)
+        return cls(adapter, places.pack(tf.repeat(adapter, places.length)))
 
     def of_texts(self) -> MixedRows:
         """Return the same for rows of which each text has one."""
-        return MixedRows(self.texts, self.texts, None)
+        return MixedRows(self.texts, self.texts)
 
     def own(self, value: tf.Tensor, rank: int) -> tf.Tensor:
         """Return a stacked value [A, ...] for each row, [T, ...]; one of `rank` itself."""
@@ -56,31 +59,30 @@ class MixedRows:
         }
         kernel, bias = parts["kernel"], self.own(parts["bias"], 1)
         if kernel.shape.rank == 3:
-            product = apply_by_adapter(
-                lambda number, rows: {"rows": tf.matmul(rows, kernel[number])},
-                *(rows, self.rows, kernel.shape[0]),
-            )["rows"]
-            return product + bias
+            return self._product(rows, [kernel]) + bias
         if bias.shape.rank == 1:
             found = served_product(rows, kernel, bias)
         else:
             found = tf.matmul(rows, kernel) + bias
         if "down" in parts:
-            found += self._change(rows, parts["down"], parts["up"])
+            found += self._product(rows, [parts["down"], parts["up"]])
         if "factor" not in parts:
             return found
         factor = self.own(parts["factor"], 1)
         return found * factor + bias * (1.0 - factor)
 
-    def _change(self, rows: tf.Tensor, down: tf.Tensor, up: tf.Tensor) -> tf.Tensor:
-        """The low-rank changes of all texts in two products, not of one adapter after another."""
-        if down.shape.rank == 2:
-            return tf.matmul(tf.matmul(rows, down), up)
-        down, up = tf.gather(down, self.texts), tf.gather(up, self.texts)
-        if self.places is None:
-            return tf.matmul(tf.matmul(rows[:, tf.newaxis], down), up)[:, 0]
-        change = tf.matmul(tf.matmul(self.places.spread(rows), down), up)
-        return self.places.pack(tf.reshape(change, [-1, up.shape[2]]))
+    def _product(self, rows: tf.Tensor, matrices: Sequence[tf.Tensor]) -> tf.Tensor:
+        """Multiply rows by matrices, the rows of each adapter by its own; others are of all."""
+        stacked = [matrix for matrix in matrices if matrix.shape.rank == 3]
+
+        def multiply(number: int, part: tf.Tensor) -> Tensors:
+            for matrix in matrices:
+                part = tf.matmul(part, matrix[number] if matrix.shape.rank == 3 else matrix)
+            return {"rows": part}
+
+        if not stacked:
+            return multiply(0, rows)["rows"]
+        return apply_by_adapter(multiply, rows, self.rows, stacked[0].shape[0])["rows"]
 
 
 def apply_by_adapter(

@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from safetensors.numpy import load_file
 
 from tfpipe.errors import UserError
 from tfpipe.io.atomic import write_text
-from tfpipe.model.adapters import ADAPTERS, AdapterSettings
+from tfpipe.model.adapters import ADAPTERS, AdapterSettings, DoRA, LoRA
 from tfpipe.model.adapters.targets import TARGETS
 from tfpipe.model.stored_weights import list_few, pytorch_name, save_tensors
 from tfpipe.model.text_model import TextModel
@@ -33,7 +33,13 @@ TASK_TYPES = {
     "span": "QUESTION_ANS",
     "embedding": "FEATURE_EXTRACTION",
 }
-_WRAPPER = "base_model.model."
+_WRAPPER, _PROMPT_WRAPPER = "base_model.model.", "base_model."
+# Keys and values of a prefix: [positions, 2 * layers * width], the one tensor without a wrapper.
+PROMPT = "prompt_embeddings"
+# Methods whose settings are read as peft writes them.
+LOW_RANK = (LoRA, DoRA)
+# peft's names of the methods that it has.
+TYPES = {"lora": "LORA", "dora": "LORA", "prefix": "PREFIX_TUNING"}
 # Settings of peft that change what is computed, and the only values that are read.
 _PLAIN: Mapping[str, tuple[Any, ...]] = {
     "peft_type": ("LORA",),
@@ -71,9 +77,10 @@ def save(model: TextModel, folder: Path) -> None:
     """Write the adapter of a model, its head included."""
     assert model.adapter is not None
     folder.mkdir(parents=True, exist_ok=True)
-    root = _WRAPPER + ("" if model.head.kind == "embedding" else "bert.")
+    wrapper = _WRAPPER if PROMPT not in _variables(model) else _PROMPT_WRAPPER
+    root = wrapper + ("" if model.head.kind == "embedding" else "bert.")
     values = {
-        (_WRAPPER if _is_head(name) else root) + name: _as_pytorch(name, variable)
+        _own_name(name, wrapper, root): _as_pytorch(name, variable)
         for name, variable in _variables(model).items()
     }
     save_tensors(values, folder / TENSORS)
@@ -81,6 +88,8 @@ def save(model: TextModel, folder: Path) -> None:
         "method": model.adapter.method,
         "base_sha256": digest_of_base(model),
         "labels": list(model.label_names),
+        # What is kept of a prefix is the network's output.
+        "settings": asdict(replace(model.adapter.settings, reparametrized=False)),
     }
     for name, content in ((CONFIG, _describe(model)), (OWN, own)):
         write_text(folder / name, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
@@ -105,10 +114,14 @@ def read(folder: Path) -> StoredAdapter:
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
         own = (folder / OWN).read_text(encoding="utf-8") if (folder / OWN).is_file() else "{}"
         known, tensors = json.loads(own), load_file(folder / TENSORS)
-        method = known.get("method") or ("dora" if config.get("use_dora") else "lora")
-        low_rank = ADAPTERS[method].uses_settings
+        method = known.get("method") or _method_of(config)
         values = {_plain_name(name): value for name, value in tensors.items()}
-        settings = _read_settings(folder, config, values) if low_rank else AdapterSettings()
+        if ADAPTERS[method] in LOW_RANK:
+            settings = _read_settings(folder, config, values)
+        elif PROMPT in values:
+            settings = AdapterSettings(rank=len(values[PROMPT]), reparametrized=False)
+        else:
+            settings = AdapterSettings(**known.get("settings", {}))
     except (OSError, ValueError, LookupError, TypeError, AttributeError, SafetensorError) as error:
         raise UserError(
             "the adapter cannot be read",
@@ -165,17 +178,17 @@ def _variables(model: TextModel) -> dict[str, tf.Variable]:
 
 def _describe(model: TextModel) -> dict[str, Any]:
     assert model.adapter is not None
-    settings = model.adapter.settings
+    settings, low_rank = model.adapter.settings, isinstance(model.adapter, LOW_RANK)
     beside = _variables(model).keys() - model.adapter.tensors(model.backbone).keys()
     ends = sorted({name.split(".")[0] for name in beside})
     described: dict[str, Any] = {
-        "peft_type": "LORA" if model.adapter.uses_settings else model.adapter.method.upper(),
+        "peft_type": TYPES.get(model.adapter.method, model.adapter.method.upper()),
         "task_type": TASK_TYPES[model.head.kind],
         "base_model_name_or_path": model.config.name_or_path,
         "inference_mode": True,
         "modules_to_save": ends or None,
     }
-    if model.adapter.uses_settings:
+    if low_rank:
         described |= {
             "r": settings.rank,
             "lora_alpha": settings.alpha,
@@ -186,7 +199,25 @@ def _describe(model: TextModel) -> dict[str, Any]:
             "bias": "none",
             "fan_in_fan_out": False,
         }
+    if model.adapter.method == "prefix":
+        config = model.config
+        described |= {
+            "num_virtual_tokens": settings.rank,
+            "num_layers": config.num_hidden_layers,
+            "token_dim": config.hidden_size,
+            "num_attention_heads": config.num_attention_heads,
+            "num_transformer_submodules": 1,
+            "encoder_hidden_size": config.hidden_size,
+            "prefix_projection": False,
+        }
     return described
+
+
+def _method_of(config: Mapping[str, Any]) -> str:
+    """The method of an adapter that peft has written."""
+    if config.get("peft_type") == TYPES["prefix"]:
+        return "prefix"
+    return "dora" if config.get("use_dora") else "lora"
 
 
 def _read_settings(
@@ -221,8 +252,15 @@ def _name_modules(settings: AdapterSettings, layers: int) -> list[str]:
     return places
 
 
+def _own_name(name: str, wrapper: str, root: str) -> str:
+    """The name in the file of a tensor of the adapter, or of head and pooler."""
+    if name == PROMPT:
+        return name
+    return (wrapper if _is_head(name) else root) + name
+
+
 def _plain_name(name: str) -> str:
-    return name.removeprefix(_WRAPPER).removeprefix("bert.")
+    return name.removeprefix(_WRAPPER).removeprefix(_PROMPT_WRAPPER).removeprefix("bert.")
 
 
 def _is_head(name: str) -> bool:
@@ -239,7 +277,7 @@ def _as_pytorch(name: str, variable: tf.Variable) -> np.ndarray:
 
 def _turn(name: str, value: np.ndarray) -> np.ndarray:
     """Change the layout of a matrix between PyTorch's and TensorFlow's, in either direction."""
-    return value.T if value.ndim == 2 else value
+    return value.T if value.ndim == 2 and name != PROMPT else value
 
 
 def _named_base(folder: Path) -> str:

@@ -20,6 +20,7 @@ from tfpipe.evaluate import evaluate
 from tfpipe.export import export
 from tfpipe.model import pretrained
 from tfpipe.model.adapters import ADAPTERS, AdapterSettings, peft_folder
+from tfpipe.model.adapters.adalora import ORTHOGONALITY, AdaLoRA
 from tfpipe.model.adapters.targets import TARGETS, parse_targets
 from tfpipe.model.head import HEADS, Head
 from tfpipe.model.presets import make_tiny
@@ -30,7 +31,7 @@ from tfpipe.train import train
 from tfpipe.training_run import attach_adapter
 
 WORDS = ["some words", "and more"]
-LOW_RANK = ("lora", "dora")
+LOW_RANK = ("lora", "dora", "adalora")
 LOW_RANKS = pytest.mark.parametrize("method", LOW_RANK)
 METHODS = pytest.mark.parametrize("method", ADAPTERS)
 
@@ -158,6 +159,44 @@ def test_every_variable_gets_a_gradient(method: str) -> None:
         assert gradient is not None and (np.abs(gradient).max() > 1e-9 or zero), variable.name
 
 
+def test_the_budget_of_adalora_falls_to_its_rank() -> None:
+    model = tiny("adalora", rank=2)
+    adapter = model.adapter
+    assert isinstance(adapter, AdaLoRA)
+    matrices = len(adapter.trained(model.backbone)) // 3
+    values = adapter.trained(model.backbone)[2 * matrices :]
+    adapter.begin(20)
+    random, kept = np.random.default_rng(1), []
+    for step in range(20):
+        for variable in values:
+            variable.assign(np.ones(variable.shape, np.float32))
+        gradients = [
+            tf.constant(random.random(variable.shape), tf.float32)
+            for variable in adapter.trained(model.backbone)
+        ]
+        if step == 19:
+            # Of the last matrix all values are of most importance.
+            gradients[-1] *= 1e6
+        adapter.after_step(gradients)
+        kept.append(sum(int(np.count_nonzero(variable)) for variable in values))
+    assert kept[:2] == [3 * matrices] * 2 and kept[11:] == [2 * matrices] * 9
+    assert kept == sorted(kept, reverse=True) and len({*kept}) > 4
+    assert np.count_nonzero(values[-1]) == 3
+
+
+def test_the_penalty_of_adalora_is_that_of_its_formula() -> None:
+    adapter = trained("adalora").adapter
+    assert adapter is not None
+    down, up = adapter.trained(None)[0], adapter.trained(None)[len(adapter.trained(None)) // 3]
+    for variable, wide in ((down, False), (up, True)):
+        with tf.GradientTape() as tape:
+            product = tf.matmul(variable, variable, transpose_a=not wide, transpose_b=wide)
+            loss = ORTHOGONALITY * tf.reduce_sum((product - tf.eye(len(product))) ** 2)
+        expected = tape.gradient(loss, variable)
+        np.testing.assert_allclose(adapter.penalty_gradient(variable), expected, rtol=1e-4)
+    assert adapter.penalty_gradient(adapter.trained(None)[-1]) is None
+
+
 def test_dropout_is_of_the_change_alone() -> None:
     model = trained("lora", dropout=0.5)
     batch = batch_of_texts(model)
@@ -191,6 +230,7 @@ def run(request: pytest.FixtureRequest, base: Path, tmp_path_factory) -> Run:
     settings = {
         "lora": {"strategy": "mirrored", "epochs": 1},
         "dora": {"ema": 0.9, "deterministic": True},
+        "adalora": {"strategy": "mirrored", "deterministic": True, "ema": 0.9},
         "bottleneck": {"adapter_targets": "output", "deterministic": True},
         "prefix": {"adapter_rank": 4, "deterministic": True},
         "bitfit": {"precision": "bfloat16"},
@@ -221,7 +261,7 @@ def test_the_adapter_of_a_run_gives_its_model(run: Run, base: Path) -> None:
     assert size < 4 * run.metrics["model"]["trainable_parameters"] + 10_000
 
 
-@pytest.mark.parametrize("run", ["dora", "prefix"], indirect=True)
+@pytest.mark.parametrize("run", ["dora", "adalora", "prefix"], indirect=True)
 def test_resumed_is_bit_equal(run: Run, tmp_path: Path) -> None:
     again = replace(run.config, output=str(tmp_path / "run"))
     stopped = replace(again, stop_after=1)

@@ -69,7 +69,7 @@ def batch() -> dict[str, np.ndarray]:
     }
 
 
-@pytest.mark.parametrize("method", ["lora", "dora", "prefix"])
+@pytest.mark.parametrize("method", ["lora", "dora", "adalora", "prefix"])
 def test_peft_gives_the_logits_of_a_run(method: str, tmp_path: Path) -> None:
     base = tmp_path / "base"
     pretrained.save(make_tiny(["x"], ["where is my card", "the parcel please"]), base)

@@ -20,6 +20,7 @@ LOW_RANK = (
 ADAPTERS: Mapping[str, Sequence[str]] = {
     "lora": LOW_RANK,
     "dora": LOW_RANK,
+    "adalora": tuple(name for name in LOW_RANK if name != "adapter_rslora"),
     "bottleneck": ("adapter_rank", "adapter_targets"),
     "prefix": ("adapter_rank",),
     "bitfit": (),

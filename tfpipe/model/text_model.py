@@ -100,7 +100,9 @@ class TextModel:
     @property
     def trackable(self) -> Any:
         """The object that a tf.train.Checkpoint saves: all that training changes."""
-        return self.bert if self.adapter is None else _Variables(self.trainable_variables)
+        if self.adapter is None:
+            return self.bert
+        return _Variables([*self.trainable_variables, *self.adapter.state])
 
     def merged(self, variable: tf.Variable) -> np.ndarray:
         """Return the value of a variable of the BERT with the adapter's change in it."""

@@ -88,8 +88,7 @@ class TrainStep:
             gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
         gradients = [_merge(gradient) for gradient in gradients]
         total = weight if self.loss_scale is None else weight * self.loss_scale.value.read_value()
-        if self.l2:
-            gradients = self._add_penalty(gradients, total)
+        gradients = self._add_penalties(gradients, total)
         norm = tf.linalg.global_norm(gradients) / total
         # Dividing and clipping are one factor, so that the gradients are passed over once.
         scale = tf.minimum(1.0, self.clip_norm / (norm + 1e-12)) / total
@@ -137,17 +136,30 @@ class TrainStep:
         shape = tf.concat([[-1], tf.shape(outputs[0])[1:]], 0)
         return tf.reshape(tf.stack(outputs, 1), shape)
 
-    def _add_penalty(self, gradients: Sequence[Gradient], total: tf.Tensor) -> list[Gradient]:
-        """Add the gradient of the L2 penalty, `total` times, as the gradients are sums."""
+    def _add_penalties(self, gradients: Sequence[Gradient], total: tf.Tensor) -> list[Gradient]:
+        """Add the gradients of penalties, `total` times, as the gradients are sums."""
         return [
-            tf.convert_to_tensor(gradient) + (self.l2 * total) * variable
-            if is_decayed(variable.name)
-            else gradient
-            for gradient, variable in zip(gradients, self.model.trainable_variables, strict=True)
+            gradient if penalty is None else tf.convert_to_tensor(gradient) + total * penalty
+            for gradient, penalty in zip(
+                gradients, map(self._penalty_gradient, self.model.trainable_variables), strict=True
+            )
         ]
+
+    def _penalty_gradient(self, variable: tf.Variable) -> tf.Tensor | None:
+        """The gradient of the L2 penalty and of the adapter's own; None where there is neither."""
+        adapter = self.model.adapter
+        own = adapter.penalty_gradient(variable) if adapter else None
+        if not (self.l2 and is_decayed(variable.name)):
+            return own
+        return self.l2 * variable if own is None else self.l2 * variable + own
 
     def _change_weights(self, gradients: Any) -> int:
         self.strategy.run(self._apply, args=(gradients,))
+        adapter = self.model.adapter
+        if adapter is not None:
+            # Every replica holds the same; those of the adapter are the first.
+            own = gradients[: len(adapter.trained(self.model.backbone))]
+            adapter.after_step([self.strategy.experimental_local_results(g)[0] for g in own])
         if self.average is not None:
             self.average.update()
         return 0

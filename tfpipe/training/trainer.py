@@ -69,6 +69,8 @@ class Trainer:
         with strategy.scope():
             total = -(-train.groups // config.batch_size) * config.epochs
             self._schedule = ScaledSchedule(make_schedule(config, total))
+            if model.adapter:
+                model.adapter.begin(total)
             optimizer = make_optimizer(
                 *(self._schedule, config.weight_decay, model),
                 *(config.layer_decay, config.head_rate, train.encoded.ids),

@@ -26,6 +26,7 @@ class AdapterSettings:
         dropout: Dropout of the change's input.
         seed: Seed of the initial values.
         reparametrized: Whether a prefix is trained as the output of a network.
+        initial_rank: Rank at the start, of a method that lowers it; 0 for one and a half times.
     """
 
     rank: int = 8
@@ -35,6 +36,7 @@ class AdapterSettings:
     dropout: float = 0.0
     seed: int = 1
     reparametrized: bool = True
+    initial_rank: int = 0
 
     @property
     def scale(self) -> float:
@@ -121,6 +123,27 @@ class Adapter(tf.Module):
     def reset(self, backbone: Any) -> None:
         """Make the adapter change nothing: its change has been merged into the BERT."""
 
+    # ---- training
+    @property
+    def state(self) -> Sequence[tf.Variable]:
+        """Variables beside the trained ones that a checkpoint of the training keeps."""
+        return ()
+
+    def begin(self, steps: int) -> None:
+        """Learn the number of steps of the training, before the first."""
+
+    def penalty_gradient(self, variable: tf.Variable) -> tf.Tensor | None:
+        """Return the gradient of a penalty on a trained variable; None for none."""
+        return None
+
+    def after_step(self, gradients: Sequence[tf.Tensor]) -> None:
+        """Change variables after a step, in cross-replica context.
+
+        Args:
+            gradients: Of the variables of `trained`, in their order.
+        """
+
+    # ---- files
     def tensors(self, backbone: Any) -> Mapping[str, Any]:
         """Return what a file of the adapter holds, by PyTorch's names in a BERT.
 

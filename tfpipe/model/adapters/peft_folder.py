@@ -20,7 +20,7 @@ from safetensors.numpy import load_file
 
 from tfpipe.errors import UserError
 from tfpipe.io.atomic import write_text
-from tfpipe.model.adapters import ADAPTERS, AdapterSettings, DoRA, LoRA
+from tfpipe.model.adapters import ADAPTERS, AdapterSettings, LoRA
 from tfpipe.model.adapters.targets import TARGETS
 from tfpipe.model.stored_weights import list_few, pytorch_name, save_tensors
 from tfpipe.model.text_model import TextModel
@@ -36,13 +36,11 @@ TASK_TYPES = {
 _WRAPPER, _PROMPT_WRAPPER = "base_model.model.", "base_model."
 # Keys and values of a prefix: [positions, 2 * layers * width], the one tensor without a wrapper.
 PROMPT = "prompt_embeddings"
-# Methods whose settings are read as peft writes them.
-LOW_RANK = (LoRA, DoRA)
 # peft's names of the methods that it has.
-TYPES = {"lora": "LORA", "dora": "LORA", "prefix": "PREFIX_TUNING"}
+TYPES = {"lora": "LORA", "dora": "LORA", "adalora": "ADALORA", "prefix": "PREFIX_TUNING"}
 # Settings of peft that change what is computed, and the only values that are read.
 _PLAIN: Mapping[str, tuple[Any, ...]] = {
-    "peft_type": ("LORA",),
+    "peft_type": ("LORA", "ADALORA"),
     "bias": ("none",),
     "fan_in_fan_out": (False,),
     "rank_pattern": ({}, None),
@@ -116,7 +114,7 @@ def read(folder: Path) -> StoredAdapter:
         known, tensors = json.loads(own), load_file(folder / TENSORS)
         method = known.get("method") or _method_of(config)
         values = {_plain_name(name): value for name, value in tensors.items()}
-        if ADAPTERS[method] in LOW_RANK:
+        if issubclass(ADAPTERS[method], LoRA):
             settings = _read_settings(folder, config, values)
         elif PROMPT in values:
             settings = AdapterSettings(rank=len(values[PROMPT]), reparametrized=False)
@@ -178,7 +176,7 @@ def _variables(model: TextModel) -> dict[str, tf.Variable]:
 
 def _describe(model: TextModel) -> dict[str, Any]:
     assert model.adapter is not None
-    settings, low_rank = model.adapter.settings, isinstance(model.adapter, LOW_RANK)
+    settings, low_rank = model.adapter.settings, isinstance(model.adapter, LoRA)
     beside = _variables(model).keys() - model.adapter.tensors(model.backbone).keys()
     ends = sorted({name.split(".")[0] for name in beside})
     described: dict[str, Any] = {
@@ -199,6 +197,11 @@ def _describe(model: TextModel) -> dict[str, Any]:
             "bias": "none",
             "fan_in_fan_out": False,
         }
+    if model.adapter.method == "adalora":
+        described |= {"target_r": settings.rank, "init_r": settings.initial_rank}
+        # peft does not read a folder without it.
+        described |= {"total_step": 1, "tinit": 0, "tfinal": 0}
+        del described["use_dora"]
     if model.adapter.method == "prefix":
         config = model.config
         described |= {
@@ -215,8 +218,9 @@ def _describe(model: TextModel) -> dict[str, Any]:
 
 def _method_of(config: Mapping[str, Any]) -> str:
     """The method of an adapter that peft has written."""
-    if config.get("peft_type") == TYPES["prefix"]:
-        return "prefix"
+    for method in ("prefix", "adalora"):
+        if config.get("peft_type") == TYPES[method]:
+            return method
     return "dora" if config.get("use_dora") else "lora"
 
 
@@ -232,9 +236,12 @@ def _read_settings(
             )
     # Not by `target_modules`, which peft reads as endings of names, or as a regular expression.
     changed = {re.sub(r"\d+", "0", name) for name in names}
-    first = {name: f"encoder.layer.0.{place}.lora_A.weight" for name, place in TARGETS.items()}
+    # Of adalora without `.weight`.
+    changed = {name.removesuffix(".weight") for name in changed}
+    first = {name: f"encoder.layer.0.{place}.lora_A" for name, place in TARGETS.items()}
     return AdapterSettings(
-        rank=int(config.get("r", 8)),
+        rank=int(config.get("target_r", config.get("r", 8))),
+        initial_rank=int(config.get("init_r", 0)),
         alpha=float(config.get("lora_alpha", 8)),
         rank_stabilized=bool(config.get("use_rslora")),
         targets=tuple(name for name in TARGETS if first[name] in changed),

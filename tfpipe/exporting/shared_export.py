@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ from tfpipe.exporting.verify_shared import (
 from tfpipe.exporting.warmup import write_warm_up
 from tfpipe.model import presets, pretrained
 from tfpipe.model.adapters import peft_folder
-from tfpipe.model.adapters.shared_encoder import share_encoder
+from tfpipe.model.adapters.shared_encoder import SharedWeights
 from tfpipe.model.text_model import TextModel
 from tfpipe.run_folder import Run, open_run
 from tfpipe.tasks.classify.task import Classify
@@ -130,23 +130,22 @@ class SharedExport:
 
     def _share(self) -> SharedEncoder:
         """Open the models in turn: their answers and what differs between them are kept."""
-        head_of: list[TextModel] = []
-
-        def open_each() -> Iterator[TextModel]:
-            for one in self._runs:
-                merged, task = one.open_merged()
-                self._gates.append(read_gate(self._config, one.run, task))
-                self._describe(one, merged, task)
-                self._merged.append(answer_merged(one.name, one.run, merged, task))
-                logger.info(f"{one.name}: {one.adapter.method}, {len(task.label_names)} labels")
-                head_of.append(one.open_unmerged(merged))
-                yield head_of[-1]
-
-        encoder = share_encoder(open_each(), tf.as_dtype(self._precision))
-        model = head_of[0]
-        forward = model.head.of_encoder(encoder)
-        max_length = self._runs[0].run.config.max_length
-        return SharedEncoder(encoder, forward, model.tokenizer, max_length)
+        weights = first = None
+        for one in self._runs:
+            merged, task = one.open_merged()
+            self._gates.append(read_gate(self._config, one.run, task))
+            self._describe(one, merged, task)
+            self._merged.append(answer_merged(one.name, one.run, merged, task))
+            logger.info(f"{one.name}: {one.adapter.method}, {len(task.label_names)} labels")
+            model = one.open_unmerged(merged)
+            if weights is None:
+                weights, first = SharedWeights(model, tf.as_dtype(self._precision)), model
+            else:
+                weights.add(model)
+        assert weights is not None and first is not None
+        encoder, max_length = weights.encoder(), self._runs[0].run.config.max_length
+        forward = first.head.of_encoder(encoder)
+        return SharedEncoder(encoder, forward, first.tokenizer, max_length)
 
     def _describe(self, one: AdapterRun, merged: TextModel, task: Classify) -> None:
         found = describe(one.run, merged, task)

@@ -127,23 +127,14 @@ def verify_shared(
     """
     max_length = run.config.max_length
     mixed, order = mix_dev(merged)
-    batches = batches_of(mixed, TextAndAdapter)
-    texts = make_edge_batches(INPUTS[:1], max_length)
-    edges = [*_mix_edges(texts, [one.name for one in merged])]
-    result = run_in_clean_process(export, [*batches, *edges, _with_unknown(merged)])
-    kinds = refuse_unsupported(export, result.operations)
-    logger.info(f"all {kinds} kinds of operations are of TensorFlow's core")
-    *found, unknown = result.answered()
-    _refuse_answered(unknown)
-
-    served = join(found[: len(batches)])
+    served, edges = _ask(export, mixed, merged, max_length)
     answers = {name: values[np.argsort(order)] for name, values in served.items()}
     expected_edges = [
         _own_rows([one.edges[number] for one in merged], number) for number in range(len(edges))
     ]
     parities = {
         "fresh_process": compare_answers(answers, join([one.answers for one in merged])),
-        "edges": compare_batches(found[len(batches) :], expected_edges),
+        "edges": compare_batches(edges, expected_edges),
     }
     if stock := [parity for one in merged for parity in one.stock]:
         parities["stock_bert"] = join_parities(stock)
@@ -153,6 +144,21 @@ def verify_shared(
     tables: dict[str, Any] = {name: asdict(parity) for name, parity in parities.items()}
     tables |= {"tokenizer": tokenizers, "score_tolerance": tolerance}
     return tables, [*_by_adapter(merged, answers, parities["fresh_process"], tables)]
+
+
+def _ask(
+    export: Path, mixed: Examples, merged: Sequence[MergedAnswers], max_length: int
+) -> tuple[Answers, Sequence[Answers]]:
+    """Return the export's answers to mixed texts and to each edge batch; raises RuntimeError."""
+    batches = batches_of(mixed, TextAndAdapter)
+    texts = make_edge_batches(INPUTS[:1], max_length)
+    edges = [*_mix_edges(texts, [one.name for one in merged])]
+    result = run_in_clean_process(export, [*batches, *edges, _with_unknown(merged)])
+    kinds = refuse_unsupported(export, result.operations)
+    logger.info(f"all {kinds} kinds of operations are of TensorFlow's core")
+    *found, unknown = result.answered()
+    _refuse_answered(unknown)
+    return join(found[: len(batches)]), found[len(batches) :]
 
 
 def _by_adapter(
@@ -197,6 +203,6 @@ def _refuse_answered(answers: Answers) -> None:
     known = labels[0] != UNKNOWN_ADAPTER and answers["scores"][0].max() >= 0
     if not known or {*labels[1:]} != {UNKNOWN_ADAPTER} or not (scores == NO_SCORE).all():
         raise RuntimeError(
-            f"the export does not tell unknown adapters from known ones ({labels}); nothing was"
+            f"the export does not answer for unknown adapters as it must ({labels}); nothing was"
             " published"
         )

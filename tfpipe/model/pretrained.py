@@ -67,12 +67,19 @@ def load(
         origin, fresh = load_weights(bert, stored, complete, same_head)
     origin += note
     model = TextModel(bert, tokenizer, list(label_names), head=head, origin=origin, fresh=fresh)
-    # An adapter that cannot be merged is a part of the trained model.
-    inside = folder / ADAPTER
+    return _with_stored_adapter(model, folder / ADAPTER, complete)
+
+
+def _with_stored_adapter(model: TextModel, inside: Path, trained: bool) -> TextModel:
+    """Return a model with the adapter in its folder, where one could not be merged.
+
+    Raises:
+        UserError: The model is not the trained one, but is to be trained further.
+    """
     if not inside.is_dir():
         return model
     adapter = peft_folder.read(inside)
-    if not complete:
+    if not trained:
         raise UserError(
             "the model has an adapter that is not merged, and cannot be the base of another",
             f"{inside}: {adapter.method}",

@@ -104,8 +104,8 @@ class Encoder:
         self, batch: dict[str, Any], training: bool = False, seeds: Seeds | None = None
     ) -> tf.Tensor:
         """Compute the last layer's output, float32 [B, L, H]; any value at padding."""
-        step = self._begin(batch, training, seeds)
-        return step.places.spread(self._run(batch, step))
+        current = self._begin(batch, training, seeds)
+        return current.places.spread(self._run(batch, current))
 
     def pooled(
         self, batch: dict[str, Any], training: bool = False, seeds: Seeds | None = None
@@ -117,11 +117,11 @@ class Encoder:
         self, batch: dict[str, Any], training: bool = False, seeds: Seeds | None = None
     ) -> tf.Tensor:
         """Compute the output of a sequence classification head, float32 [B, K]."""
-        step = self._begin(batch, training, seeds)
+        current = self._begin(batch, training, seeds)
         rate = self._config.classifier_dropout
         rate = self._config.hidden_dropout_prob if rate is None else rate
-        pooled = step.dropout(self._pool(batch, step), rate)
-        return self._dense(pooled, "head", step.of_texts())
+        pooled = current.dropout(self._pool(batch, current), rate)
+        return self._dense(pooled, "head", current.of_texts())
 
     def embeddings(
         self, batch: dict[str, Any], training: bool = False, seeds: Seeds | None = None
@@ -147,9 +147,9 @@ class Encoder:
     def _compute_token_logits(
         self, batch: dict[str, Any], rate: float, training: bool, seeds: Seeds | None
     ) -> tf.Tensor:
-        step = self._begin(batch, training, seeds)
-        rows = step.dropout(self._run(batch, step), rate)
-        return step.places.spread(self._dense(rows, "head", step))
+        current = self._begin(batch, training, seeds)
+        rows = current.dropout(self._run(batch, current), rate)
+        return current.places.spread(self._dense(rows, "head", current))
 
     def _begin(self, batch: dict[str, Any], training: bool, seeds: Seeds | None) -> Pass:
         if self._stored is not None:
@@ -159,41 +159,41 @@ class Encoder:
         else:
             weights = lay_out(self._bert, self.dtype, self._head)
         places = PackedTokens(batch["attention_mask"], self.packed)
-        mixed = MixedRows.of_tokens(batch["adapter"], places) if "adapter" in batch else None
-        return Pass(weights, places, Dropout(training, seeds), mixed)
+        adapters = MixedRows.of_tokens(batch["adapter"], places) if "adapter" in batch else None
+        return Pass(weights, places, Dropout(training, seeds), adapters)
 
     @property
     def stored(self) -> FrozenWeights | None:
         """The copies of the weights that the graph reads; None where it reads the variables."""
         return self._stored
 
-    def _pool(self, batch: dict[str, Any], step: Pass) -> tf.Tensor:
-        return tf.tanh(self._dense(self._pool_rows(batch, step), "pooler", step.of_texts()))
+    def _pool(self, batch: dict[str, Any], current: Pass) -> tf.Tensor:
+        return tf.tanh(self._dense(self._pool_rows(batch, current), "pooler", current.of_texts()))
 
-    def _pool_rows(self, batch: dict[str, Any], step: Pass) -> tf.Tensor:
+    def _pool_rows(self, batch: dict[str, Any], current: Pass) -> tf.Tensor:
         """The last layer's rows [B, H] that a head for whole texts reads."""
         if pooling_of(self._config) == MEAN:
-            return step.places.mean(self._run(batch, step))
-        return self._run(batch, step, first_only=True)
+            return current.places.mean(self._run(batch, current))
+        return self._run(batch, current, first_only=True)
 
-    def _run(self, batch: dict[str, Any], step: Pass, first_only: bool = False) -> tf.Tensor:
+    def _run(self, batch: dict[str, Any], current: Pass, first_only: bool = False) -> tf.Tensor:
         """The last layer's rows: of all tokens [T, H], or of the first ones [B, H]."""
-        rows = self._embed(batch, step)
+        rows = self._embed(batch, current)
         layers = [f"layer{number}" for number in range(self._config.num_hidden_layers)]
         for layer in layers:
             # The pooler reads only the first token: the last layer computes no other.
             last = first_only and layer is layers[-1]
-            mixed = self._attend(layer, rows, step, last)
+            mixed = self._attend(layer, rows, current, last)
             if last:
-                rows, step = step.places.first(rows), step.of_texts()
-            rows = self._add(f"{layer}/attention_output", mixed, rows, step)
-            inner = self._dense(self._cast(rows), f"{layer}/intermediate", step)
-            inner = self._activate(inner, step.dropout.training)
-            rows = self._add(f"{layer}/output", inner, rows, step)
-        return step.places.first(rows) if first_only and not layers else rows
+                rows, current = current.places.first(rows), current.of_texts()
+            rows = self._add(f"{layer}/attention_output", mixed, rows, current)
+            inner = self._dense(self._cast(rows), f"{layer}/intermediate", current)
+            inner = self._activate(inner, current.dropout.training)
+            rows = self._add(f"{layer}/output", inner, rows, current)
+        return current.places.first(rows) if first_only and not layers else rows
 
-    def _embed(self, batch: dict[str, Any], step: Pass) -> tf.Tensor:
-        places, weights = step.places, step.weights
+    def _embed(self, batch: dict[str, Any], current: Pass) -> tf.Tensor:
+        places, weights = current.places, current.weights
         ids = places.pack(tf.reshape(batch["input_ids"], [-1]))
         types = places.pack(tf.reshape(batch["token_type_ids"], [-1]))
         rows = _look_up(weights["words"], ids) + _look_up(weights["types"], types)
@@ -202,59 +202,61 @@ class Encoder:
             rows += places.pack(tf.reshape(delta, [-1, self._config.hidden_size]))
         positions = tf.cast(tf.convert_to_tensor(weights["positions"]), tf.float32)
         rows = places.add_positions(rows, positions)
-        rows = self._norm("embeddings", rows, step)
-        return step.dropout(rows, self._config.hidden_dropout_prob)
+        rows = self._norm("embeddings", rows, current)
+        return current.dropout(rows, self._config.hidden_dropout_prob)
 
-    def _attend(self, layer: str, rows: tf.Tensor, step: Pass, first_only: bool) -> tf.Tensor:
-        config, places = self._config, step.places
+    def _attend(self, layer: str, rows: tf.Tensor, current: Pass, first_only: bool) -> tf.Tensor:
+        config, places = self._config, current.places
         heads, size = config.num_attention_heads, config.hidden_size // config.num_attention_heads
         rows = self._cast(rows)
         separate: list[tf.Tensor] = []
-        if f"{layer}/query/kernel" in step.weights:
+        if f"{layer}/query/kernel" in current.weights:
             query = places.first(rows) if first_only else rows
-            own = step.of_texts() if first_only else step
+            own = current.of_texts() if first_only else current
             query = self._dense(query, f"{layer}/query", own)
             if first_only:
                 separate = [tf.reshape(query, [places.count, heads, 1, size])]
             else:
                 separate = places.by_head(query, 1, heads)
-        mixed = self._dense(rows, f"{layer}/projected", step)
+        mixed = self._dense(rows, f"{layer}/projected", current)
         queries, keys, values = separate + places.by_head(mixed, 3 - len(separate), heads)
         penalty = places.penalty
-        if f"{layer}/prefix_keys" in step.weights:
-            keys = self._precede(keys, f"{layer}/prefix_keys", step)
-            values = self._precede(values, f"{layer}/prefix_values", step)
+        if f"{layer}/prefix_keys" in current.weights:
+            keys = self._precede(keys, f"{layer}/prefix_keys", current)
+            values = self._precede(values, f"{layer}/prefix_values", current)
             further = tf.shape(keys)[2] - places.length
             penalty = tf.pad(penalty, [[0, 0], [0, 0], [0, 0], [further, 0]])
         scores = tf.cast(tf.matmul(queries, keys, transpose_b=True), tf.float32)
         shares = tf.nn.softmax(scores + penalty)
-        shares = step.dropout(shares, config.attention_probs_dropout_prob)
+        shares = current.dropout(shares, config.attention_probs_dropout_prob)
         mixed = tf.matmul(self._cast(shares), values)
         if first_only:
             return tf.reshape(mixed, [-1, config.hidden_size])
         return places.by_token(mixed)
 
-    def _add(self, name: str, inner: tf.Tensor, rows: tf.Tensor, step: Pass) -> tf.Tensor:
-        change = tf.cast(self._dense(inner, name, step), tf.float32)
-        change = step.dropout(change, self._config.hidden_dropout_prob)
-        if f"{name}/bottleneck_down/kernel" in step.weights:
-            inner = self._dense(self._cast(change), f"{name}/bottleneck_down", step)
-            inner = self._activate(inner, step.dropout.training)
-            change += tf.cast(self._dense(inner, f"{name}/bottleneck_up", step), tf.float32)
-        return self._norm(name, rows + change, step)
+    def _add(self, name: str, inner: tf.Tensor, rows: tf.Tensor, current: Pass) -> tf.Tensor:
+        change = tf.cast(self._dense(inner, name, current), tf.float32)
+        change = current.dropout(change, self._config.hidden_dropout_prob)
+        if f"{name}/bottleneck_down/kernel" in current.weights:
+            inner = self._dense(self._cast(change), f"{name}/bottleneck_down", current)
+            inner = self._activate(inner, current.dropout.training)
+            change += tf.cast(self._dense(inner, f"{name}/bottleneck_up", current), tf.float32)
+        return self._norm(name, rows + change, current)
 
-    def _precede(self, values: tf.Tensor, name: str, step: Pass) -> tf.Tensor:
+    def _precede(self, values: tf.Tensor, name: str, current: Pass) -> tf.Tensor:
         """Put the rows [P, H] of a prefix before keys or values [B, heads, L, D]."""
         _, heads, _, size = values.shape
-        prefix = tf.convert_to_tensor(step.weights[name])
+        prefix = tf.convert_to_tensor(current.weights[name])
         split = tf.transpose(tf.reshape(prefix, [1, -1, heads, size]), [0, 2, 1, 3])
-        shape = [step.places.count, heads, tf.shape(prefix)[0], size]
+        shape = [current.places.count, heads, tf.shape(prefix)[0], size]
         return tf.concat([tf.broadcast_to(split, shape), values], axis=2)
 
-    def _norm(self, name: str, rows: tf.Tensor, step: Pass) -> tf.Tensor:
-        gamma, beta = (tf.convert_to_tensor(step.weights[f"{name}/{n}"]) for n in ("gamma", "beta"))
-        if step.mixed is not None:
-            beta = step.mixed.own(beta, 1)
+    def _norm(self, name: str, rows: tf.Tensor, current: Pass) -> tf.Tensor:
+        gamma, beta = (
+            tf.convert_to_tensor(current.weights[f"{name}/{n}"]) for n in ("gamma", "beta")
+        )
+        if current.adapters is not None:
+            beta = current.adapters.own(beta, 1)
         if self._stored is not None:
             return served_norm(rows, gamma, beta, self._config.layer_norm_eps)
         return normalize(rows, gamma, beta, tf.constant(self._config.layer_norm_eps))
@@ -267,10 +269,10 @@ class Encoder:
     def _cast(self, rows: tf.Tensor) -> tf.Tensor:
         return tf.cast(rows, self.dtype)
 
-    def _dense(self, rows: tf.Tensor, name: str, step: Pass) -> tf.Tensor:
-        weights, dropout = step.weights, step.dropout
-        if step.mixed is not None:
-            return step.mixed.dense(rows, name, weights)
+    def _dense(self, rows: tf.Tensor, name: str, current: Pass) -> tf.Tensor:
+        weights, dropout = current.weights, current.dropout
+        if current.adapters is not None:
+            return current.adapters.dense(rows, name, weights)
         kernel, bias = (tf.convert_to_tensor(weights[f"{name}/{n}"]) for n in ("kernel", "bias"))
         found = (project if dropout.training else served_product)(rows, kernel, bias)
         if f"{name}/down" not in weights:
@@ -292,20 +294,20 @@ class Pass:
     """What the operations of one forward pass share.
 
     Attributes:
-        weights: As `lay_out` lays them out; some with a value for each adapter, with `mixed`.
+        weights: As `lay_out` lays them out; some with a value for each adapter, with `adapters`.
         places: Where the tokens of the texts are.
         dropout: Dropout of the pass.
-        mixed: The adapter of each row; None where all rows have the same weights.
+        adapters: The adapter of each row; None where all rows have the same weights.
     """
 
     weights: Weights
     places: PackedTokens
     dropout: Dropout
-    mixed: MixedRows | None = None
+    adapters: MixedRows | None = None
 
     def of_texts(self) -> Pass:
         """Return the pass for rows of which each text has one."""
-        return replace(self, mixed=self.mixed and self.mixed.of_texts())
+        return replace(self, adapters=self.adapters and self.adapters.of_texts())
 
 
 class Dropout:

@@ -121,7 +121,7 @@ def test_merged_is_equal(method: str, tmp_path: Path) -> None:
     rough = replace(model, precision="bfloat16").logits(batch, training=True)
     assert 1e-5 < np.abs(rough - expected).max() < 0.05
     if method != "bitfit":
-        assert np.abs(expected - replace(model, adapter=None).logits(batch)).max() > 0.01
+        assert np.abs(expected - replace(model, adapter=None).logits(batch)).max() > 1e-4
     found = {"packed": replace(model, packed=True).logits(batch, training=True)}
     found["export"] = model.head.of_encoder(model.frozen_encoder(tf.float32))(batch)
     pretrained.save(model, tmp_path / "once")

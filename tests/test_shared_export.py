@@ -281,7 +281,9 @@ def test_runs_that_cannot_share(runs: list[Run], tmp_path: Path) -> None:
     assert "two adapters have one name" in refused([one.folder, one.folder]).wrong
     longer = changed(one, tmp_path / "longer", "max_length: 16", "max_length: 20")
     assert "--max-length 16 and 20" in refused([one.folder, longer]).found
-    prefix = changed(one, tmp_path / "prefix", "adapter: lora", "adapter: prefix")
+    prefix = changed(one, tmp_path / "prefix", "task: classify", "task: classify")
+    file = prefix / "adapter" / "tfpipe.json"
+    file.write_text(file.read_text().replace('"lora"', '"prefix"'))
     assert "a prefix cannot be shared" in refused([prefix]).wrong
     other = changed(one, tmp_path / "other", "task: classify", "task: regress")
     assert "--shared takes runs that classify" in refused([other]).wrong

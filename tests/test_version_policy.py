@@ -126,3 +126,7 @@ def test_a_version_aspired_again_stays():
     model.aspire({1: Path("/elsewhere/1")})
     assert [version.aspired for version in model.versions] == [False, True]
     assert model.states()[1].state == 30
+
+
+def test_a_folder_that_is_removed_has_no_files(tmp_path):
+    assert fingerprint(tmp_path / "removed") == frozenset()

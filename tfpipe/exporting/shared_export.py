@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfpipe.config import ExportConfig
-from tfpipe.errors import UserError, raise_all
+from tfpipe.errors import UserError, collected, raise_all
 from tfpipe.exporting.answer_parity import Parity
 from tfpipe.exporting.gate import GATE_FILE, Gate, pass_gate, read_gate
 from tfpipe.exporting.info import describe, write_info
@@ -31,6 +31,7 @@ from tfpipe.exporting.verify_shared import (
 from tfpipe.exporting.warmup import write_warm_up
 from tfpipe.model import presets, pretrained
 from tfpipe.model.adapters import peft_folder
+from tfpipe.model.adapters.inserted import Prefix
 from tfpipe.model.adapters.shared_encoder import SharedWeights
 from tfpipe.model.text_model import TextModel
 from tfpipe.run_folder import Run, open_run
@@ -174,15 +175,11 @@ def open_adapter_runs(folders: Sequence[str]) -> list[AdapterRun]:
         UserError: A folder is not a finished run with an adapter, or the runs differ in what they
             share; all errors together.
     """
-    found, errors = [], []
+    found: list[AdapterRun] = []
+    errors: list[UserError] = []
     for folder in folders:
-        try:
-            run = open_run(folder)
-            _refuse_alone(run)
-            name = run.folder.resolve().name
-            found.append(AdapterRun(name, run, peft_folder.read(run.adapter)))
-        except UserError as error:
-            errors.append(error)
+        with collected(errors):
+            found.append(_open_adapter_run(open_run(folder)))
     raise_all(errors)
     for number, one in enumerate(found):
         if one.name in [other.name for other in found[:number]]:
@@ -196,6 +193,19 @@ def open_adapter_runs(folders: Sequence[str]) -> list[AdapterRun]:
         errors += _differences(found[0], one)
     raise_all(errors)
     return found
+
+
+def _open_adapter_run(run: Run) -> AdapterRun:
+    """Read the adapter of a run; raises UserError where it cannot share an encoder."""
+    _refuse_alone(run)
+    adapter = peft_folder.read(run.adapter)
+    if adapter.method == Prefix.method:
+        raise UserError(
+            "a prefix cannot be shared: it moves the positions of its texts",
+            f"{run.folder}: {Prefix.method}",
+            "export this run alone, without --shared",
+        )
+    return AdapterRun(run.folder.resolve().name, run, adapter)
 
 
 def _refuse_alone(run: Run) -> None:
@@ -212,12 +222,6 @@ def _refuse_alone(run: Run) -> None:
             config.task != SharedExport.task or run.data["pairs"],
             "--shared takes runs that classify single texts",
             f"--task {config.task}" + (" of pairs" if run.data["pairs"] else ""),
-            "export this run alone, without --shared",
-        ),
-        (
-            config.adapter == "prefix",
-            "a prefix cannot be shared: it moves the positions of its texts",
-            "--adapter prefix",
             "export this run alone, without --shared",
         ),
         (

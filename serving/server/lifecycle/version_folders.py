@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -74,9 +75,15 @@ def describe_base_path(base_path: Path) -> str:
 
 
 def fingerprint(folder: Path) -> frozenset[tuple[str, int, int]]:
-    """Return name, size and modification time of every file, to detect changes."""
-    files = set()
-    for path in [folder, *folder.rglob("*")]:
+    """Return name, size and modification time of every file, to detect changes.
+
+    A folder that is removed meanwhile, or is missing, has no files.
+    """
+    paths, files = [folder], set()
+    # Not by Path.rglob, which raises for a folder that is removed meanwhile.
+    for place, folders, names in os.walk(folder):
+        paths += [Path(place, name) for name in (*folders, *names)]
+    for path in paths:
         try:
             state = path.stat()
         except OSError:

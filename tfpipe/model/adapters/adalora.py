@@ -30,6 +30,7 @@ class AdaLoRA(LoRA):
     """
 
     method = "adalora"
+    peft_type = "ADALORA"
 
     def __init__(self, settings: AdapterSettings, bert: Any):
         kept, first = settings.rank, settings.initial_rank or -(-3 * settings.rank // 2)
@@ -83,6 +84,11 @@ class AdaLoRA(LoRA):
     def reset(self, backbone: Any) -> None:  # noqa: D102
         for values in self._values.values():
             values.assign(tf.zeros_like(values))
+
+    def describe(self, config: Any) -> dict[str, Any]:  # noqa: D102
+        ranks = {"target_r": self.settings.rank, "init_r": self.settings.initial_rank}
+        # peft does not read a folder without a schedule.
+        return super().describe(config) | ranks | {"total_step": 1, "tinit": 0, "tfinal": 0}
 
     def tensors(self, backbone: Any) -> Mapping[str, tf.Variable]:  # noqa: D102
         parts = {"lora_A": self._down, "lora_B": self._up, "lora_E": self._values}

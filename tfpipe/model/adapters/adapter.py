@@ -70,9 +70,11 @@ class Adapter(tf.Module):
         settings: Its settings.
         mergeable: Whether its change can be computed into the weights of the BERT.
         positions: Positions of an input that it takes.
+        peft_type: The method's name in peft; None where peft does not have it.
     """
 
     method: ClassVar[str]
+    peft_type: ClassVar[str | None] = None
     mergeable: ClassVar[bool] = True
     positions: int = 0
 
@@ -144,6 +146,10 @@ class Adapter(tf.Module):
         """
 
     # ---- files
+    def describe(self, config: Any) -> dict[str, Any]:
+        """Return its entries of peft's adapter_config.json; config: the BertConfig."""
+        return {}
+
     def tensors(self, backbone: Any) -> Mapping[str, Any]:
         """Return what a file of the adapter holds, by PyTorch's names in a BERT.
 

@@ -74,6 +74,7 @@ class Prefix(Adapter):
     """
 
     method = "prefix"
+    peft_type = "PREFIX_TUNING"
     mergeable = False
 
     def __init__(self, settings: AdapterSettings, bert: Any):
@@ -117,6 +118,17 @@ class Prefix(Adapter):
         }
         # The prefix has the first positions, the text those behind them.
         return found | {"positions": backbone.embeddings.position_embeddings[self.settings.rank :]}
+
+    def describe(self, config: Any) -> dict[str, Any]:  # noqa: D102
+        return {
+            "num_virtual_tokens": self.settings.rank,
+            "num_layers": config.num_hidden_layers,
+            "token_dim": config.hidden_size,
+            "num_attention_heads": config.num_attention_heads,
+            "num_transformer_submodules": 1,
+            "encoder_hidden_size": config.hidden_size,
+            "prefix_projection": False,
+        }
 
     def tensors(self, backbone: Any) -> Mapping[str, Any]:  # noqa: D102
         return {"prompt_embeddings": self._prompt()}

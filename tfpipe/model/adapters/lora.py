@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfpipe.errors import UserError
 from tfpipe.model.adapters.adapter import Adapter, AdapterSettings
-from tfpipe.model.adapters.targets import dense_layers
+from tfpipe.model.adapters.targets import dense_layers, peft_modules
 from tfpipe.model.fused_weights import LowRank
 
 
@@ -22,6 +22,7 @@ class LoRA(Adapter):
     """
 
     method = "lora"
+    peft_type = "LORA"
 
     def __init__(self, settings: AdapterSettings, bert: Any):
         super().__init__(settings, bert)
@@ -62,6 +63,18 @@ class LoRA(Adapter):
     def reset(self, backbone: Any) -> None:  # noqa: D102
         for up in self._up.values():
             up.assign(tf.zeros_like(up))
+
+    def describe(self, config: Any) -> dict[str, Any]:  # noqa: D102
+        return {
+            "r": self.settings.rank,
+            "lora_alpha": self.settings.alpha,
+            "lora_dropout": self.settings.dropout,
+            "use_rslora": self.settings.rank_stabilized,
+            "use_dora": False,
+            "target_modules": peft_modules(self.settings.targets, config.num_hidden_layers),
+            "bias": "none",
+            "fan_in_fan_out": False,
+        }
 
     def tensors(self, backbone: Any) -> Mapping[str, tf.Variable]:  # noqa: D102
         parts = {"lora_A.weight": self._down, "lora_B.weight": self._up}
@@ -112,6 +125,9 @@ class DoRA(LoRA):
         super().reset(backbone)
         for name, length in self._lengths.items():
             length.assign(tf.norm(self._kernels[name], axis=0))
+
+    def describe(self, config: Any) -> dict[str, Any]:  # noqa: D102
+        return super().describe(config) | {"use_dora": True}
 
     def tensors(self, backbone: Any) -> Mapping[str, tf.Variable]:  # noqa: D102
         lengths = {

@@ -36,8 +36,6 @@ TASK_TYPES = {
 _WRAPPER, _PROMPT_WRAPPER = "base_model.model.", "base_model."
 # Keys and values of a prefix: [positions, 2 * layers * width], the one tensor without a wrapper.
 PROMPT = "prompt_embeddings"
-# peft's names of the methods that it has.
-TYPES = {"lora": "LORA", "dora": "LORA", "adalora": "ADALORA", "prefix": "PREFIX_TUNING"}
 # Settings of peft that change what is computed, and the only values that are read.
 _PLAIN: Mapping[str, tuple[Any, ...]] = {
     "peft_type": ("LORA", "ADALORA"),
@@ -176,52 +174,24 @@ def _variables(model: TextModel) -> dict[str, tf.Variable]:
 
 def _describe(model: TextModel) -> dict[str, Any]:
     assert model.adapter is not None
-    settings, low_rank = model.adapter.settings, isinstance(model.adapter, LoRA)
     beside = _variables(model).keys() - model.adapter.tensors(model.backbone).keys()
     ends = sorted({name.split(".")[0] for name in beside})
     described: dict[str, Any] = {
-        "peft_type": TYPES.get(model.adapter.method, model.adapter.method.upper()),
+        "peft_type": model.adapter.peft_type or model.adapter.method.upper(),
         "task_type": TASK_TYPES[model.head.kind],
         "base_model_name_or_path": model.config.name_or_path,
         "inference_mode": True,
         "modules_to_save": ends or None,
     }
-    if low_rank:
-        described |= {
-            "r": settings.rank,
-            "lora_alpha": settings.alpha,
-            "lora_dropout": settings.dropout,
-            "use_rslora": settings.rank_stabilized,
-            "use_dora": model.adapter.method == "dora",
-            "target_modules": _name_modules(settings, len(model.layers)),
-            "bias": "none",
-            "fan_in_fan_out": False,
-        }
-    if model.adapter.method == "adalora":
-        described |= {"target_r": settings.rank, "init_r": settings.initial_rank}
-        # peft does not read a folder without it.
-        described |= {"total_step": 1, "tinit": 0, "tfinal": 0}
-        del described["use_dora"]
-    if model.adapter.method == "prefix":
-        config = model.config
-        described |= {
-            "num_virtual_tokens": settings.rank,
-            "num_layers": config.num_hidden_layers,
-            "token_dim": config.hidden_size,
-            "num_attention_heads": config.num_attention_heads,
-            "num_transformer_submodules": 1,
-            "encoder_hidden_size": config.hidden_size,
-            "prefix_projection": False,
-        }
-    return described
+    return described | model.adapter.describe(model.config)
 
 
 def _method_of(config: Mapping[str, Any]) -> str:
     """The method of an adapter that peft has written."""
-    for method in ("prefix", "adalora"):
-        if config.get("peft_type") == TYPES[method]:
-            return method
-    return "dora" if config.get("use_dora") else "lora"
+    if config.get("use_dora"):
+        return "dora"
+    named = [name for name, one in ADAPTERS.items() if one.peft_type == config.get("peft_type")]
+    return named[0] if named else "lora"
 
 
 def _read_settings(
@@ -247,16 +217,6 @@ def _read_settings(
         targets=tuple(name for name in TARGETS if first[name] in changed),
         dropout=float(config.get("lora_dropout") or 0.0),
     )
-
-
-def _name_modules(settings: AdapterSettings, layers: int) -> list[str]:
-    """Return `target_modules` of peft, which takes them as endings of names."""
-    places = [TARGETS[name] for name in settings.targets]
-    if "output" in settings.targets and "attention_output" not in settings.targets:
-        # `output.dense` is an ending of `attention.output.dense`, too.
-        places.remove(TARGETS["output"])
-        places += [f"{number}.{TARGETS['output']}" for number in range(layers)]
-    return places
 
 
 def _own_name(name: str, wrapper: str, root: str) -> str:

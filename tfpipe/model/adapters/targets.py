@@ -57,6 +57,16 @@ def dense_layers(layers: Sequence[Any], targets: Sequence[str]) -> Iterator[tupl
             yield f"layer{number}/{target}", place, found[target]
 
 
+def peft_modules(targets: Sequence[str], layers: int) -> list[str]:
+    """Return `target_modules` of peft, which takes them as endings of names."""
+    places = [TARGETS[name] for name in targets]
+    if "output" in targets and "attention_output" not in targets:
+        # `output.dense` is an ending of `attention.output.dense`, too.
+        places.remove(TARGETS["output"])
+        places += [f"{number}.{TARGETS['output']}" for number in range(layers)]
+    return places
+
+
 def name_of_kernel(variable: str) -> str | None:
     """Return the name in `lay_out` of a kernel, by its variable's; None for other variables."""
     found = _KERNEL.search(variable)

@@ -122,7 +122,7 @@ def address(shared: Export) -> Iterator[str]:
 
 
 def test_clients_choose_the_adapter_of_each_text(address: str, shared: Export) -> None:
-    names = [*ADAPTERS, "nobody"]
+    names = [*ADAPTERS, "unknown"]
     expected = serve(shared.folder, [TEXTS[0]] * len(names), names)
     with Client(address, model="many") as client:
         found = client.classify([TEXTS[0]] * len(names), adapter=names)
@@ -151,7 +151,7 @@ def test_the_command_line_names_the_labels_of_an_adapter(
     to = ("--target", address, "--model", "many")
     (line,) = ask_client("classify", *to, "--adapter", "weather", TEXTS[2])
     assert line["labels"] == runs[1].data["model"]["labels"] and line["label"] in line["labels"]
-    (line,) = ask_client("classify", *to, "--adapter", "nobody", TEXTS[2])
+    (line,) = ask_client("classify", *to, "--adapter", "unknown", TEXTS[2])
     assert line["label"] == UNKNOWN_ADAPTER and not line["scores"]
     rows = tmp_path / "rows.tsv"
     rows.write_text("text\tadapter\nmy card\tintents\nrain\tweather\n", encoding="utf-8")
@@ -161,7 +161,7 @@ def test_the_command_line_names_the_labels_of_an_adapter(
 
 
 def test_an_unknown_adapter_is_an_error_of_its_row_alone(shared: Export) -> None:
-    both = serve(shared.folder, TEXTS[:3], ["biases", "nobody", "weather"])
+    both = serve(shared.folder, TEXTS[:3], ["biases", "unknown", "weather"])
     known = serve(shared.folder, [TEXTS[0], TEXTS[2]], ["biases", "weather"])
     assert both["label"][1].decode() == UNKNOWN_ADAPTER
     assert both["score"][1] == 0 and (both["scores"][1] == NO_SCORE).all()

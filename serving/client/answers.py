@@ -13,8 +13,6 @@ import numpy.typing as npt
 from serving.client.tensor_codec import AnyArray, decode_tensor
 
 Vector: TypeAlias = npt.NDArray[np.float32]
-# The label of a text whose adapter the model does not have.
-UNKNOWN_ADAPTER = "__unknown_adapter__"
 TEXT, REAL, WHOLE, TRUTH = "O", "f", "i", "b"
 
 
@@ -22,8 +20,8 @@ TEXT, REAL, WHOLE, TRUTH = "O", "f", "i", "b"
 class Classification:
     """Classification of one text: best label, its probability, float32 `scores` [labels].
 
-    Of an export of several adapters the label is UNKNOWN_ADAPTER, and `scores` is empty, where it
-    does not have the text's adapter.
+    Of an export of several adapters the label is `__unknown_adapter__`, and `scores` is empty,
+    where it does not have the text's adapter.
     """
 
     label: str

@@ -32,7 +32,7 @@ from tfpipe.exporting.warmup import write_warm_up
 from tfpipe.model import presets, pretrained
 from tfpipe.model.adapters import peft_folder
 from tfpipe.model.adapters.inserted import Prefix
-from tfpipe.model.adapters.shared_encoder import SharedWeights
+from tfpipe.model.adapters.shared_weights import SharedWeights
 from tfpipe.model.text_model import TextModel
 from tfpipe.run_folder import Run, open_run
 from tfpipe.tasks.classify.task import Classify
@@ -114,10 +114,10 @@ class SharedExport:
         passed = self._pass_gates(folder, verified)
         mixed, order = mix_dev(self._merged)
         lengths = np.concatenate([one.lengths for one in self._merged])[order]
-        requests = write_warm_up(folder, name, TextAndAdapter(), mixed, lengths)
+        requests = write_warm_up(folder, name, TextAndAdapter, mixed, lengths)
         logger.info(f"{requests} requests to warm up with are written and read back")
         if self._config.measure_serving:
-            facts |= {"serving": recommend_flags(folder, TextAndAdapter(), mixed)}
+            facts |= {"serving": recommend_flags(folder, TextAndAdapter, mixed)}
 
         write_json_file(folder, PARITY_FILE, tables)
         write_json_file(folder, GATE_FILE, passed)

@@ -90,13 +90,8 @@ class AdaLoRA(LoRA):
         # peft does not read a folder without a schedule.
         return super().describe(config) | ranks | {"total_step": 1, "tinit": 0, "tfinal": 0}
 
-    def tensors(self, backbone: Any) -> Mapping[str, tf.Variable]:  # noqa: D102
-        parts = {"lora_A": self._down, "lora_B": self._up, "lora_E": self._values}
-        return {
-            f"{place}.{part}": variables[name]
-            for name, place in self._places.items()
-            for part, variables in parts.items()
-        }
+    def _parts(self) -> Mapping[str, Mapping[str, tf.Variable]]:
+        return {"lora_A": self._down, "lora_B": self._up, "lora_E": self._values}
 
     # ---- training
     def begin(self, steps: int) -> None:  # noqa: D102

@@ -77,12 +77,15 @@ class LoRA(Adapter):
         }
 
     def tensors(self, backbone: Any) -> Mapping[str, tf.Variable]:  # noqa: D102
-        parts = {"lora_A.weight": self._down, "lora_B.weight": self._up}
         return {
             f"{place}.{part}": variables[name]
             for name, place in self._places.items()
-            for part, variables in parts.items()
+            for part, variables in self._parts().items()
         }
+
+    def _parts(self) -> Mapping[str, Mapping[str, tf.Variable]]:
+        """The variables of the kernels, by the name that peft has for a part of a change."""
+        return {"lora_A.weight": self._down, "lora_B.weight": self._up}
 
 
 class DoRA(LoRA):
@@ -129,12 +132,8 @@ class DoRA(LoRA):
     def describe(self, config: Any) -> dict[str, Any]:  # noqa: D102
         return super().describe(config) | {"use_dora": True}
 
-    def tensors(self, backbone: Any) -> Mapping[str, tf.Variable]:  # noqa: D102
-        lengths = {
-            f"{place}.lora_magnitude_vector": self._lengths[name]
-            for name, place in self._places.items()
-        }
-        return {**super().tensors(backbone), **lengths}
+    def _parts(self) -> Mapping[str, Mapping[str, tf.Variable]]:
+        return {**super()._parts(), "lora_magnitude_vector": self._lengths}
 
 
 def _named(dense: Any) -> str:

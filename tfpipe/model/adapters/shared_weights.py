@@ -1,4 +1,4 @@
-"""One encoder with the adapters of several models of one base."""
+"""The weights of one encoder with the adapters of several models of one base."""
 
 from __future__ import annotations
 

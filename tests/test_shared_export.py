@@ -284,7 +284,7 @@ def test_runs_that_cannot_share(runs: list[Run], tmp_path: Path) -> None:
     prefix = changed(one, tmp_path / "prefix", "task: classify", "task: classify")
     file = prefix / "adapter" / "tfpipe.json"
     file.write_text(file.read_text().replace('"lora"', '"prefix"'))
-    assert "a prefix cannot be shared" in refused([prefix]).wrong
+    assert "cannot be in one batch with others" in refused([prefix]).wrong
     other = changed(one, tmp_path / "other", "task: classify", "task: regress")
     assert "--shared takes runs that classify" in refused([other]).wrong
     trimmed = changed(one, tmp_path / "cut", "trim_vocabulary: false", "trim_vocabulary: true")

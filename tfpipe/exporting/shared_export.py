@@ -30,8 +30,7 @@ from tfpipe.exporting.verify_shared import (
 )
 from tfpipe.exporting.warmup import write_warm_up
 from tfpipe.model import presets, pretrained
-from tfpipe.model.adapters import peft_folder
-from tfpipe.model.adapters.inserted import Prefix
+from tfpipe.model.adapters import ADAPTERS, peft_folder
 from tfpipe.model.adapters.shared_weights import SharedWeights
 from tfpipe.model.text_model import TextModel
 from tfpipe.run_folder import Run, open_run
@@ -199,10 +198,10 @@ def _open_adapter_run(run: Run) -> AdapterRun:
     """Read the adapter of a run; raises UserError where it cannot share an encoder."""
     _refuse_alone(run)
     adapter = peft_folder.read(run.adapter)
-    if adapter.method == Prefix.method:
+    if not ADAPTERS[adapter.method].shareable:
         raise UserError(
-            "a prefix cannot be shared: it moves the positions of its texts",
-            f"{run.folder}: {Prefix.method}",
+            "an adapter of this method cannot be in one batch with others",
+            f"{run.folder}: {adapter.method}",
             "export this run alone, without --shared",
         )
     return AdapterRun(run.folder.resolve().name, run, adapter)

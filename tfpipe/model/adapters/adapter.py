@@ -69,6 +69,7 @@ class Adapter(tf.Module):
         method: Name of the method.
         settings: Its settings.
         mergeable: Whether its change can be computed into the weights of the BERT.
+        shareable: Whether rows with other adapters of the same base can be in one batch with it.
         positions: Positions of an input that it takes.
         peft_type: The method's name in peft; None where peft does not have it.
     """
@@ -76,6 +77,7 @@ class Adapter(tf.Module):
     method: ClassVar[str]
     peft_type: ClassVar[str | None] = None
     mergeable: ClassVar[bool] = True
+    shareable: ClassVar[bool] = True
     positions: int = 0
 
     def __init__(self, settings: AdapterSettings, bert: Any):

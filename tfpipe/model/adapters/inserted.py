@@ -76,6 +76,8 @@ class Prefix(Adapter):
     method = "prefix"
     peft_type = "PREFIX_TUNING"
     mergeable = False
+    # It moves the positions of its texts.
+    shareable = False
 
     def __init__(self, settings: AdapterSettings, bert: Any):
         super().__init__(settings, bert)

@@ -19,7 +19,8 @@ from tfpipe.data.encoded import encode
 from tfpipe.data.examples import Columns, Examples
 from tfpipe.model.presets import make_tiny
 from tfpipe.tasks.task import Batch
-from tfpipe.training.objective import Differentiable, ForwardPass, Gradient, TaskLoss
+from tfpipe.training.gradients import Gradient
+from tfpipe.training.objective import Differentiable, ForwardPass, TaskLoss
 
 
 @dataclass(frozen=True)

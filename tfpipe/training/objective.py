@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
 import tensorflow as tf
 
@@ -12,9 +12,8 @@ from tfpipe.config import TrainConfig
 from tfpipe.tasks import TASKS
 from tfpipe.tasks.losses import LossSettings
 from tfpipe.tasks.task import Batch, Task
+from tfpipe.training.gradients import Gradient
 
-# A tensor or, of an embedding, slices: one for each token of the batch.
-Gradient: TypeAlias = tf.Tensor | tf.IndexedSlices
 # From a batch to the head's output float32 [B, ...], with the dropout of training.
 ForwardPass = Callable[[Batch], tf.Tensor]
 
@@ -49,7 +48,8 @@ class TaskLoss:
 
 
 # Columns of a batch that the model reads, the others are about its examples.
-INPUTS = ("input_ids", "token_type_ids", "attention_mask", "embedding_delta")
+DELTA = "embedding_delta"
+INPUTS = ("input_ids", "token_type_ids", "attention_mask", DELTA)
 # Columns of a part of a batch: its losses, and their gradient by the outputs.
 LOSS, GRADIENT = "loss", "loss_gradient"
 

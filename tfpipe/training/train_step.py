@@ -13,10 +13,10 @@ from tfpipe.model.text_model import TextModel
 from tfpipe.tasks.task import Batch
 from tfpipe.training.dropout_seeds import ModelSeeds
 from tfpipe.training.ema import ExponentialMovingAverage
+from tfpipe.training.gradients import Gradient, add, merge, multiply
 from tfpipe.training.objective import (
     INPUTS,
     Differentiable,
-    Gradient,
     GradientRule,
     Loss,
     WholeBatchLoss,
@@ -86,13 +86,13 @@ class TrainStep:
         loss, weight = context.all_reduce(tf.distribute.ReduceOp.SUM, [loss, weight])
         if self.strategy.num_replicas_in_sync > 1:
             gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
-        gradients = [_merge(gradient) for gradient in gradients]
+        gradients = [merge(gradient) for gradient in gradients]
         total = weight if self.loss_scale is None else weight * self.loss_scale.value.read_value()
         gradients = self._add_penalties(gradients, total)
         norm = tf.linalg.global_norm(gradients) / total
         # Dividing and clipping are one factor, so that the gradients are passed over once.
         scale = tf.minimum(1.0, self.clip_norm / (norm + 1e-12)) / total
-        return [_multiply(gradient, scale) for gradient in gradients], norm, loss / weight
+        return [multiply(gradient, scale) for gradient in gradients], norm, loss / weight
 
     def _sum_parts(self, batch: Batch) -> tuple[list[Gradient], tf.Tensor]:
         """Sum gradients and loss of this replica over the parts of its batch."""
@@ -109,7 +109,7 @@ class TrainStep:
             if needs_few_widths(self.strategy):
                 # The number of rows in a batch's slices is not static, as XLA needs it.
                 new = [*map(tf.convert_to_tensor, new)]
-            gradients = [*map(_add, gradients, new)] if gradients else new
+            gradients = [*map(add, gradients, new)] if gradients else new
             total += loss
         return gradients, total
 
@@ -190,29 +190,3 @@ def _narrow(batch: Batch) -> Batch:
     """Cut off the columns of tokens that are padding in all rows."""
     width = tf.reduce_max(tf.reduce_sum(batch["attention_mask"], 1))
     return {name: value[:, :width] if name in INPUTS else value for name, value in batch.items()}
-
-
-def _add(one: Gradient, other: Gradient) -> Gradient:
-    """Add two gradients of one variable; slices stay slices, side by side."""
-    if not isinstance(one, tf.IndexedSlices):
-        return one + other
-    return tf.IndexedSlices(
-        tf.concat([one.values, other.values], 0),
-        tf.concat([one.indices, other.indices], 0),
-        one.dense_shape,
-    )
-
-
-def _merge(gradient: Gradient) -> Gradient:
-    """Sum slices of one row, so that their norm is that of the dense gradient."""
-    if not isinstance(gradient, tf.IndexedSlices):
-        return gradient
-    rows, places = tf.unique(gradient.indices)
-    values = tf.math.unsorted_segment_sum(gradient.values, places, tf.size(rows))
-    return tf.IndexedSlices(values, rows, gradient.dense_shape)
-
-
-def _multiply(gradient: Gradient, factor: tf.Tensor) -> Gradient:
-    if not isinstance(gradient, tf.IndexedSlices):
-        return gradient * factor
-    return tf.IndexedSlices(gradient.values * factor, gradient.indices, gradient.dense_shape)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tfpipe.data.table_rows import read_table
 from tfpipe.errors import UserError, did_you_mean, raise_all
-from tfpipe.retrieval.entries import Entries, read_table
+from tfpipe.retrieval.entries import Entries
 
 # Of fewer questions, one is more than a twentieth of every figure.
 LEAST_QUESTIONS = 20

@@ -27,6 +27,7 @@ from tfpipe.model.presets import open_model, start_pooler
 from tfpipe.run_folder import Run
 from tfpipe.tasks.classify.task import Classify
 from tfpipe.training.allocator import keep_freed_memory
+from tfpipe.training.epoch_data import EpochData
 from tfpipe.training.precision import choose_precision
 from tfpipe.training.run_context import RunContext
 from tfpipe.training.strategy import make_strategy
@@ -77,7 +78,8 @@ class OurTrainer:
         with tempfile.TemporaryDirectory() as folder:
             config = replace(self.config, epochs=epochs, precision=precision)
             context = RunContext(config, Run(Path(folder)), self.strategy)
-            self.trainer = Trainer(context, model, self.task, self.train_set)
+            data = EpochData(self.train_set, self.task)
+            self.trainer = Trainer(context, model, self.task, data)
 
     def train(self, steps: int) -> tuple[int, int]:
         """Take steps; returns examples and tokens, padding not counted."""

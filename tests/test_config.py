@@ -213,6 +213,8 @@ OTHER: dict[str, Any] = {
     "class_weights": "balanced",
     "rare_labels": "drop",
     "offsets": "utf16",
+    "augment": "typos:0.1",
+    "adversarial": "fgm",
 }
 
 
@@ -294,7 +296,7 @@ def test_every_field_has_help_and_a_group() -> None:
     for field in dataclasses.fields(TrainConfig):
         assert field.metadata["help"]
         groups = ("data", "model", "adapter", "devices", "processes", "training")
-        groups += ("objective", "rates", "run")
+        groups += ("objective", "robustness", "rates", "run")
         assert field.metadata["group"] in groups
 
 

@@ -40,6 +40,7 @@ LAYERS += [
     "retrieval",
     "predicting",
     "comparing",
+    "probing",
 ]
 LAYERS += ["cleaning", "doctoring", "cli", "apps"]
 LAYERS += [
@@ -56,6 +57,7 @@ LAYERS += [
     "rewrite_report",
     "compare",
     "predict",
+    "probe",
     "ask",
     "export",
     "index",

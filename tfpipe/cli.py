@@ -29,6 +29,7 @@ VERBS = {
     "runs": ("tfpipe.runs", "list runs with their metrics and differing settings"),
     "report": ("tfpipe.rewrite_report", "write a run's report again, or for another file"),
     "compare": ("tfpipe.compare", "test whether one of two runs is better"),
+    "probe": ("tfpipe.probe", "test a model on changed texts"),
     "predict": ("tfpipe.predict", "predict every row of a file"),
     "ask": ("tfpipe.ask", "ask a run or an export about texts"),
     "export": ("tfpipe.export", "write a run as a SavedModel that takes raw strings"),

@@ -31,6 +31,8 @@ RESUMABLE = (
 )
 # Files that a run may leave that was killed before its first step.
 INITIAL_FILES = {"dev.jsonl", "data.json", "logs"}
+# The result of `tfpipe.probe`.
+PROBE = "probe.json"
 SHAPES = (
     *("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size"),
     *("vocab_size", "max_position_embeddings", "type_vocab_size", "hidden_act"),
@@ -78,6 +80,13 @@ class Run:
     def metrics(self) -> dict[str, Any]:
         """The content of metrics.json: the final metrics."""
         return self._read_json("metrics.json")
+
+    @property
+    def probed(self) -> dict[str, float]:
+        """The figures of `tfpipe.probe`; empty where the run was not probed."""
+        if not (self.folder / PROBE).is_file():
+            return {}
+        return dict(self._read_json(PROBE).get("metrics", {}))
 
     @property
     def columns(self) -> Columns:

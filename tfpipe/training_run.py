@@ -44,6 +44,7 @@ from tfpipe.training.callbacks import Callback
 from tfpipe.training.collectives import check_agreement, report_lost_processes
 from tfpipe.training.defaults import HEAD_RATES, TRIMMED, default_epochs, default_rate
 from tfpipe.training.ending import Ending
+from tfpipe.training.epoch_data import EpochData
 from tfpipe.training.evaluator import Evaluator
 from tfpipe.training.precision import choose_precision
 from tfpipe.training.preemption import Stopped
@@ -197,12 +198,18 @@ def resolve_pooling(config: TrainConfig, task: Task) -> tuple[TrainConfig, Head]
 
 
 def configure_layers(model: TextModel, config: TrainConfig) -> None:
-    """Freeze layers and set dropout as configured; raises UserError for too many layers."""
+    """Freeze layers and set dropout as configured; raises UserError where the model cannot."""
     if config.freeze_layers > len(model.layers):
         raise UserError(
             "the model has fewer layers than --freeze-layers",
             f"--freeze-layers {config.freeze_layers}, the model has {len(model.layers)}",
             f"give a number up to {len(model.layers)}",
+        )
+    if config.adversarial and model.encoder is None:
+        raise UserError(
+            "--adversarial needs the graph of a stock TFBert",
+            f"hidden_act {model.config.hidden_act!r} in the configuration of {config.model}",
+            "leave out --adversarial, or choose another --model",
         )
     model.freeze(config.freeze_layers, config.freeze_embeddings)
     model.set_dropout(config.hidden_dropout, config.attention_dropout)
@@ -272,6 +279,7 @@ def run_epochs(
     logger.info(describe_batch(context.strategy, *batch))
     logger.info("training: %s, into %s", count_of(config.epochs, "epoch"), folder)
     keep_freed_memory()
+    train = epoch_data(context, model, task, data.sets[0])
     throughput, board = Throughput(), TensorBoardCallback(context.run.logs)
     steps = parse_steps(config.profile_steps) if config.profile_steps else (0, 0)
     profile = Profile(context.run.logs, *steps)
@@ -279,7 +287,7 @@ def run_epochs(
     lock = training_lock(folder / "checkpoints") if context.chief else nullcontext()
     try:
         with lock, board, profile, report_lost_processes(context.strategy):
-            trainer = Trainer(context, model, task, data.sets[0])
+            trainer = Trainer(context, model, task, train)
             history = trainer.fit(data.sets[1], callbacks if context.chief else ())
             throughput.earlier_seconds = trainer.checkpoints.earlier_seconds
     except Stopped as stop:
@@ -289,6 +297,22 @@ def run_epochs(
             f"stopped {stop}, state saved; resume with:\n  {command}",
         ) from None
     return history, throughput, trainer.evaluator
+
+
+def epoch_data(
+    context: RunContext, model: TextModel, task: Task, train: EncodedDataset
+) -> EpochData:
+    """Return the training data of each epoch."""
+    config, augmentation = context.config, context.augmentation
+    balanced = config.class_weights == "balanced"
+    if augmentation is None:
+        return EpochData(train, task, balanced)
+
+    def of_epoch(epoch: int) -> EncodedDataset:
+        examples = augmentation(train.examples, epoch)
+        return task.label(examples, model.tokenizer, config.max_length)
+
+    return EpochData(train, task, balanced, of_epoch)
 
 
 def evaluator_of_saved(context: RunContext, task: Task, trained: Evaluator) -> Evaluator:

@@ -14,6 +14,7 @@ from tfpipe.config.commands import (
 )
 from tfpipe.config.index import IndexConfig
 from tfpipe.config.metrics import is_better, is_better_epoch
+from tfpipe.config.probe import ProbeConfig
 from tfpipe.config.repeat import RepeatConfig
 from tfpipe.config.requirements import Requirement, parse_requirements
 from tfpipe.config.settings import (
@@ -52,6 +53,7 @@ __all__ = [
     "IndexConfig",
     "LaunchConfig",
     "PredictConfig",
+    "ProbeConfig",
     "RepeatConfig",
     "ReportConfig",
     "Requirement",

@@ -18,6 +18,7 @@ LOSSES = ("cross_entropy", "focal")
 POOLINGS = ("auto", "first", "cls", "mean")
 LONG_TEXTS = ("head", "head_tail", "windows")
 SCHEDULES = ("linear", "cosine", "polynomial", "constant")
+ADVERSARIAL = ("fgm", "pgd", "freelb")
 
 
 @dataclass(frozen=True)
@@ -201,6 +202,25 @@ class TrainConfig:
         "by which cosines are divided in the losses of embed; lower weighs the nearest texts more",
         above=0,
         group="objective",
+    )
+    augment: str | None = setting(
+        None,
+        "change the training texts anew in each epoch: typos:0.1,swap:0.1,... with the share of"
+        " the words or places, synonyms:0.2@FILE, back:COMMAND; see the documentation of training",
+        group="robustness",
+    )
+    adversarial: str | None = setting(
+        None,
+        "train also where the word embeddings of a text are moved against the model: one move"
+        " (twice the time), several, or the mean over several (default: not)",
+        choices=ADVERSARIAL,
+        group="robustness",
+    )
+    adversarial_steps: int = setting(
+        3, "moves of pgd, passes of freelb", minimum=2, maximum=20, group="robustness"
+    )
+    adversarial_norm: float = setting(
+        1.0, "largest norm of the change of a text", above=0, group="robustness"
     )
     l2: float = setting(
         0.0,

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tfpipe.config.adapter_conflicts import adapter_conflicts
+from tfpipe.config.augment import parse_augment
 from tfpipe.config.profile_steps import parse_steps
 from tfpipe.config.settings import Conflict, flag_of
 from tfpipe.errors import UserError, did_you_mean
@@ -16,6 +17,8 @@ REQUIRED_SETTINGS = (
     ("focal_gamma", "loss", ("focal",)),
     ("temperature", "task", ("embed",)),
     ("schedule_power", "schedule", ("polynomial",)),
+    ("adversarial_steps", "adversarial", ("pgd", "freelb")),
+    ("adversarial_norm", "adversarial", ("fgm", "pgd", "freelb")),
     ("workers", "strategy", ("multi_worker", "auto")),
     ("worker_index", "strategy", ("multi_worker", "auto")),
     ("tpu", "strategy", ("tpu", "auto")),
@@ -43,11 +46,12 @@ def _run_conflicts(config: Any) -> Iterator[Conflict]:
                 "leave out --trim-vocabulary, or choose another --model",
             ),
         )
-    if config.profile_steps:
+    for name, parse in (("profile_steps", parse_steps), ("augment", parse_augment)):
         try:
-            parse_steps(config.profile_steps)
+            if getattr(config, name):
+                parse(getattr(config, name))
         except UserError as error:
-            yield ("profile_steps",), error
+            yield (name,), error
     if config.dry_run and config.resume:
         yield (
             ("dry_run", "resume"),

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 from tfpipe.config import TrainConfig
+from tfpipe.data.changes.edits import Edits
 from tfpipe.data.examples import Examples
 from tfpipe.data.label_values import one_choice
 from tfpipe.data.near_labels import fold
@@ -39,6 +40,7 @@ class LabelRules(Protocol):
         labels_from_data: Whether label names are those of the data; else they are the task's own.
         noun: What the label names are of, in the plural.
         one_name: Whether a label is one name, so that a row without it is no example.
+        has_places: Whether a label has places of its texts, which move when these are edited.
     """
 
     name: ClassVar[str]
@@ -47,6 +49,7 @@ class LabelRules(Protocol):
     labels_from_data: ClassVar[bool] = True
     noun: ClassVar[str] = "labels"
     one_name: ClassVar[bool] = False
+    has_places: ClassVar[bool] = False
 
     @classmethod
     def parse_labels(cls, examples: Examples) -> Sequence[Any]:
@@ -106,6 +109,20 @@ class LabelRules(Protocol):
 
         Returns:
             The label as a table has it; None where nothing is left of the example.
+        """
+        return None
+
+    @classmethod
+    def moved(cls, label: Any, texts: Sequence[str], edits: Sequence[Edits]) -> str | None:
+        """Write a parsed label that `has_places` for texts that were edited.
+
+        Args:
+            label: The label.
+            texts: The edited text, or the two of a pair.
+            edits: Of each.
+
+        Returns:
+            The label as a table has it; None where one of its places is lost.
         """
         return None
 

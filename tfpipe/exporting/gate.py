@@ -47,12 +47,14 @@ def read_gate(config: ExportConfig, run: Run, task: Task) -> Gate:
         UserError: A metric, the baseline or its data does not exist; all errors together.
     """
     requirements = parse_requirements(config.require)
-    metrics = flatten_metrics(run.metrics)
+    metrics = flatten_metrics(run.metrics | {"probe": run.probed})
     errors: list[UserError] = [
         UserError(
             f"--require names no metric of this run: {requirement.metric}",
             str(requirement),
-            did_you_mean(requirement.metric, metrics) + f"known: {', '.join(metrics)}",
+            f"python -m tfpipe.probe {run.folder}"
+            if requirement.metric.startswith("probe.") and not run.probed
+            else did_you_mean(requirement.metric, metrics) + f"known: {', '.join(metrics)}",
         )
         for requirement in requirements
         if requirement.metric not in metrics

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tfpipe.report.sections import Data, MeasuredMetrics, Slices
+from tfpipe.report.sections import Data, MeasuredMetrics, Robustness, Slices
 from tfpipe.tasks.sections import (
     Abstention,
     Baseline,
@@ -40,6 +40,7 @@ class Report:
         abstention: Threshold of abstention and its effect.
         scatter: Gold and predicted values of a regression.
         slices: Metric over subsets of dev.
+        robustness: Answers to changed texts.
         mistakes: The worst answers.
         suspects: Gold labels that may be wrong.
         labels_from_data: Whether label names come from the data, not from the task.
@@ -75,6 +76,7 @@ class Report:
     abstention: Abstention | None = None
     scatter: Scatter | None = None
     slices: Sequence[Slices] = ()
+    robustness: Robustness | None = None
     mistakes: Mistakes | None = None
     suspects: Suspects | None = None
     cost: Mapping[str, float] = field(default_factory=dict)

@@ -175,3 +175,114 @@ class Slices:
         if self.rising:
             return row.interval.high < self.overall
         return row.interval.low > self.overall
+
+
+@dataclass(frozen=True)
+class ChangeRow:
+    """What one change of texts does to the answers.
+
+    Attributes:
+        name: Of the change.
+        texts: Number of texts that it changes; the others are not counted.
+        before: The metric on them as they were.
+        after: On them changed; both None where it changes none.
+        kept: Share of the answers that stay; None of a task whose answers are not names.
+    """
+
+    name: str
+    texts: int
+    before: float | None
+    after: float | None
+    kept: float | None
+
+
+@dataclass(frozen=True)
+class AttackRow:
+    """A text whose answer an attack has turned."""
+
+    text: str
+    changed: str
+    gold: str
+    answer: str
+
+
+@dataclass(frozen=True)
+class Attack:
+    """The result of an attack.
+
+    Attributes:
+        texts: Number of texts.
+        before: Accuracy on them.
+        after: Under the attack.
+        edits: Words of a text that are misspelt at most.
+        examples: Some texts whose answer it has turned.
+    """
+
+    texts: int
+    before: float
+    after: float
+    edits: int
+    examples: Sequence[AttackRow] = ()
+
+
+@dataclass(frozen=True)
+class ExpectationRow:
+    """An expectation that is not met, with the answers to both texts."""
+
+    text: str
+    changed: str
+    expect: str
+    answer: str
+    changed_answer: str
+
+
+@dataclass(frozen=True)
+class Expectations:
+    """The result of a file of expectations.
+
+    Attributes:
+        source: The file.
+        count: Its rows.
+        failures: Those that are not met.
+    """
+
+    source: str
+    count: int
+    failures: Sequence[ExpectationRow] = ()
+
+
+@dataclass(frozen=True)
+class Robustness:
+    """Answers to changed texts.
+
+    Attributes:
+        source: The file of the texts, and their number.
+        figure: Name of the metric.
+        share: Of the places of a text that a change edits.
+        changes: What each change does.
+        attack: None where there was none.
+        expectations: None where there were none.
+    """
+
+    source: str
+    figure: str
+    share: float
+    changes: Sequence[ChangeRow] = ()
+    attack: Attack | None = None
+    expectations: Expectations | None = None
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """One figure each, for requirements.
+
+        Of a change the share of answers that stay, or the metric where answers are not names; under
+        `attack` the accuracy, under `expectations` the share that is met.
+        """
+        figures = {row.name: row.after if row.kept is None else row.kept for row in self.changes}
+        found = {name: value for name, value in figures.items() if value is not None}
+        if self.attack:
+            found["attack"] = self.attack.after
+        if self.expectations:
+            met = self.expectations.count - len(self.expectations.failures)
+            found["expectations"] = met / self.expectations.count
+        return found

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tfpipe.config import TrainConfig
+from tfpipe.config.augment import parse_augment
+from tfpipe.data.changes.augment import Augmentation
 from tfpipe.data.examples import Columns
 from tfpipe.data.splits import SAMPLE, Splits, read_splits
 from tfpipe.model.choice import choose_model
@@ -25,12 +27,14 @@ class Preparation:
         run: The run's folder; nothing is written yet.
         cluster: The processes that train together; None for a single process.
         parts: The examples; None in a process that only serves others.
+        augmentation: Changes the training texts of an epoch; None where they stay.
     """
 
     config: TrainConfig
     run: Run
     cluster: Cluster | None
     parts: Splits | None
+    augmentation: Augmentation | None = None
 
 
 def prepare(config: TrainConfig) -> Preparation:
@@ -55,8 +59,12 @@ def prepare(config: TrainConfig) -> Preparation:
     choice = choose_model(config.model, parts.train)
     if cluster is None or cluster.is_chief:
         choice.log()
-    best_by = config.best_by or TASKS[config.task].rules.best_metric(parts.train)
-    return Preparation(replace(config, model=choice.name, best_by=best_by), run, cluster, parts)
+    rules = TASKS[config.task].rules
+    best_by = config.best_by or rules.best_metric(parts.train)
+    changes = parse_augment(config.augment)
+    augmentation = Augmentation(changes, parts.train, rules, config.seed) if changes else None
+    config = replace(config, model=choice.name, best_by=best_by)
+    return Preparation(config, run, cluster, parts, augmentation)
 
 
 def read_parts(config: TrainConfig) -> Splits:

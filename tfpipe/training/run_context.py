@@ -9,6 +9,7 @@ import tensorflow as tf
 import tf_keras
 
 from tfpipe.config import TrainConfig
+from tfpipe.data.changes.augment import Augmentation
 from tfpipe.process import shut_down_fully
 from tfpipe.run_folder import Run
 from tfpipe.training.cluster import Cluster
@@ -27,12 +28,14 @@ class RunContext:
         run: The run's folder.
         strategy: The distribution strategy.
         cluster: The processes that train together; None for a single process.
+        augmentation: Changes the training texts of an epoch; None where they stay.
     """
 
     config: TrainConfig
     run: Run
     strategy: tf.distribute.Strategy
     cluster: Cluster | None = None
+    augmentation: Augmentation | None = None
 
     @property
     def chief(self) -> bool:
@@ -66,7 +69,7 @@ def open_context(prepared: Preparation) -> RunContext:
         config.strategy, config.devices, cluster, config.worker_timeout, config.tpu
     )
     logger.info("strategy: %s", sentence)
-    context = RunContext(config, prepared.run, strategy, cluster)
+    context = RunContext(config, prepared.run, strategy, cluster, prepared.augmentation)
     if not context.chief:
         logging.getLogger("tfpipe").setLevel(logging.WARNING)
     return context

@@ -13,8 +13,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfpipe.config import TrainConfig
+from tfpipe.data.arrays import IntArray
 from tfpipe.data.batches import Plan, plan_training, read_batches
-from tfpipe.data.encoded import EncodedDataset
 from tfpipe.data.replicas import compile_for, needs_few_widths, workers_of
 from tfpipe.errors import UserError
 from tfpipe.library_internals import disable_op_determinism
@@ -22,6 +22,7 @@ from tfpipe.tasks.task import Batch
 from tfpipe.training.callbacks import StepMetrics
 from tfpipe.training.checkpointing import CheckpointManager, TrainProgress
 from tfpipe.training.collectives import run_batches, takes_steps_ahead
+from tfpipe.training.epoch_data import EpochData
 from tfpipe.training.train_step import TrainStep
 
 logger = logging.getLogger(__name__)
@@ -37,13 +38,13 @@ class StepRunner:
     Attributes:
         per_epoch: Steps of an epoch.
         total: Steps of the run.
+        train: The examples of the current epoch.
     """
 
     def __init__(
         self,
         config: TrainConfig,
-        train: EncodedDataset,
-        weights: np.ndarray | None,
+        data: EpochData,
         step: TrainStep,
         rate: Callable[[Any], Any],
         progress: TrainProgress,
@@ -52,17 +53,16 @@ class StepRunner:
 
         Args:
             config: The configuration, with epochs resolved.
-            train: The training examples.
-            weights: float32 [N], a weight for each example; None for equal ones.
+            data: The training examples.
             step: The step to compile, in as many parts as the device's memory needs.
             rate: From the number of a step to its learning rate.
             progress: The progress of the run; its `parts` is raised when memory is short.
         """
         assert config.epochs is not None
-        self.per_epoch = -(-train.groups // config.batch_size)
+        self.per_epoch = -(-data.first.groups // config.batch_size)
         self.total = self.per_epoch * config.epochs
         self._config, self._strategy = config, step.strategy
-        self._train, self._weights = train, weights
+        self._data, self.train = data, data.first
         self._step, self._rate, self._progress = step, rate, progress
         self._compiled: dict[int, Callable[[Batch], dict[str, tf.Tensor]]] = {}
         self._results: Iterator[dict[str, tf.Tensor]] = iter(())
@@ -140,38 +140,41 @@ class StepRunner:
         """Plan from the current epoch on, and read the batches from the next step on."""
         config, progress = self._config, self._progress
         epoch = progress.step // self.per_epoch
-        ahead = max(1, ROWS_AHEAD // len(self._train.examples))
-        if takes_steps_ahead(self._strategy):
+        train, weights = self._data(epoch)
+        self.train = train
+        ahead = max(1, ROWS_AHEAD // len(train.examples))
+        if takes_steps_ahead(self._strategy) or self._data.changes:
             # No batch of the next epoch before this one is evaluated and saved.
             ahead = 1
-        replicas = self._strategy.num_replicas_in_sync
-        train, lengths = self._train, self._train.encoded.lengths
+        lengths = train.encoded.lengths
         of_groups = lengths.reshape(train.groups, train.together).max(axis=1)
-        plans = [
-            plan_training(
-                of_groups,
-                config.batch_size,
-                replicas,
-                progress.parts,
-                (config.seed, number),
-                needs_few_widths(self._strategy),
-            )
-            for number in range(epoch, min(epoch + ahead, config.epochs or 0))
-        ]
+        numbers = range(epoch, min(epoch + ahead, config.epochs or 0))
+        plans = [self._plan_epoch(of_groups, number) for number in numbers]
         self._plan = Plan(
             np.concatenate([plan.rows for plan in plans]),
             np.concatenate([plan.widths for plan in plans]),
             of_groups,
         ).of_inputs(lengths, train.together)
         self._first = epoch * self.per_epoch
+        position = progress.step - self._first
         return read_batches(
-            train.encoded,
-            self._plan,
-            self._strategy,
-            train.targets,
-            self._weights,
-            progress.step - self._first,
+            train.encoded, self._plan, self._strategy, train.targets, weights, position
         )
+
+    def _plan_epoch(self, lengths: IntArray, epoch: int) -> Plan:
+        """Plan an epoch over groups of these lengths, int [groups]."""
+        config = self._config
+        plan = plan_training(
+            lengths,
+            config.batch_size,
+            self._strategy.num_replicas_in_sync,
+            self._progress.parts,
+            (config.seed, epoch),
+            needs_few_widths(self._strategy),
+        )
+        # Changed contexts may have some windows more or less.
+        steps = np.arange(self.per_epoch) % len(plan)
+        return Plan(plan.rows[steps], plan.widths[steps], lengths)
 
     def _timed(self, batches: Iterable[Batch]) -> Iterator[Batch]:
         """Yield the batches and measure the time that a step waits for them."""
@@ -188,9 +191,9 @@ class StepRunner:
         """Double the parts of a batch; raises UserError where a part is one example."""
         replicas = self._strategy.num_replicas_in_sync
         progress = self._progress
-        batch_size = min(self._config.batch_size, len(self._train.examples))
+        batch_size = min(self._config.batch_size, len(self.train.examples))
         before = -(-batch_size // (replicas * progress.parts))
-        width = int(self._train.encoded.lengths[self.rows].max())
+        width = int(self.train.encoded.lengths[self.rows].max())
         if workers_of(self._strategy) > 1:
             # The other workers wait for this step's sums and cannot restart it.
             raise UserError(

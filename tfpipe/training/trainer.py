@@ -19,6 +19,7 @@ from tfpipe.tasks import TASKS
 from tfpipe.tasks.evaluation import TaskEvaluation
 from tfpipe.tasks.task import Task
 from tfpipe.text_display import count_of
+from tfpipe.training.adversarial import make_rule
 from tfpipe.training.callbacks import Callback
 from tfpipe.training.checkpointing import CheckpointManager
 from tfpipe.training.collectives import (
@@ -30,8 +31,9 @@ from tfpipe.training.collectives import (
 from tfpipe.training.divergence import DivergenceGuard, ScaledSchedule
 from tfpipe.training.dropout_seeds import seed_dropout
 from tfpipe.training.ema import ExponentialMovingAverage
+from tfpipe.training.epoch_data import EpochData
 from tfpipe.training.evaluator import Evaluator
-from tfpipe.training.objective import make_loss
+from tfpipe.training.objective import Loss, make_loss
 from tfpipe.training.optimizer import make_optimizer
 from tfpipe.training.precision import LossScale
 from tfpipe.training.preemption import SignalHandler, Stopped
@@ -53,19 +55,20 @@ class Trainer:
         evaluator: Evaluates the model.
     """
 
-    def __init__(self, context: RunContext, model: TextModel, task: Task, train: EncodedDataset):
+    def __init__(self, context: RunContext, model: TextModel, task: Task, data: EpochData):
         """Build the optimizer, the training step and the checkpoint manager, at the first step.
 
         Args:
             context: Configuration (epochs, rate and precision resolved), run folder and strategy.
             model: The model to train, made in the strategy's scope.
             task: The task, which gives loss and evaluation.
-            train: The training examples.
+            data: The training examples.
         """
         config, strategy, folder = context.config, context.strategy, context.run.folder
         assert config.epochs is not None
         self._config, self._strategy, self._folder = config, strategy, folder
-        self._chief, self._model, self._train = context.chief, model, train
+        self._chief, self._model = context.chief, model
+        train = data.first
         with strategy.scope():
             total = -(-train.groups // config.batch_size) * config.epochs
             self._schedule = ScaledSchedule(make_schedule(config, total))
@@ -73,7 +76,9 @@ class Trainer:
                 model.adapter.begin(total)
             optimizer = make_optimizer(
                 *(self._schedule, config.weight_decay, model),
-                *(config.layer_decay, config.head_rate, train.encoded.ids),
+                *(config.layer_decay, config.head_rate),
+                # Of changed texts any token may come.
+                None if data.changes else train.encoded.ids,
             )
             loss_scale = LossScale() if config.precision == "float16" else None
             variables = model.trainable_variables
@@ -86,7 +91,7 @@ class Trainer:
             **_saved_objects(model, optimizer, loss_scale, self.average),
         )
         self.checkpoints.progress.parts = config.accumulate
-        self.steps = self._make_step_runner(task, optimizer, loss_scale)
+        self.steps = self._make_step_runner(data, make_loss(config, task), optimizer, loss_scale)
         self._divergence = DivergenceGuard(
             *(self.checkpoints, self._schedule, folder, context.chief),
             scaled=loss_scale is not None,
@@ -94,23 +99,21 @@ class Trainer:
         self.evaluator = Evaluator(strategy, model, task, config.batch_size)
 
     def _make_step_runner(
-        self, task: Task, optimizer: Any, loss_scale: LossScale | None
+        self, data: EpochData, loss: Loss, optimizer: Any, loss_scale: LossScale | None
     ) -> StepRunner:
-        config, train = self._config, self._train
+        config = self._config
         model = replace(self._model, precision=config.precision)
         step = TrainStep(
-            *(self._strategy, model, optimizer, make_loss(config, task)),
+            *(self._strategy, model, optimizer, loss),
+            rule=make_rule(config, model.config.hidden_size),
             clip_norm=config.clip_norm,
             l2=config.l2,
             loss_scale=loss_scale,
             average=self.average,
             seeds=seed_dropout(model, config.seed, optimizer.iterations),
-            together=train.together,
+            together=data.first.together,
         )
-        balanced = config.class_weights == "balanced"
-        weights = task.balanced_weights(train.targets) if balanced else None
-        progress = self.checkpoints.progress
-        return StepRunner(config, train, weights, step, self._schedule, progress)
+        return StepRunner(config, data, step, self._schedule, self.checkpoints.progress)
 
     def fit(self, dev: EncodedDataset, callbacks: Sequence[Callback] = ()) -> list[dict[str, Any]]:
         """Train, resuming where configured, with the best epoch's weights in the run's folder.
@@ -182,7 +185,7 @@ class Trainer:
             metrics = self.steps.take()
             if self._divergence.needed(metrics):
                 settle(self._strategy)
-                self._divergence.roll_back(metrics, self._train, self.steps.rows)
+                self._divergence.roll_back(metrics, self.steps.train, self.steps.rows)
                 self.steps.rewind()
                 continue
             progress.count(metrics.loss)

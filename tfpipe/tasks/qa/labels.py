@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from tfpipe.data.changes.edits import Edits, move
 from tfpipe.data.examples import Examples
 from tfpipe.data.label_values import NO_ANSWER, answers_of, dump, is_no_answer
 from tfpipe.data.labels import LabelRules, LabelSummary, parsed_labels
-from tfpipe.data.squad import GoldAnswer, find_misplaced, load_answers
+from tfpipe.data.squad import GoldAnswer, dump_answers, find_misplaced, load_answers
 from tfpipe.data.tabular import strip_blanks
 from tfpipe.data.token_counts import TokenCounts
 from tfpipe.data.tokenizer.fast_tokenizer import FastTokenizer
@@ -22,6 +23,7 @@ class Answers(LabelRules):
 
     name: ClassVar[str] = "qa"
     labels_from_data: ClassVar[bool] = False
+    has_places: ClassVar[bool] = True
 
     @classmethod
     def parse_labels(cls, examples: Examples) -> Sequence[tuple[GoldAnswer, ...]]:
@@ -32,6 +34,16 @@ class Answers(LabelRules):
         """
         labels = enumerate(examples.labels or (), start=1)
         return [_parse_answers(label, f"{examples.path}, row {row}") for row, label in labels]
+
+    @classmethod
+    def moved(
+        cls, label: tuple[GoldAnswer, ...], texts: Sequence[str], edits: Sequence[Edits]
+    ) -> str | None:
+        """Write the answers as they are in the edited context."""
+        context = texts[1]
+        places = [move(a.start, a.start + len(a.text), edits[1]) for a in label]
+        answers = [GoldAnswer(start, context[start:end]) for start, end in places]
+        return dump_answers(answers) if all(answer.text for answer in answers) else None
 
     @classmethod
     def check(cls, examples: Examples, to_learn: bool) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
+from tfpipe.data.changes.edits import Edits, move
 from tfpipe.data.examples import Examples
 from tfpipe.data.label_values import dump, spans_of
 from tfpipe.data.labels import LabelRules, LabelSummary, parsed_labels
@@ -24,6 +25,7 @@ class Entities(LabelRules):
 
     name: ClassVar[str] = "tag"
     noun: ClassVar[str] = "entities"
+    has_places: ClassVar[bool] = True
 
     @classmethod
     def parse_labels(cls, examples: Examples) -> Sequence[tuple[Span, ...]]:
@@ -81,6 +83,14 @@ class Entities(LabelRules):
         types = [names.get(span.type, span.type) for span in label]
         spans = [span._replace(type=kind) for span, kind in zip(label, types, strict=True) if kind]
         return format_spans(spans) if len(spans) == len(label) else None
+
+    @classmethod
+    def moved(
+        cls, label: tuple[Span, ...], texts: Sequence[str], edits: Sequence[Edits]
+    ) -> str | None:
+        """Write the entities where they are after the edits."""
+        spans = [Span(*move(span.start, span.end, edits[0]), span.type) for span in label]
+        return format_spans(spans) if all(span.start < span.end for span in spans) else None
 
     @classmethod
     def check(cls, examples: Examples, to_learn: bool) -> None:

@@ -176,6 +176,7 @@ OPENING: dict[str, str | tuple[str, str]] = {
     "section.abstention": "When it should not answer",
     "section.scatter": "Predicted against gold",
     "section.slices": "Where it does better and worse",
+    "section.robustness": "Changed texts",
     "section.mistakes.confident": "Most confident mistakes",
     "section.mistakes.decisions": "Most confident mistakes",
     "section.mistakes.answers": "Most confident mistakes",

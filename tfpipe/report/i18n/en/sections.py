@@ -124,6 +124,42 @@ SECTIONS: dict[str, str | tuple[str, str]] = {
     "column.context": "tokens",
     "column.characters": "characters",
     "column.where": "source",
+    # ---- robustness
+    "robustness.texts": "the texts",
+    "robustness.note": (
+        "Each change edits {share} of the places of a text where it can be made, at least one;"
+        " texts that it does not change are not counted. Before and after: {figure} on the same"
+        " texts."
+    ),
+    "robustness.attack": "Attack by typing errors",
+    "robustness.attacked": (
+        "{count} of the words that the answer depends on most is misspelt in the way that lowers"
+        " the score of the right label most: of {texts} texts {before} are answered right, then"
+        " {after}.",
+        "Up to {count} of the words that the answer depends on most are misspelt in the way that"
+        " lowers the score of the right label most: of {texts} texts {before} are answered right,"
+        " then {after}.",
+    ),
+    "robustness.expectations": "Expectations",
+    "robustness.expected": "{met} of the {rows} expectations of {source} are met.",
+    "column.change": "change",
+    "column.before": "before",
+    "column.after": "after",
+    "column.kept": "answers kept",
+    "column.expected_answer": "expected",
+    "change.typos": "neighbouring keys",
+    "change.swap": "swapped letters",
+    "change.drop": "missing letters",
+    "change.case": "capitals",
+    "change.spacing": "blanks",
+    "change.punctuation": "punctuation",
+    "change.width": "full width",
+    "change.emoji": "emoji",
+    "change.invisible": "invisible characters",
+    "change.homoglyphs": "letters that look alike",
+    "change.homophones": "characters that sound alike",
+    "change.shapes": "characters that look alike",
+    "change.scripts": "simplified and traditional",
     # ---- mistakes
     "mistakes.confident": (
         "The wrong answers on {dev} that were given with the highest scores. Look here first for"

@@ -113,6 +113,37 @@ SECTIONS: dict[str, str | tuple[str, str]] = {
     "column.context": "词元数",
     "column.characters": "字符数",
     "column.where": "来源",
+    # ---- robustness
+    "robustness.texts": "文本",
+    "robustness.note": (
+        "每种改动会修改文本中可改动位置的 {share}，至少一处；没有变化的文本不计入。"
+        "改动前与改动后均为同一批文本上的{figure}。"
+    ),
+    "robustness.attack": "错别字攻击",
+    "robustness.attacked": (
+        "对答案影响最大的词中，最多改错 {count} 个，并选择最能降低正确标签得分的写法："
+        "{texts} 条文本的正确率由 {before} 变为 {after}。"
+    ),
+    "robustness.expectations": "预期",
+    "robustness.expected": "{source} 的 {rows} 条预期中满足 {met} 条。",
+    "column.change": "改动",
+    "column.before": "改动前",
+    "column.after": "改动后",
+    "column.kept": "答案不变",
+    "column.expected_answer": "预期",
+    "change.typos": "相邻按键",
+    "change.swap": "字母颠倒",
+    "change.drop": "缺字母",
+    "change.case": "大小写",
+    "change.spacing": "空格",
+    "change.punctuation": "标点",
+    "change.width": "全角半角",
+    "change.emoji": "表情符号",
+    "change.invisible": "不可见字符",
+    "change.homoglyphs": "形似字母",
+    "change.homophones": "同音字",
+    "change.shapes": "形近字",
+    "change.scripts": "简体繁体",
     # ---- mistakes
     "mistakes.confident": (
         "{dev}上得分最高的错误回答。先看这里，容易发现错误的标注和含义重叠的标签。"

@@ -1,0 +1,44 @@
+"""The training data of each epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from tfpipe.data.encoded import EncodedDataset
+from tfpipe.tasks.task import Task
+
+
+class EpochData:
+    """The same examples in every epoch, or with texts that are changed in each.
+
+    Args:
+        first: The examples as they were read.
+        task: Their task.
+        balanced: Whether examples are weighted by inverse frequency of their labels.
+        of_epoch: From an epoch, counted from 0, to its examples; None where all are `first`.
+
+    Attributes:
+        first: The examples as they were read, by which an epoch's number of steps is counted.
+    """
+
+    def __init__(
+        self,
+        first: EncodedDataset,
+        task: Task,
+        balanced: bool = False,
+        of_epoch: Callable[[int], EncodedDataset] | None = None,
+    ):
+        self.first = first
+        self._task, self._balanced, self._of_epoch = task, balanced, of_epoch
+
+    @property
+    def changes(self) -> bool:
+        """Whether epochs differ."""
+        return self._of_epoch is not None
+
+    def __call__(self, epoch: int) -> tuple[EncodedDataset, np.ndarray | None]:
+        """Return the examples of an epoch, and the weight of each input, None for equal ones."""
+        found = self.first if self._of_epoch is None else self._of_epoch(epoch)
+        return found, self._task.balanced_weights(found.targets) if self._balanced else None

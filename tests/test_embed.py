@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +15,19 @@ from scipy.stats import spearmanr
 
 from tests.support.data import write_similar
 from tests.support.labelled import make_examples
-from tests.support.runs import finished_run
+from tests.support.runs import finished_run, tiny_config
 from tfpipe.config import DoctorConfig, PredictConfig, TrainConfig, build
 from tfpipe.data.examples import Columns, Examples
 from tfpipe.data.splits import read_for, read_splits
 from tfpipe.doctor import examine
-from tfpipe.errors import UserError
+from tfpipe.errors import Interrupted, UserError
 from tfpipe.predict import predict
 from tfpipe.tasks import TASKS
 from tfpipe.tasks.embed.evaluation import EmbedEvaluation
 from tfpipe.tasks.embed.labelled_pairs import targets_of
 from tfpipe.tasks.embed.labels import GRADED, LABELS, PAIRS, Similarity, apart, kind_of
 from tfpipe.tasks.embed.task import Embed
+from tfpipe.train import train
 
 TASK = Embed(temperature=0.05)
 SCALE = 20.0
@@ -334,3 +336,21 @@ def test_doctor_tells_what_vectors_can_be_trained_on(tmp_path: Path) -> None:
     told = examine(DoctorConfig(subject=str(data), task="embed"))
     assert not [found for found in told.findings if found.mark == "problem"]
     assert any("pairs of texts" in found.sentence for found in told.findings)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+def test_resumed_with_a_moving_average_is_bit_equal(precision: str, tmp_path: Path) -> None:
+    values = {"task": "embed", "ema": 0.9, "precision": precision, "epochs": 2}
+    values |= {"batch_size": 16, "max_length": 24, "accumulate": 2}
+    found = []
+    for name in ("whole", "parts"):
+        folder = tmp_path / name
+        folder.mkdir()
+        config = tiny_config(folder, train=str(write_similar(folder / "pairs.tsv")), **values)
+        if name == "parts":
+            with pytest.raises(Interrupted):
+                train(replace(config, stop_after=1))
+            config = TrainConfig(resume=True, output=config.output)
+        found.append((train(config).model / "model.safetensors").read_bytes())
+    assert found[0] == found[1]

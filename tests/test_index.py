@@ -15,8 +15,9 @@ from tests.support.exports import exported
 from tests.support.indexes import NAMES, NOWHERE, indexed, write_entries, write_questions
 from tests.support.runs import finished_run
 from tests.support.servers import served
-from tfpipe.config import IndexConfig
+from tfpipe.config import ExportConfig, IndexConfig
 from tfpipe.doctoring.export_folder import check_export
+from tfpipe.export import export
 from tfpipe.exporting.clean_process import as_answers
 from tfpipe.exporting.info import read_info
 from tfpipe.exporting.warmup import read_warm_up
@@ -186,3 +187,27 @@ def test_an_index_of_a_run_is_that_of_its_export(tmp_path: Path) -> None:
     of_run, of_export = answer(Path(done.folder), texts), answer(indexed(), texts)
     assert of_run["id"] == of_export["id"]
     np.testing.assert_allclose(of_run["score"], of_export["score"], atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("kind", ["classify", "multilingual_regress"])
+def test_other_tokenizers_and_precisions(kind: str, precision: str, tmp_path: Path) -> None:
+    """The vectors of entries and of questions are of one graph, whatever its precision."""
+    folder = finished_run(kind).folder
+    to = str(tmp_path / "models" / "encoder")
+    settings = {"measure_serving": False, "precision": precision}
+    encoder = export(ExportConfig(run=str(folder), to=to, **settings))
+    done = index(
+        IndexConfig(
+            run_or_export=str(encoder.folder),
+            data=str(write_entries(tmp_path / "faq.tsv")),
+            tune=str(write_questions(tmp_path / "q.tsv")),
+            to=str(tmp_path / "models" / "faq"),
+            measure_serving=False,
+        )
+    )
+    assert read_info(Path(done.folder))["precision"]["precision"] == precision
+    found = answer(Path(done.folder), [f"{name} please" for name in NAMES])
+    first = [ids[0].decode() for ids in found["id"]]
+    assert sum(a == f"{b}-id" for a, b in zip(first, NAMES, strict=True)) >= len(NAMES) - 1

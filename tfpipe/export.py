@@ -80,6 +80,7 @@ def export(config: ExportConfig) -> Export:
     # TensorFlow is imported for the processes of the verification while the model is opened here.
     fork_server.prepare(fork_server.TENSORFLOW)
     with quick_imports():
+        from tfpipe.exporting.ensemble_export import EnsembleExport
         from tfpipe.exporting.published_versions import read_named_versions, remove_old
         from tfpipe.exporting.remote_versions import open_target
         from tfpipe.exporting.run_export import RunExport, Source
@@ -93,7 +94,8 @@ def export(config: ExportConfig) -> Export:
         if config.model_config
         else frozenset()
     )
-    source: Source = SharedExport(config) if config.shared else RunExport(config)
+    kind = EnsembleExport if config.ensemble else SharedExport if config.shared else RunExport
+    source: Source = kind(config)
     if not config.allow_new_labels:
         source.refuse_new_labels(target)
 

@@ -25,6 +25,8 @@ REQUIRED_SETTINGS = (
     ),
     ("model_config", "keep"),
 )
+# How the answers of several runs become one.
+ENSEMBLES = ("mean", "vote")
 # Settings of the connection to a server, named as in serving.client.
 CONNECTION = ("tls", "ca", "certificate", "key", "server_name", "token")
 
@@ -54,12 +56,18 @@ class ExportConfig:
     """The configuration of `tfpipe.export`; see the help of each field."""
 
     run: str = setting("", "folder of a finished run", positional=True)
-    more_runs: TEXTS = setting((), "further runs, for --shared", positional=True)
+    more_runs: TEXTS = setting((), "further runs, for --shared and --ensemble", positional=True)
     to: str = setting("", "FOLDER/NAME, written as FOLDER/NAME/N", required=True)
     shared: bool = setting(
         False,
         "export runs with adapters of one base model as one model that takes `text` and `adapter`,"
         " the name of a run's folder",
+    )
+    ensemble: str | None = setting(
+        None,
+        "export runs that classify with the same labels as one model that answers with the mean of"
+        " their scores, or with the label that most of them give (default: not)",
+        choices=ENSEMBLES,
     )
     version: int | None = setting(None, "version number (default: the next)", minimum=0)
     precision: str = setting(
@@ -120,13 +128,25 @@ class ExportConfig:
             parse_requirements(self.require)
         except UserError as error:
             yield ("require",), error
-        if self.more_runs and not self.shared:
+        if self.more_runs and not (self.shared or self.ensemble):
             yield (
                 ("more_runs", "shared"),
                 UserError(
-                    "several runs are exported with --shared only",
+                    "several runs are exported with --shared or --ensemble only",
                     ", ".join((self.run, *self.more_runs)),
-                    "add --shared, whose runs have adapters of one base model, or give one run",
+                    "add --ensemble mean, or --shared, whose runs have adapters of one base model,"
+                    " or give one run",
+                ),
+            )
+        if self.ensemble and (self.shared or not self.more_runs):
+            yield (
+                ("ensemble", "shared", "more_runs"),
+                UserError(
+                    "--ensemble and --shared exclude each other"
+                    if self.shared
+                    else "an ensemble has several runs",
+                    f"--ensemble {self.ensemble}" + (" --shared" if self.shared else ""),
+                    "leave out one of them" if self.shared else "name at least two runs",
                 ),
             )
         if self.shared and self.not_worse_than:

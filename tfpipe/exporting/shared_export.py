@@ -14,20 +14,16 @@ import tensorflow as tf
 from tfpipe.config import ExportConfig
 from tfpipe.errors import UserError, collected, raise_all
 from tfpipe.exporting.answer_parity import Parity
+from tfpipe.exporting.edge_batches import make_edge_batches
 from tfpipe.exporting.gate import GATE_FILE, Gate, pass_gate, read_gate
 from tfpipe.exporting.info import describe, write_info
 from tfpipe.exporting.local_versions import PublishTarget
+from tfpipe.exporting.own_answers import OwnAnswers, answer_alone
 from tfpipe.exporting.published_versions import refuse_new_adapters
 from tfpipe.exporting.server_flags import recommend_flags
 from tfpipe.exporting.shared_model import INPUTS, SharedEncoder, SharedModel
 from tfpipe.exporting.verify_export import PARITY_FILE, VerifiedExport, write_json_file
-from tfpipe.exporting.verify_shared import (
-    MergedAnswers,
-    TextAndAdapter,
-    answer_merged,
-    mix_dev,
-    verify_shared,
-)
+from tfpipe.exporting.verify_shared import TextAndAdapter, mix_dev, verify_shared
 from tfpipe.exporting.warmup import write_warm_up
 from tfpipe.model import presets, pretrained
 from tfpipe.model.adapters import ADAPTERS, peft_folder
@@ -92,7 +88,7 @@ class SharedExport:
         self._runs = open_adapter_runs([config.run, *config.more_runs])
         self._common: dict[str, Any] = {}
         self._adapters: dict[str, dict[str, Any]] = {}
-        self._merged: list[MergedAnswers] = []
+        self._merged: list[OwnAnswers] = []
         self._gates: list[Gate] = []
 
     def refuse_new_labels(self, target: PublishTarget) -> None:
@@ -135,7 +131,8 @@ class SharedExport:
             merged, task = one.open_merged()
             self._gates.append(read_gate(self._config, one.run, task))
             self._describe(one, merged, task)
-            self._merged.append(answer_merged(one.name, one.run, merged, task))
+            edges = make_edge_batches(INPUTS[:1], one.run.config.max_length)
+            self._merged.append(answer_alone(one.name, one.run, merged, task, edges))
             logger.info(f"{one.name}: {one.adapter.method}, {len(task.label_names)} labels")
             model = one.open_unmerged(merged)
             if weights is None:

@@ -4,33 +4,24 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from tfpipe.data.examples import Columns, Examples
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.exporting.answer_parity import Parity, compare_answers, compare_batches, join_parities
-from tfpipe.exporting.clean_process import (
-    Answers,
-    as_answers,
-    batches_of,
-    join,
-    run_in_clean_process,
-)
+from tfpipe.exporting.clean_process import Answers, batches_of, join, run_in_clean_process
 from tfpipe.exporting.clean_process import Columns as Batch
-from tfpipe.exporting.edge_batches import answer_in_process, make_edge_batches
-from tfpipe.exporting.reference_parity import compare_graphs, compare_tokenizers
+from tfpipe.exporting.edge_batches import make_edge_batches
+from tfpipe.exporting.own_answers import OwnAnswers
+from tfpipe.exporting.reference_parity import compare_tokenizers
 from tfpipe.exporting.shared_model import INPUTS, NO_SCORE, UNKNOWN_ADAPTER
 from tfpipe.exporting.unsupported_ops import refuse_unsupported
 from tfpipe.exporting.verify_export import VerifiedExport, check_parity
-from tfpipe.model.text_model import TextModel
 from tfpipe.run_folder import Run
-from tfpipe.tasks.classify.task import Classify
-from tfpipe.training.evaluator import Evaluator
 
 logger = logging.getLogger(__name__)
 
@@ -49,46 +40,7 @@ class TextAndAdapter:
         return examples
 
 
-@dataclass(frozen=True)
-class MergedAnswers:
-    """What the merged model of an adapter's run answers, to which the export is compared.
-
-    Attributes:
-        name: Name of the adapter.
-        task: Its task.
-        dev: The run's dev examples.
-        lengths: int [N], tokens of each.
-        answers: The answers to dev.
-        edges: The answers to each of the edge batches.
-        stock: Comparison of the merged model with stock TFBert; none where that cannot compute it.
-    """
-
-    name: str
-    task: Classify
-    dev: Examples
-    lengths: np.ndarray
-    answers: Answers
-    edges: Sequence[Answers]
-    stock: Sequence[Parity]
-
-
-def answer_merged(name: str, run: Run, model: TextModel, task: Classify) -> MergedAnswers:
-    """Compute the answers of a run's merged model to its dev texts and to the edge batches."""
-    dev, max_length = run.read_dev(), run.config.max_length
-    labelled = task.label(dev, model.tokenizer, max_length)
-    evaluator = Evaluator(tf.distribute.get_strategy(), model, task, run.config.batch_size)
-    return MergedAnswers(
-        name,
-        task,
-        dev,
-        labelled.full_lengths,
-        as_answers(evaluator.evaluate(labelled).outputs),
-        answer_in_process(model, task, max_length, make_edge_batches(INPUTS[:1], max_length)),
-        [compare_graphs(model, task, dev, max_length)] if model.has_stock_graph else [],
-    )
-
-
-def mix_dev(merged: Sequence[MergedAnswers]) -> tuple[Examples, np.ndarray]:
+def mix_dev(merged: Sequence[OwnAnswers]) -> tuple[Examples, np.ndarray]:
     """Return the dev texts of all adapters, those of different adapters in turn.
 
     Returns:
@@ -107,7 +59,7 @@ def mix_dev(merged: Sequence[MergedAnswers]) -> tuple[Examples, np.ndarray]:
 
 
 def verify_shared(
-    export: Path, merged: Sequence[MergedAnswers], run: Run, tokenizer: Tokenizer, precision: str
+    export: Path, merged: Sequence[OwnAnswers], run: Run, tokenizer: Tokenizer, precision: str
 ) -> tuple[dict[str, Any], list[VerifiedExport]]:
     """Run the export in a process that imports TensorFlow alone, on batches that mix adapters.
 
@@ -147,7 +99,7 @@ def verify_shared(
 
 
 def _ask(
-    export: Path, mixed: Examples, merged: Sequence[MergedAnswers], max_length: int
+    export: Path, mixed: Examples, merged: Sequence[OwnAnswers], max_length: int
 ) -> tuple[Answers, Sequence[Answers]]:
     """Return the export's answers to mixed texts and to each edge batch; raises RuntimeError."""
     batches = batches_of(mixed, TextAndAdapter)
@@ -162,7 +114,7 @@ def _ask(
 
 
 def _by_adapter(
-    merged: Sequence[MergedAnswers], answers: Answers, parity: Parity, tables: dict[str, Any]
+    merged: Sequence[OwnAnswers], answers: Answers, parity: Parity, tables: dict[str, Any]
 ) -> Iterator[VerifiedExport]:
     """Split the answers, in the order of the adapters, into those of each."""
     start = 0
@@ -192,7 +144,7 @@ def _own_rows(each: Sequence[Answers], number: int) -> Answers:
     return {name: values[chosen] for name, values in join(each).items()}
 
 
-def _with_unknown(merged: Sequence[MergedAnswers]) -> Batch:
+def _with_unknown(merged: Sequence[OwnAnswers]) -> Batch:
     names = [merged[0].name.encode(), b"", b"no such adapter"]
     return {"text": [b"a text"] * len(names), "adapter": names}
 

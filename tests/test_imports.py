@@ -58,6 +58,7 @@ LAYERS += [
     "compare",
     "predict",
     "probe",
+    "pseudo",
     "ask",
     "export",
     "index",

@@ -15,6 +15,7 @@ from tfpipe.config.commands import (
 from tfpipe.config.index import IndexConfig
 from tfpipe.config.metrics import is_better, is_better_epoch
 from tfpipe.config.probe import ProbeConfig
+from tfpipe.config.pseudo import PseudoConfig
 from tfpipe.config.repeat import RepeatConfig
 from tfpipe.config.requirements import Requirement, parse_requirements
 from tfpipe.config.settings import (
@@ -54,6 +55,7 @@ __all__ = [
     "LaunchConfig",
     "PredictConfig",
     "ProbeConfig",
+    "PseudoConfig",
     "RepeatConfig",
     "ReportConfig",
     "Requirement",

@@ -17,8 +17,8 @@ import numpy as np
 from tfpipe.data.changes.changes import CHANGES, HAN, Place
 from tfpipe.data.changes.edits import Edit, apply
 from tfpipe.data.examples import Examples
+from tfpipe.predicting.answer_texts import answer_texts
 from tfpipe.predicting.predictor import Predictor
-from tfpipe.probing.answering import answer_texts
 from tfpipe.report.sections import Attack, AttackRow
 
 # The changes that a word is misspelt with; each is drawn this often.

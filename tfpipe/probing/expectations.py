@@ -9,8 +9,8 @@ import numpy as np
 
 from tfpipe.data.table_rows import read_table
 from tfpipe.errors import UserError, did_you_mean, raise_all
+from tfpipe.predicting.answer_texts import answer_texts
 from tfpipe.predicting.predictor import Predictor
-from tfpipe.probing.answering import answer_texts
 from tfpipe.report.sections import ExpectationRow
 
 COLUMNS = ("text", "changed", "expect")

@@ -9,8 +9,8 @@ import numpy as np
 from tfpipe.data.changes.changed_examples import change_examples
 from tfpipe.data.changes.changes import CHANGES
 from tfpipe.data.examples import Examples
+from tfpipe.predicting.answer_texts import answer_texts
 from tfpipe.predicting.predictor import Predictor
-from tfpipe.probing.answering import answer_texts
 from tfpipe.report.sections import ChangeRow
 from tfpipe.tasks.task import Task
 

@@ -42,10 +42,18 @@ from tfpipe.text_display import count_of
 from tfpipe.training.allocator import keep_freed_memory
 from tfpipe.training.callbacks import Callback
 from tfpipe.training.collectives import check_agreement, report_lost_processes
-from tfpipe.training.defaults import HEAD_RATES, TRIMMED, default_epochs, default_rate
+from tfpipe.training.defaults import (
+    FEW_SHOT_EPOCHS,
+    FEW_SHOT_HEAD_RATE,
+    HEAD_RATES,
+    TRIMMED,
+    default_epochs,
+    default_rate,
+)
 from tfpipe.training.ending import Ending
 from tfpipe.training.epoch_data import EpochData
 from tfpipe.training.evaluator import Evaluator
+from tfpipe.training.few_shot import set_trainable, train_vectors
 from tfpipe.training.precision import choose_precision
 from tfpipe.training.preemption import Stopped
 from tfpipe.training.preparation import Preparation
@@ -101,7 +109,10 @@ def build_model(context: RunContext, parts: Splits, task: Task) -> tuple[RunCont
     Raises:
         UserError: The model cannot be opened, or does not fit the settings.
     """
-    config, head = resolve_pooling(context.config, task)
+    given = context.config
+    if given.few_shot and given.pooling == "auto":
+        given = replace(given, pooling=MEAN)
+    config, head = resolve_pooling(given, task)
     if config.trim_vocabulary is None:
         config = replace(config, trim_vocabulary=config.model in TRIMMED)
     with context.strategy.scope():
@@ -110,7 +121,8 @@ def build_model(context: RunContext, parts: Splits, task: Task) -> tuple[RunCont
             *(config.model, task.label_names, texts, config.max_length, head),
             trim=bool(config.trim_vocabulary),
         )
-        model = attach_adapter(model, config) if config.adapter else presets.start_pooler(model)
+        start = presets.start_pooler_as_identity if config.few_shot else presets.start_pooler
+        model = attach_adapter(model, config) if config.adapter else start(model)
         if len(task.inputs(parts.train.text_pairs is not None)) > 1:
             types = model.config.type_vocab_size
             check_types(config.model, types, model.tokenizer.frame)
@@ -119,10 +131,14 @@ def build_model(context: RunContext, parts: Splits, task: Task) -> tuple[RunCont
         model.config.hidden_size, config.model, config.adapter
     )
     epochs = config.epochs or default_epochs(-(-len(parts.train) // config.batch_size))
+    head_rate = config.head_rate or HEAD_RATES.get(config.model)
+    if config.few_shot:
+        epochs = config.epochs or FEW_SHOT_EPOCHS
+        head_rate = config.head_rate or FEW_SHOT_HEAD_RATE
     config = replace(
         config,
         learning_rate=rate,
-        head_rate=config.head_rate or HEAD_RATES.get(config.model),
+        head_rate=head_rate,
         epochs=1 if config.dry_run else epochs,
         precision=choose_precision(config.precision, model),
     )
@@ -279,6 +295,11 @@ def run_epochs(
     logger.info(describe_batch(context.strategy, *batch))
     logger.info("training: %s, into %s", count_of(config.epochs, "epoch"), folder)
     keep_freed_memory()
+    if config.few_shot and not (config.resume and any(folder.glob("checkpoints/step-*"))):
+        # A resumed run has the trained vectors in its checkpoint.
+        train_vectors(context, model, data.sets[0])
+    elif config.few_shot:
+        set_trainable(model, encoder=False, head=True)
     train = epoch_data(context, model, task, data.sets[0])
     throughput, board = Throughput(), TensorBoardCallback(context.run.logs)
     steps = parse_steps(config.profile_steps) if config.profile_steps else (0, 0)

@@ -171,6 +171,12 @@ class TrainConfig:
     clip_norm: float = setting(
         1.0, "largest global norm of the gradient", above=0, group="training"
     )
+    few_shot: bool = setting(
+        False,
+        "for some ten texts a label: first train vectors that are near for texts of one label, then"
+        " the head alone",
+        group="training",
+    )
     class_weights: str = setting(
         "none",
         "`balanced` weighs labels by inverse frequency",

@@ -110,11 +110,11 @@ def start_pooler(model: TextModel) -> TextModel:
     not. Without it the sample data reach in three epochs what they reach in six with it.
     """
     of_sentences = Path(model.config.name_or_path, "modules.json").is_file()
-    return _start_pooler_as_identity(model) if of_sentences else model
+    return start_pooler_as_identity(model) if of_sentences else model
 
 
-def _start_pooler_as_identity(model: TextModel) -> TextModel:
-    """Set the pooler so that the head gets tanh of [CLS] itself at the start."""
+def start_pooler_as_identity(model: TextModel) -> TextModel:
+    """Set the pooler so that the head gets tanh of the pooled row itself at the start."""
     if model.backbone.pooler is None:
         return model
     pooler = model.backbone.pooler.dense
@@ -183,7 +183,7 @@ def make_tiny(
         attention_probs_dropout_prob=dropout,
     )
     model = pretrained.build(config, tokenizer, label_names, head)
-    return _start_pooler_as_identity(model)
+    return start_pooler_as_identity(model)
 
 
 def learn_vocabulary(texts: Iterable[str]) -> list[str]:

@@ -1,0 +1,89 @@
+"""Few labels: vectors are trained to be near for texts of one label, then a head alone.
+
+Source: Tunstall et al. 2022 (SetFit, https://arxiv.org/abs/2209.11055), with the supervised
+contrastive loss (Khosla et al. 2020, equation 2) over whole batches in place of its pairs.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+
+from tfpipe.data.encoded import EncodedDataset
+from tfpipe.model.text_model import TextModel
+from tfpipe.tasks.embed.task import Embed
+from tfpipe.text_display import count_of
+from tfpipe.training.checkpointing import TrainProgress
+from tfpipe.training.dropout_seeds import seed_dropout
+from tfpipe.training.epoch_data import EpochData
+from tfpipe.training.objective import make_loss
+from tfpipe.training.optimizer import make_optimizer
+from tfpipe.training.run_context import RunContext
+from tfpipe.training.schedules import make_schedule
+from tfpipe.training.step_runner import StepRunner
+from tfpipe.training.train_step import TrainStep
+
+logger = logging.getLogger(__name__)
+
+# Of the first stage: steps, texts of a batch, and the factor of the rate of whole training.
+STEPS, BATCH, RATE_FACTOR = 60, 64, 0.33
+TEMPERATURE = 0.1
+
+
+def train_vectors(context: RunContext, model: TextModel, train: EncodedDataset) -> None:
+    """Train the encoder so that the vectors of texts with the same label are near each other.
+
+    Args:
+        context: Configuration, with the learning rate resolved, and strategy.
+        model: The model, whose head is left as it is.
+        train: The training examples.
+    """
+    given = context.config
+    assert given.learning_rate is not None
+    task = Embed(TEMPERATURE)
+    labelled = task.label(train.examples, model.tokenizer, given.max_length)
+    per_epoch = -(-labelled.groups // BATCH)
+    config = replace(
+        given,
+        task=task.name,
+        batch_size=BATCH,
+        epochs=-(-STEPS // per_epoch),
+        learning_rate=RATE_FACTOR * given.learning_rate,
+        head_rate=None,
+    )
+    set_trainable(model, encoder=True, head=False)
+    progress, steps = TrainProgress(parts=given.accumulate), per_epoch * (config.epochs or 0)
+    with context.strategy.scope():
+        schedule = make_schedule(config, steps)
+        vectors = replace(
+            model,
+            head=replace(task.head, pooling=model.head.pooling),
+            precision=config.precision,
+        )
+        optimizer = make_optimizer(schedule, config.weight_decay, vectors)
+    step = TrainStep(
+        *(context.strategy, vectors, optimizer, make_loss(config, task)),
+        clip_norm=config.clip_norm,
+        seeds=seed_dropout(vectors, config.seed, optimizer.iterations),
+    )
+    runner = StepRunner(config, EpochData(labelled, task), step, schedule, progress)
+    while progress.step < steps:
+        progress.count(runner.take().loss)
+    logger.info(
+        f"few-shot: vectors of {count_of(len(train.examples), 'text')} trained in {steps} steps,"
+        f" loss {progress.first_loss:.3f} at first, {progress.recent_loss:.3f} at the end"
+    )
+    set_trainable(model, encoder=False, head=True)
+
+
+def set_trainable(model: TextModel, encoder: bool, head: bool) -> None:
+    """Choose what training changes: the encoder without pooler, the head's output layer, or both.
+
+    The pooler stays: what the head reads is the vector itself.
+    """
+    model.backbone.embeddings.trainable = encoder
+    for layer in model.layers:
+        layer.trainable = encoder
+    model.backbone.pooler.trainable = False
+    dense = model.head.dense(model.bert)
+    dense.trainable = head

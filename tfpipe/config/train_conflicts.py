@@ -16,6 +16,7 @@ from tfpipe.tasks import TASKS
 REQUIRED_SETTINGS = (
     ("focal_gamma", "loss", ("focal",)),
     ("temperature", "task", ("embed",)),
+    ("few_shot", "task", ("classify",)),
     ("schedule_power", "schedule", ("polynomial",)),
     ("adversarial_steps", "adversarial", ("pgd", "freelb")),
     ("adversarial_norm", "adversarial", ("fgm", "pgd", "freelb")),
@@ -29,6 +30,7 @@ def find_conflicts(config: Any) -> Iterator[Conflict]:
     """Yield settings of a TrainConfig that cannot be combined, each with its fields' names."""
     yield from _ignored_settings(config)
     yield from _task_conflicts(config)
+    yield from _few_shot_conflicts(config)
     yield from _metric_conflicts(config)
     yield from _objective_conflicts(config)
     yield from _device_conflicts(config)
@@ -88,6 +90,20 @@ def _task_conflicts(config: Any) -> Iterator[Conflict]:
                     f"leave out {flag}, or use another --task",
                 ),
             )
+
+
+def _few_shot_conflicts(config: Any) -> Iterator[Conflict]:
+    parts = ("adapter", "freeze_layers", "freeze_embeddings")
+    given = [name for name in parts if getattr(config, name)]
+    if config.few_shot and given:
+        yield (
+            ("few_shot", *given),
+            UserError(
+                f"--few-shot and {flag_of(given[0])} exclude each other",
+                f"--few-shot with {', '.join(map(flag_of, given))}",
+                "leave out one of them: of few texts the vectors are trained first, then the head",
+            ),
+        )
 
 
 def _metric_conflicts(config: Any) -> Iterator[Conflict]:

@@ -11,6 +11,7 @@ from tfpipe.config.augment import parse_augment
 from tfpipe.data.changes.augment import Augmentation
 from tfpipe.data.examples import Columns
 from tfpipe.data.splits import SAMPLE, Splits, read_splits
+from tfpipe.errors import UserError
 from tfpipe.model.choice import choose_model
 from tfpipe.run_folder import Run, find_run, resumed_config
 from tfpipe.tasks import TASKS
@@ -73,4 +74,11 @@ def read_parts(config: TrainConfig) -> Splits:
     columns = Columns.of(config)
     parts = read_splits(str(config.train), config.dev, config.test, columns, config.dev_seed, rules)
     rules.refuse_settings(parts.train, config)
+    if config.few_shot and parts.train.text_pairs is not None:
+        columns = parts.train.columns
+        raise UserError(
+            "--few-shot trains vectors of single texts",
+            f"the columns {columns.text!r} and {columns.text_pair!r} of {parts.train.path}",
+            "leave out --few-shot, or give a file of single texts",
+        )
     return parts

@@ -128,27 +128,7 @@ class ExportConfig:
             parse_requirements(self.require)
         except UserError as error:
             yield ("require",), error
-        if self.more_runs and not (self.shared or self.ensemble):
-            yield (
-                ("more_runs", "shared"),
-                UserError(
-                    "several runs are exported with --shared or --ensemble only",
-                    ", ".join((self.run, *self.more_runs)),
-                    "add --ensemble mean, or --shared, whose runs have adapters of one base model,"
-                    " or give one run",
-                ),
-            )
-        if self.ensemble and (self.shared or not self.more_runs):
-            yield (
-                ("ensemble", "shared", "more_runs"),
-                UserError(
-                    "--ensemble and --shared exclude each other"
-                    if self.shared
-                    else "an ensemble has several runs",
-                    f"--ensemble {self.ensemble}" + (" --shared" if self.shared else ""),
-                    "leave out one of them" if self.shared else "name at least two runs",
-                ),
-            )
+        yield from self._conflicts_of_runs()
         if self.shared and self.not_worse_than:
             yield (
                 ("shared", "not_worse_than"),
@@ -170,6 +150,30 @@ class ExportConfig:
                         f"add {owner_flag}, or leave out {flag}",
                     ),
                 )
+
+    def _conflicts_of_runs(self) -> Iterator[Conflict]:
+        """Yield what several runs need, and what one does not."""
+        if self.more_runs and not (self.shared or self.ensemble):
+            yield (
+                ("more_runs", "shared"),
+                UserError(
+                    "several runs are exported with --shared or --ensemble only",
+                    ", ".join((self.run, *self.more_runs)),
+                    "add --ensemble mean, or --shared, whose runs have adapters of one base model,"
+                    " or give one run",
+                ),
+            )
+        if self.ensemble and (self.shared or not self.more_runs):
+            yield (
+                ("ensemble", "shared", "more_runs"),
+                UserError(
+                    "--ensemble and --shared exclude each other"
+                    if self.shared
+                    else "an ensemble has several runs",
+                    f"--ensemble {self.ensemble}" + (" --shared" if self.shared else ""),
+                    "leave out one of them" if self.shared else "name at least two runs",
+                ),
+            )
 
 
 @dataclass(frozen=True)

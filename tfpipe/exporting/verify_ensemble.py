@@ -27,6 +27,7 @@ from tfpipe.exporting.reference_parity import compare_tokenizers
 from tfpipe.exporting.unsupported_ops import refuse_unsupported
 from tfpipe.exporting.verify_export import VerifiedExport, check_parity
 from tfpipe.tasks.classify.task import Classify
+from tfpipe.tasks.evaluation import TaskEvaluation
 
 logger = logging.getLogger(__name__)
 
@@ -62,13 +63,10 @@ def verify_ensemble(
     found = result.answered()
     answers = join(found[: len(batches)])
 
-    def combined(each: Sequence[Answers]) -> Answers:
-        scores = combine([tf.constant(one["scores"]) for one in each], how)
-        return as_answers(as_answer(task, scores))
-
-    expected_edges = [combined([one.edges[n] for one in own]) for n in range(len(edges))]
+    expected_edges = [_combine([one.edges[n] for one in own], task, how) for n in range(len(edges))]
+    expected = _combine([one.answers for one in own], task, how)
     parities = {
-        "fresh_process": compare_answers(answers, combined([one.answers for one in own])),
+        "fresh_process": compare_answers(answers, expected),
         "edges": compare_batches(found[len(batches) :], expected_edges),
     }
     if stock := [parity for one in own for parity in one.stock]:
@@ -76,9 +74,9 @@ def verify_ensemble(
     tokenizers = _compare_tokenizers(members, dev)
     tolerance = check_parity(parities, tokenizers, precision)
     evaluation = task.judge(dev, answers)
-    figures = [(one.name, one.task.judge(dev, one.answers)) for one in own]
-    for name, one in [*figures, (f"ensemble ({how})", evaluation)]:
-        logger.info(f"{name}: accuracy {one.metrics['accuracy']:.4f} on dev")
+    for one in own:
+        _log_accuracy(one.name, one.task.judge(dev, one.answers))
+    _log_accuracy(f"ensemble ({how})", evaluation)
     return VerifiedExport(
         parity=parities["fresh_process"],
         tables={name: asdict(parity) for name, parity in parities.items()}
@@ -87,6 +85,16 @@ def verify_ensemble(
         evaluation=evaluation,
         lengths=np.max([one.lengths for one in own], axis=0),
     )
+
+
+def _log_accuracy(name: str, evaluation: TaskEvaluation) -> None:
+    logger.info(f"{name}: accuracy {evaluation.metrics['accuracy']:.4f} on dev")
+
+
+def _combine(each: Sequence[Answers], task: Classify, how: str) -> Answers:
+    """Combine the answers of the members to the same texts."""
+    scores = combine([tf.constant(one["scores"]) for one in each], how)
+    return as_answers(as_answer(task, scores))
 
 
 def _compare_tokenizers(members: Sequence[Member], dev: Examples) -> dict[str, dict[str, int]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
 
@@ -38,26 +37,22 @@ def change_examples(
     columns = [examples.texts, *([examples.text_pairs] if examples.text_pairs else [])]
     placed = rules.has_places and examples.labels is not None
     parsed = parsed_labels(examples, rules) if placed else ()
-    texts: list[Sequence[str]] = []
-    labels: list[str] = []
-    differ: list[bool] = []
+    texts, labels = [list(column) for column in columns], [*(examples.labels or ())]
+    differ = [False] * len(examples)
     for row, before in enumerate(zip(*columns, strict=True)):
         random = Random(f"{seed}/{row}")
         edits: list[Edits] = [change.edits(text, share, random, least) for text in before]
         after = tuple(map(apply, before, edits))
-        label = rules.moved(parsed[row], after, edits) if placed else ""
-        if label is None:
-            after = before
-        if placed:
-            labels.append(label if label is not None else (examples.labels or ())[row])
-        texts.append(after)
-        differ.append(after != before)
-    first, *second = zip(*texts, strict=True) if texts else ([], [])
-    changed = replace(
-        examples,
-        texts=[*first],
-        text_pairs=[*second[0]] if examples.text_pairs else examples.text_pairs,
-    )
-    if placed:
-        changed = replace(changed, labels=labels, parsed=None)
-    return changed, differ
+        if after == before:
+            continue
+        label = rules.moved(parsed[row], after, edits) if placed else None
+        if label is not None:
+            labels[row] = label
+        elif placed:
+            continue
+        differ[row] = True
+        for column, text in zip(texts, after, strict=True):
+            column[row] = text
+    second = texts[1] if texts[1:] else examples.text_pairs
+    changed = replace(examples, texts=texts[0], text_pairs=second)
+    return (replace(changed, labels=labels, parsed=None) if placed else changed), differ

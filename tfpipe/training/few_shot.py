@@ -47,7 +47,7 @@ def train_vectors(context: RunContext, model: TextModel, train: EncodedDataset) 
         given,
         task=task.name,
         batch_size=BATCH,
-        epochs=-(-STEPS // per_epoch),
+        epochs=1 if given.dry_run else -(-STEPS // per_epoch),
         learning_rate=RATE_FACTOR * given.learning_rate,
         head_rate=None,
     )

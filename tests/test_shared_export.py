@@ -301,7 +301,7 @@ def test_runs_that_cannot_share(runs: list[Run], tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"more_runs": ["b"]}, "several runs are exported with --shared only"),
+        ({"more_runs": ["b"]}, "several runs are exported with --shared or --ensemble only"),
         ({"shared": True, "not_worse_than": "m/1"}, "--not-worse-than compares one model"),
     ],
 )

@@ -53,7 +53,7 @@ from tfpipe.training.defaults import (
 from tfpipe.training.ending import Ending
 from tfpipe.training.epoch_data import EpochData
 from tfpipe.training.evaluator import Evaluator
-from tfpipe.training.few_shot import set_trainable, train_vectors
+from tfpipe.training.few_shot import train_vectors
 from tfpipe.training.precision import choose_precision
 from tfpipe.training.preemption import Stopped
 from tfpipe.training.preparation import Preparation
@@ -299,7 +299,7 @@ def run_epochs(
         # A resumed run has the trained vectors in its checkpoint.
         train_vectors(context, model, data.sets[0])
     elif config.few_shot:
-        set_trainable(model, encoder=False, head=True)
+        model.train_only(encoder=False)
     train = epoch_data(context, model, task, data.sets[0])
     throughput, board = Throughput(), TensorBoardCallback(context.run.logs)
     steps = parse_steps(config.profile_steps) if config.profile_steps else (0, 0)

@@ -164,6 +164,13 @@ class TextModel:
         if layers or embeddings:
             self.backbone.embeddings.trainable = False
 
+    def train_only(self, encoder: bool) -> None:
+        """Train either the encoder or the output layer; the pooler stays as it is."""
+        for layer in [self.backbone.embeddings, *self.layers]:
+            layer.trainable = encoder
+        self.backbone.pooler.trainable = False
+        self._dense.trainable = not encoder
+
     def set_dropout(self, hidden: float | None, attention: float | None) -> None:
         """Set dropout rates, in the Keras layers and in `config`; None leaves a rate as it is."""
         if hidden is not None:

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from tfpipe.data.encoded import EncodedDataset
 from tfpipe.model.text_model import TextModel
-from tfpipe.tasks.embed.task import Embed
+from tfpipe.tasks import TASKS
 from tfpipe.text_display import count_of
 from tfpipe.training.checkpointing import TrainProgress
 from tfpipe.training.dropout_seeds import seed_dropout
@@ -40,7 +40,7 @@ def train_vectors(context: RunContext, model: TextModel, train: EncodedDataset) 
     """
     given = context.config
     assert given.learning_rate is not None
-    task = Embed(TEMPERATURE)
+    task = TASKS["embed"].task_class(TEMPERATURE)
     labelled = task.label(train.examples, model.tokenizer, given.max_length)
     per_epoch = -(-labelled.groups // BATCH)
     config = replace(
@@ -51,7 +51,7 @@ def train_vectors(context: RunContext, model: TextModel, train: EncodedDataset) 
         learning_rate=RATE_FACTOR * given.learning_rate,
         head_rate=None,
     )
-    set_trainable(model, encoder=True, head=False)
+    model.train_only(encoder=True)
     progress, steps = TrainProgress(parts=given.accumulate), per_epoch * (config.epochs or 0)
     with context.strategy.scope():
         schedule = make_schedule(config, steps)
@@ -73,17 +73,4 @@ def train_vectors(context: RunContext, model: TextModel, train: EncodedDataset) 
         f"few-shot: vectors of {count_of(len(train.examples), 'text')} trained in {steps} steps,"
         f" loss {progress.first_loss:.3f} at first, {progress.recent_loss:.3f} at the end"
     )
-    set_trainable(model, encoder=False, head=True)
-
-
-def set_trainable(model: TextModel, encoder: bool, head: bool) -> None:
-    """Choose what training changes: the encoder without pooler, the head's output layer, or both.
-
-    The pooler stays: what the head reads is the vector itself.
-    """
-    model.backbone.embeddings.trainable = encoder
-    for layer in model.layers:
-        layer.trainable = encoder
-    model.backbone.pooler.trainable = False
-    dense = model.head.dense(model.bert)
-    dense.trainable = head
+    model.train_only(encoder=False)

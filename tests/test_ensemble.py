@@ -14,6 +14,7 @@ from tests.support.runs import finished_run, tiny_config
 from tests.support.servers import served
 from tfpipe.compare import compare
 from tfpipe.config import CompareConfig, EvaluateConfig, ExportConfig, build
+from tfpipe.doctoring.export_folder import check_export
 from tfpipe.errors import UserError
 from tfpipe.evaluate import evaluate
 from tfpipe.export import Export, export
@@ -91,6 +92,7 @@ def test_it_is_evaluated_compared_and_served_as_any_model(
     assert metrics["accuracy"] == read_info(folder)["metrics"]["dev"]["accuracy"]
     found = compare(CompareConfig(run_a=str(runs[0].folder), run_b=str(folder), data=data))
     assert found.texts == metrics["examples"]
+    assert not [one for one in check_export(folder).findings if one.mark == "problem"]
     flags = ("--model_name=jury", f"--model_base_path={folder.parent.resolve()}")
     with served(*flags) as target, Client(target, "jury") as client:
         answers = client.classify(TEXTS)

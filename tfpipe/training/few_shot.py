@@ -26,7 +26,7 @@ from tfpipe.training.train_step import TrainStep
 logger = logging.getLogger(__name__)
 
 # Of the first stage: steps, texts of a batch, and the factor of the rate of whole training.
-STEPS, BATCH, RATE_FACTOR = 60, 64, 0.33
+STEPS, BATCH, RATE_FACTOR = 40, 64, 0.1
 TEMPERATURE = 0.1
 
 

@@ -23,7 +23,7 @@ VALUES = {
     "epochs": 6,
     "head_rate": 3e-2,
     "precision": "float32",
-    "learning_rate": 2e-3,
+    "learning_rate": 2e-2,
 }
 
 

@@ -42,14 +42,7 @@ from tfpipe.text_display import count_of
 from tfpipe.training.allocator import keep_freed_memory
 from tfpipe.training.callbacks import Callback
 from tfpipe.training.collectives import check_agreement, report_lost_processes
-from tfpipe.training.defaults import (
-    FEW_SHOT_EPOCHS,
-    FEW_SHOT_HEAD_RATE,
-    HEAD_RATES,
-    TRIMMED,
-    default_epochs,
-    default_rate,
-)
+from tfpipe.training.defaults import TRIMMED, default_epochs, default_head_rate, default_rate
 from tfpipe.training.ending import Ending
 from tfpipe.training.epoch_data import EpochData
 from tfpipe.training.evaluator import Evaluator
@@ -130,15 +123,12 @@ def build_model(context: RunContext, parts: Splits, task: Task) -> tuple[RunCont
     rate = config.learning_rate or default_rate(
         model.config.hidden_size, config.model, config.adapter
     )
-    epochs = config.epochs or default_epochs(-(-len(parts.train) // config.batch_size))
-    head_rate = config.head_rate or HEAD_RATES.get(config.model)
-    if config.few_shot:
-        epochs = config.epochs or FEW_SHOT_EPOCHS
-        head_rate = config.head_rate or FEW_SHOT_HEAD_RATE
+    steps = -(-len(parts.train) // config.batch_size)
+    epochs = config.epochs or default_epochs(steps, config.few_shot)
     config = replace(
         config,
         learning_rate=rate,
-        head_rate=head_rate,
+        head_rate=config.head_rate or default_head_rate(config.model, config.few_shot),
         epochs=1 if config.dry_run else epochs,
         precision=choose_precision(config.precision, model),
     )

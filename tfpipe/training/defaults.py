@@ -47,6 +47,16 @@ def default_rate(hidden_size: int, model: str = "", adapter: str | None = None) 
     return float(f"{factor * rate:.4g}")
 
 
-def default_epochs(steps_an_epoch: int) -> int:
-    """Compute the number of epochs: 4; up to 10 where these make fewer than 400 steps."""
+def default_head_rate(model: str, few_shot: bool = False) -> float | None:
+    """Return the peak rate of pooler and head; None for that of the other layers."""
+    return FEW_SHOT_HEAD_RATE if few_shot else HEAD_RATES.get(model)
+
+
+def default_epochs(steps_an_epoch: int, few_shot: bool = False) -> int:
+    """Compute the number of epochs: 4; up to 10 where these make fewer than 400 steps.
+
+    Of --few-shot it is that of the head alone.
+    """
+    if few_shot:
+        return FEW_SHOT_EPOCHS
     return max(4, min(10, -(-LEAST_STEPS // steps_an_epoch)))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tfpipe.config import TrainConfig
-from tfpipe.training.defaults import HEAD_RATES, default_epochs, default_rate
+from tfpipe.training.defaults import default_epochs, default_head_rate, default_rate
 from tuning.space.checks import ErrorCollector
 
 # Used until the model and the data are read: the width of `starter`, and many rows.
@@ -38,8 +38,8 @@ def training_defaults(
     )
     derived = {
         "learning_rate": rate,
-        "epochs": default_epochs(-(-rows // taken["batch_size"])),
-        "head_rate": HEAD_RATES.get(taken["model"], rate),
+        "epochs": default_epochs(-(-rows // taken["batch_size"]), taken["few_shot"]),
+        "head_rate": default_head_rate(taken["model"], taken["few_shot"]) or rate,
         "hidden_dropout": settings.get("hidden_dropout_prob", 0.1),
         "attention_dropout": settings.get("attention_probs_dropout_prob", 0.1),
     }

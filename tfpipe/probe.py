@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 # By name: `python -m` runs this module as `__main__`.
 logger = logging.getLogger("tfpipe.probe")
 
-ABOUT = """Test how a model stands changed texts: typing errors, punctuation, other characters that
+ABOUT = """Test how a model answers changed texts: typing errors, punctuation, other characters that
 look alike and more, each by chance; an attack on the words that answers depend on most; and a file
 of your own expectations. The result of a run is kept in its folder and its report, and can be
 required by `tfpipe.export --require "probe.typos>=0.90"`."""

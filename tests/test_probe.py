@@ -165,6 +165,7 @@ def test_what_cannot_be_probed(run: Run, tmp_path: Path) -> None:
     assert (
         "whose answers are labels" in refused(finished_run("tag").folder, expectations=file).wrong
     )
+    assert "single texts" in refused(finished_run("pairs").folder, expectations=file).wrong
     unknown = write_expectations(tmp_path, "text\tchanged\texpect\na\tb\tcards\n")
     error = refused(run.folder, expectations=unknown)
     assert "'cards' cannot be expected" in error.wrong and "line 2" in error.found

@@ -46,6 +46,12 @@ def probe(config: ProbeConfig) -> Robustness:
     examples = _read_examples(config, model)
     expected = config.expectations and read_expectations(config.expectations, model.label_names)
     predictor = open_local(config.run_or_export)
+    if expected and len(predictor.inputs) > 1:
+        raise UserError(
+            "--expectations has single texts",
+            f"{config.run_or_export} reads {' and '.join(predictor.inputs)}",
+            "leave out --expectations",
+        )
 
     from tfpipe.probing.attack import attack_examples
     from tfpipe.probing.expectations import find_failures

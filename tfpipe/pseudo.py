@@ -77,11 +77,13 @@ def pseudo(config: PseudoConfig) -> PseudoLabels:
             f"{config.run}: --task {finished.config.task}",
             "give a run that classifies",
         )
-    train = _read_train(finished)
-    threshold = _choose_threshold(finished, config.risk) if config.score is None else config.score
+    train, dev, threshold = _read_train(finished), finished.read_dev(), config.score
+    predictor = open_local(config.run)
+    if threshold is None:
+        threshold = _choose_threshold(config, predictor, dev)
     logger.info(f"texts with a score of at least {threshold:.3f} are labelled")
-    known = {*train.joined(), *finished.read_dev().joined()}
-    labelling = _Labelling(config, open_local(config.run), threshold, known)
+    known = {*train.joined(), *dev.joined()}
+    labelling = _Labelling(config, predictor, threshold, known)
     header = ["text_a", "text_b"] if finished.data["pairs"] else ["text"]
     given = _rows_of(train) if config.with_train else []
     rows = [*given, *labelling.rows(f"{PSEUDO}:{finished.folder.name}")]
@@ -116,14 +118,16 @@ def _rows_of(train: Examples) -> list[Sequence[Any]]:
     return [[*values, None, GIVEN] for values in zip(*columns, strict=True)]
 
 
-def _choose_threshold(finished: Run, risk: float) -> float:
+def _choose_threshold(config: PseudoConfig, predictor: Predictor, dev: Examples) -> float:
     """Choose the least score on the run's dev examples; raises UserError where none is enough."""
-    from tfpipe.evaluate import evaluate_on
+    from tfpipe.comparing.models import open_model_folder
+    from tfpipe.predicting.answer_texts import answer_texts
     from tfpipe.tasks.calibration.abstention_target import AbstentionTarget
     from tfpipe.tasks.calibration.selective import choose_threshold
 
-    evaluation: Any = evaluate_on(finished, finished.read_dev(), 64)
-    return choose_threshold(evaluation.answered, AbstentionTarget(None, risk))
+    answers = answer_texts(predictor, dev.texts, dev.text_pairs)
+    evaluation: Any = open_model_folder(config.run).task.judge(dev, answers)
+    return choose_threshold(evaluation.answered, AbstentionTarget(None, config.risk))
 
 
 class _Labelling:

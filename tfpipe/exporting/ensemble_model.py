@@ -17,7 +17,7 @@ from tfpipe.run_folder import Run
 from tfpipe.tasks.classify.task import Classify
 from tfpipe.tasks.task import Tensors
 
-MEAN, VOTE = "mean", "vote"
+MEAN = "mean"
 
 
 @dataclass(frozen=True)

@@ -36,3 +36,10 @@ def answer_texts(
         found.append(as_answers(predictor.outputs([texts[row] for row in rows], pairs)))
     places = np.argsort(order, kind="stable")
     return {name: values[places] for name, values in join(found).items()}
+
+
+def names_of(predictor: Predictor, outputs: Answers) -> list[str]:
+    """Return the answers of a model whose answers are labels, as a file of answers has them."""
+    schema = predictor.spec.schema.load()
+    written = schema.write(outputs, predictor.label_names)
+    return [str(name) for name in written[schema.columns[0]]]

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-
-import numpy as np
 
 from tfpipe.data.table_rows import read_table
 from tfpipe.errors import UserError, did_you_mean, raise_all
-from tfpipe.predicting.answer_texts import answer_texts
+from tfpipe.predicting.answer_texts import answer_texts, names_of
 from tfpipe.predicting.predictor import Predictor
 from tfpipe.report.sections import ExpectationRow
 
@@ -62,8 +60,10 @@ def find_failures(
     predictor: Predictor, expectations: Sequence[Expectation]
 ) -> list[ExpectationRow]:
     """Return the expectations that a model does not meet, in their order."""
-    before = _names(predictor, [one.text for one in expectations])
-    after = _names(predictor, [one.changed for one in expectations])
+    before, after = (
+        names_of(predictor, answer_texts(predictor, texts))
+        for texts in zip(*[(one.text, one.changed) for one in expectations], strict=True)
+    )
     return [
         ExpectationRow(one.text, one.changed, one.expect, own, new)
         for one, own, new in zip(expectations, before, after, strict=True)
@@ -76,9 +76,3 @@ def is_met(expect: str, answer: str, changed_answer: str) -> bool:
     if expect in (SAME, DIFFER):
         return (answer == changed_answer) == (expect == SAME)
     return changed_answer == expect
-
-
-def _names(predictor: Predictor, texts: Sequence[str]) -> Sequence[str]:
-    schema = predictor.spec.schema.load()
-    outputs: Mapping[str, np.ndarray] = answer_texts(predictor, texts)
-    return [str(name) for name in schema.write(outputs, predictor.label_names)[schema.columns[0]]]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from tfpipe.data.changes.changed_examples import change_examples
 from tfpipe.data.changes.changes import CHANGES
 from tfpipe.data.examples import Examples
-from tfpipe.predicting.answer_texts import answer_texts
+from tfpipe.exporting.clean_process import Answers
+from tfpipe.predicting.answer_texts import answer_texts, names_of
 from tfpipe.predicting.predictor import Predictor
 from tfpipe.report.sections import ChangeRow
 from tfpipe.tasks.task import Task
@@ -57,18 +58,13 @@ def probe_changes(
         )
 
 
-def share_kept(
-    predictor: Predictor, own: Mapping[str, np.ndarray], new: Mapping[str, np.ndarray]
-) -> float | None:
+def share_kept(predictor: Predictor, own: Answers, new: Answers) -> float | None:
     """Return the share of equal answers; None of a task whose answers are not names of labels."""
-    schema = predictor.spec.schema.load()
-    if schema.scores_of != "label":
+    if predictor.spec.schema.load().scores_of != "label":
         return None
-    column = schema.columns[0]
-    names = predictor.label_names
-    before, after = (schema.write(outputs, names)[column] for outputs in (own, new))
+    before, after = (names_of(predictor, outputs) for outputs in (own, new))
     return float(np.mean([one == other for one, other in zip(before, after, strict=True)]))
 
 
-def _answer(predictor: Predictor, examples: Examples) -> Mapping[str, np.ndarray]:
+def _answer(predictor: Predictor, examples: Examples) -> Answers:
     return answer_texts(predictor, examples.texts, examples.text_pairs)

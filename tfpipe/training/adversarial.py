@@ -45,17 +45,16 @@ class Adversarial:
         delta = tf.zeros([*tf.unstack(tf.shape(batch["input_ids"])), self.width])
         values: list[tf.Tensor] = []
         gradients: list[Gradient] = []
-        for share in self.shares:
-            moves = len(values) + 1 < len(self.shares)
+        for number, share in enumerate(self.shares, start=1):
+            moves = number < len(self.shares)
             sources = [*(variables if share else ()), *([delta] if moves else ())]
             value, found = loss.gradients({**batch, DELTA: delta}, sources)
             values.append(value)
             if moves:
                 delta = self._move(delta, found.pop())
-            scaled = [multiply(gradient, share) for gradient in found]
-            gradients = (
-                [*map(add, gradients, scaled)] if gradients and scaled else (scaled or gradients)
-            )
+            if share:
+                scaled = [multiply(gradient, share) for gradient in found]
+                gradients = [*map(add, gradients, scaled)] if gradients else scaled
         return values[0], gradients
 
     def _move(self, delta: tf.Tensor, slope: tf.Tensor) -> tf.Tensor:

@@ -38,7 +38,7 @@ SPEC = TaskSpec(
         "loss": "its loss follows from the data: pairs, graded pairs, or texts with labels",
         "label_smoothing": "it learns no names of labels",
         "r_drop": "a vector is not a distribution",
-        "augment": "two texts that differ by a typing error would be told apart",
+        "augment": "its loss recognises equal texts by their content, which would change",
         "adversarial": "its loss compares the texts of a batch, which would all be moved",
         "class_weights": "it learns no names of labels",
     },

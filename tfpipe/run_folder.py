@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import shlex
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -219,18 +218,9 @@ def begin_run(run: Run, config: TrainConfig, parts: Splits, model: TextModel) ->
     Raises:
         UserError: The folder cannot be written, or data or model differ.
     """
-    data: dict[str, Any] = {
-        "train_rows": len(parts.train),
-        "train_sha256": hash_texts(parts.train.joined(), parts.train.labels or ()),
-        "dev_rows": len(parts.dev),
-        "dev_sha256": hash_texts(parts.dev.joined(), parts.dev.labels or ()),
-        "pairs": parts.train.text_pairs is not None,
-        "columns": parts.train.columns.names,
-        "model": {name: getattr(model.config, name) for name in SHAPES}
-        | {"labels": list(model.label_names), "tokenizer": model.tokenizer.fingerprint},
-    }
+    data = _describe(parts, model)
     if config.resume:
-        _refuse_other("data", run.data, data, ("model", "columns"))
+        refuse_other_data(run, parts)
         _refuse_other("model", run.data.get("model", {}), data["model"])
         return
     try:
@@ -248,12 +238,68 @@ def begin_run(run: Run, config: TrainConfig, parts: Splits, model: TextModel) ->
         ) from None
 
 
-def _refuse_other(
-    what: str, stored: dict[str, Any], now: dict[str, Any], but: Sequence[str] = ()
-) -> None:
+def _describe(parts: Splits, model: TextModel) -> dict[str, Any]:
+    """Return the content of data.json."""
+    shape = {name: getattr(model.config, name) for name in SHAPES}
+    return {
+        **_describe_parts(parts),
+        "columns": parts.train.columns.names,
+        "model": shape
+        | {"labels": list(model.label_names), "tokenizer": model.tokenizer.fingerprint},
+    }
+
+
+def _describe_parts(parts: Splits) -> dict[str, Any]:
+    return {
+        "train_rows": len(parts.train),
+        "train_sha256": hash_texts(parts.train.joined(), parts.train.labels or ()),
+        "dev_rows": len(parts.dev),
+        "dev_sha256": hash_texts(parts.dev.joined(), parts.dev.labels or ()),
+        "pairs": parts.train.text_pairs is not None,
+    }
+
+
+def refuse_other_data(run: Run, parts: Splits) -> None:
+    """Raise UserError where the data files are not those that the run was trained on."""
+    _refuse_other("data", run.data, _describe_parts(parts))
+
+
+def refuse_unlike(first: Run, other: Run, and_model: bool = False) -> None:
+    """Raise UserError where two runs cannot be made one model.
+
+    Args:
+        first: A run.
+        other: Another run.
+        and_model: Whether their models must have the same shapes and tokenizer, too.
+    """
+    models = [run.data.get("model", {}) for run in (first, other)]
+    compared = [
+        ("labels", [model.get("labels") for model in models], "train them on the same labels"),
+        (
+            "inputs",
+            [run.data.get("pairs") for run in (first, other)],
+            "give runs of texts, or of pairs",
+        ),
+        (
+            "dev examples",
+            [run.data.get("dev_sha256") for run in (first, other)],
+            "train them with the same --train, --dev and --split-seed: what is dev of one may not"
+            " be trained on by another",
+        ),
+    ]
+    if and_model:
+        compared.append(("models", models, "train them with the same --model"))
+    for what, (mine, its), fix in compared:
+        if mine != its:
+            raise UserError(
+                f"the runs have different {what}", f"{first.folder} and {other.folder}", fix
+            )
+
+
+def _refuse_other(what: str, stored: dict[str, Any], now: dict[str, Any]) -> None:
     """Raise UserError where data or model of a resumed run differ."""
     # A run of an older version lacks some of the entries.
-    differing = [n for n in now if n not in but and n in stored and stored[n] != now[n]]
+    differing = [n for n in now if n in stored and stored[n] != now[n]]
     if differing:
         differences = [f"{n} {_short(now[n])}, the run has {_short(stored[n])}" for n in differing]
         raise UserError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -347,12 +347,21 @@ def finish(
     context: RunContext,
     data: EncodedData,
     history: Sequence[dict[str, Any]],
-    speed: dict[str, float],
+    speed: Mapping[str, float],
     evaluator: Evaluator,
+    command: str | None = None,
 ) -> None:
     """Evaluate the saved model, and write metrics, report and model card.
 
     Only the chief does: the other workers need not see the folder.
+
+    Args:
+        context: Configuration and folder.
+        data: Train, dev and perhaps test.
+        history: One record an epoch.
+        speed: Seconds of the run, and the rates of its steps.
+        evaluator: Of the saved model.
+        command: The shell line that makes the run again; None for that of training.
     """
     run = context.run
     task, dev = evaluator.tune(data.sets[1])
@@ -366,5 +375,6 @@ def finish(
     test = None
     if data.sets[2:]:
         test = task.evaluate(data.sets[2], evaluator.logits(data.sets[2].encoded))
-    outcome = Outcome(dev, test, history, speed, data.sets, data.report, task.head.settings)
+    settings = task.head.settings
+    outcome = Outcome(dev, test, history, speed, data.sets, data.report, settings, command)
     write_outcome(run, model, context.strategy, outcome)

@@ -27,6 +27,7 @@ from tfpipe.config.settings import (
     read_values,
     to_yaml,
 )
+from tfpipe.config.soup import SoupConfig
 from tfpipe.config.support import SupportConfig, SupportExportConfig, SupportTuneConfig
 from tfpipe.config.train import (
     CLASS_WEIGHTS,
@@ -60,6 +61,7 @@ __all__ = [
     "ReportConfig",
     "Requirement",
     "RunsConfig",
+    "SoupConfig",
     "SupportConfig",
     "SupportExportConfig",
     "SupportTuneConfig",

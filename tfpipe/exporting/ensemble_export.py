@@ -21,7 +21,7 @@ from tfpipe.exporting.verify_ensemble import verify_ensemble
 from tfpipe.exporting.verify_export import PARITY_FILE, write_json_file
 from tfpipe.exporting.warmup import write_warm_up
 from tfpipe.model import pretrained
-from tfpipe.run_folder import Run, open_run
+from tfpipe.run_folder import Run, open_run, refuse_unlike
 from tfpipe.tasks.classify.task import Classify
 from tfpipe.tasks.task import task_of
 
@@ -100,7 +100,7 @@ def open_members(folders: Sequence[str]) -> list[Member]:
     first, *others = runs
     for other in others:
         with collected(errors):
-            _refuse_unlike(first, other)
+            refuse_unlike(first, other)
     raise_all(errors)
     return [_open_member(run) for run in runs]
 
@@ -133,30 +133,6 @@ def _refuse(run: Run) -> None:
             f"{run.folder}: --abstain {run.config.abstain}",
             "train it without --abstain",
         )
-
-
-def _refuse_unlike(first: Run, other: Run) -> None:
-    """Raise UserError for a run that cannot answer together with another."""
-    for name, what, fix in (
-        ("labels", "labels", "train them on the same labels"),
-        ("pairs", "inputs", "give runs of texts, or runs of pairs"),
-        (
-            "dev_sha256",
-            "dev examples",
-            "train them with the same --train, --dev and --split-seed: what is dev of one may not"
-            " be trained on by another",
-        ),
-    ):
-        mine, its = (
-            run.data["model"]["labels"] if name == "labels" else run.data.get(name)
-            for run in (first, other)
-        )
-        if mine != its:
-            raise UserError(
-                f"the runs of an ensemble have different {what}",
-                f"{first.folder} and {other.folder}",
-                fix,
-            )
 
 
 def _gate_of_dev(config: ExportConfig, run: Run, task: Classify) -> Gate:

@@ -45,6 +45,7 @@ class Outcome:
         sets: Train, dev and perhaps test.
         data: Result of the data check.
         settings: The task's settings in the model's config.json, some of them chosen on dev.
+        command: The shell line that makes the run again; None for that of training.
     """
 
     dev: TaskEvaluation
@@ -54,6 +55,7 @@ class Outcome:
     sets: Sequence[EncodedDataset]
     data: DataReport
     settings: Mapping[str, Any]
+    command: str | None = None
 
 
 def write_outcome(
@@ -84,7 +86,7 @@ def write_outcome(
         ending=ending,
         slices=describe_slices(run, dev, outcome.sets[1], source_file(run.config)),
         cost=training | sizes | {"model_bytes": size},
-        command=command_again(run),
+        command=outcome.command or command_again(run),
         settings=(run.folder / "config.yaml").read_text(encoding="utf-8"),
         hashes={name: run.data[f"{name}_sha256"] for name in PARTS if f"{name}_sha256" in run.data},
         environment=environment,

@@ -214,6 +214,7 @@ OTHER: dict[str, Any] = {
     "rare_labels": "drop",
     "offsets": "utf16",
     "augment": "typos:0.1",
+    "smoothness": 1.0,
     "adversarial": "fgm",
 }
 

@@ -11,7 +11,8 @@ import tensorflow as tf
 from tfpipe.config import TrainConfig
 from tfpipe.tasks.classify.task import Classify
 from tfpipe.tasks.losses import LossSettings, cross_entropy, focal, symmetric_divergence
-from tfpipe.training.objective import RDropLoss, TaskLoss, make_loss
+from tfpipe.training.losses import RDropLoss, make_loss
+from tfpipe.training.objective import TaskLoss
 
 RANDOM = np.random.default_rng(3)
 LOGITS = RANDOM.normal(size=(7, 5), scale=3)

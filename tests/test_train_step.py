@@ -24,7 +24,8 @@ from tfpipe.tasks.classify.task import Classify
 from tfpipe.tasks.losses import LossSettings
 from tfpipe.training.defaults import default_epochs, default_rate
 from tfpipe.training.ema import ExponentialMovingAverage
-from tfpipe.training.objective import RDropLoss, TaskLoss
+from tfpipe.training.losses import RDropLoss
+from tfpipe.training.objective import TaskLoss
 from tfpipe.training.optimizer import make_optimizer
 from tfpipe.training.precision import LossScale
 from tfpipe.training.schedules import LinearWarmupDecay

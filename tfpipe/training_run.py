@@ -120,6 +120,7 @@ def build_model(context: RunContext, parts: Splits, task: Task) -> tuple[RunCont
             types = model.config.type_vocab_size
             check_types(config.model, types, model.tokenizer.frame)
         configure_layers(model, config)
+        model = model.with_mixout(config.mixout) if config.mixout else model
     rate = config.learning_rate or default_rate(
         model.config.hidden_size, config.model, config.adapter
     )
@@ -211,12 +212,13 @@ def configure_layers(model: TextModel, config: TrainConfig) -> None:
             f"--freeze-layers {config.freeze_layers}, the model has {len(model.layers)}",
             f"give a number up to {len(model.layers)}",
         )
-    if config.adversarial and model.encoder is None:
-        raise UserError(
-            "--adversarial needs the graph of a stock TFBert",
-            f"hidden_act {model.config.hidden_act!r} in the configuration of {config.model}",
-            "leave out --adversarial, or choose another --model",
-        )
+    for name in ("adversarial", "smoothness", "mixout"):
+        if getattr(config, name) and model.encoder is None:
+            raise UserError(
+                f"--{name} needs the graph of a stock TFBert",
+                f"hidden_act {model.config.hidden_act!r} in the configuration of {config.model}",
+                f"leave out --{name}, or choose another --model",
+            )
     model.freeze(config.freeze_layers, config.freeze_embeddings)
     model.set_dropout(config.hidden_dropout, config.attention_dropout)
 

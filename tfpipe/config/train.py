@@ -226,7 +226,24 @@ class TrainConfig:
         3, "moves of pgd, passes of freelb", minimum=2, maximum=20, group="robustness"
     )
     adversarial_norm: float = setting(
-        1.0, "largest norm of the change of a text", above=0, group="robustness"
+        1.0,
+        "largest norm of the change of a text, of --adversarial and --smoothness",
+        above=0,
+        group="robustness",
+    )
+    smoothness: float = setting(
+        0.0,
+        "SMART: weight of the change of the output where the word embeddings are moved; 0 for off,"
+        " else some three times the time",
+        minimum=0,
+        group="robustness",
+    )
+    mixout: float = setting(
+        0.0,
+        "share of the kernels' weights that are the pretrained ones instead in a step, such as 0.5",
+        minimum=0,
+        below=1,
+        group="robustness",
     )
     l2: float = setting(
         0.0,

@@ -19,7 +19,6 @@ REQUIRED_SETTINGS = (
     ("few_shot", "task", ("classify",)),
     ("schedule_power", "schedule", ("polynomial",)),
     ("adversarial_steps", "adversarial", ("pgd", "freelb")),
-    ("adversarial_norm", "adversarial", ("fgm", "pgd", "freelb")),
     ("workers", "strategy", ("multi_worker", "auto")),
     ("worker_index", "strategy", ("multi_worker", "auto")),
     ("tpu", "strategy", ("tpu", "auto")),
@@ -32,6 +31,7 @@ def find_conflicts(config: Any) -> Iterator[Conflict]:
     yield from _task_conflicts(config)
     yield from _few_shot_conflicts(config)
     yield from _metric_conflicts(config)
+    yield from _robustness_conflicts(config)
     yield from _objective_conflicts(config)
     yield from _device_conflicts(config)
     yield from adapter_conflicts(config)
@@ -104,6 +104,36 @@ def _few_shot_conflicts(config: Any) -> Iterator[Conflict]:
                 "leave out one of them: of few texts the vectors are trained first, then the head",
             ),
         )
+
+
+def _robustness_conflicts(config: Any) -> Iterator[Conflict]:
+    default = type(config)()
+    norm = config.adversarial_norm
+    if norm != default.adversarial_norm and not (config.adversarial or config.smoothness):
+        yield (
+            ("adversarial_norm", "adversarial", "smoothness"),
+            UserError(
+                "--adversarial-norm has no effect without --adversarial or --smoothness",
+                f"--adversarial-norm {norm}",
+                "add one of these, or leave out --adversarial-norm",
+            ),
+        )
+    pairs = (
+        ("r_drop", "smoothness", "both are divergences of two passes"),
+        ("mixout", "adapter", "beside an adapter no pretrained weight changes"),
+        ("mixout", "few_shot", "vectors of few texts are trained for a few steps only"),
+    )
+    for one, other, reason in pairs:
+        if getattr(config, one) and getattr(config, other):
+            flags = flag_of(one), flag_of(other)
+            yield (
+                (one, other),
+                UserError(
+                    f"{flags[0]} and {flags[1]} exclude each other",
+                    f"{flags[0]} {getattr(config, one)} with {flags[1]}",
+                    f"leave out one of them: {reason}",
+                ),
+            )
 
 
 def _metric_conflicts(config: Any) -> Iterator[Conflict]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,7 +11,9 @@ import tensorflow as tf
 from tfpipe.model.adapters import Adapter
 from tfpipe.model.adapters.mixed_rows import MixedRows
 from tfpipe.model.fused_weights import FrozenWeights, Weights, lay_out
+from tfpipe.model.mixout import Mixout
 from tfpipe.model.operations import (
+    Seeds,
     drop,
     gelu,
     normalize,
@@ -23,7 +24,6 @@ from tfpipe.model.operations import (
 )
 from tfpipe.model.packing import PackedTokens
 
-Seeds = Callable[[], tf.Tensor]
 ACTIVATIONS = {
     "gelu": served_gelu,
     "gelu_new": functools.partial(tf.nn.gelu, approximate=True),
@@ -70,7 +70,12 @@ class Encoder:
     `embedding_delta` float32 [B, L, H], which is added to the word embeddings: for methods that
     need the gradient by the embeddings, such as adversarial training; and `adapter` int32 [B], of
     `stored` weights of several adapters the one of each text.
+
+    Attributes:
+        mixout: Changes the kernels in training; None for none.
     """
+
+    mixout: Mixout | None = None
 
     def __init__(
         self,
@@ -157,7 +162,10 @@ class Encoder:
         elif self._adapter is not None:
             weights = self._adapter.lay_out(self._bert, self.dtype, self._head)
         else:
-            weights = lay_out(self._bert, self.dtype, self._head)
+            mixed = (
+                self.mixout.transform(seeds or _random_seed) if training and self.mixout else None
+            )
+            weights = lay_out(self._bert, self.dtype, self._head, mixed)
         places = PackedTokens(batch["attention_mask"], self.packed)
         adapters = MixedRows.of_tokens(batch["adapter"], places) if "adapter" in batch else None
         return Pass(weights, places, Dropout(training, seeds), adapters)

@@ -9,6 +9,8 @@ from typing import Any
 import tensorflow as tf
 
 Gradient = Callable[..., Any]
+# Gives the seed of the next random numbers of a pass, int32 or int64 [2].
+Seeds = Callable[[], tf.Tensor]
 
 
 @tf.custom_gradient

@@ -15,9 +15,11 @@ import tf_keras
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.model.adapters import ADAPTERS, Adapter, AdapterSettings
 from tfpipe.model.adapters.targets import name_of_kernel
-from tfpipe.model.encoder import MEAN, Encoder, Seeds, UnsupportedBert
+from tfpipe.model.encoder import MEAN, Encoder, UnsupportedBert
 from tfpipe.model.fused_weights import FrozenWeights, Weights, lay_out
 from tfpipe.model.head import Head
+from tfpipe.model.mixout import Mixout
+from tfpipe.model.operations import Seeds
 
 # transformers' names of variables.
 LAYER = re.compile(r"/encoder/layer_\._(\d+)/")
@@ -50,6 +52,7 @@ class TextModel:
         packed: Whether the fast graph leaves padding out of its dense products.
         head: The output layer.
         adapter: What is trained in place of the BERT, and changes it; None without one.
+        mixout: Mixes pretrained weights into the kernels in training; None for none.
         fresh: `pooler` and `head` where the checkpoint did not give them.
         origin: Where the weights come from, for the log.
     """
@@ -61,6 +64,7 @@ class TextModel:
     packed: bool = False
     head: Head = Head()
     adapter: Adapter | None = None
+    mixout: Mixout | None = None
     fresh: Sequence[str] = ()
     origin: str = ""
 
@@ -195,16 +199,22 @@ class TextModel:
         """
         return replace(self, adapter=ADAPTERS[method](settings, self.bert))
 
+    def with_mixout(self, share: float) -> TextModel:
+        """Return the model with mixout of its weights as they are; call it in the scope."""
+        return replace(self, mixout=Mixout(self.bert, share))
+
     # ---- forward pass
     @functools.cached_property
     def encoder(self) -> Encoder | None:
         """The fast graph over the model's variables; None where only stock TFBert computes it."""
         try:
-            return Encoder(
+            encoder = Encoder(
                 self.bert, self.precision, self.packed, head=self._dense, adapter=self.adapter
             )
         except UnsupportedBert:
             return None
+        encoder.mixout = self.mixout
+        return encoder
 
     def frozen_encoder(self, dtype: tf.DType) -> Encoder:
         """The fast graph, without padding in its products, over copies of the weights.

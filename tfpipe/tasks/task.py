@@ -87,7 +87,7 @@ class Task(LabelRules, Protocol):
         """
 
     def divergence(self, logits: tf.Tensor, other: tf.Tensor, batch: Batch) -> tf.Tensor:
-        """Return the divergence of two outputs for the same batch, float32 [B], for R-Drop."""
+        """Return the divergence of two outputs for the same batch, float32 [B]."""
 
     def balanced_weights(self, targets: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return float32 [N]: the weight of each example where rare labels are to count as much."""

@@ -58,11 +58,11 @@ class Adversarial:
         return values[0], gradients
 
     def _move(self, delta: tf.Tensor, slope: tf.Tensor) -> tf.Tensor:
-        moved = delta + self.step * slope / _norms(slope)
-        return tf.stop_gradient(moved * tf.minimum(1.0, self.norm / _norms(moved)))
+        moved = delta + self.step * slope / norms(slope)
+        return tf.stop_gradient(moved * tf.minimum(1.0, self.norm / norms(moved)))
 
 
-def _norms(values: tf.Tensor) -> tf.Tensor:
+def norms(values: tf.Tensor) -> tf.Tensor:
     """Norm of each text's values [B, L, H], float32 [B, 1, 1]; of zeros a tiny number."""
     return tf.maximum(tf.norm(values, axis=[1, 2], keepdims=True), 1e-12)
 

@@ -16,7 +16,7 @@ from tfpipe.text_display import count_of
 from tfpipe.training.checkpointing import TrainProgress
 from tfpipe.training.dropout_seeds import seed_dropout
 from tfpipe.training.epoch_data import EpochData
-from tfpipe.training.objective import make_loss
+from tfpipe.training.losses import make_loss
 from tfpipe.training.optimizer import make_optimizer
 from tfpipe.training.run_context import RunContext
 from tfpipe.training.schedules import make_schedule
@@ -50,6 +50,9 @@ def train_vectors(context: RunContext, model: TextModel, train: EncodedDataset) 
         epochs=1 if given.dry_run else -(-STEPS // per_epoch),
         learning_rate=RATE_FACTOR * given.learning_rate,
         head_rate=None,
+        # Of the head's outputs.
+        r_drop=0.0,
+        smoothness=0.0,
     )
     model.train_only(encoder=True)
     progress, steps = TrainProgress(parts=given.accumulate), per_epoch * (config.epochs or 0)

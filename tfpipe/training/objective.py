@@ -1,4 +1,4 @@
-"""Training losses, and rules that compute their gradients."""
+"""What training minimizes: the task's loss of a batch, and rules that compute its gradient."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from typing import Any, Protocol
 
 import tensorflow as tf
 
-from tfpipe.config import TrainConfig
-from tfpipe.tasks import TASKS
 from tfpipe.tasks.losses import LossSettings
 from tfpipe.tasks.task import Batch, Task
 from tfpipe.training.gradients import Gradient
@@ -112,39 +110,6 @@ def _gather(value: tf.Tensor) -> tf.Tensor:
     placed = tf.where(own, value, tf.zeros([], value.dtype))
     whole = tf.reshape(placed, tf.concat([[replicas * shape[0]], shape[1:]], 0))
     return context.all_reduce(tf.distribute.ReduceOp.SUM, whole)
-
-
-@dataclass(frozen=True)
-class RDropLoss:
-    """The mean loss of two dropout passes, plus `strength` times their divergence.
-
-    The authors' own code halves the sum of both losses, too, so that the scale is that of a plain
-    step. Source: Liang et al. 2021 (https://arxiv.org/abs/2106.14448).
-    """
-
-    task: Task
-    settings: LossSettings
-    strength: float
-
-    def __call__(self, forward: ForwardPass, batch: Batch) -> tf.Tensor:
-        """Compute the loss from one forward pass over the batch repeated twice."""
-        twice = {name: tf.concat([value, value], 0) for name, value in batch.items()}
-        logits = forward(twice)
-        losses = self.task.training_loss(logits, twice, self.settings)
-        one, other = tf.split(logits, 2)
-        divergence = self.task.divergence(one, other, batch) * batch["weight"]
-        mean = 0.5 * tf.reduce_sum(losses * twice["weight"])
-        return mean + self.strength * tf.reduce_sum(divergence)
-
-
-def make_loss(config: TrainConfig, task: Task) -> Loss:
-    """Make the configured loss."""
-    gamma = config.focal_gamma if config.loss == "focal" else None
-    settings = LossSettings(gamma, config.label_smoothing)
-    if config.r_drop:
-        return RDropLoss(task, settings, config.r_drop)
-    of_batch = TASKS[task.name].compares_examples
-    return WholeBatchLoss(task, settings) if of_batch else TaskLoss(task, settings)
 
 
 @dataclass(frozen=True)

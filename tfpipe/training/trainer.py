@@ -33,7 +33,8 @@ from tfpipe.training.dropout_seeds import seed_dropout
 from tfpipe.training.ema import ExponentialMovingAverage
 from tfpipe.training.epoch_data import EpochData
 from tfpipe.training.evaluator import Evaluator
-from tfpipe.training.objective import Loss, make_loss
+from tfpipe.training.losses import make_loss
+from tfpipe.training.objective import Loss
 from tfpipe.training.optimizer import make_optimizer
 from tfpipe.training.precision import LossScale
 from tfpipe.training.preemption import SignalHandler, Stopped
@@ -91,7 +92,8 @@ class Trainer:
             **_saved_objects(model, optimizer, loss_scale, self.average),
         )
         self.checkpoints.progress.parts = config.accumulate
-        self.steps = self._make_step_runner(data, make_loss(config, task), optimizer, loss_scale)
+        loss = make_loss(config, task, model.config.hidden_size)
+        self.steps = self._make_step_runner(data, loss, optimizer, loss_scale)
         self._divergence = DivergenceGuard(
             *(self.checkpoints, self._schedule, folder, context.chief),
             scaled=loss_scale is not None,

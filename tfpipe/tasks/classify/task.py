@@ -97,7 +97,7 @@ class Classify(Names, SequenceTask):
         return cross_entropy(logits, batch["label"], settings.label_smoothing)
 
     def divergence(self, logits: tf.Tensor, other: tf.Tensor, batch: Batch) -> tf.Tensor:
-        """Return the divergence of two outputs for the same texts, float32 [B], for R-Drop."""
+        """Return the divergence of two outputs for the same texts, float32 [B]."""
         return symmetric_divergence(logits, other)
 
     def balanced_weights(self, targets: Mapping[str, np.ndarray]) -> np.ndarray:

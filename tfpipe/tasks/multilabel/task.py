@@ -94,7 +94,7 @@ class Multilabel(LabelSets, SequenceTask):
         return binary_cross_entropy(logits, batch["active"], settings.label_smoothing)
 
     def divergence(self, logits: tf.Tensor, other: tf.Tensor, batch: Batch) -> tf.Tensor:
-        """Return the divergence of two outputs for the same texts, float32 [B], for R-Drop."""
+        """Return the divergence of two outputs for the same texts, float32 [B]."""
         return symmetric_binary_divergence(logits, other)
 
     def balanced_weights(self, targets: Mapping[str, np.ndarray]) -> np.ndarray:

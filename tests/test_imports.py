@@ -61,6 +61,7 @@ LAYERS += [
     "probe",
     "pseudo",
     "soup",
+    "pretrain",
     "ask",
     "export",
     "index",
@@ -272,7 +273,7 @@ def test_the_model_package_alone_reads_the_transformers_model() -> None:
 
 VERBS = ["tfpipe.train", "tfpipe.evaluate", "tfpipe.predict", "tfpipe.export", "tfpipe.doctor"]
 VERBS += ["tfpipe.clean", "tfpipe.compare", "tfpipe.ask", "tfpipe.report", "tfpipe.runs"]
-VERBS += ["tfpipe.index", "tuning.search", "tfpipe.apps.support"]
+VERBS += ["tfpipe.index", "tfpipe.pretrain", "tuning.search", "tfpipe.apps.support"]
 
 
 @pytest.mark.parametrize("verb", VERBS)

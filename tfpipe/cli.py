@@ -31,6 +31,7 @@ VERBS = {
     "compare": ("tfpipe.compare", "test whether one of two runs is better"),
     "probe": ("tfpipe.probe", "test a model on changed texts"),
     "predict": ("tfpipe.predict", "predict every row of a file"),
+    "pretrain": ("tfpipe.pretrain", "train a model further on texts without labels"),
     "pseudo": ("tfpipe.pseudo", "label texts with a run, to train on"),
     "ask": ("tfpipe.ask", "ask a run or an export about texts"),
     "export": ("tfpipe.export", "write a run as a SavedModel that takes raw strings"),

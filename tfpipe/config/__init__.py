@@ -14,6 +14,7 @@ from tfpipe.config.commands import (
 )
 from tfpipe.config.index import IndexConfig
 from tfpipe.config.metrics import is_better, is_better_epoch
+from tfpipe.config.pretrain import PretrainConfig
 from tfpipe.config.probe import ProbeConfig
 from tfpipe.config.pseudo import PseudoConfig
 from tfpipe.config.repeat import RepeatConfig
@@ -55,6 +56,7 @@ __all__ = [
     "IndexConfig",
     "LaunchConfig",
     "PredictConfig",
+    "PretrainConfig",
     "ProbeConfig",
     "PseudoConfig",
     "RepeatConfig",

@@ -17,6 +17,8 @@ from tfpipe.model.encoder import FIRST, MEAN
 from tfpipe.model.stored_weights import GOOGLE, WEIGHTS, WORD_EMBEDDING, StoredWeights, find_weights
 from tfpipe.text_display import list_few
 
+# `pooling` in the config.json of a folder that continues a model by name: as for that one.
+AUTO = "auto"
 PICKLES = ("pytorch_model*.bin", "*.pkl", "*.pickle", "*.pt", "*.pth", "*.ckpt")
 CONFIGS = ("config.json", "bert_config.json")
 # A configuration with these and without EMBEDDING_SIZE, which ALBERT and ELECTRA have, is a BERT's.
@@ -101,13 +103,13 @@ def read_pooling(folder: Path, unstated: str = FIRST) -> str:
     """Return what a head for whole texts is to read, by the files of a model: FIRST or MEAN.
 
     A model trained by tfpipe has it in config.json, a sentence-transformers one in 1_Pooling; with
-    neither it is `unstated`.
+    neither, or AUTO in config.json, it is `unstated`.
     """
     config = _read_object(folder / "config.json")
-    if "pooling" in config:
+    if config.get("pooling", AUTO) != AUTO:
         return MEAN if config["pooling"] == MEAN else FIRST
     pooling = _read_object(folder / "1_Pooling" / "config.json")
-    if not pooling:
+    if not pooling or "pooling" in config:
         return unstated
     return MEAN if pooling.get("pooling_mode_mean_tokens") else FIRST
 

@@ -149,6 +149,31 @@ class Encoder:
         """Compute a question answering head's output, float32 [B, L, 2]: first and last token."""
         return self._compute_token_logits(batch, 0.0, training, seeds)
 
+    def masked_logits(
+        self, batch: dict[str, Any], training: bool = False, seeds: Seeds | None = None
+    ) -> tf.Tensor:
+        """Compute a masked language model's output at the masked tokens, float32 [M, V].
+
+        M are the `masked_places` int32 [B, P] of the batch that are not negative, row by row. The
+        output layer is the word embedding, transposed; source: Devlin et al. 2019, section 3.1.
+        """
+        current, epsilon = self._begin(batch, training, seeds), self._config.layer_norm_eps
+        tokens = current.places.spread(self._run(batch, current))
+        at = tf.where(batch["masked_places"] >= 0)
+        place = tf.cast(tf.gather_nd(batch["masked_places"], at), tf.int64)
+        rows = tf.gather_nd(tokens, tf.stack([at[:, 0], place], 1))
+        end = self._bert.mlm.predictions
+        kernel, bias, gamma, beta = (
+            tf.convert_to_tensor(variable)
+            for layer in (end.transform.dense, end.transform.LayerNorm)
+            for variable in layer.weights
+        )
+        rows = self._activate(project(rows, kernel, bias), training)
+        rows = self._cast(normalize(rows, gamma, beta, tf.constant(epsilon)))
+        words = self._cast(tf.convert_to_tensor(current.weights["words"]))
+        found = tf.cast(tf.matmul(rows, words, transpose_b=True), tf.float32)
+        return tf.nn.bias_add(found, tf.convert_to_tensor(end.bias))
+
     def _compute_token_logits(
         self, batch: dict[str, Any], rate: float, training: bool, seeds: Seeds | None
     ) -> tf.Tensor:

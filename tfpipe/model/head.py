@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from tfpipe.model.encoder import FIRST, Encoder, pooling_of
 from tfpipe.model.transformers_classes import (
+    TFBertForMaskedLM,
     TFBertForQuestionAnswering,
     TFBertForSequenceClassification,
     TFBertForTokenClassification,
@@ -67,6 +68,9 @@ HEADS = {
         of_stock=lambda output: tf.stack([output.start_logits, output.end_logits], axis=-1),
     ),
 }
+# Of pretraining; it is no head of a task, and `Head.of` takes it for an unknown one.
+MASKED = "masked"
+KINDS = HEADS | {MASKED: HeadKind(TFBertForMaskedLM, None, Encoder.masked_logits)}
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,8 @@ class Head:
     Attributes:
         kind: `sequence` (logits [B, K] of the pooled text), `embedding` ([B, H], the pooled
             vectors of the last layer at length 1), `token` ([B, L, K]) or `span` ([B, L, 2], the
-            answer's first and last token); a key of HEADS.
+            answer's first and last token); of HEADS; or MASKED
+            ([M, V], the tokens that are masked).
         problem_type: As transformers names it; None beside `sequence`.
         settings: The task's settings under `tfpipe` in config.json.
         pooling: What a head for whole texts reads, FIRST or MEAN.
@@ -101,35 +106,35 @@ class Head:
 
     def write(self, config: Any) -> None:
         """Write the head into a BertConfig."""
-        config.architectures = [HEADS[self.kind].architecture]
+        config.architectures = [KINDS[self.kind].architecture]
         config.problem_type = self.problem_type
         config.pooling = self.pooling
         config.tfpipe = dict(self.settings)
 
     def build(self, config: Any) -> Any:
         """Build the transformers model of a BertConfig, with random weights."""
-        kind = HEADS[self.kind]
+        kind = KINDS[self.kind]
         return kind.tf_class(config, **kind.arguments)
 
     @property
     def per_token(self) -> bool:
         """Whether there is an output for each token."""
-        return HEADS[self.kind].per_token
+        return KINDS[self.kind].per_token
 
     @property
     def pooled(self) -> bool:
         """Whether it reads the whole text, as `pooling` says."""
-        return HEADS[self.kind].pooled
+        return KINDS[self.kind].pooled
 
     def dense(self, bert: Any) -> Any:
         """Return the head's Keras layer of a TFBert model; None for a head without one."""
-        layer = HEADS[self.kind].layer
+        layer = KINDS[self.kind].layer
         return None if layer is None else getattr(bert, layer)
 
     def of_encoder(self, encoder: Encoder) -> Callable[..., tf.Tensor]:
         """Return the method of a fast graph that computes the head's output."""
-        return functools.partial(HEADS[self.kind].compute, encoder)
+        return functools.partial(KINDS[self.kind].compute, encoder)
 
     def of_stock(self, output: Any) -> tf.Tensor:
         """Get the head's output from that of the transformers model."""
-        return HEADS[self.kind].of_stock(output)
+        return KINDS[self.kind].of_stock(output)

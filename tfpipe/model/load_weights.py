@@ -10,7 +10,7 @@ import numpy as np
 from tfpipe.errors import UserError
 from tfpipe.model.stored_weights import StoredWeights, list_few, pytorch_name
 
-HEADS = ("classifier.", "qa_outputs.")
+HEADS = ("classifier.", "qa_outputs.", "cls.predictions.")
 PARTS = ("body", "pooler", "head")
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
+
+import numpy as np
 
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.errors import UserError
@@ -13,7 +16,7 @@ from tfpipe.io.atomic import write_text
 from tfpipe.library_internals import as_pytorch_weight
 from tfpipe.model.adapters import peft_folder
 from tfpipe.model.checkpoint_folder import check_vocabulary, read_settings, read_tokenizer
-from tfpipe.model.head import Head
+from tfpipe.model.head import MASKED, Head
 from tfpipe.model.load_weights import load_weights
 from tfpipe.model.stored_weights import WORD_EMBEDDING, open_weights, save_tensors
 from tfpipe.model.text_model import TextModel
@@ -63,7 +66,7 @@ def load(
             note, stored = trimming.describe(whole), trimming.select(whole)
             config.vocab_size = len(tokenizer.vocabulary)
         bert = _construct(config, head)
-        same_head = head.kind == stored_head.kind
+        same_head = head.kind in (stored_head.kind, MASKED)
         origin, fresh = load_weights(bert, stored, complete, same_head)
     origin += note
     model = TextModel(bert, tokenizer, list(label_names), head=head, origin=origin, fresh=fresh)
@@ -136,16 +139,18 @@ def _describe(
     head.write(config)
 
 
-def save(model: TextModel, folder: Path) -> None:
+def save(
+    model: TextModel, folder: Path, further: Mapping[str, np.ndarray] = MappingProxyType({})
+) -> None:
     """Write a folder that transformers' from_pretrained reads, in TF and in PyTorch.
 
-    An adapter's change is merged into the weights, or kept in a folder beside them. They are stored
-    under PyTorch's names and layout: TF classes read that format too, while a TF-format file needs
-    TensorFlow on the PyTorch side.
+    `further` are tensors beside the model's, by PyTorch's names. An adapter's change is merged into
+    the weights, or kept in a folder beside them. They are stored under PyTorch's names and layout:
+    TF classes read that format too, while a TF-format file needs TensorFlow on the PyTorch side.
     """
     folder.mkdir(parents=True, exist_ok=True)
     state = dict(as_pytorch_weight(weight.name, model.merged(weight)) for weight in model.weights)
-    save_tensors(state, folder / "model.safetensors")
+    save_tensors({**state, **further}, folder / "model.safetensors")
     # TF classes write their own name; both TF and PyTorch read that of PyTorch.
     model.head.write(model.config)
     model.config.save_pretrained(folder)

@@ -27,7 +27,9 @@ PREFIXES = ("bert", "model", "module", "encoder", "_orig_mod")
 _PREFIX = rf"(?:(?:{'|'.join(PREFIXES)})\.)*"
 # The shortest prefix, for `encoder.` may also begin the name of a layer.
 _ROOT = re.compile(rf"({_PREFIX}?)(?:embeddings|encoder\.layer)\.")
-_HEAD = re.compile(rf"{_PREFIX}((?:classifier|qa_outputs)\..+)")
+_HEAD = re.compile(
+    rf"{_PREFIX}((?:classifier|qa_outputs|cls\.predictions\.transform)\..+|cls\.predictions\.bias)"
+)
 WORD_EMBEDDING = "embeddings.word_embeddings.weight"
 _BODY = ("embeddings.", "encoder.", "pooler.")
 # Constants that some versions of transformers store.

@@ -19,6 +19,7 @@ with nullcontext() if "transformers" in sys.modules else without_packages("sklea
     from transformers import (
         AdamWeightDecay,
         BertConfig,
+        TFBertForMaskedLM,
         TFBertForQuestionAnswering,
         TFBertForSequenceClassification,
         TFBertForTokenClassification,
@@ -29,6 +30,7 @@ with nullcontext() if "transformers" in sys.modules else without_packages("sklea
 __all__ = [
     "AdamWeightDecay",
     "BertConfig",
+    "TFBertForMaskedLM",
     "TFBertForQuestionAnswering",
     "TFBertForSequenceClassification",
     "TFBertForTokenClassification",

@@ -39,6 +39,7 @@ class Pretraining:
         inputs: Inputs of an epoch.
         learning_rate: The peak rate.
         words: What is masked as one.
+        new_words: Words that were added to the vocabulary.
         loss_before: Mean loss of a masked token of the held-out texts before training, in nats.
         loss_after: The same after it.
         accuracy_before: Share of these tokens that are predicted, before.
@@ -53,6 +54,7 @@ class Pretraining:
     inputs: int
     learning_rate: float
     words: str
+    new_words: Sequence[str]
     loss_before: float
     loss_after: float
     accuracy_before: float
@@ -102,6 +104,7 @@ def pretrain(config: PretrainConfig) -> Pretraining:
         inputs=done.rows,
         learning_rate=done.learning_rate,
         words=done.words,
+        new_words=list(done.new_words),
         **{f"{name}_before": value for name, value in asdict(done.before).items()},
         **{f"{name}_after": value for name, value in asdict(done.after).items()},
     )

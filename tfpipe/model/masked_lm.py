@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from tfpipe.data.arrays import IntArray
 from tfpipe.errors import UserError
 from tfpipe.io.atomic import write_text
 from tfpipe.model import pretrained
-from tfpipe.model.checkpoint_folder import AUTO, check_limits, read_settings
+from tfpipe.model.checkpoint_folder import AUTO, check_limits, read_settings, read_tokenizer
 from tfpipe.model.head import MASKED, Head
 from tfpipe.model.presets import find_folder, make_tiny
 from tfpipe.model.stored_weights import open_weights
@@ -32,13 +32,21 @@ SENTENCE_FILES = (
 )
 
 
-def open_masked(name: str, texts: Iterable[str], max_length: int) -> TextModel:
+def find_new_words(name: str, texts: Iterable[str], most: int) -> list[str]:
+    """Find words of texts to add to a model's vocabulary; raises UserError where it cannot grow."""
+    return read_tokenizer(find_folder(name)).find_new_words(texts, most) if most else []
+
+
+def open_masked(
+    name: str, texts: Iterable[str], max_length: int, new_words: Sequence[str] = ()
+) -> TextModel:
     """Open a model with the output layer of masked language modelling.
 
     Args:
         name: `starter`, `multilingual`, `tiny`, a folder or a hub id.
         texts: The texts that `tiny` makes its vocabulary from.
         max_length: Longest input in tokens.
+        new_words: Words to add to the vocabulary.
 
     Raises:
         UserError: There is no such model, or it cannot be trained.
@@ -47,7 +55,7 @@ def open_masked(name: str, texts: Iterable[str], max_length: int) -> TextModel:
         return make_tiny([], texts, head=HEAD)
     folder = find_folder(name)
     check_limits(folder, read_settings(folder), max_length)
-    model = pretrained.load(folder, [], HEAD)
+    model = pretrained.load(folder, [], HEAD, new_words=new_words)
     if model.encoder is None:
         raise UserError(
             "the model cannot be pretrained: only stock TFBert computes it",

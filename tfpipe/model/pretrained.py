@@ -16,12 +16,13 @@ from tfpipe.io.atomic import write_text
 from tfpipe.library_internals import as_pytorch_weight
 from tfpipe.model.adapters import peft_folder
 from tfpipe.model.checkpoint_folder import check_vocabulary, read_settings, read_tokenizer
+from tfpipe.model.grown import Growth, grow
 from tfpipe.model.head import MASKED, Head
 from tfpipe.model.load_weights import load_weights
 from tfpipe.model.stored_weights import WORD_EMBEDDING, open_weights, save_tensors
 from tfpipe.model.text_model import TextModel
 from tfpipe.model.transformers_classes import BertConfig, check_libraries
-from tfpipe.model.trimmed import trim
+from tfpipe.model.trimmed import Trimming, trim
 
 # Folder inside a model's folder of an adapter that cannot be merged into the weights.
 ADAPTER = "adapter"
@@ -32,6 +33,7 @@ def load(
     label_names: Sequence[str] | None = None,
     head: Head | None = None,
     trim_to: Iterable[str] | None = None,
+    new_words: Sequence[str] = (),
 ) -> TextModel:
     """Load the model of a folder.
 
@@ -42,14 +44,15 @@ def load(
             head come from config.json, and all weights from the file.
         head: The head; None for one label a text, or with `label_names` None that of config.json.
         trim_to: Texts to whose scripts the vocabulary is trimmed; None for all of it.
+        new_words: Words to add to the vocabulary, where it is not trimmed.
 
     Raises:
         UserError: There are no BERT weights, weights do not match config.json or are pickled, the
             model needs remote code, or vocabulary and embedding differ.
     """
     settings = read_settings(folder)
-    trimming = None if trim_to is None else trim(folder, trim_to)
-    tokenizer = trimming.tokenizer if trimming else read_tokenizer(folder)
+    change = _change_vocabulary(folder, trim_to, new_words)
+    tokenizer = change.tokenizer if change else read_tokenizer(folder)
     config = BertConfig.from_dict(settings, name_or_path=str(folder))
     stored_head, complete = Head.of(config), label_names is None
     if label_names is None:
@@ -60,10 +63,10 @@ def load(
     _describe(config, tokenizer, label_names, head)
     with open_weights(folder) as whole:
         stored = whole
-        words = trimming.kept.whole if trimming else len(tokenizer.vocabulary)
+        words = change.whole if change else len(tokenizer.vocabulary)
         note = check_vocabulary(folder, settings, words, whole)
-        if trimming and WORD_EMBEDDING in whole.tensors:
-            note, stored = trimming.describe(whole), trimming.select(whole)
+        if change and WORD_EMBEDDING in whole.tensors:
+            note, stored = change.describe(whole), change.select(whole)
             config.vocab_size = len(tokenizer.vocabulary)
         bert = _construct(config, head)
         same_head = head.kind in (stored_head.kind, MASKED)
@@ -71,6 +74,14 @@ def load(
     origin += note
     model = TextModel(bert, tokenizer, list(label_names), head=head, origin=origin, fresh=fresh)
     return _with_stored_adapter(model, folder / ADAPTER, complete)
+
+
+def _change_vocabulary(
+    folder: Path, trim_to: Iterable[str] | None, new_words: Sequence[str]
+) -> Trimming | Growth | None:
+    if trim_to is not None:
+        return trim(folder, trim_to)
+    return grow(folder, new_words) if new_words else None
 
 
 def _with_stored_adapter(model: TextModel, inside: Path, trained: bool) -> TextModel:

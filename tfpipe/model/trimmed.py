@@ -27,6 +27,11 @@ class Trimming:
     tokenizer: Tokenizer
     kept: Kept
 
+    @property
+    def whole(self) -> int:
+        """The number of tokens of the whole one."""
+        return self.kept.whole
+
     def select(self, stored: StoredWeights) -> StoredWeights:
         """Return the weights with the kept rows of the word embedding alone."""
         whole = stored.tensors[WORD_EMBEDDING]

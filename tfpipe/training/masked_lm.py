@@ -23,9 +23,10 @@ from tfpipe.data.replicas import compile_for
 from tfpipe.data.segmenter import Segmenter, has_chinese
 from tfpipe.data.unlabelled import UnlabelledTexts
 from tfpipe.errors import UserError
-from tfpipe.model.masked_lm import open_masked, start_output_layer
+from tfpipe.model.masked_lm import find_new_words, open_masked, start_output_layer
 from tfpipe.model.text_model import TextModel
 from tfpipe.tasks.task import Batch
+from tfpipe.text_display import list_few
 from tfpipe.training.checkpointing import TrainProgress
 from tfpipe.training.defaults import default_rate
 from tfpipe.training.dropout_seeds import seed_dropout
@@ -70,6 +71,7 @@ class Pretrained:
         rows: Inputs of an epoch.
         learning_rate: The peak rate.
         words: What is masked as one: a sentence for the log.
+        new_words: Words that were added to the vocabulary.
         before: Figures on the held-out texts before training.
         after: The same after it.
     """
@@ -78,6 +80,7 @@ class Pretrained:
     rows: int
     learning_rate: float
     words: str
+    new_words: Sequence[str]
     before: Figures
     after: Figures
 
@@ -95,8 +98,11 @@ def pretrain(config: PretrainConfig, texts: UnlabelledTexts) -> Pretrained:
     tf_keras.utils.set_random_seed(config.seed)
     strategy, sentence = make_strategy(config.strategy, config.devices)
     logger.info("strategy: %s", sentence)
+    new_words = find_new_words(config.model, texts.train, config.add_words)
+    if config.add_words:
+        logger.info(f"words to add: {len(new_words):,}, {list_few(new_words) or 'none found'}")
     with strategy.scope():
-        model = open_masked(config.model, texts.train, config.max_length)
+        model = open_masked(config.model, texts.train, config.max_length, new_words)
     segmenter, words = _find_words([*texts.train, *texts.held_out])
     logger.info("masked are %s", words)
     rows, held_out = (
@@ -112,7 +118,7 @@ def pretrain(config: PretrainConfig, texts: UnlabelledTexts) -> Pretrained:
     before = measure()
     logger.info(f"before training: masked-LM loss {before.loss:.3f} on held-out texts")
     _train(config, strategy, model, rows, rate)
-    return Pretrained(model, len(rows.encoded), rate, words, before, measure())
+    return Pretrained(model, len(rows.encoded), rate, words, new_words, before, measure())
 
 
 def _find_words(texts: Sequence[str]) -> tuple[Segmenter | None, str]:

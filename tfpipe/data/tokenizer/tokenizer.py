@@ -101,6 +101,28 @@ class Tokenizer(tf.Module):
         """Write the files from which `from_folder` and transformers load an equal tokenizer."""
         self._kind.save(Path(folder))
 
+    def find_new_words(self, texts: Iterable[str], most: int) -> list[str]:
+        """Find words of texts to be added, the most frequent first; raises UserError for Unigram.
+
+        Args:
+            texts: The texts.
+            most: Words to find at most.
+        """
+        return self._wordpiece().find_new_words(texts, most)
+
+    def with_words(self, words: Sequence[str]) -> Tokenizer:
+        """Return a tokenizer with words as further tokens; raises UserError for Unigram."""
+        return Tokenizer(self._wordpiece().with_words(words))
+
+    def _wordpiece(self) -> WordPiece:
+        if not isinstance(self._kind, WordPiece):
+            raise UserError(
+                "words cannot be added to a Unigram vocabulary",
+                "a tokenizer of XLM-R, whose pieces have probabilities",
+                "leave out --add-words, or choose a --model with BERT's WordPiece",
+            )
+        return self._kind
+
     @property
     def vocabulary(self) -> list[str]:
         """The tokens in the order of their ids."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import tensorflow as tf
@@ -18,6 +18,7 @@ import tensorflow as tf
 from tfpipe.data.arrays import UInt8Array
 from tfpipe.data.tokenizer.tokens import RaggedTokens, rows_of
 from tfpipe.data.tokenizer.wordpiece import unicode_tables
+from tfpipe.data.tokenizer.wordpiece.new_words import find_new_words
 from tfpipe.data.tokenizer.wordpiece.normalizer import Normalizer, keep_first
 from tfpipe.data.tokenizer.wordpiece.pieces import PieceLookup
 from tfpipe.data.tokenizer.wordpiece.vocabulary import (
@@ -69,6 +70,16 @@ class WordPiece(tf.Module):
     def save(self, folder: Path) -> None:
         """Write the tokenizer's files."""
         write_folder(folder, self._vocabulary, self._rules)
+
+    def find_new_words(self, texts: Iterable[str], most: int) -> list[str]:
+        """Find the most frequent words of texts that are no token, see new_words.py."""
+        return find_new_words(self._vocabulary, self._rules, texts, most)
+
+    def with_words(self, words: Sequence[str]) -> WordPiece:
+        """Return a tokenizer with these words as further tokens, behind its own."""
+        rules = self._rules
+        tokens = [*self._vocabulary.tokens, *words]
+        return WordPiece(tokens, rules.lower_case, rules.strip_accents, rules.split_chinese)
 
     @property
     def vocabulary(self) -> list[str]:

@@ -8,11 +8,16 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tfpipe.cli import parse, parser_for, print_metrics, run, say
 from tfpipe.config import PretrainConfig
 from tfpipe.errors import UserError
 from tfpipe.process import quick_imports, run_as_process
+
+if TYPE_CHECKING:
+    from tfpipe.data.unlabelled import UnlabelledTexts
+    from tfpipe.training.masked_lm import Pretrained
 
 # By name: `python -m` runs this module as `__main__`.
 logger = logging.getLogger("tfpipe.pretrain")
@@ -94,8 +99,20 @@ def pretrain(config: PretrainConfig) -> Pretraining:
     with quick_imports():
         from tfpipe.model.masked_lm import save_masked
         from tfpipe.training import masked_lm
-    done = masked_lm.pretrain(config, texts)
-    result = Pretraining(
+    # Made before training, so that a folder that cannot be written costs none.
+    with atomic_folder(output) as aside:
+        done = masked_lm.pretrain(config, texts)
+        result = _describe(config, texts, done)
+        save_masked(done.model, config.model, aside)
+        content = json.dumps({"settings": asdict(config), **asdict(result)}, indent=2)
+        (aside / "pretrain.json").write_text(content + "\n", encoding="utf-8")
+    if result.loss_after >= result.loss_before:
+        logger.warning("warning: the loss on held-out texts is not lower than before training")
+    return result
+
+
+def _describe(config: PretrainConfig, texts: UnlabelledTexts, done: Pretrained) -> Pretraining:
+    return Pretraining(
         output=config.output,
         model=config.model,
         texts=len(texts.train),
@@ -108,13 +125,6 @@ def pretrain(config: PretrainConfig) -> Pretraining:
         **{f"{name}_before": value for name, value in asdict(done.before).items()},
         **{f"{name}_after": value for name, value in asdict(done.after).items()},
     )
-    with atomic_folder(output) as aside:
-        save_masked(done.model, config.model, aside)
-        content = json.dumps({"settings": asdict(config), **asdict(result)}, indent=2)
-        (aside / "pretrain.json").write_text(content + "\n", encoding="utf-8")
-    if result.loss_after >= result.loss_before:
-        logger.warning("warning: the loss on held-out texts is not lower than before training")
-    return result
 
 
 def _refuse_existing(output: Path) -> None:

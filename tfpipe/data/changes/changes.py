@@ -69,8 +69,8 @@ def _matches(pattern: re.Pattern[str]) -> Callable[[str], Sequence[Place]]:
     return lambda text: [match.span() for match in pattern.finditer(text)]
 
 
-def _characters(table: Mapping[str, str]) -> Change:
-    """A change of characters that are in a table, each into one of the others in it."""
+def change_characters(table: Mapping[str, str]) -> Change:
+    """Make the change of characters that are in a table, each into one of its others there."""
 
     def places(text: str) -> Sequence[Place]:
         return [(at, at + 1) for at, character in enumerate(text) if character in table]
@@ -159,8 +159,8 @@ CHANGES: Mapping[str, Change] = {
     "width": Change(_matches(WIDE), _change_width),
     "emoji": Change(_sentence_ends, _add_emoji),
     "invisible": Change(_matches(WORD), _insert_invisible),
-    "homoglyphs": _characters(HOMOGLYPHS),
-    "homophones": _characters(HOMOPHONES),
-    "shapes": _characters(SIMILAR),
-    "scripts": _characters(SCRIPTS),
+    "homoglyphs": change_characters(HOMOGLYPHS),
+    "homophones": change_characters(HOMOPHONES),
+    "shapes": change_characters(SIMILAR),
+    "scripts": change_characters(SCRIPTS),
 }

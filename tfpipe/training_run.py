@@ -46,7 +46,7 @@ from tfpipe.training.defaults import TRIMMED, default_epochs, default_head_rate,
 from tfpipe.training.ending import Ending
 from tfpipe.training.epoch_data import EpochData
 from tfpipe.training.evaluator import Evaluator
-from tfpipe.training.few_shot import train_vectors
+from tfpipe.training.few_shot import train_vectors_first
 from tfpipe.training.precision import choose_precision
 from tfpipe.training.preemption import Stopped
 from tfpipe.training.preparation import Preparation
@@ -287,12 +287,10 @@ def run_epochs(
     logger.info(describe_batch(context.strategy, *batch))
     logger.info("training: %s, into %s", count_of(config.epochs, "epoch"), folder)
     keep_freed_memory()
-    if config.few_shot and not (config.resume and any(folder.glob("checkpoints/step-*"))):
-        # A resumed run has the trained vectors in its checkpoint.
-        train_vectors(context, model, data.sets[0])
-    elif config.few_shot:
-        model.train_only(encoder=False)
-    train = epoch_data(context, model, task, data.sets[0])
+    examples = data.sets[0]
+    if config.few_shot:
+        examples = train_vectors_first(context, model, task, examples)
+    train = epoch_data(context, model, task, examples)
     throughput, board = Throughput(), TensorBoardCallback(context.run.logs)
     steps = parse_steps(config.profile_steps) if config.profile_steps else (0, 0)
     profile = Profile(context.run.logs, *steps)

@@ -21,7 +21,7 @@ ADAPTER_FACTOR = 5.0
 # `multilingual` are alike before training: at the rate of the layers its head needs more epochs.
 HEAD_RATES = {"multilingual": 2e-3}
 # Of --few-shot, whose head learns from few texts and alone: its peak rate, and epochs.
-FEW_SHOT_HEAD_RATE, FEW_SHOT_EPOCHS = 1e-2, 40
+FEW_SHOT_HEAD_RATE, FEW_SHOT_EPOCHS = 1e-2, 4
 # Models whose vocabulary is trimmed to the scripts of the training texts by default.
 TRIMMED = ("multilingual",)
 

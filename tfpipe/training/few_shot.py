@@ -12,6 +12,7 @@ from dataclasses import replace
 from tfpipe.data.encoded import EncodedDataset
 from tfpipe.model.text_model import TextModel
 from tfpipe.tasks import TASKS
+from tfpipe.tasks.task import Task
 from tfpipe.text_display import count_of
 from tfpipe.training.checkpointing import TrainProgress
 from tfpipe.training.dropout_seeds import seed_dropout
@@ -28,9 +29,33 @@ logger = logging.getLogger(__name__)
 # Of the first stage: steps, texts of a batch, and the factor of the rate of whole training.
 STEPS, BATCH, RATE_FACTOR = 40, 64, 0.1
 TEMPERATURE = 0.1
+# Of the head, the second stage: passes over the texts in an epoch, for dev is evaluated after each.
+PASSES = 10
 
 
-def train_vectors(context: RunContext, model: TextModel, train: EncodedDataset) -> None:
+def train_vectors_first(
+    context: RunContext, model: TextModel, task: Task, train: EncodedDataset
+) -> EncodedDataset:
+    """Train the vectors, unless a checkpoint has them, and leave the head to be trained.
+
+    Args:
+        context: Configuration, with the learning rate resolved, folder and strategy.
+        model: The model.
+        task: The task of the head.
+        train: The training examples.
+
+    Returns:
+        The examples of an epoch of the head.
+    """
+    config = context.config
+    if not (config.resume and any(context.run.folder.glob("checkpoints/step-*"))):
+        _train_vectors(context, model, train)
+    model.train_only(encoder=False)
+    again = train.examples.take([*range(len(train.examples))] * PASSES)
+    return task.label(again, model.tokenizer, config.max_length)
+
+
+def _train_vectors(context: RunContext, model: TextModel, train: EncodedDataset) -> None:
     """Train the encoder so that the vectors of texts with the same label are near each other.
 
     Args:
@@ -76,4 +101,3 @@ def train_vectors(context: RunContext, model: TextModel, train: EncodedDataset) 
         f"few-shot: vectors of {count_of(len(train.examples), 'text')} trained in {steps} steps,"
         f" loss {progress.first_loss:.3f} at first, {progress.recent_loss:.3f} at the end"
     )
-    model.train_only(encoder=False)

@@ -51,7 +51,7 @@ class PretrainConfig:
     epochs: int = setting(1, "passes over the texts, each masked anew", minimum=1)
     batch_size: int = setting(32, "inputs in a step, over all devices", minimum=1)
     learning_rate: float | None = setting(
-        None, "peak learning rate (default: that of tfpipe.train)", above=0
+        None, "peak learning rate (default: that of tfpipe.train for the model)", above=0
     )
     seed: int = setting(1, "seed of held-out texts, order, masks and dropout", minimum=0)
     strategy: str = setting("auto", "distribution over devices", choices=STRATEGIES)

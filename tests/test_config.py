@@ -215,6 +215,7 @@ OTHER: dict[str, Any] = {
     "offsets": "utf16",
     "augment": "typos:0.1",
     "smoothness": 1.0,
+    "teacher": "runs/teacher",
     "adversarial": "fgm",
 }
 

@@ -43,6 +43,7 @@ from tfpipe.training.allocator import keep_freed_memory
 from tfpipe.training.callbacks import Callback
 from tfpipe.training.collectives import check_agreement, report_lost_processes
 from tfpipe.training.defaults import TRIMMED, default_epochs, default_head_rate, default_rate
+from tfpipe.training.distillation import Teacher, open_teacher
 from tfpipe.training.ending import Ending
 from tfpipe.training.epoch_data import EpochData
 from tfpipe.training.evaluator import Evaluator
@@ -81,8 +82,9 @@ def train(prepared: Preparation) -> Run:
     task = spec.task_class.from_labels(parsed_labels(parts.train, spec.rules), context.config)
     context, model = build_model(context, parts, task)
     data = encode_data(context, parts, model, task)
+    teacher = open_teacher(context, model, task) if context.config.teacher else None
     begin(context, parts, model)
-    history, throughput, evaluator = run_epochs(context, model, task, data)
+    history, throughput, evaluator = run_epochs(context, model, task, data, teacher)
     if not context.chief:
         return replace(context.run, written_here=False)
     assert context.config.epochs is not None
@@ -270,9 +272,20 @@ def begin(context: RunContext, parts: Splits, model: TextModel) -> None:
 
 
 def run_epochs(
-    context: RunContext, model: TextModel, task: Task, data: EncodedData
+    context: RunContext,
+    model: TextModel,
+    task: Task,
+    data: EncodedData,
+    teacher: Teacher | None = None,
 ) -> tuple[list[dict[str, Any]], Throughput, Evaluator]:
     """Train, with the best epoch's weights saved.
+
+    Args:
+        context: Configuration, folder and strategy.
+        model: The model.
+        task: Its task.
+        data: Train and dev.
+        teacher: Gives outputs to learn; None for none.
 
     Returns:
         One record an epoch, the throughput, and the evaluator of the model.
@@ -290,7 +303,7 @@ def run_epochs(
     examples = data.sets[0]
     if config.few_shot:
         examples = train_vectors_first(context, model, task, examples)
-    train = epoch_data(context, model, task, examples)
+    train = epoch_data(context, model, task, examples, teacher)
     throughput, board = Throughput(), TensorBoardCallback(context.run.logs)
     steps = parse_steps(config.profile_steps) if config.profile_steps else (0, 0)
     profile = Profile(context.run.logs, *steps)
@@ -311,17 +324,24 @@ def run_epochs(
 
 
 def epoch_data(
-    context: RunContext, model: TextModel, task: Task, train: EncodedDataset
+    context: RunContext,
+    model: TextModel,
+    task: Task,
+    train: EncodedDataset,
+    teacher: Teacher | None,
 ) -> EpochData:
-    """Return the training data of each epoch."""
+    """Return the training data of each epoch, with the teacher's outputs where there is one."""
     config, augmentation = context.config, context.augmentation
     balanced = config.class_weights == "balanced"
+    if teacher:
+        train = teacher.add_outputs(train)
     if augmentation is None:
         return EpochData(train, task, balanced)
 
     def of_epoch(epoch: int) -> EncodedDataset:
         examples = augmentation(train.examples, epoch)
-        return task.label(examples, model.tokenizer, config.max_length)
+        changed = task.label(examples, model.tokenizer, config.max_length)
+        return teacher.add_outputs(changed) if teacher else changed
 
     return EpochData(train, task, balanced, of_epoch)
 

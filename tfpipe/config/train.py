@@ -209,6 +209,20 @@ class TrainConfig:
         above=0,
         group="objective",
     )
+    teacher: str | None = setting(
+        None,
+        "distillation: folder of a finished run whose outputs are learnt beside the labels",
+        group="objective",
+    )
+    teacher_share: float = setting(
+        0.5, "share of the teacher in the loss", above=0, maximum=1, group="objective"
+    )
+    teacher_temperature: float = setting(
+        2.0,
+        "by which the outputs of both are divided; higher weighs improbable labels more",
+        above=0,
+        group="objective",
+    )
     augment: str | None = setting(
         None,
         "change the training texts anew in each epoch: typos:0.1,swap:0.1,... with the share of"

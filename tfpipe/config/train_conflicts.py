@@ -23,6 +23,21 @@ REQUIRED_SETTINGS = (
     ("worker_index", "strategy", ("multi_worker", "auto")),
     ("tpu", "strategy", ("tpu", "auto")),
 )
+# A setting, and those of which one must be given for it to have an effect.
+OWNED_SETTINGS = (
+    ("adversarial_norm", ("adversarial", "smoothness")),
+    ("teacher_share", ("teacher",)),
+    ("teacher_temperature", ("teacher",)),
+)
+# Two settings that cannot be combined, and why.
+EXCLUSIVE_SETTINGS = (
+    ("r_drop", "smoothness", "both are divergences of two passes"),
+    ("teacher", "r_drop", "each is a loss of its own"),
+    ("teacher", "smoothness", "each is a loss of its own"),
+    ("teacher", "few_shot", "the head of few texts learns from their labels"),
+    ("mixout", "adapter", "beside an adapter no pretrained weight changes"),
+    ("mixout", "few_shot", "vectors of few texts are trained for a few steps only"),
+)
 
 
 def find_conflicts(config: Any) -> Iterator[Conflict]:
@@ -31,7 +46,7 @@ def find_conflicts(config: Any) -> Iterator[Conflict]:
     yield from _task_conflicts(config)
     yield from _few_shot_conflicts(config)
     yield from _metric_conflicts(config)
-    yield from _robustness_conflicts(config)
+    yield from _loss_conflicts(config)
     yield from _objective_conflicts(config)
     yield from _device_conflicts(config)
     yield from adapter_conflicts(config)
@@ -106,31 +121,27 @@ def _few_shot_conflicts(config: Any) -> Iterator[Conflict]:
         )
 
 
-def _robustness_conflicts(config: Any) -> Iterator[Conflict]:
+def _loss_conflicts(config: Any) -> Iterator[Conflict]:
     default = type(config)()
-    norm = config.adversarial_norm
-    if norm != default.adversarial_norm and not (config.adversarial or config.smoothness):
-        yield (
-            ("adversarial_norm", "adversarial", "smoothness"),
-            UserError(
-                "--adversarial-norm has no effect without --adversarial or --smoothness",
-                f"--adversarial-norm {norm}",
-                "add one of these, or leave out --adversarial-norm",
-            ),
-        )
-    pairs = (
-        ("r_drop", "smoothness", "both are divergences of two passes"),
-        ("mixout", "adapter", "beside an adapter no pretrained weight changes"),
-        ("mixout", "few_shot", "vectors of few texts are trained for a few steps only"),
-    )
-    for one, other, reason in pairs:
+    for name, owners in OWNED_SETTINGS:
+        value, flags = getattr(config, name), [flag_of(owner) for owner in owners]
+        if value != getattr(default, name) and not any(getattr(config, one) for one in owners):
+            yield (
+                (name, *owners),
+                UserError(
+                    f"{flag_of(name)} has no effect without {' or '.join(flags)}",
+                    f"{flag_of(name)} {value}",
+                    f"add {flags[0]}, or leave out {flag_of(name)}",
+                ),
+            )
+    for one, other, reason in EXCLUSIVE_SETTINGS:
         if getattr(config, one) and getattr(config, other):
-            flags = flag_of(one), flag_of(other)
+            flag, second = flag_of(one), flag_of(other)
             yield (
                 (one, other),
                 UserError(
-                    f"{flags[0]} and {flags[1]} exclude each other",
-                    f"{flags[0]} {getattr(config, one)} with {flags[1]}",
+                    f"{flag} and {second} exclude each other",
+                    f"{flag} {getattr(config, one)} with {second}",
                     f"leave out one of them: {reason}",
                 ),
             )

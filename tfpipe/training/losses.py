@@ -14,6 +14,8 @@ from tfpipe.tasks.task import Batch, Task
 from tfpipe.training.adversarial import norms
 from tfpipe.training.objective import DELTA, ForwardPass, Loss, TaskLoss, WholeBatchLoss
 
+# A column of a batch: the outputs of the teacher, [B, ...].
+TEACHER = "teacher"
 # Of SmoothLoss: the longest input, and the norm of the first move as a part of the largest one.
 POSITIONS, FIRST_MOVE = 512, 0.1
 
@@ -95,6 +97,41 @@ def _moved(batch: Batch, move: tf.Tensor) -> Batch:
     return {**batch, DELTA: batch[DELTA] + move if DELTA in batch else move}
 
 
+@dataclass(frozen=True)
+class DistillLoss:
+    """The mean of the task's loss and of the divergence from a teacher's outputs.
+
+    Both outputs are divided by the temperature, and the divergence is multiplied by its square, so
+    that its gradient keeps its size. Source: Hinton et al. 2015, section 2
+    (https://arxiv.org/abs/1503.02531), with the task's symmetric divergence.
+
+    Attributes:
+        task: The task.
+        settings: Settings of its loss.
+        share: The share of the divergence.
+        temperature: By which outputs are divided.
+    """
+
+    task: Task
+    settings: LossSettings
+    share: float
+    temperature: float
+
+    def __call__(self, forward: ForwardPass, batch: Batch) -> tf.Tensor:
+        """Compute the weighted sum; the batch has the column TEACHER."""
+        outputs, taught = forward(batch), tf.cast(batch[TEACHER], tf.float32)
+        if taught.shape.rank == 3:
+            # Of tokens: as many as the longest text of the data has.
+            taught = taught[:, : tf.shape(outputs)[1]]
+            missing = tf.shape(outputs)[1] - tf.shape(taught)[1]
+            taught = tf.pad(taught, [[0, 0], [0, missing], [0, 0]])
+        factor = 1.0 / self.temperature
+        divergence = self.task.divergence(factor * outputs, factor * taught, batch) / factor**2
+        losses = self.task.training_loss(outputs, batch, self.settings)
+        mixed = (1.0 - self.share) * losses + self.share * divergence
+        return tf.reduce_sum(mixed * batch["weight"])
+
+
 def make_loss(config: TrainConfig, task: Task, width: int = 0) -> Loss:
     """Make the configured loss.
 
@@ -109,5 +146,7 @@ def make_loss(config: TrainConfig, task: Task, width: int = 0) -> Loss:
         return RDropLoss(task, settings, config.r_drop)
     if config.smoothness:
         return SmoothLoss(task, settings, config.smoothness, config.adversarial_norm, width)
+    if config.teacher:
+        return DistillLoss(task, settings, config.teacher_share, config.teacher_temperature)
     of_batch = TASKS[task.name].compares_examples
     return WholeBatchLoss(task, settings) if of_batch else TaskLoss(task, settings)

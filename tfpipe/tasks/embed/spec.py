@@ -40,6 +40,7 @@ SPEC = TaskSpec(
         "r_drop": "a vector is not a distribution",
         "augment": "its loss recognises equal texts by their content, which would change",
         "adversarial": "its loss compares the texts of a batch, which would all be moved",
+        "teacher": "a vector has no labels whose scores could be learnt",
         "smoothness": "a vector is not a distribution",
         "class_weights": "it learns no names of labels",
     },

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 from collections.abc import Iterable, Sequence
@@ -15,6 +16,7 @@ from tfpipe.errors import UserError
 from tfpipe.io.atomic import write_text
 from tfpipe.model import pretrained
 from tfpipe.model.checkpoint_folder import AUTO, check_limits, read_settings, read_tokenizer
+from tfpipe.model.grown import grow
 from tfpipe.model.head import MASKED, Head
 from tfpipe.model.presets import find_folder, make_tiny
 from tfpipe.model.stored_weights import open_weights
@@ -55,7 +57,8 @@ def open_masked(
         return make_tiny([], texts, head=HEAD)
     folder = find_folder(name)
     check_limits(folder, read_settings(folder), max_length)
-    model = pretrained.load(folder, [], HEAD, new_words=new_words)
+    change = functools.partial(grow, words=new_words) if new_words else None
+    model = pretrained.load(folder, [], HEAD, change)
     if model.encoder is None:
         raise UserError(
             "the model cannot be pretrained: only stock TFBert computes it",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -12,7 +13,7 @@ import numpy as np
 
 from tfpipe.data.tokenizer import Tokenizer, WordPiece
 from tfpipe.errors import UserError, did_you_mean
-from tfpipe.model import pretrained
+from tfpipe.model import pretrained, trimmed
 from tfpipe.model.checkpoint_folder import check_limits, read_pooling
 from tfpipe.model.checkpoint_folder import read_settings as read_folder_settings
 from tfpipe.model.encoder import FIRST, MEAN
@@ -77,7 +78,8 @@ def open_model(
         return make_tiny(label_names, texts, head=head)
     folder = find_folder(name)
     check_limits(folder, read_folder_settings(folder), max_length)
-    return pretrained.load(folder, label_names, head, texts if trim else None)
+    change = functools.partial(trimmed.trim, texts=texts) if trim else None
+    return pretrained.load(folder, label_names, head, change)
 
 
 def read_settings(name: str) -> dict[str, Any]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -16,14 +16,15 @@ from tfpipe.io.atomic import write_text
 from tfpipe.library_internals import as_pytorch_weight
 from tfpipe.model.adapters import peft_folder
 from tfpipe.model.checkpoint_folder import check_vocabulary, read_settings, read_tokenizer
-from tfpipe.model.grown import Growth, grow
+from tfpipe.model.grown import Growth
 from tfpipe.model.head import MASKED, Head
 from tfpipe.model.load_weights import load_weights
 from tfpipe.model.stored_weights import WORD_EMBEDDING, open_weights, save_tensors
 from tfpipe.model.text_model import TextModel
 from tfpipe.model.transformers_classes import BertConfig, check_libraries
-from tfpipe.model.trimmed import Trimming, trim
+from tfpipe.model.trimmed import Trimming
 
+VocabularyChange: TypeAlias = Callable[[Path], Trimming | Growth]
 # Folder inside a model's folder of an adapter that cannot be merged into the weights.
 ADAPTER = "adapter"
 
@@ -32,8 +33,7 @@ def load(
     folder: Path,
     label_names: Sequence[str] | None = None,
     head: Head | None = None,
-    trim_to: Iterable[str] | None = None,
-    new_words: Sequence[str] = (),
+    change_vocabulary: VocabularyChange | None = None,
 ) -> TextModel:
     """Load the model of a folder.
 
@@ -43,15 +43,15 @@ def load(
             that the file lacks, are then newly initialised. None for a trained model: labels and
             head come from config.json, and all weights from the file.
         head: The head; None for one label a text, or with `label_names` None that of config.json.
-        trim_to: Texts to whose scripts the vocabulary is trimmed; None for all of it.
-        new_words: Words to add to the vocabulary, where it is not trimmed.
+        change_vocabulary: From the folder to its tokenizer with fewer or more tokens, and to what
+            that changes of the weights; None to leave both as they are.
 
     Raises:
         UserError: There are no BERT weights, weights do not match config.json or are pickled, the
             model needs remote code, or vocabulary and embedding differ.
     """
     settings = read_settings(folder)
-    change = _change_vocabulary(folder, trim_to, new_words)
+    change = change_vocabulary(folder) if change_vocabulary else None
     tokenizer = change.tokenizer if change else read_tokenizer(folder)
     config = BertConfig.from_dict(settings, name_or_path=str(folder))
     stored_head, complete = Head.of(config), label_names is None
@@ -74,14 +74,6 @@ def load(
     origin += note
     model = TextModel(bert, tokenizer, list(label_names), head=head, origin=origin, fresh=fresh)
     return _with_stored_adapter(model, folder / ADAPTER, complete)
-
-
-def _change_vocabulary(
-    folder: Path, trim_to: Iterable[str] | None, new_words: Sequence[str]
-) -> Trimming | Growth | None:
-    if trim_to is not None:
-        return trim(folder, trim_to)
-    return grow(folder, new_words) if new_words else None
 
 
 def _with_stored_adapter(model: TextModel, inside: Path, trained: bool) -> TextModel:

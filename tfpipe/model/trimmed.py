@@ -1,4 +1,4 @@
-"""A pretrained model without the tokens of scripts that its texts do not have."""
+"""A model without the tokens that its texts do not have."""
 
 from __future__ import annotations
 
@@ -22,10 +22,12 @@ class Trimming:
     Attributes:
         tokenizer: With new ids, in the order of the old ones.
         kept: What it keeps of the whole one.
+        pieces: Whether it is trimmed to the pieces of texts, not to their scripts alone.
     """
 
     tokenizer: Tokenizer
     kept: Kept
+    pieces: bool = False
 
     @property
     def whole(self) -> int:
@@ -49,17 +51,23 @@ class Trimming:
         after = len(self.kept.ids)
         whole = sum(math.prod(tensor.shape) for tensor in stored.tensors.values())
         part = whole - (before - after) * width
+        kept = ", ".join(self.kept.scripts)
+        kept = f"the pieces of texts, {kept}" if self.pieces else kept
         return (
-            f"; vocabulary trimmed to {', '.join(self.kept.scripts)}: {before:,} -> {after:,} rows"
+            f"; vocabulary trimmed to {kept}: {before:,} -> {after:,} rows"
             f" of the embedding, {whole / 1e6:,.1f} -> {part / 1e6:,.1f} M parameters,"
             f" {whole * 4 / 1e6:,.0f} -> {part * 4 / 1e6:,.0f} MB"
         )
 
 
-def trim(folder: Path, texts: Iterable[str]) -> Trimming:
+def trim(folder: Path, texts: Iterable[str], pieces: bool = False) -> Trimming:
     """Trim the tokenizer of a model's folder to the scripts of texts; raises UserError.
 
-    Texts of these scripts have the same tokens as before, see `trim_folder`.
+    Args:
+        folder: The folder.
+        texts: The texts.
+        pieces: Whether to their pieces; which texts have the same tokens as before, see
+            `trim_folder`.
     """
     with tempfile.TemporaryDirectory() as name:
         aside = Path(name)
@@ -67,5 +75,5 @@ def trim(folder: Path, texts: Iterable[str]) -> Trimming:
         if not tokenizer_is_complete(folder):
             read_tokenizer(folder).save(aside)
             source = aside
-        kept = trim_folder(source, aside, texts)
-        return Trimming(Tokenizer.from_folder(aside), kept)
+        kept = trim_folder(source, aside, texts, pieces)
+        return Trimming(Tokenizer.from_folder(aside), kept, pieces)

@@ -1,0 +1,146 @@
+"""Importance ranks what a model does without lowest, and pruning keeps what is asked for."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfpipe.compressing import importance
+from tfpipe.compressing.importance import Importance, measure_importance
+from tfpipe.data.encoded import EncodedDataset
+from tfpipe.data.examples import Columns, Examples
+from tfpipe.model import presets
+from tfpipe.model.head import Head
+from tfpipe.model.pruned import list_branches, prune
+from tfpipe.model.text_model import TextModel
+from tfpipe.tasks.classify.task import Classify
+from tfpipe.training.objective import TaskLoss
+
+TEXTS = ["my card is lost", "where is my money", "it rains today", "the card", "money back please"]
+LABELS = ["card", "money", "rain", "card", "money"]
+NAMES = sorted(set(LABELS))
+DEAD = (3, 200)
+
+
+@pytest.fixture
+def model() -> TextModel:
+    tf.keras.utils.set_random_seed(3)
+    return presets.make_tiny(NAMES, TEXTS * 2, dropout=0.0)
+
+
+def labelled(model: TextModel) -> EncodedDataset:
+    examples = Examples(TEXTS, None, LABELS, "texts.tsv", Columns())
+    return Classify(NAMES).label(examples, model.tokenizer, 16)
+
+
+def measured(model: TextModel, batch_size: int = 8) -> Importance:
+    return measure_importance(model, TaskLoss(Classify(NAMES)), labelled(model), batch_size, 1)
+
+
+def logits(model: TextModel) -> np.ndarray:
+    return model.logits(model.tokenizer(TEXTS)).numpy()
+
+
+def mean_loss(model: TextModel) -> float:
+    gold = tf.constant([NAMES.index(label) for label in LABELS])
+    values = tf.cast(model.logits(model.tokenizer(TEXTS)), tf.float64)
+    return float(tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(gold, values)))
+
+
+def scale(variables: list[tf.Variable], rows: slice, factor: float) -> None:
+    for variable in variables:
+        value = variable.numpy()
+        value[rows] *= factor
+        variable.assign(value)
+
+
+def test_importance_is_the_slope_of_the_loss_by_a_gate(model: TextModel) -> None:
+    found = measured(model)
+    assert found.layers.shape == (2,) and found.units.shape == (2, 256)
+    step = 0.02
+    for layer, unit in ((0, 5), (1, 17)):
+        branches = list_branches(model)[layer]
+        both = [*branches.attention, *branches.feed_forward]
+        for variables, rows, expected in (
+            (both, slice(None), found.layers[layer]),
+            ([branches.feed_forward[0]], slice(unit, unit + 1), found.units[layer, unit]),
+        ):
+            before = [variable.numpy() for variable in variables]
+            losses = []
+            for factor in (1 + step, 1 - step):
+                scale(variables, rows, factor)
+                losses.append(mean_loss(model))
+                for variable, value in zip(variables, before, strict=True):
+                    variable.assign(value)
+            slope = abs(losses[0] - losses[1]) / (2 * step)
+            assert slope == pytest.approx(expected, rel=0.02, abs=2e-5)
+
+
+def test_dead_units_are_the_least_important_and_their_removal_changes_nothing(
+    model: TextModel,
+) -> None:
+    for branches in list_branches(model):
+        kernel = branches.feed_forward[0]
+        value = kernel.numpy()
+        value[list(DEAD)] = 0.0
+        kernel.assign(value)
+    found = measured(model, batch_size=2)
+    assert not found.units[:, list(DEAD)].any() and (np.delete(found.units, DEAD, 1) > 0).all()
+    units = found.best_units([0, 1], 254)
+    for of_layer in units:
+        assert of_layer.tolist() == [unit for unit in range(256) if unit not in DEAD]
+    smaller = prune(model, [0, 1], units)
+    assert smaller.config.intermediate_size == 254 and model.config.intermediate_size == 256
+    np.testing.assert_allclose(logits(smaller), logits(model), atol=1e-6)
+    assert model.parameters - smaller.parameters == 2 * 2 * (2 * 64 + 1)
+
+
+@pytest.mark.parametrize("dead", [0, 1])
+def test_a_layer_without_output_is_the_least_important(model: TextModel, dead: int) -> None:
+    branches = list_branches(model)[dead]
+    for variable in (*branches.attention, *branches.feed_forward):
+        variable.assign(tf.zeros_like(variable))
+    found = measured(model)
+    assert found.layers[dead] == 0 < found.layers[1 - dead]
+    assert found.best_layers(1) == [1 - dead]
+    smaller = prune(model, [1 - dead], [np.arange(256)])
+    assert len(smaller.layers) == smaller.config.num_hidden_layers == 1
+    # What is left of the layer are norms of what is normalised.
+    np.testing.assert_allclose(logits(smaller), logits(model), atol=1e-5)
+
+
+def test_parts_are_kept_in_their_order(model: TextModel) -> None:
+    units = [np.array([7, 9, 250])]
+    smaller = prune(model, [1], units)
+    old, new = model.layers[1], smaller.layers[0]
+    for name in ("query", "key", "value"):
+        one, other = (getattr(of.attention.self_attention, name) for of in (old, new))
+        np.testing.assert_array_equal(one.kernel, other.kernel)
+    np.testing.assert_array_equal(
+        old.attention.dense_output.dense.kernel, new.attention.dense_output.dense.kernel
+    )
+    inner, outer = old.intermediate.dense, old.bert_output.dense
+    np.testing.assert_array_equal(new.intermediate.dense.kernel, inner.kernel.numpy()[:, units[0]])
+    np.testing.assert_array_equal(new.intermediate.dense.bias, inner.bias.numpy()[units[0]])
+    np.testing.assert_array_equal(new.bert_output.dense.kernel, outer.kernel.numpy()[units[0]])
+    np.testing.assert_array_equal(new.bert_output.dense.bias, outer.bias)
+
+
+def test_equal_importance_keeps_the_first() -> None:
+    found = Importance(np.array([2.0, 1.0, 2.0, 3.0]), np.zeros([4, 6]))
+    assert found.best_layers(2) == [0, 3]
+    assert [units.tolist() for units in found.best_units([1], 4)] == [[0, 1, 2, 3]]
+
+
+def test_only_as_many_examples_are_read(model: TextModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importance, "MOST_EXAMPLES", 2)
+    part = measured(model, batch_size=2)
+    monkeypatch.undo()
+    assert not np.allclose(part.units, measured(model, batch_size=2).units)
+
+
+def test_a_head_for_each_token_is_pruned_too(model: TextModel) -> None:
+    whole = presets.make_tiny(["O", "B-a"], TEXTS * 2, head=Head("token"))
+    smaller = prune(whole, [0], [np.arange(10)])
+    assert smaller.head.kind == "token" and logits(smaller).shape == logits(whole).shape

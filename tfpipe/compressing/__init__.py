@@ -1,0 +1,1 @@
+"""What `tfpipe.compress` measures: the importance of a model's parts, and two models' figures."""

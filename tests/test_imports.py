@@ -41,6 +41,7 @@ LAYERS += [
     "predicting",
     "comparing",
     "probing",
+    "compressing",
 ]
 LAYERS += ["cleaning", "doctoring", "cli", "apps"]
 LAYERS += [
@@ -62,6 +63,7 @@ LAYERS += [
     "pseudo",
     "soup",
     "pretrain",
+    "compress",
     "ask",
     "export",
     "index",
@@ -274,6 +276,7 @@ def test_the_model_package_alone_reads_the_transformers_model() -> None:
 VERBS = ["tfpipe.train", "tfpipe.evaluate", "tfpipe.predict", "tfpipe.export", "tfpipe.doctor"]
 VERBS += ["tfpipe.clean", "tfpipe.compare", "tfpipe.ask", "tfpipe.report", "tfpipe.runs"]
 VERBS += ["tfpipe.index", "tfpipe.pretrain", "tuning.search", "tfpipe.apps.support"]
+VERBS += ["tfpipe.compress", "tfpipe.index", "tuning.search", "tfpipe.apps.support"]
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from tfpipe.errors import Interrupted, UserError
 from tfpipe.evaluate import evaluate_on
 from tfpipe.model import presets, pretrained
 from tfpipe.model.text_model import TextModel
+from tfpipe.model.trimmed import trim
 from tfpipe.run_folder import open_run
 from tfpipe.train import train
 

@@ -30,6 +30,7 @@ VERBS = {
     "report": ("tfpipe.rewrite_report", "write a run's report again, or for another file"),
     "compare": ("tfpipe.compare", "test whether one of two runs is better"),
     "probe": ("tfpipe.probe", "test a model on changed texts"),
+    "compress": ("tfpipe.compress", "make a smaller run of a run, without training"),
     "predict": ("tfpipe.predict", "predict every row of a file"),
     "pretrain": ("tfpipe.pretrain", "train a model further on texts without labels"),
     "pseudo": ("tfpipe.pseudo", "label texts with a run, to train on"),
@@ -59,6 +60,16 @@ class _Joined(argparse.Action):
     ) -> None:
         before = getattr(namespace, self.dest, None)
         setattr(namespace, self.dest, value if before is None else f"{before},{value}")
+
+
+class _Listed(argparse.Action):
+    """The action of a flag with any number of values, which comes once for each of them."""
+
+    def __call__(
+        self, parser: Any, namespace: argparse.Namespace, value: Any, flag: str | None = None
+    ) -> None:
+        before = getattr(namespace, self.dest, [])
+        setattr(namespace, self.dest, [*before, value] if value else before)
 
 
 def parser_for(
@@ -121,8 +132,10 @@ def _add_flag(group: Any, owner: type, field: dataclasses.Field, names: Sequence
         help_text += f" [{', '.join(rules['choices'])}]"
     if not rules.get("required") and "(default" not in help_text:
         help_text += f" (default: {'none' if optional else field.default})"
-    action = _Joined if rules.get("repeated") else "store"
+    action: Any = _Joined if rules.get("repeated") else "store"
     metavar = plain.__name__.upper()
+    if plain == TEXTS:
+        action, metavar = _Listed, "FILE..."
     group.add_argument(*flags, dest=field.name, metavar=metavar, help=help_text, action=action)
 
 
@@ -182,9 +195,15 @@ def _join_values(
     """Rewrite `--flag value` as `--flag=value`, and as `--flag=` where the value is missing.
 
     Then argparse does not stop at a missing value, which `build` reports with all other errors,
-    and accepts -1e-4 as a number.
+    and accepts -1e-4 as a number. A flag with any number of values becomes `--flag=`, and
+    `--flag=value` for each value.
     """
     names = [field.name for _, field in fields]
+    listed = {
+        flag_of(field.name)
+        for owner, field in fields
+        if not field.metadata.get("positional") and field_type(owner, field.name)[0] == TEXTS
+    }
     flags = {
         flag_of(name): field.metadata.get("alone", "")
         for owner, field in fields
@@ -194,6 +213,11 @@ def _join_values(
     joined, rest = [], list(arguments)
     while rest:
         argument = rest.pop(0)
+        if argument in listed:
+            joined.append(f"{argument}=")
+            while rest and not rest[0].startswith("--"):
+                joined.append(f"{argument}={rest.pop(0)}")
+            continue
         if argument in flags:
             value = rest.pop(0) if rest and not rest[0].startswith("--") else flags[argument]
             argument = f"{argument}={value}"

@@ -8,6 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfpipe.config import TrainConfig
 from tfpipe.data.labels import parsed_labels
 from tfpipe.errors import UserError
 from tfpipe.io.atomic import atomic_folder
@@ -16,6 +17,7 @@ from tfpipe.model.text_model import TextModel
 from tfpipe.report.stored_report import read_report
 from tfpipe.run_folder import Run, find_run, refuse_other_data
 from tfpipe.tasks import TASKS
+from tfpipe.tasks.task import Task, TaskEvaluation
 from tfpipe.training.evaluator import Evaluator
 from tfpipe.training.preparation import read_parts
 from tfpipe.training.run_context import RunContext
@@ -32,8 +34,10 @@ class DerivedRun:
 
     Attributes:
         source: The finished run.
-        model: Its model, to be changed.
-        evaluator: Evaluates a model on the data.
+        model: Its model, to be changed, or replaced by `change_model`.
+        task: Its task.
+        parts: Its examples.
+        data: Their inputs, as the model's tokenizer makes them.
     """
 
     def __init__(self, source: Run, output: str):
@@ -52,42 +56,60 @@ class DerivedRun:
         config = replace(config, strategy="one_device", devices=0, workers=None, worker_index=None)
         run = find_run(config, output)
         self._report = _read_report(source)
-        self._parts = read_parts(config)
-        refuse_other_data(source, self._parts)
+        self.parts = read_parts(config)
+        refuse_other_data(source, self.parts)
         self._context = RunContext(config, run, tf.distribute.get_strategy())
         spec = TASKS[config.task]
-        self._task = spec.task_class.from_labels(
-            parsed_labels(self._parts.train, spec.rules), config
+        self.task: Task = spec.task_class.from_labels(
+            parsed_labels(self.parts.train, spec.rules), config
         )
-        self._data = encode_data(self._context, self._parts, self.model, self._task)
+        self.data = encode_data(self._context, self.parts, self.model, self.task)
+
+    @property
+    def config(self) -> TrainConfig:
+        """The configuration of the new run."""
+        return self._context.config
+
+    def change_model(self, model: TextModel) -> None:
+        """Take another model, perhaps with another tokenizer, for that of the new run."""
+        if model.tokenizer.fingerprint != self.model.tokenizer.fingerprint:
+            self.data = encode_data(self._context, self.parts, model, self.task)
+        self.model = model
+
+    def tune(self) -> tuple[Task, TaskEvaluation]:
+        """Tune the task on dev for the model as it is now, and evaluate the model there."""
+        return self._evaluator(self.model).tune(self.data.sets[1])
 
     def evaluate(self, model: TextModel | None = None) -> dict[str, float]:
         """Return dev metrics as a training's history names them; of None the run's own model."""
-        _, found = self._evaluator(model or self.model).tune(self._data.sets[1])
+        _, found = self._evaluator(model or self.model).tune(self.data.sets[1])
         return {f"dev_{name}": value for name, value in found.metrics.items()}
 
-    def finish(self, command: str, file: str, content: Mapping[str, Any]) -> Run:
+    def finish(
+        self, command: str, file: str | None = None, content: Mapping[str, Any] | None = None
+    ) -> Run:
         """Write the run with the model as it is now.
 
         Args:
             command: The shell line that makes the run again.
-            file: Name of a further JSON file, which says how the model was made.
+            file: Name of a further JSON file, which says how the model was made; None for none.
             content: Its content.
         """
         context, source = self._context, self.source
-        begin(context, self._parts, self.model)
+        begin(context, self.parts, self.model)
         with atomic_folder(context.run.model) as aside:
             pretrained.save(self.model, aside)
-        context.run.write_json(file, content)
+        if file is not None:
+            context.run.write_json(file, content)
         found = source.metrics["train"]
         speed = {name: value for name, value in found.items() if name not in ENDING}
         history = [dict(record) for record in self._report.history]
-        finish(context, self._data, history, speed, self._evaluator(self.model), command)
+        finish(context, self.data, history, speed, self._evaluator(self.model), command)
         return context.run
 
     def _evaluator(self, model: TextModel) -> Evaluator:
         context = self._context
-        return Evaluator(context.strategy, model, self._task, context.config.batch_size)
+        return Evaluator(context.strategy, model, self.task, context.config.batch_size)
 
 
 def _read_report(source: Run) -> Any:

@@ -117,16 +117,12 @@ def _read_examples(config: ProbeConfig, model: Model) -> Examples:
 
 def _keep(finished: Run, found: Robustness) -> None:
     """Write the result into the folder of a run, and into its report where that can be read."""
-    from tfpipe.report.page import write_page
-    from tfpipe.report.stored_report import FILE, encode, read_report
+    from tfpipe.report.run_outputs import add_section
+    from tfpipe.report.stored_report import encode
     from tfpipe.run_folder import PROBE
 
     finished.write_json(PROBE, {"metrics": found.metrics, **encode(found)})
-    report = read_report(finished.folder)
-    if report is not None:
-        report = replace(report, robustness=found)
-        finished.write_json(FILE, encode(report))
-        write_page(finished.folder / "report.html", report)
+    add_section(finished, robustness=found)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

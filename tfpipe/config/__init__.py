@@ -12,6 +12,7 @@ from tfpipe.config.commands import (
     ReportConfig,
     RunsConfig,
 )
+from tfpipe.config.compress import CompressConfig
 from tfpipe.config.index import IndexConfig
 from tfpipe.config.metrics import is_better, is_better_epoch
 from tfpipe.config.pretrain import PretrainConfig
@@ -49,6 +50,7 @@ __all__ = [
     "TEXTS",
     "AskConfig",
     "CompareConfig",
+    "CompressConfig",
     "Config",
     "DoctorConfig",
     "EvaluateConfig",

@@ -33,7 +33,7 @@ def setting(default: Any, help_text: str, **rules: Any) -> Any:
             flag in `--help`; `alone`, the value of a flag that is given without one; `required`, a
             flag that must be given; `positional`, given without a flag, and required where the
             default is empty text; `repeated`, a flag whose values are joined by commas. A field of
-            type `tuple[str, ...]` is positional, and takes any number of values.
+            type `tuple[str, ...]` takes any number of values.
     """
     return dataclasses.field(default=default, metadata={"help": help_text, **rules})
 
@@ -151,6 +151,8 @@ def checked_value(config_class: type, field: dataclasses.Field[Any], value: Any)
     if value is None and optional:
         return None
     if plain == TEXTS:
+        if isinstance(value, bool | int | float | dict):
+            raise UserError(f"{flag} takes a list", repr(value), f"give {rules['help']}")
         return (value,) if isinstance(value, str) else tuple(map(str, value or ()))
     if value is None or value == "":
         raise UserError(f"{flag} has no value", "nothing", f"give {rules['help']}")

@@ -111,6 +111,15 @@ def write_outcome(
     run.write_json("metrics.json", metrics)
 
 
+def add_section(run: Run, **sections: Any) -> None:
+    """Write sections into the report of a finished run, by field; leave one of another version."""
+    report = stored_report.read_report(run.folder)
+    if report is not None:
+        report = replace(report, **sections)
+        run.write_json(stored_report.FILE, stored_report.encode(report))
+        write_page(run.folder / "report.html", report)
+
+
 def measured_metrics(evaluation: TaskEvaluation) -> MeasuredMetrics:
     """Return the metrics with their intervals; loss and number of examples come last."""
     last = ("loss", "examples")

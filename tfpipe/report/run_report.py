@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tfpipe.report.sections import Data, MeasuredMetrics, Robustness, Slices
+from tfpipe.report.sections import Compression, Data, MeasuredMetrics, Robustness, Slices
 from tfpipe.tasks.sections import (
     Abstention,
     Baseline,
@@ -41,6 +41,7 @@ class Report:
         scatter: Gold and predicted values of a regression.
         slices: Metric over subsets of dev.
         robustness: Answers to changed texts.
+        compression: The run that it was made smaller of, and what that changes.
         mistakes: The worst answers.
         suspects: Gold labels that may be wrong.
         labels_from_data: Whether label names come from the data, not from the task.
@@ -77,6 +78,7 @@ class Report:
     scatter: Scatter | None = None
     slices: Sequence[Slices] = ()
     robustness: Robustness | None = None
+    compression: Compression | None = None
     mistakes: Mistakes | None = None
     suspects: Suspects | None = None
     cost: Mapping[str, float] = field(default_factory=dict)

@@ -286,3 +286,59 @@ class Robustness:
             met = self.expectations.count - len(self.expectations.failures)
             found["expectations"] = met / self.expectations.count
         return found
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Milliseconds of an answer to a batch of texts: the median, and what 95 % do not exceed."""
+
+    batch: int
+    p50: float
+    p95: float
+
+
+@dataclass(frozen=True)
+class ModelFigures:
+    """Size, speed and quality of a run's model.
+
+    Attributes:
+        run: The run's folder.
+        vocabulary: Number of tokens.
+        layers: Number of layers.
+        ffn: Inner units of each feed-forward layer.
+        parameters: Number of parameters.
+        megabytes: Size of the model's files.
+        latencies: Times of the graph of an export, by size of batch.
+        dev: Metrics on dev.
+    """
+
+    run: str
+    vocabulary: int
+    layers: int
+    ffn: int
+    parameters: int
+    megabytes: float
+    latencies: Sequence[Latency]
+    dev: MeasuredMetrics
+
+
+@dataclass(frozen=True)
+class Compression:
+    """A run before and after its compression.
+
+    Attributes:
+        before: The original.
+        after: The smaller one.
+        texts: Number of dev examples.
+        same: Share of these with equal answers.
+        p_value: Of the exact test that both are equally often right on dev (McNemar 1947); where
+            wrong answers can be more or less wrong, equally often the better one.
+        lost: Share of dev tokens that the trimmed vocabulary lacks; None where it was not trimmed.
+    """
+
+    before: ModelFigures
+    after: ModelFigures
+    texts: int
+    same: float
+    p_value: float
+    lost: float | None = None

@@ -177,6 +177,7 @@ OPENING: dict[str, str | tuple[str, str]] = {
     "section.scatter": "Predicted against gold",
     "section.slices": "Where it does better and worse",
     "section.robustness": "Changed texts",
+    "section.compression": "Before and after compression",
     "section.mistakes.confident": "Most confident mistakes",
     "section.mistakes.decisions": "Most confident mistakes",
     "section.mistakes.answers": "Most confident mistakes",

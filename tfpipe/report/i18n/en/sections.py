@@ -142,6 +142,25 @@ SECTIONS: dict[str, str | tuple[str, str]] = {
     ),
     "robustness.expectations": "Expectations",
     "robustness.expected": "{met} of the {rows} expectations of {source} are met.",
+    # ---- compression
+    "compression.before": "before",
+    "compression.after": "after",
+    "compression.latency": "ms at batch {batch}, p50 / p95",
+    "compression.same": (
+        "Made of {run} by tfpipe.compress. {same} of the answers to the {texts} examples of {dev}"
+        " are the same; p = {p} in the exact test that both are equally often right."
+    ),
+    "compression.lost": (
+        "{share} of the tokens of {dev} are not in the trimmed vocabulary, and are read as several"
+        " smaller ones."
+    ),
+    "compression.timed": (
+        "Times are those of the graph of an export in float32, from texts to answers, both models"
+        " in turn on the machine that compressed the run."
+    ),
+    "fact.vocabulary": "tokens of the vocabulary",
+    "fact.layers": "layers",
+    "fact.ffn": "units of a feed-forward layer",
     "column.change": "change",
     "column.before": "before",
     "column.after": "after",

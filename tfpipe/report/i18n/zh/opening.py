@@ -97,6 +97,7 @@ OPENING: dict[str, str | tuple[str, str]] = {
     "section.scatter": "预测值与标注值",
     "section.slices": "分组表现",
     "section.robustness": "文本改动",
+    "section.compression": "压缩前后对比",
     "section.mistakes.confident": "最自信的错误",
     "section.mistakes.decisions": "最自信的错误",
     "section.mistakes.answers": "最自信的错误",

@@ -126,6 +126,21 @@ SECTIONS: dict[str, str | tuple[str, str]] = {
     ),
     "robustness.expectations": "预期",
     "robustness.expected": "{source} 的 {rows} 条预期中满足 {met} 条。",
+    # ---- compression
+    "compression.before": "压缩前",
+    "compression.after": "压缩后",
+    "compression.latency": "批大小 {batch} 的毫秒数，p50 / p95",
+    "compression.same": (
+        "由 tfpipe.compress 从 {run} 压缩得到。对{dev}的 {texts} 条样本，{same} 的答案相同；"
+        "检验两者正确率相等的精确检验 p = {p}。"
+    ),
+    "compression.lost": "{dev}中 {share} 的词元不在精简后的词表中，会被读作几个更小的词元。",
+    "compression.timed": (
+        "时间为导出计算图（float32）从文本到答案的用时，两个模型在执行压缩的机器上交替测量。"
+    ),
+    "fact.vocabulary": "词表词元数",
+    "fact.layers": "层数",
+    "fact.ffn": "前馈层单元数",
     "column.change": "改动",
     "column.before": "改动前",
     "column.after": "改动后",

@@ -1,0 +1,178 @@
+"""`python -m tfpipe.compress RUN`: a smaller run made from a finished one, without training."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tfpipe.cli import parse, parser_for, run, say
+from tfpipe.config import CompressConfig
+from tfpipe.errors import UserError, collected, raise_all
+from tfpipe.process import quick_imports, run_as_process
+
+if TYPE_CHECKING:
+    from tfpipe.derived_run import DerivedRun
+    from tfpipe.model.text_model import TextModel
+    from tfpipe.report.sections import Compression
+    from tfpipe.run_folder import Run
+
+# By name: `python -m` runs this module as `__main__`.
+logger = logging.getLogger("tfpipe.compress")
+
+ABOUT = """Make a smaller run of a finished one, without training: with the tokens of its texts
+alone, with fewer layers, with narrower feed-forward layers. The result is an ordinary run, whose
+report has one table of size, speed and quality before and after. A trimmed vocabulary changes few
+answers; fewer layers or units change many, unless the run is trained on."""
+EXAMPLE = "python -m tfpipe.compress runs/support --output runs/small --vocabulary"
+FILE = "compress.json"
+ROWS = 4096
+
+
+def compress(config: CompressConfig) -> Compression:
+    """Write a smaller run as configured.
+
+    Returns:
+        The figures before and after.
+
+    Raises:
+        UserError: The run cannot be made smaller so, or a file cannot be read.
+    """
+    with quick_imports():
+        from tfpipe.run_folder import open_run
+
+    source = open_run(config.run)
+    _refuse(config, source)
+    further = _read_texts(config.vocabulary or (), source)
+    with quick_imports():
+        from tfpipe.compressing.figures import Measured, compare_models
+        from tfpipe.derived_run import DerivedRun
+        from tfpipe.report.run_outputs import add_section
+        from tfpipe.report.stored_report import encode
+
+    derived = DerivedRun(source, config.output)
+    dev = derived.data.sets[1]
+    before = Measured(source, derived.model, *derived.tune())
+    derived.change_model(_make_smaller(config, derived, further))
+    logger.info(f"model: {before.model.parameters:,} -> {derived.model.parameters:,} parameters")
+    smaller, tuned = derived.model, derived.tune()
+    done = derived.finish(_command(config))
+    found = compare_models(before, Measured(done, smaller, *tuned), dev)
+    done.write_json(FILE, encode(found))
+    add_section(done, compression=found)
+    return found
+
+
+def _refuse(config: CompressConfig, source: Run) -> None:
+    """Raise UserError for what cannot be done with the run."""
+    from tfpipe.model.checkpoint_folder import read_settings
+
+    if config.vocabulary is None and config.layers is None and config.ffn is None:
+        raise UserError(
+            "nothing is to be made smaller",
+            config.run,
+            "give --vocabulary, --layers, --ffn or several of them",
+        )
+    if (source.model / "adapter").is_dir():
+        raise UserError(
+            "a run with an adapter that is not merged cannot be made smaller",
+            f"{source.folder}: --adapter {source.config.adapter}",
+            "train one without it, or with another --adapter",
+        )
+    sizes = read_settings(source.model)
+    errors: list[UserError] = []
+    for flag, given, name in (
+        ("--layers", config.layers, "num_hidden_layers"),
+        ("--ffn", config.ffn, "intermediate_size"),
+    ):
+        with collected(errors):
+            if given is not None and given >= sizes[name]:
+                raise UserError(
+                    f"{flag} makes nothing smaller",
+                    f"{given:,}, the model has {sizes[name]:,}",
+                    f"give {sizes[name] - 1:,} or less",
+                )
+    raise_all(errors)
+
+
+def _read_texts(files: Sequence[str], source: Run) -> list[str]:
+    """Read the texts of further files, by the columns that the run was trained on."""
+    from tfpipe.data.examples import Columns
+    from tfpipe.data.streaming import TextStream
+    from tfpipe.predicting.trained_columns import prefer_trained
+
+    texts: list[str] = []
+    for file in files:
+        columns = prefer_trained(file, Columns(), replace(source.columns, label=None))
+        for window in TextStream(Path(file), columns, answer_empty=True).windows(ROWS):
+            texts += [*window.texts, *(window.text_pairs or ())]
+    return texts
+
+
+def _make_smaller(config: CompressConfig, derived: DerivedRun, further: Sequence[str]) -> TextModel:
+    """Return the smaller model; its parts are chosen by the importance that they have before."""
+    from tfpipe.compressing.importance import measure_importance
+    from tfpipe.model import pretrained
+    from tfpipe.model.pruned import prune
+    from tfpipe.training.losses import make_loss
+
+    model = whole = derived.model
+    if config.vocabulary is not None:
+        train = derived.parts.train
+        texts = [*train.texts, *(train.text_pairs or ()), *further]
+        model = pretrained.load(
+            derived.source.model, change_vocabulary=partial(trim, texts=texts, pieces=True)
+        )
+        logger.info(f"vocabulary: {model.origin}")
+    if config.layers is None and config.ffn is None:
+        return model
+    plain = replace(derived.config, r_drop=0.0, smoothness=0.0)
+    importance = measure_importance(
+        *(whole, make_loss(plain, derived.task), derived.data.sets[0]),
+        *(derived.config.batch_size, config.seed),
+    )
+    layers = importance.best_layers(config.layers or whole.config.num_hidden_layers)
+    logger.info(f"layers kept: {', '.join(str(layer + 1) for layer in layers)}")
+    units = importance.best_units(layers, config.ffn or whole.config.intermediate_size)
+    return prune(model, layers, units)
+
+
+def _command(config: CompressConfig) -> str:
+    """Return the shell line of the run's report."""
+    words = ["python", "-m", "tfpipe.compress", config.run, "--output", config.output]
+    words += [] if config.vocabulary is None else ["--vocabulary", *config.vocabulary]
+    for name in ("layers", "ffn", "seed"):
+        value = getattr(config, name)
+        if value != getattr(CompressConfig(), name):
+            words += [f"--{name}", str(value)]
+    return shlex.join(words)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    parser = parser_for(CompressConfig, "tfpipe.compress", ABOUT, EXAMPLE)
+
+    def command() -> None:
+        config = parse(parser, CompressConfig, arguments)
+        found = compress(config)
+
+        from tfpipe.compressing.table import render_table
+        from tfpipe.report.stored_report import encode
+
+        if config.json:
+            print(json.dumps(encode(found), ensure_ascii=False))
+            return
+        print("\n".join(render_table(found)))
+        say(f"report: {config.output}/report.html")
+
+    return run(command)
+
+
+if __name__ == "__main__":
+    run_as_process(main)

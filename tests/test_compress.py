@@ -251,3 +251,35 @@ def test_what_is_refused_leaves_nothing(tmp_path: Path) -> None:
     save_tensors({}, inside.model / "adapter" / "adapter_model.safetensors")
     assert "not merged" in refused(inside.folder, output, layers=1)
     assert main([str(run.folder), "--output", str(run.folder), "--layers", "1"]) == 2
+
+
+def test_distilled_answers_are_nearer_to_those_of_the_run(tmp_path: Path) -> None:
+    run, output = finished_run("classify"), tmp_path / "small"
+    config = CompressConfig(str(run.folder), str(output), layers=1, ffn=32, distill=True, epochs=4)
+    found = compress(config)
+    done, pruned = open_run(str(output)), open_run(f"{output}-pruned")
+    assert done.config.teacher == str(run.folder) and done.config.model == str(pruned.model)
+    dev = run.read_dev()
+
+    def apart(one: Run) -> float:
+        scores = [
+            np.asarray(answer_texts(open_local(str(each.folder)), dev.texts, None)["scores"])
+            for each in (one, run)
+        ]
+        return float(np.abs(scores[0] - scores[1]).mean())
+
+    assert apart(done) < apart(pruned)
+    assert found.after.layers == 1 and found.after.run == str(output)
+    assert json.loads((output / "compress.json").read_text())["after"]["ffn"] == 32
+    assert "--distill --layers 1" in (pruned.folder / "report.html").read_text(encoding="utf-8")
+
+
+def test_texts_are_labelled_by_the_teacher(tmp_path: Path) -> None:
+    run, output, texts = finished_run("classify"), tmp_path / "small", tmp_path / "more.tsv"
+    more = [f"where is my parcel number {number}" for number in range(12)]
+    texts.write_text("\n".join(["text", *more]) + "\n", encoding="utf-8")
+    values = {"layers": 1, "distill": True, "epochs": 1, "texts": str(texts)}
+    compress(CompressConfig(str(run.folder), str(output), **values))  # type: ignore[arg-type]
+    done = open_run(str(output))
+    assert done.data["train_rows"] == run.data["train_rows"] + 12
+    assert done.data["dev_sha256"] == run.data["dev_sha256"]

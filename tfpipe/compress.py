@@ -1,4 +1,4 @@
-"""`python -m tfpipe.compress RUN`: a smaller run made from a finished one, without training."""
+"""`python -m tfpipe.compress RUN`: a smaller run made from a finished one."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import json
 import logging
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tfpipe.cli import parse, parser_for, run, say
 from tfpipe.config import CompressConfig
@@ -25,12 +26,27 @@ if TYPE_CHECKING:
 # By name: `python -m` runs this module as `__main__`.
 logger = logging.getLogger("tfpipe.compress")
 
-ABOUT = """Make a smaller run of a finished one, without training: with the tokens of its texts
-alone, with fewer layers, with narrower feed-forward layers. The result is an ordinary run, whose
-report has one table of size, speed and quality before and after. A trimmed vocabulary changes few
-answers; fewer layers or units change many, unless the run is trained on."""
-EXAMPLE = "python -m tfpipe.compress runs/support --output runs/small --vocabulary"
+ABOUT = """Make a smaller run of a finished one: with the tokens of its texts alone, with fewer
+layers, with narrower feed-forward layers. The result is an ordinary run, whose report has one table
+of size, speed and quality before and after. A trimmed vocabulary changes few answers; fewer layers
+or units change many, and --distill trains the smaller model to answer as the run."""
+EXAMPLE = """python -m tfpipe.compress runs/support --output runs/small --vocabulary
+  python -m tfpipe.compress runs/support --output runs/fast --vocabulary --layers 3 --distill"""
 FILE = "compress.json"
+# Settings of a run that are not those of the training of its smaller model.
+PLAIN: Mapping[str, Any] = {
+    "adapter": None,
+    "few_shot": False,
+    "trim_vocabulary": False,
+    "r_drop": 0.0,
+    "smoothness": 0.0,
+    "mixout": 0.0,
+    "freeze_layers": 0,
+    "resume": False,
+    "json": False,
+}
+# Of a file with columns of its own.
+NO_COLUMNS: Mapping[str, Any] = {"text": None, "text_pair": None, "label": None, "header": None}
 ROWS = 4096
 
 
@@ -52,17 +68,20 @@ def compress(config: CompressConfig) -> Compression:
     with quick_imports():
         from tfpipe.compressing.figures import Measured, compare_models
         from tfpipe.derived_run import DerivedRun
+        from tfpipe.model import pretrained
         from tfpipe.report.run_outputs import add_section
         from tfpipe.report.stored_report import encode
 
-    derived = DerivedRun(source, config.output)
+    derived = DerivedRun(source, f"{config.output}-pruned" if config.distill else config.output)
     dev = derived.data.sets[1]
     before = Measured(source, derived.model, *derived.tune())
     derived.change_model(_make_smaller(config, derived, further))
     logger.info(f"model: {before.model.parameters:,} -> {derived.model.parameters:,} parameters")
-    smaller, tuned = derived.model, derived.tune()
     done = derived.finish(_command(config))
-    found = compare_models(before, Measured(done, smaller, *tuned), dev)
+    if config.distill:
+        done = _distill(config, source, done)
+        derived.change_model(pretrained.load(done.model))
+    found = compare_models(before, Measured(done, derived.model, *derived.tune()), dev)
     done.write_json(FILE, encode(found))
     add_section(done, compression=found)
     return found
@@ -71,6 +90,7 @@ def compress(config: CompressConfig) -> Compression:
 def _refuse(config: CompressConfig, source: Run) -> None:
     """Raise UserError for what cannot be done with the run."""
     from tfpipe.model.checkpoint_folder import read_settings
+    from tfpipe.run_folder import find_run
 
     if config.vocabulary is None and config.layers is None and config.ffn is None:
         raise UserError(
@@ -86,6 +106,9 @@ def _refuse(config: CompressConfig, source: Run) -> None:
         )
     sizes = read_settings(source.model)
     errors: list[UserError] = []
+    if config.distill:
+        with collected(errors):
+            find_run(replace(source.config, output=config.output, resume=False), config.output)
     for flag, given, name in (
         ("--layers", config.layers, "num_hidden_layers"),
         ("--ffn", config.ffn, "intermediate_size"),
@@ -119,6 +142,7 @@ def _make_smaller(config: CompressConfig, derived: DerivedRun, further: Sequence
     from tfpipe.compressing.importance import measure_importance
     from tfpipe.model import pretrained
     from tfpipe.model.pruned import prune
+    from tfpipe.model.trimmed import trim
     from tfpipe.training.losses import make_loss
 
     model = whole = derived.model
@@ -131,7 +155,7 @@ def _make_smaller(config: CompressConfig, derived: DerivedRun, further: Sequence
         logger.info(f"vocabulary: {model.origin}")
     if config.layers is None and config.ffn is None:
         return model
-    plain = replace(derived.config, r_drop=0.0, smoothness=0.0)
+    plain = replace(derived.config, r_drop=0.0, smoothness=0.0, teacher=None)
     importance = measure_importance(
         *(whole, make_loss(plain, derived.task), derived.data.sets[0]),
         *(derived.config.batch_size, config.seed),
@@ -142,11 +166,31 @@ def _make_smaller(config: CompressConfig, derived: DerivedRun, further: Sequence
     return prune(model, layers, units)
 
 
+def _distill(config: CompressConfig, source: Run, pruned: Run) -> Run:
+    """Train the pruned model as the run was trained, on the outputs of the teacher, too."""
+    from tfpipe.config import PseudoConfig
+    from tfpipe.pseudo import pseudo
+    from tfpipe.train import train
+
+    teacher = config.teacher or config.run
+    values: dict[str, Any] = {"model": str(pruned.model), "teacher": teacher, **PLAIN}
+    if config.texts:
+        file = pruned.folder / "texts.tsv"
+        label = PseudoConfig(teacher, config.texts, str(file), score=0.0, with_train=True)
+        logger.info(f"texts: {pseudo(label).labelled:,} more to train on")
+        # A share of that file would be other examples.
+        values |= {"train": str(file), "dev": str(source.folder / "dev.jsonl"), **NO_COLUMNS}
+    if config.epochs:
+        values["epochs"] = config.epochs
+    return train(replace(source.config, **values, output=config.output))
+
+
 def _command(config: CompressConfig) -> str:
     """Return the shell line of the run's report."""
     words = ["python", "-m", "tfpipe.compress", config.run, "--output", config.output]
     words += [] if config.vocabulary is None else ["--vocabulary", *config.vocabulary]
-    for name in ("layers", "ffn", "seed"):
+    words += ["--distill"] if config.distill else []
+    for name in ("layers", "ffn", "teacher", "texts", "epochs", "seed"):
         value = getattr(config, name)
         if value != getattr(CompressConfig(), name):
             words += [f"--{name}", str(value)]

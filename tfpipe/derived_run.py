@@ -80,10 +80,9 @@ class DerivedRun:
         """Tune the task on dev for the model as it is now, and evaluate the model there."""
         return self._evaluator(self.model).tune(self.data.sets[1])
 
-    def evaluate(self, model: TextModel | None = None) -> dict[str, float]:
-        """Return dev metrics as a training's history names them; of None the run's own model."""
-        _, found = self._evaluator(model or self.model).tune(self.data.sets[1])
-        return {f"dev_{name}": value for name, value in found.metrics.items()}
+    def evaluate(self) -> dict[str, float]:
+        """Return the dev metrics of the model as it is now, as a training's history names them."""
+        return {f"dev_{name}": value for name, value in self.tune()[1].metrics.items()}
 
     def finish(
         self, command: str, file: str | None = None, content: Mapping[str, Any] | None = None

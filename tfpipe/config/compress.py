@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tfpipe.config.settings import TEXTS, setting
+from tfpipe.config.settings import TEXTS, Conflict, flag_of, setting
+from tfpipe.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -25,5 +27,32 @@ class CompressConfig:
         "inner units of each feed-forward layer to keep, the most important ones (default: all)",
         minimum=1,
     )
+    distill: bool = setting(
+        False,
+        "train the smaller model on the run's training data and its outputs; before that it is"
+        " written as OUTPUT-pruned",
+    )
+    teacher: str | None = setting(
+        None, "folder of the run whose outputs are learnt (default: the run itself)"
+    )
+    texts: str | None = setting(
+        None, "file of texts to train on, too, with the labels that the teacher gives them"
+    )
+    epochs: int | None = setting(
+        None, "passes of --distill over the training data (default: as the run)", minimum=1
+    )
     seed: int = setting(1, "of the training examples by which importance is measured", minimum=0)
     json: bool = setting(False, "print the result as one JSON object")
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """Iterate over settings that cannot be combined, each with the names of its fields."""
+        for name in ("teacher", "texts", "epochs"):
+            if getattr(self, name) is not None and not self.distill:
+                yield (
+                    (name, "distill"),
+                    UserError(
+                        f"{flag_of(name)} has no effect without --distill",
+                        f"{flag_of(name)} {getattr(self, name)}",
+                        f"add --distill, or leave out {flag_of(name)}",
+                    ),
+                )

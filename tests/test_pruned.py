@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfpipe.compressing import importance
-from tfpipe.compressing.importance import Importance, measure_importance
+from tfpipe.compressing.importance import choose_units, measure_importance
+from tfpipe.compressing.layer_choice import choose_layers
+from tfpipe.compressing.training_batches import draw_batches
 from tfpipe.data.encoded import EncodedDataset
 from tfpipe.data.examples import Columns, Examples
 from tfpipe.model import presets
 from tfpipe.model.head import Head
-from tfpipe.model.pruned import list_branches, prune
+from tfpipe.model.pruned import list_outputs, prune
 from tfpipe.model.text_model import TextModel
 from tfpipe.tasks.classify.task import Classify
 from tfpipe.training.objective import TaskLoss
@@ -34,8 +35,12 @@ def labelled(model: TextModel) -> EncodedDataset:
     return Classify(NAMES).label(examples, model.tokenizer, 16)
 
 
-def measured(model: TextModel, batch_size: int = 8) -> Importance:
+def measured(model: TextModel, batch_size: int = 8) -> np.ndarray:
     return measure_importance(model, TaskLoss(Classify(NAMES)), labelled(model), batch_size, 1)
+
+
+def chosen(model: TextModel, count: int) -> list[int]:
+    return choose_layers(model, TaskLoss(Classify(NAMES)), labelled(model), 8, 1, count)
 
 
 def logits(model: TextModel) -> np.ndarray:
@@ -48,46 +53,33 @@ def mean_loss(model: TextModel) -> float:
     return float(tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(gold, values)))
 
 
-def scale(variables: list[tf.Variable], rows: slice, factor: float) -> None:
-    for variable in variables:
-        value = variable.numpy()
-        value[rows] *= factor
-        variable.assign(value)
-
-
 def test_importance_is_the_slope_of_the_loss_by_a_gate(model: TextModel) -> None:
     found = measured(model)
-    assert found.layers.shape == (2,) and found.units.shape == (2, 256)
-    step = 0.02
-    for layer, unit in ((0, 5), (1, 17)):
-        branches = list_branches(model)[layer]
-        both = [*branches.attention, *branches.feed_forward]
-        for variables, rows, expected in (
-            (both, slice(None), found.layers[layer]),
-            ([branches.feed_forward[0]], slice(unit, unit + 1), found.units[layer, unit]),
-        ):
-            before = [variable.numpy() for variable in variables]
-            losses = []
-            for factor in (1 + step, 1 - step):
-                scale(variables, rows, factor)
-                losses.append(mean_loss(model))
-                for variable, value in zip(variables, before, strict=True):
-                    variable.assign(value)
-            slope = abs(losses[0] - losses[1]) / (2 * step)
-            assert slope == pytest.approx(expected, rel=0.02, abs=2e-5)
+    assert found.shape == (2, 256)
+    step = 0.05
+    for layer, unit in ((0, 5), (1, 17), (1, int(found[1].argmax()))):
+        kernel = list_outputs(model)[layer]
+        before, losses = kernel.numpy(), []
+        for factor in (1 + step, 1 - step):
+            value = before.copy()
+            value[unit] *= factor
+            kernel.assign(value)
+            losses.append(mean_loss(model))
+        kernel.assign(before)
+        slope = abs(losses[0] - losses[1]) / (2 * step)
+        assert slope == pytest.approx(found[layer, unit], rel=0.02, abs=2e-5)
 
 
 def test_dead_units_are_the_least_important_and_their_removal_changes_nothing(
     model: TextModel,
 ) -> None:
-    for branches in list_branches(model):
-        kernel = branches.feed_forward[0]
+    for kernel in list_outputs(model):
         value = kernel.numpy()
         value[list(DEAD)] = 0.0
         kernel.assign(value)
     found = measured(model, batch_size=2)
-    assert not found.units[:, list(DEAD)].any() and (np.delete(found.units, DEAD, 1) > 0).all()
-    units = found.best_units([0, 1], 254)
+    assert not found[:, list(DEAD)].any() and (np.delete(found, DEAD, 1) > 0).all()
+    units = choose_units(found, 254)
     for of_layer in units:
         assert of_layer.tolist() == [unit for unit in range(256) if unit not in DEAD]
     smaller = prune(model, [0, 1], units)
@@ -97,17 +89,29 @@ def test_dead_units_are_the_least_important_and_their_removal_changes_nothing(
 
 
 @pytest.mark.parametrize("dead", [0, 1])
-def test_a_layer_without_output_is_the_least_important(model: TextModel, dead: int) -> None:
-    branches = list_branches(model)[dead]
-    for variable in (*branches.attention, *branches.feed_forward):
-        variable.assign(tf.zeros_like(variable))
-    found = measured(model)
-    assert found.layers[dead] == 0 < found.layers[1 - dead]
-    assert found.best_layers(1) == [1 - dead]
+def test_the_removal_of_a_layer_without_output_changes_nothing(model: TextModel, dead: int) -> None:
+    layer = model.layers[dead]
+    for dense in (layer.attention.dense_output.dense, layer.bert_output.dense):
+        for variable in dense.weights:
+            variable.assign(tf.zeros_like(variable))
     smaller = prune(model, [1 - dead], [np.arange(256)])
     assert len(smaller.layers) == smaller.config.num_hidden_layers == 1
     # What is left of the layer are norms of what is normalised.
     np.testing.assert_allclose(logits(smaller), logits(model), atol=1e-5)
+
+
+def test_the_layer_whose_removal_costs_least_is_removed(model: TextModel) -> None:
+    units = [np.arange(256)] * 3
+    # The third layer is the first one with other queries.
+    deeper = prune(model, [0, 1, 0], units)
+    query = deeper.layers[2].attention.self_attention.query.kernel
+    query.assign(-8 * query)
+    kept = [0, 1, 2]
+    for count in (2, 1):
+        others = [[layer for layer in kept if layer != removed] for removed in kept]
+        kept = min(others, key=lambda layers: mean_loss(prune(deeper, layers, units[:count])))
+        assert chosen(deeper, count) == kept
+    assert chosen(deeper, 3) == [0, 1, 2]
 
 
 def test_parts_are_kept_in_their_order(model: TextModel) -> None:
@@ -128,16 +132,16 @@ def test_parts_are_kept_in_their_order(model: TextModel) -> None:
 
 
 def test_equal_importance_keeps_the_first() -> None:
-    found = Importance(np.array([2.0, 1.0, 2.0, 3.0]), np.zeros([4, 6]))
-    assert found.best_layers(2) == [0, 3]
-    assert [units.tolist() for units in found.best_units([1], 4)] == [[0, 1, 2, 3]]
+    found = choose_units(np.array([[2.0, 1.0, 2.0, 3.0], [0.0, 0.0, 0.0, 0.0]]), 2)
+    assert [units.tolist() for units in found] == [[0, 3], [0, 1]]
 
 
-def test_only_as_many_examples_are_read(model: TextModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importance, "MOST_EXAMPLES", 2)
-    part = measured(model, batch_size=2)
-    monkeypatch.undo()
-    assert not np.allclose(part.units, measured(model, batch_size=2).units)
+def test_only_as_many_examples_are_read(model: TextModel) -> None:
+    for most, batch_size, expected in ((2, 2, 2), (3, 2, 4), (100, 2, 5), (1, 8, 5)):
+        batches, examples = draw_batches(labelled(model), batch_size, 1, most)
+        weights = sum(float(tf.reduce_sum(batch["weight"])) for batch in batches)
+        # A batch that is not full may be among those drawn.
+        assert examples == weights and expected - 1 <= weights <= expected
 
 
 def test_a_head_for_each_token_is_pruned_too(model: TextModel) -> None:

@@ -138,8 +138,11 @@ def _read_texts(files: Sequence[str], source: Run) -> list[str]:
 
 
 def _make_smaller(config: CompressConfig, derived: DerivedRun, further: Sequence[str]) -> TextModel:
-    """Return the smaller model; its parts are chosen by the importance that they have before."""
-    from tfpipe.compressing.importance import measure_importance
+    """Return the smaller model: first the layers are chosen, and then the units of those."""
+    import numpy as np
+
+    from tfpipe.compressing.importance import choose_units, measure_importance
+    from tfpipe.compressing.layer_choice import choose_layers
     from tfpipe.model import pretrained
     from tfpipe.model.pruned import prune
     from tfpipe.model.trimmed import trim
@@ -147,8 +150,8 @@ def _make_smaller(config: CompressConfig, derived: DerivedRun, further: Sequence
 
     model = whole = derived.model
     if config.vocabulary is not None:
-        train = derived.parts.train
-        texts = [*train.texts, *(train.text_pairs or ()), *further]
+        examples = derived.parts.train
+        texts = [*examples.texts, *(examples.text_pairs or ()), *further]
         model = pretrained.load(
             derived.source.model, change_vocabulary=partial(trim, texts=texts, pieces=True)
         )
@@ -156,14 +159,17 @@ def _make_smaller(config: CompressConfig, derived: DerivedRun, further: Sequence
     if config.layers is None and config.ffn is None:
         return model
     plain = replace(derived.config, r_drop=0.0, smoothness=0.0, teacher=None)
-    importance = measure_importance(
-        *(whole, make_loss(plain, derived.task), derived.data.sets[0]),
-        *(derived.config.batch_size, config.seed),
-    )
-    layers = importance.best_layers(config.layers or whole.config.num_hidden_layers)
-    logger.info(f"layers kept: {', '.join(str(layer + 1) for layer in layers)}")
-    units = importance.best_units(layers, config.ffn or whole.config.intermediate_size)
-    return prune(model, layers, units)
+    loss, train = make_loss(plain, derived.task), derived.data.sets[0]
+    drawn = (derived.config.batch_size, config.seed)
+    layers = [*range(len(whole.layers))]
+    units = [np.arange(whole.config.intermediate_size) for _ in layers]
+    if config.layers is not None:
+        layers = choose_layers(whole, loss, train, *drawn, config.layers)
+        logger.info(f"layers kept: {', '.join(str(layer + 1) for layer in layers)}")
+    if config.ffn is not None:
+        remaining = prune(whole, layers, units[: len(layers)])
+        units = choose_units(measure_importance(remaining, loss, train, *drawn), config.ffn)
+    return prune(model, layers, units[: len(layers)])
 
 
 def _distill(config: CompressConfig, source: Run, pruned: Run) -> Run:

@@ -20,7 +20,7 @@ class CompressConfig:
         "keep the pieces of the training texts, and of the texts of further files (default: all)",
     )
     layers: int | None = setting(
-        None, "layers to keep, the most important ones (default: all)", minimum=1
+        None, "layers to keep, those with the lowest training loss (default: all)", minimum=1
     )
     ffn: int | None = setting(
         None,
@@ -41,7 +41,9 @@ class CompressConfig:
     epochs: int | None = setting(
         None, "passes of --distill over the training data (default: as the run)", minimum=1
     )
-    seed: int = setting(1, "of the training examples by which importance is measured", minimum=0)
+    seed: int = setting(
+        1, "seed of the training examples by which layers and units are chosen", minimum=0
+    )
     json: bool = setting(False, "print the result as one JSON object")
 
     def conflicts(self) -> Iterator[Conflict]:

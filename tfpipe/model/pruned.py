@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import tensorflow as tf
@@ -27,28 +27,9 @@ _INNER = {
 _OF_ATTENTION = "/attention/output/dense/kernel:0"
 
 
-@dataclass(frozen=True)
-class Branches:
-    """The variables of a layer that its two residual branches end in.
-
-    A branch is linear in them, so that the sum of weight times gradient is the gradient by a gate
-    of 1 on what they compute from.
-
-    Attributes:
-        attention: Kernel float32 [H, H] and bias float32 [H] of the attention's output.
-        feed_forward: Kernel float32 [F, H], a row for each inner unit, and bias float32 [H].
-    """
-
-    attention: Sequence[tf.Variable]
-    feed_forward: Sequence[tf.Variable]
-
-
-def list_branches(model: TextModel) -> list[Branches]:
-    """List the branches of a model's layers, the lowest first."""
-    parts = [
-        (layer.attention.dense_output.dense, layer.bert_output.dense) for layer in model.layers
-    ]
-    return [Branches(*([dense.kernel, dense.bias] for dense in of_layer)) for of_layer in parts]
+def list_outputs(model: TextModel) -> list[tf.Variable]:
+    """List the kernels behind the inner units, float32 [F, H] of each layer, the lowest first."""
+    return [layer.bert_output.dense.kernel for layer in model.layers]
 
 
 def prune(model: TextModel, layers: Sequence[int], units: Sequence[Int64Array]) -> TextModel:
@@ -63,12 +44,19 @@ def prune(model: TextModel, layers: Sequence[int], units: Sequence[Int64Array]) 
     config = copy.deepcopy(model.config)
     config.num_hidden_layers, config.intermediate_size = len(layers), len(units[0])
     smaller = pretrained.build(config, model.tokenizer, model.label_names, model.head)
-    values = {_without_model(weight.name): weight for weight in model.weights}
-    for weight in smaller.weights:
-        weight.assign(_select(_without_model(weight.name), values, layers, units))
+    assign_parts(smaller, model, layers, units)
     return replace(
         smaller, precision=model.precision, origin=f"{model.origin}; pruned", fresh=model.fresh
     )
+
+
+def assign_parts(
+    smaller: TextModel, model: TextModel, layers: Sequence[int], units: Sequence[Int64Array]
+) -> None:
+    """Give a model of these sizes, which `prune` made, the values of other layers or units."""
+    values = {_without_model(weight.name): weight for weight in model.weights}
+    for weight in smaller.weights:
+        weight.assign(_select(_without_model(weight.name), values, layers, units))
 
 
 def _select(

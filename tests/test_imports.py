@@ -275,8 +275,8 @@ def test_the_model_package_alone_reads_the_transformers_model() -> None:
 
 VERBS = ["tfpipe.train", "tfpipe.evaluate", "tfpipe.predict", "tfpipe.export", "tfpipe.doctor"]
 VERBS += ["tfpipe.clean", "tfpipe.compare", "tfpipe.ask", "tfpipe.report", "tfpipe.runs"]
-VERBS += ["tfpipe.index", "tfpipe.pretrain", "tuning.search", "tfpipe.apps.support"]
-VERBS += ["tfpipe.compress", "tfpipe.index", "tuning.search", "tfpipe.apps.support"]
+VERBS += ["tfpipe.soup", "tfpipe.pretrain", "tfpipe.compress", "tfpipe.index", "tuning.search"]
+VERBS += ["tfpipe.apps.support"]
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -16,7 +16,7 @@ from tfpipe.cli import parse, parser_for
 from tfpipe.compress import compress, main
 from tfpipe.compressing import timing
 from tfpipe.compressing.figures import lost_share
-from tfpipe.config import CompressConfig, EvaluateConfig, ExportConfig, ReportConfig
+from tfpipe.config import CompressConfig, EvaluateConfig, ExportConfig, ReportConfig, build
 from tfpipe.data.encoded import flatten
 from tfpipe.data.tokenizer import Tokenizer, WordPiece
 from tfpipe.errors import UserError
@@ -162,7 +162,7 @@ def test_fewer_layers_and_units_of_every_task(kind: str, tmp_path: Path) -> None
     assert found.before.parameters - found.after.parameters == (
         156 * (2 * width + 1) + 4 * (width * width + width) + 256 * (2 * width + 1) + 5 * width
     )
-    # Heads are not pruned: the queries are those of one of the layers.
+    # Heads are not pruned here: the queries are those of one of the layers.
     queries = [one.attention.self_attention.query.kernel.numpy() for one in whole.layers]
     (query,) = [one.attention.self_attention.query.kernel.numpy() for one in model.layers]
     assert any(np.array_equal(query, one) for one in queries)
@@ -175,7 +175,8 @@ def test_fewer_layers_and_units_of_every_task(kind: str, tmp_path: Path) -> None
 
 def test_smaller_run_is_stock_tfbert_and_is_exported(tmp_path: Path) -> None:
     run = with_more_tokens(finished_run("classify"), tmp_path / "run")
-    _, done, model = smaller(run, tmp_path / "small", vocabulary=(), layers=1, ffn=64)
+    _, done, model = smaller(run, tmp_path / "small", vocabulary=(), layers=1, heads=1, ffn=64)
+    assert model.config.head_width == 32
     batch = inputs(model, run)
     stock = TFBertForSequenceClassification.from_pretrained(done.model)
     np.testing.assert_allclose(stock(**batch).logits, model.logits(batch), atol=1e-5)
@@ -244,6 +245,14 @@ def test_what_is_refused_leaves_nothing(tmp_path: Path) -> None:
     assert "nothing is to be made smaller" in refused(run.folder, output)
     found = refused(run.folder, output, layers=2, ffn=256)
     assert "--layers makes nothing smaller" in found and "--ffn makes nothing smaller" in found
+    assert "--heads makes nothing smaller" in refused(run.folder, output, heads=2)
+    config = copy_run(run, tmp_path / "three")
+    settings = json.loads((config.model / "config.json").read_text())
+    settings["num_attention_heads"] = 4
+    (config.model / "config.json").write_text(json.dumps(settings))
+    assert "a multiple of its heads" in refused(config.folder, output, heads=3)
+    with pytest.raises(UserError, match="--texts has no effect without --distill"):
+        build(CompressConfig, {"run": "a", "output": "b", "texts": "c.tsv"})
     assert "gone.tsv" in refused(run.folder, output, vocabulary=("gone.tsv",))
     assert "missing" in refused(tmp_path / "none", output, layers=1)
     inside = copy_run(run, tmp_path / "inside")

@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfpipe.compressing.importance import choose_units, measure_importance
+from tfpipe.compressing.importance import choose_best, measure_importance
 from tfpipe.compressing.layer_choice import choose_layers
 from tfpipe.compressing.training_batches import draw_batches
 from tfpipe.data.encoded import EncodedDataset
 from tfpipe.data.examples import Columns, Examples
 from tfpipe.model import presets
+from tfpipe.model.adapters import AdapterSettings
 from tfpipe.model.head import Head
-from tfpipe.model.pruned import list_outputs, prune
+from tfpipe.model.pruned import list_attention_outputs, list_outputs, prune, prune_heads
 from tfpipe.model.text_model import TextModel
 from tfpipe.tasks.classify.task import Classify
 from tfpipe.training.objective import TaskLoss
@@ -36,7 +37,8 @@ def labelled(model: TextModel) -> EncodedDataset:
 
 
 def measured(model: TextModel, batch_size: int = 8) -> np.ndarray:
-    return measure_importance(model, TaskLoss(Classify(NAMES)), labelled(model), batch_size, 1)
+    drawn = draw_batches(labelled(model), batch_size, 1, 100)
+    return measure_importance(model, TaskLoss(Classify(NAMES)), drawn, list_outputs(model), 1)
 
 
 def chosen(model: TextModel, count: int) -> list[int]:
@@ -79,7 +81,7 @@ def test_dead_units_are_the_least_important_and_their_removal_changes_nothing(
         kernel.assign(value)
     found = measured(model, batch_size=2)
     assert not found[:, list(DEAD)].any() and (np.delete(found, DEAD, 1) > 0).all()
-    units = choose_units(found, 254)
+    units = choose_best(found, 254)
     for of_layer in units:
         assert of_layer.tolist() == [unit for unit in range(256) if unit not in DEAD]
     smaller = prune(model, [0, 1], units)
@@ -132,7 +134,7 @@ def test_parts_are_kept_in_their_order(model: TextModel) -> None:
 
 
 def test_equal_importance_keeps_the_first() -> None:
-    found = choose_units(np.array([[2.0, 1.0, 2.0, 3.0], [0.0, 0.0, 0.0, 0.0]]), 2)
+    found = choose_best(np.array([[2.0, 1.0, 2.0, 3.0], [0.0, 0.0, 0.0, 0.0]]), 2)
     assert [units.tolist() for units in found] == [[0, 3], [0, 1]]
 
 
@@ -148,3 +150,53 @@ def test_a_head_for_each_token_is_pruned_too(model: TextModel) -> None:
     whole = presets.make_tiny(["O", "B-a"], TEXTS * 2, head=Head("token"))
     smaller = prune(whole, [0], [np.arange(10)])
     assert smaller.head.kind == "token" and logits(smaller).shape == logits(whole).shape
+
+
+def test_a_head_without_output_is_removed_and_changes_nothing(model: TextModel) -> None:
+    for layer, kernel in zip((1, 0), list_attention_outputs(model), strict=True):
+        value = kernel.numpy()
+        value[32 * layer : 32 * (layer + 1)] = 0.0
+        kernel.assign(value)
+    drawn, kernels = draw_batches(labelled(model), 2, 1, 100), list_attention_outputs(model)
+    found = measure_importance(model, TaskLoss(Classify(NAMES)), drawn, kernels, 32)
+    heads = choose_best(found, 1)
+    assert [kept.tolist() for kept in heads] == [[0], [1]] and found[0, 1] == found[1, 0] == 0
+    smaller = prune_heads(model, heads)
+    assert smaller.config.num_attention_heads == 1 and smaller.config.head_width == 32
+    np.testing.assert_allclose(logits(smaller), logits(model), atol=1e-5)
+    # Stock TFBert computes the same with the zeros, and an export does without them.
+    stock = smaller.stock_logits(smaller.tokenizer(TEXTS)).numpy()
+    np.testing.assert_allclose(stock, logits(smaller), atol=1e-5)
+    weights = smaller.weights_of_pass(tf.float32, merged=True)
+    assert weights["layer0/projected/kernel"].shape == (64, 3 * 32)
+    assert weights["layer1/attention_output/kernel"].shape == (32, 64)
+
+
+def test_zeros_of_removed_heads_stay_in_training(model: TextModel) -> None:
+    smaller = prune_heads(model, [np.array([1]), np.array([0])])
+    batch = {**smaller.tokenizer(TEXTS), "label": tf.zeros([len(TEXTS)], tf.int32)}
+    variables = [
+        v for v in smaller.weights if "/self/" in v.name or "output/dense/kernel" in v.name
+    ]
+    with tf.GradientTape() as tape:
+        loss = TaskLoss(Classify(NAMES))(smaller.logits, batch | {"weight": tf.ones([len(TEXTS)])})
+    slopes = tape.gradient(loss, variables)
+    for variable, slope in zip(variables, slopes, strict=True):
+        if "/self/" in variable.name or "/attention/output/" in variable.name:
+            axis = -1 if "/self/" in variable.name else 0
+            for values in (variable, slope):
+                assert not np.take(values.numpy(), range(32, 64), axis=axis).any(), variable.name
+            assert np.any(slope.numpy()) or "key/bias" in variable.name
+
+
+@pytest.mark.parametrize("method", ["lora", "dora", "prefix"])
+def test_an_adapter_on_pruned_heads(model: TextModel, method: str) -> None:
+    smaller = prune_heads(model, [np.array([1]), np.array([0])])
+    adapted = smaller.with_adapter(method, AdapterSettings())
+    for variable in adapted.trainable_variables:
+        variable.assign_add(0.1 * tf.ones_like(variable))
+    beside = adapted.logits(adapted.tokenizer(TEXTS)).numpy()
+    assert np.abs(beside - logits(smaller)).max() > 1e-4
+    if adapted.has_stock_graph:
+        frozen = adapted.head.of_encoder(adapted.frozen_encoder(tf.float32))
+        np.testing.assert_allclose(frozen(adapted.tokenizer(TEXTS)), beside, atol=1e-4)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfpipe.cli import parse, parser_for, run, say
 from tfpipe.config import CompressConfig
+from tfpipe.config.settings import flag_of
 from tfpipe.errors import UserError, collected, raise_all
 from tfpipe.process import quick_imports, run_as_process
 
@@ -27,12 +28,19 @@ if TYPE_CHECKING:
 logger = logging.getLogger("tfpipe.compress")
 
 ABOUT = """Make a smaller run of a finished one: with the tokens of its texts alone, with fewer
-layers, with narrower feed-forward layers. The result is an ordinary run, whose report has one table
-of size, speed and quality before and after. A trimmed vocabulary changes few answers; fewer layers
-or units change many, and --distill trains the smaller model to answer as the run."""
+layers or attention heads, with narrower feed-forward layers. The result is an ordinary run, whose
+report has one table of size, speed and quality before and after. A trimmed vocabulary changes few
+answers; fewer layers, heads or units change many, and --distill trains the smaller model to answer
+as the run."""
 EXAMPLE = """python -m tfpipe.compress runs/support --output runs/small --vocabulary
   python -m tfpipe.compress runs/support --output runs/fast --vocabulary --layers 3 --distill"""
 FILE = "compress.json"
+# The sizes that options lower, as config.json names them.
+SIZES = {
+    "layers": "num_hidden_layers",
+    "heads": "num_attention_heads",
+    "ffn": "intermediate_size",
+}
 # Settings of a run that are not those of the training of its smaller model.
 PLAIN: Mapping[str, Any] = {
     "adapter": None,
@@ -92,11 +100,11 @@ def _refuse(config: CompressConfig, source: Run) -> None:
     from tfpipe.model.checkpoint_folder import read_settings
     from tfpipe.run_folder import find_run
 
-    if config.vocabulary is None and config.layers is None and config.ffn is None:
+    if config.vocabulary is None and all(getattr(config, name) is None for name in SIZES):
         raise UserError(
             "nothing is to be made smaller",
             config.run,
-            "give --vocabulary, --layers, --ffn or several of them",
+            "give --vocabulary, --layers, --heads, --ffn or several of them",
         )
     if (source.model / "adapter").is_dir():
         raise UserError(
@@ -109,16 +117,20 @@ def _refuse(config: CompressConfig, source: Run) -> None:
     if config.distill:
         with collected(errors):
             find_run(replace(source.config, output=config.output, resume=False), config.output)
-    for flag, given, name in (
-        ("--layers", config.layers, "num_hidden_layers"),
-        ("--ffn", config.ffn, "intermediate_size"),
-    ):
+    for option, name in SIZES.items():
+        given, flag = getattr(config, option), flag_of(option)
         with collected(errors):
             if given is not None and given >= sizes[name]:
                 raise UserError(
                     f"{flag} makes nothing smaller",
                     f"{given:,}, the model has {sizes[name]:,}",
                     f"give {sizes[name] - 1:,} or less",
+                )
+            if option == "heads" and given is not None and sizes["hidden_size"] % given:
+                raise UserError(
+                    "the hidden size of a BERT is a multiple of its heads",
+                    f"--heads {given}, hidden size {sizes['hidden_size']:,}",
+                    "give a divisor of that",
                 )
     raise_all(errors)
 
@@ -138,13 +150,9 @@ def _read_texts(files: Sequence[str], source: Run) -> list[str]:
 
 
 def _make_smaller(config: CompressConfig, derived: DerivedRun, further: Sequence[str]) -> TextModel:
-    """Return the smaller model: first the layers are chosen, and then the units of those."""
-    import numpy as np
-
-    from tfpipe.compressing.importance import choose_units, measure_importance
-    from tfpipe.compressing.layer_choice import choose_layers
+    """Return the smaller model."""
+    from tfpipe.compressing.parts import choose_parts
     from tfpipe.model import pretrained
-    from tfpipe.model.pruned import prune
     from tfpipe.model.trimmed import trim
     from tfpipe.training.losses import make_loss
 
@@ -156,20 +164,13 @@ def _make_smaller(config: CompressConfig, derived: DerivedRun, further: Sequence
             derived.source.model, change_vocabulary=partial(trim, texts=texts, pieces=True)
         )
         logger.info(f"vocabulary: {model.origin}")
-    if config.layers is None and config.ffn is None:
-        return model
-    plain = replace(derived.config, r_drop=0.0, smoothness=0.0, teacher=None)
-    loss, train = make_loss(plain, derived.task), derived.data.sets[0]
-    drawn = (derived.config.batch_size, config.seed)
-    layers = [*range(len(whole.layers))]
-    units = [np.arange(whole.config.intermediate_size) for _ in layers]
-    if config.layers is not None:
-        layers = choose_layers(whole, loss, train, *drawn, config.layers)
-        logger.info(f"layers kept: {', '.join(str(layer + 1) for layer in layers)}")
-    if config.ffn is not None:
-        remaining = prune(whole, layers, units[: len(layers)])
-        units = choose_units(measure_importance(remaining, loss, train, *drawn), config.ffn)
-    return prune(model, layers, units[: len(layers)])
+    if any(getattr(config, name) is not None for name in SIZES):
+        plain = replace(derived.config, r_drop=0.0, smoothness=0.0, teacher=None)
+        loss, train = make_loss(plain, derived.task), derived.data.sets[0]
+        # Chosen of the whole model, whose tokens the training data are in.
+        for prune in choose_parts(whole, config, loss, train, derived.config.batch_size):
+            model = prune(model)
+    return model
 
 
 def _distill(config: CompressConfig, source: Run, pruned: Run) -> Run:
@@ -196,7 +197,7 @@ def _command(config: CompressConfig) -> str:
     words = ["python", "-m", "tfpipe.compress", config.run, "--output", config.output]
     words += [] if config.vocabulary is None else ["--vocabulary", *config.vocabulary]
     words += ["--distill"] if config.distill else []
-    for name in ("layers", "ffn", "teacher", "texts", "epochs", "seed"):
+    for name in (*SIZES, "teacher", "texts", "epochs", "seed"):
         value = getattr(config, name)
         if value != getattr(CompressConfig(), name):
             words += [f"--{name}", str(value)]

@@ -43,6 +43,7 @@ class Measured:
             run=str(self.run.folder),
             vocabulary=len(self.model.tokenizer.vocabulary),
             layers=config.num_hidden_layers,
+            heads=config.num_attention_heads,
             ffn=config.intermediate_size,
             parameters=self.model.parameters,
             megabytes=sum(files) / 1e6,

@@ -27,6 +27,7 @@ def _figures(model: ModelFigures) -> dict[str, str]:
         "parameters": f"{model.parameters:,}",
         "tokens of the vocabulary": f"{model.vocabulary:,}",
         "layers": str(model.layers),
+        "attention heads": str(model.heads),
         "units of feed-forward": f"{model.ffn:,}",
     }
     for one in model.latencies:

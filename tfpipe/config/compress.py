@@ -22,6 +22,12 @@ class CompressConfig:
     layers: int | None = setting(
         None, "layers to keep, those with the lowest training loss (default: all)", minimum=1
     )
+    heads: int | None = setting(
+        None,
+        "attention heads of each layer to keep, the most important ones; a divisor of the hidden"
+        " size (default: all)",
+        minimum=1,
+    )
     ffn: int | None = setting(
         None,
         "inner units of each feed-forward layer to keep, the most important ones (default: all)",
@@ -41,9 +47,7 @@ class CompressConfig:
     epochs: int | None = setting(
         None, "passes of --distill over the training data (default: as the run)", minimum=1
     )
-    seed: int = setting(
-        1, "seed of the training examples by which layers and units are chosen", minimum=0
-    )
+    seed: int = setting(1, "seed of the training examples by which parts are chosen", minimum=0)
     json: bool = setting(False, "print the result as one JSON object")
 
     def conflicts(self) -> Iterator[Conflict]:

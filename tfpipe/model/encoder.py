@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfpipe.model.adapters import Adapter
 from tfpipe.model.adapters.mixed_rows import MixedRows
-from tfpipe.model.fused_weights import FrozenWeights, Weights, lay_out
+from tfpipe.model.fused_weights import FrozenWeights, Weights, lay_out, used_width
 from tfpipe.model.mixout import Mixout
 from tfpipe.model.operations import (
     Seeds,
@@ -240,7 +240,7 @@ class Encoder:
 
     def _attend(self, layer: str, rows: tf.Tensor, current: Pass, first_only: bool) -> tf.Tensor:
         config, places = self._config, current.places
-        heads, size = config.num_attention_heads, config.hidden_size // config.num_attention_heads
+        heads, size = config.num_attention_heads, used_width(config)
         rows = self._cast(rows)
         separate: list[tf.Tensor] = []
         if f"{layer}/query/kernel" in current.weights:
@@ -264,7 +264,7 @@ class Encoder:
         shares = current.dropout(shares, config.attention_probs_dropout_prob)
         mixed = tf.matmul(self._cast(shares), values)
         if first_only:
-            return tf.reshape(mixed, [-1, config.hidden_size])
+            return tf.reshape(mixed, [-1, heads * size])
         return places.by_token(mixed)
 
     def _add(self, name: str, inner: tf.Tensor, rows: tf.Tensor, current: Pass) -> tf.Tensor:
@@ -280,7 +280,8 @@ class Encoder:
         """Put the rows [P, H] of a prefix before keys or values [B, heads, L, D]."""
         _, heads, _, size = values.shape
         prefix = tf.convert_to_tensor(current.weights[name])
-        split = tf.transpose(tf.reshape(prefix, [1, -1, heads, size]), [0, 2, 1, 3])
+        whole = tf.reshape(prefix, [1, -1, heads, prefix.shape[1] // heads])
+        split = tf.transpose(whole[..., :size], [0, 2, 1, 3])
         shape = [current.places.count, heads, tf.shape(prefix)[0], size]
         return tf.concat([tf.broadcast_to(split, shape), values], axis=2)
 

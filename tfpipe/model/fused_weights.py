@@ -39,6 +39,14 @@ PARTS = ("query", "key", "value")
 LARGEST_CONSTANTS = 2**30
 
 
+def used_width(config: Any) -> int:
+    """Return the used columns of an attention head: all, or the first `head_width` of a pruned one.
+
+    The others are zeros, for the folder to be one of stock TFBert: the fast graph leaves them out.
+    """
+    return getattr(config, "head_width", None) or config.hidden_size // config.num_attention_heads
+
+
 def lay_out(
     bert: Any,
     dtype: tf.DType,
@@ -65,7 +73,8 @@ def lay_out(
     """
     main, config = bert.bert, bert.config
     tables, layers = main.embeddings, main.encoder.layer
-    scale = (config.hidden_size // config.num_attention_heads) ** -0.5
+    full = config.hidden_size // config.num_attention_heads
+    scale, narrow = full**-0.5, used_width(config) < full
 
     def read(name: str, dense: Any) -> Part:
         """Read one kernel with its bias and change, for training and for exports."""
@@ -82,12 +91,16 @@ def lay_out(
         name, last = f"layer{number}", number == len(layers) - 1
         inside, inner = layer.attention.self_attention, f"{name}/intermediate"
         parts = {part: read(f"{name}/{part}", getattr(inside, part)) for part in PARTS}
+        if narrow:
+            parts = {part: _use_columns(found, config) for part, found in parts.items()}
         weights |= _fuse_attention(name, parts, scale, last, dtype)
         for part, output in (
             (f"{name}/attention_output", layer.attention.dense_output),
             (f"{name}/output", layer.bert_output),
         ):
-            weights |= _concatenate(part, [read(part, output.dense)], dtype)
+            found = read(part, output.dense)
+            found = _use_rows(found, config) if narrow and "attention" in part else found
+            weights |= _concatenate(part, [found], dtype)
             weights |= _norm(part, output.LayerNorm)
         weights |= _concatenate(inner, [read(inner, layer.intermediate.dense)], dtype)
     # A model whose head reads every token has no pooler.
@@ -96,6 +109,35 @@ def lay_out(
         if dense is not None:
             weights |= _concatenate(part, [read(part, dense)], tf.float32)
     return weights
+
+
+def _use_columns(part: Part, config: Any) -> Part:
+    """Leave out the columns of a query, key or value that pruned heads do not use."""
+    heads, width = config.num_attention_heads, used_width(config)
+
+    def used(values: Any) -> tf.Tensor:
+        before = values.shape[:-1]
+        return tf.reshape(tf.reshape(values, [*before, heads, -1])[..., :width], [*before, -1])
+
+    kernel, bias, change = part
+    if change is not None:
+        factor = None if change.factor is None else used(change.factor)
+        change = LowRank(change.down, used(change.up), factor)
+    return used(kernel), used(bias), change
+
+
+def _use_rows(part: Part, config: Any) -> Part:
+    """Leave out the rows of an attention output that belong to those columns."""
+    heads, width = config.num_attention_heads, used_width(config)
+
+    def used(values: Any) -> tf.Tensor:
+        columns = values.shape[-1]
+        return tf.reshape(tf.reshape(values, [heads, -1, columns])[:, :width], [-1, columns])
+
+    kernel, bias, change = part
+    if change is not None:
+        change = LowRank(used(change.down), change.up, change.factor)
+    return used(kernel), bias, change
 
 
 def _fuse_attention(

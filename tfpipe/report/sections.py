@@ -305,6 +305,7 @@ class ModelFigures:
         run: The run's folder.
         vocabulary: Number of tokens.
         layers: Number of layers.
+        heads: Attention heads of each layer.
         ffn: Inner units of each feed-forward layer.
         parameters: Number of parameters.
         megabytes: Size of the model's files.
@@ -315,6 +316,7 @@ class ModelFigures:
     run: str
     vocabulary: int
     layers: int
+    heads: int
     ffn: int
     parameters: int
     megabytes: float

@@ -160,6 +160,7 @@ SECTIONS: dict[str, str | tuple[str, str]] = {
     ),
     "fact.vocabulary": "tokens of the vocabulary",
     "fact.layers": "layers",
+    "fact.heads": "attention heads of a layer",
     "fact.ffn": "units of a feed-forward layer",
     "column.change": "change",
     "column.before": "before",

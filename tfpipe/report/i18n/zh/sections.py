@@ -140,6 +140,7 @@ SECTIONS: dict[str, str | tuple[str, str]] = {
     ),
     "fact.vocabulary": "词表词元数",
     "fact.layers": "层数",
+    "fact.heads": "每层注意力头数",
     "fact.ffn": "前馈层单元数",
     "column.change": "改动",
     "column.before": "改动前",

@@ -5,14 +5,16 @@
 RUN is a finished training run; DATA.tsv has a header and a text in the first column, need not be
 what RUN was trained on, and its texts are taken in the order they arrive. Every model has a process
 of its own that waits while another works, tokenizes what it is given, and answers the same batches.
-Ours are exports in float32 and bfloat16, loaded as the server loads them; PYTHON is an interpreter
-that has torch, transformers and onnxruntime (default: this one); without them those peers are left
-out with a message. Every model has its default threads, and TensorFlow's also one within an
+Ours is the export in what `--precision auto` takes by the processor: bfloat16 where it computes
+products in it, with one in float32 beside it; else float32 alone, without the peers in bfloat16,
+which would be emulated. It is loaded as the server loads it; PYTHON is an interpreter that
+has torch, transformers and onnxruntime (default: this one); without them those peers are left out
+with a message. Every model has its default threads, and TensorFlow's also one within an
 operation (--tensorflow_intra_op_parallelism=1), which is what an export's own measurement of a
 server under load recommends on some machines.
 
 Prints, for each batch size, texts a second (median over the rounds), milliseconds a batch (of all
-batches), and how many times as fast ours in bfloat16 is, in all and in the median batch (medians
+batches), and how many times as fast ours is, in all and in the median batch (medians
 of the ratios within a round); at the end, what each answers beside stock TFBert in float32.
 """
 
@@ -33,18 +35,18 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np
 
-from benchmarks.train import ask, can_import
+from benchmarks.train import ask, can_import, list_precisions
 
 FOLDER = Path(__file__).parent
 PEERS = FOLDER / "peers"
 SIZES = (1, 8, 32, 128)
-OURS, REFERENCE = "ours bfloat16", "stock TFBert export"
+OURS, REFERENCE = "ours", "stock TFBert export"
 # Seconds of each batch, by size and model.
 Round = dict[tuple[int, str], list[float]]
 
 
 def write_ours(run: str, folder: Path, max_length: int) -> None:
-    """Write our exports of a run: FOLDER/float32/1 and FOLDER/bfloat16/1."""
+    """Write our exports of a run, such as FOLDER/float32/1."""
     from tfpipe.run_folder import open_run  # isort: skip
 
     from tfpipe.exporting.saved_model import ExportedModel
@@ -54,7 +56,7 @@ def write_ours(run: str, folder: Path, max_length: int) -> None:
     finished = open_run(run)
     model = pretrained.load(finished.model)
     task = task_of(finished.config.task, model)
-    for precision in ("float32", "bfloat16"):
+    for precision in list_precisions():
         export = ExportedModel(model, task, max_length, False, {}, precision)
         export.save(str(folder / precision / "1"))
 
@@ -76,10 +78,12 @@ def models(arguments: argparse.Namespace, folder: Path) -> dict[str, list[str]]:
     stock = [sys.executable, str(PEERS / "stock_export.py")]
     subprocess.run([*stock, run, str(folder / "stock" / "1"), longest], check=True)
     one_thread = "intra_op_parallelism_threads: 1"
+    precisions = [path.name for path in (folder / "bfloat16", folder / "float32") if path.exists()]
+    print(f"ours: products in {precisions[0]}")
     commands = {
-        OURS: [*ours, str(folder / "bfloat16" / "1"), data],
-        f"{OURS}, 1 thread": [*ours, str(folder / "bfloat16" / "1"), data, one_thread],
-        "ours float32": [*ours, str(folder / "float32" / "1"), data],
+        OURS: [*ours, str(folder / precisions[0] / "1"), data],
+        f"{OURS}, 1 thread": [*ours, str(folder / precisions[0] / "1"), data, one_thread],
+        **{f"{OURS} {p}": [*ours, str(folder / p / "1"), data] for p in precisions[1:]},
         REFERENCE: [*ours, str(folder / "stock" / "1"), data],
         f"{REFERENCE}, 1 thread": [*ours, str(folder / "stock" / "1"), data, one_thread],
     }
@@ -96,11 +100,11 @@ def models(arguments: argparse.Namespace, folder: Path) -> dict[str, list[str]]:
             commands[f"ONNX Runtime {precision}"] = [*onnx, graph, data, longest, trained]
     else:
         print(f"{arguments.peers} lacks onnx or onnxruntime: no ONNX Runtime")
-    for precision, name in (
-        ("float32", "PyTorch float32"),
-        ("bfloat16", "PyTorch bfloat16 weights"),
-        ("autocast", "PyTorch bfloat16 autocast"),
-    ):
+    narrow = {"bfloat16": "PyTorch bfloat16 weights", "autocast": "PyTorch bfloat16 autocast"}
+    if len(precisions) == 1:
+        print("bfloat16 is emulated on this processor: PyTorch in float32 alone")
+        narrow = {}
+    for precision, name in ({"float32": "PyTorch float32"} | narrow).items():
         commands[name] = [*torch, precision]
     return commands
 

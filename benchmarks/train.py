@@ -4,9 +4,10 @@
 
 TRAIN.tsv and DEV.tsv have a header, a text in the first column and a label in the second. Four
 trainers fine-tune one checkpoint, each in a process of its own that waits while another works:
-ours; TFBert with Keras fit and AdamW, padded to --max-length; PyTorch with bfloat16 autocast and
-fused AdamW, with dynamic padding, and with length-grouped batches. PYTHON is an interpreter that
-has torch and transformers (default: this one); without them PyTorch is left out with a message.
+ours; TFBert with Keras fit and AdamW, padded to --max-length; PyTorch with bfloat16 autocast, or
+float32 where the processor would emulate it, and fused AdamW, with dynamic padding, and with
+length-grouped batches. PYTHON is an interpreter that has torch and transformers (default: this
+one); without them PyTorch is left out with a message.
 
 Prints medians over the rounds; of the ratios, too, each taken within one round. Tokens are those
 of the texts: padding is not counted. With --accuracy every trainer then starts afresh, trains
@@ -74,14 +75,23 @@ def can_import(python: str, *modules: str) -> bool:
     return subprocess.run([python, "-c", script], check=False).returncode == 0
 
 
+def list_precisions() -> list[str]:
+    """Return the types of our exports, that of `--precision auto` first."""
+    from tfpipe.training.precision import computes_in_bfloat16
+
+    return ["bfloat16", "float32"] if computes_in_bfloat16() else ["float32"]
+
+
 def trainers(peers: str, without: list[str]) -> dict[str, list[str]]:
     """List the commands of all trainers that can run here, by name."""
     torch = [peers, str(FOLDER / "peers" / "torch_train.py")]
+    precision = list_precisions()[0]
+    print(f"PyTorch: products in {precision}", file=sys.stderr)
     commands = {
         OURS: [sys.executable, str(FOLDER / "our_train.py")],
         "stock": [sys.executable, str(FOLDER / "peers" / "stock_train.py")],
-        "torch dynamic": [*torch, "dynamic"],
-        "torch grouped": [*torch, "grouped"],
+        "torch dynamic": [*torch, "dynamic", precision],
+        "torch grouped": [*torch, "grouped", precision],
     }
     if not can_import(peers, "torch", "transformers"):
         print(f"{peers} lacks torch or transformers: PyTorch is left out", file=sys.stderr)

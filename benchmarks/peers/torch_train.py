@@ -1,9 +1,9 @@
-"""Peer of benchmarks/train.py: PyTorch and transformers, bfloat16 autocast, fused AdamW.
+"""Peer of benchmarks/train.py: PyTorch and transformers, fused AdamW.
 
-    python torch_train.py JOB.json dynamic|grouped
+    python torch_train.py JOB.json dynamic|grouped bfloat16|float32
 
 `dynamic` pads every batch to its longest text; `grouped` also puts texts of like length together,
-with the sampler of transformers' own Trainer.
+with the sampler of transformers' own Trainer. `bfloat16` is its autocast.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ NO_DECAY = ("bias", "LayerNorm")
 class TorchTrainer:
     """Training loop of transformers' examples without Trainer."""
 
-    def __init__(self, job: Job, grouped: bool):
-        self.job, self.grouped = job, grouped
+    def __init__(self, job: Job, grouped: bool, narrow: bool):
+        self.job, self.grouped, self.narrow = job, grouped, narrow
         self.tokenizer = AutoTokenizer.from_pretrained(job.model)
         self.rows = read_rows(job.train)
         self.features = self.encode(self.rows)
@@ -107,7 +107,7 @@ class TorchTrainer:
             batch = next(self.batches)
             examples += len(batch["labels"])
             tokens += int(batch["attention_mask"].sum())
-            with torch.autocast(DEVICE.type, dtype=torch.bfloat16):
+            with torch.autocast(DEVICE.type, torch.bfloat16, enabled=self.narrow):
                 loss = self.model(**batch.to(DEVICE)).loss
             loss.backward()
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), CLIP_NORM)
@@ -134,4 +134,4 @@ class TorchTrainer:
 
 
 if __name__ == "__main__":
-    answer_lines(TorchTrainer(read_job(), grouped=sys.argv[2] == "grouped"))
+    answer_lines(TorchTrainer(read_job(), sys.argv[2] == "grouped", sys.argv[3] == "bfloat16"))

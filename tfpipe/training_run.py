@@ -45,7 +45,7 @@ from tfpipe.training.collectives import check_agreement, report_lost_processes
 from tfpipe.training.defaults import TRIMMED, default_epochs, default_head_rate, default_rate
 from tfpipe.training.distillation import Teacher, open_teacher
 from tfpipe.training.ending import Ending
-from tfpipe.training.epoch_data import EpochData
+from tfpipe.training.epoch_data import make_epoch_data
 from tfpipe.training.evaluator import Evaluator
 from tfpipe.training.few_shot import train_vectors_first
 from tfpipe.training.precision import choose_precision
@@ -303,7 +303,7 @@ def run_epochs(
     examples = data.sets[0]
     if config.few_shot:
         examples = train_vectors_first(context, model, task, examples)
-    train = epoch_data(context, model, task, examples, teacher)
+    train = make_epoch_data(context, model, task, examples, teacher)
     throughput, board = Throughput(), TensorBoardCallback(context.run.logs)
     steps = parse_steps(config.profile_steps) if config.profile_steps else (0, 0)
     profile = Profile(context.run.logs, *steps)
@@ -321,29 +321,6 @@ def run_epochs(
             f"stopped {stop}, state saved; resume with:\n  {command}",
         ) from None
     return history, throughput, trainer.evaluator
-
-
-def epoch_data(
-    context: RunContext,
-    model: TextModel,
-    task: Task,
-    train: EncodedDataset,
-    teacher: Teacher | None,
-) -> EpochData:
-    """Return the training data of each epoch, with the teacher's outputs where there is one."""
-    config, augmentation = context.config, context.augmentation
-    balanced = config.class_weights == "balanced"
-    if teacher:
-        train = teacher.add_outputs(train)
-    if augmentation is None:
-        return EpochData(train, task, balanced)
-
-    def of_epoch(epoch: int) -> EncodedDataset:
-        examples = augmentation(train.examples, epoch)
-        changed = task.label(examples, model.tokenizer, config.max_length)
-        return teacher.add_outputs(changed) if teacher else changed
-
-    return EpochData(train, task, balanced, of_epoch)
 
 
 def evaluator_of_saved(context: RunContext, task: Task, trained: Evaluator) -> Evaluator:

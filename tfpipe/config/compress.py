@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tfpipe.config.settings import TEXTS, Conflict, flag_of, setting
-from tfpipe.errors import UserError
+from tfpipe.config.settings import TEXTS, Conflict, find_ignored, setting
 
 
 @dataclass(frozen=True)
@@ -52,13 +51,4 @@ class CompressConfig:
 
     def conflicts(self) -> Iterator[Conflict]:
         """Iterate over settings that cannot be combined, each with the names of its fields."""
-        for name in ("teacher", "texts", "epochs"):
-            if getattr(self, name) is not None and not self.distill:
-                yield (
-                    (name, "distill"),
-                    UserError(
-                        f"{flag_of(name)} has no effect without --distill",
-                        f"{flag_of(name)} {getattr(self, name)}",
-                        f"add --distill, or leave out {flag_of(name)}",
-                    ),
-                )
+        return find_ignored(self, [(name, ["distill"]) for name in ("teacher", "texts", "epochs")])

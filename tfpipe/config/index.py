@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from tfpipe.config.reading import header_setting
 from tfpipe.config.requirements import parse_requirements
-from tfpipe.config.settings import Conflict, flag_of, setting
+from tfpipe.config.settings import Conflict, find_ignored, flag_of, setting
 from tfpipe.errors import UserError
 
 # Settings, and the one without which each has no effect.
-NEEDED = (("require", "tune"), ("not_worse_than", "tune"), ("model_config", "keep"))
+NEEDED = (("require", ("tune",)), ("not_worse_than", ("tune",)), ("model_config", ("keep",)))
 
 
 @dataclass(frozen=True)
@@ -114,14 +114,4 @@ class IndexConfig:
             parse_requirements(self.require)
         except UserError as error:
             yield ("require",), error
-        for name, needed in NEEDED:
-            if getattr(self, name) is not None and getattr(self, needed) is None:
-                flag, other = flag_of(name), flag_of(needed)
-                yield (
-                    (name, needed),
-                    UserError(
-                        f"{flag} has no effect without {other}",
-                        f"{flag} {getattr(self, name)}",
-                        f"add {other}, or leave out {flag}",
-                    ),
-                )
+        yield from find_ignored(self, NEEDED)

@@ -7,7 +7,7 @@ import functools
 import math
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -198,6 +198,28 @@ def _check_rules(flag: str, rules: Mapping[str, Any], value: Any, converted: Any
     ):
         if broken:
             raise UserError(f"{flag} is out of range", repr(value), f"give a value {rule}")
+
+
+def find_ignored(config: Any, owned: Iterable[tuple[str, Sequence[str]]]) -> Iterator[Conflict]:
+    """Yield settings that are given without one of those without which they would be ignored.
+
+    Args:
+        config: A configuration.
+        owned: The names of settings, each with the names of those of which one must be given.
+    """
+    default = type(config)()
+    for name, owners in owned:
+        value = getattr(config, name)
+        if value != getattr(default, name) and not any(getattr(config, one) for one in owners):
+            flag, others = flag_of(name), [flag_of(owner) for owner in owners]
+            yield (
+                (name, *owners),
+                UserError(
+                    f"{flag} has no effect without {' or '.join(others)}",
+                    f"{flag} {value}",
+                    f"add {others[0]}, or leave out {flag}",
+                ),
+            )
 
 
 def read_values(path: str | Path) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 from tfpipe.config.adapter_conflicts import adapter_conflicts
 from tfpipe.config.augment import parse_augment
 from tfpipe.config.profile_steps import parse_steps
-from tfpipe.config.settings import Conflict, flag_of
+from tfpipe.config.settings import Conflict, find_ignored, flag_of
 from tfpipe.errors import UserError, did_you_mean
 from tfpipe.tasks import TASKS
 
@@ -122,18 +122,7 @@ def _few_shot_conflicts(config: Any) -> Iterator[Conflict]:
 
 
 def _loss_conflicts(config: Any) -> Iterator[Conflict]:
-    default = type(config)()
-    for name, owners in OWNED_SETTINGS:
-        value, flags = getattr(config, name), [flag_of(owner) for owner in owners]
-        if value != getattr(default, name) and not any(getattr(config, one) for one in owners):
-            yield (
-                (name, *owners),
-                UserError(
-                    f"{flag_of(name)} has no effect without {' or '.join(flags)}",
-                    f"{flag_of(name)} {value}",
-                    f"add {flags[0]}, or leave out {flag_of(name)}",
-                ),
-            )
+    yield from find_ignored(config, OWNED_SETTINGS)
     for one, other, reason in EXCLUSIVE_SETTINGS:
         if getattr(config, one) and getattr(config, other):
             flag, second = flag_of(one), flag_of(other)

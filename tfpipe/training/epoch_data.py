@@ -7,7 +7,10 @@ from collections.abc import Callable
 import numpy as np
 
 from tfpipe.data.encoded import EncodedDataset
+from tfpipe.model.text_model import TextModel
 from tfpipe.tasks.task import Task
+from tfpipe.training.distillation import Teacher
+from tfpipe.training.run_context import RunContext
 
 
 class EpochData:
@@ -42,3 +45,34 @@ class EpochData:
         """Return the examples of an epoch, and the weight of each input, None for equal ones."""
         found = self.first if self._of_epoch is None else self._of_epoch(epoch)
         return found, self._task.balanced_weights(found.targets) if self._balanced else None
+
+
+def make_epoch_data(
+    context: RunContext,
+    model: TextModel,
+    task: Task,
+    train: EncodedDataset,
+    teacher: Teacher | None = None,
+) -> EpochData:
+    """Make the training data of a run, with the teacher's outputs where there is one.
+
+    Args:
+        context: Its configuration, and how texts are changed in each epoch.
+        model: The model, for its tokenizer.
+        task: The task.
+        train: The examples as they were read.
+        teacher: Gives outputs to learn; None for none.
+    """
+    config, augmentation = context.config, context.augmentation
+    balanced = config.class_weights == "balanced"
+    if teacher:
+        train = teacher.add_outputs(train)
+    if augmentation is None:
+        return EpochData(train, task, balanced)
+
+    def of_epoch(epoch: int) -> EncodedDataset:
+        examples = augmentation(train.examples, epoch)
+        changed = task.label(examples, model.tokenizer, config.max_length)
+        return teacher.add_outputs(changed) if teacher else changed
+
+    return EpochData(train, task, balanced, of_epoch)

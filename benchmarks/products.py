@@ -35,6 +35,7 @@ import tensorflow as tf
 from benchmarks.inference import write_ours
 from benchmarks.texts import read_texts
 from serving.server.inference.loaded_model import LoadedModel
+from tfpipe.library_internals import quantized_product
 from tfpipe.model import pretrained
 
 KINDS = ("float32", "bfloat16", "int8", "quantized int8")
@@ -60,35 +61,7 @@ def multiply_int8(rows: tf.Tensor, bound: tf.Tensor, kernel: np.ndarray, bias: A
     """Multiply rows, qint8 [T, I] in the range -bound to bound, by the kernel; float32."""
     reach = np.abs(kernel).max(0)
     narrow = np.round(kernel / reach * 127).astype(tf.qint8.as_numpy_dtype)
-    inputs = [rows, tf.constant(narrow), bias, -bound, bound, tf.constant(-reach)]
-    value, several = tf.compat.v1.AttrValue, tf.compat.v1.AttrValue.ListValue
-    narrow_type, wide_type = (kind.as_datatype_enum for kind in (tf.qint8, tf.float32))
-    types = {name: value(type=narrow_type) for name in ("T1", "T2")}
-    types |= {name: value(type=wide_type) for name in ("Tbias", "U", "Tout")}
-    lists = {
-        "Tdevice_inputs": [narrow_type, narrow_type, wide_type],
-        "Thost_inputs": [wide_type] * 4,
-        "Tdevice_outputs": [wide_type],
-        "Thost_outputs": [],
-    }
-    types |= {name: value(list=several(type=kinds)) for name, kinds in lists.items()}
-    graph = tf.compat.v1.get_default_graph()
-    # An operation without a Python function: TensorFlow's remapper inserts it into graphs.
-    product = graph.create_op(
-        "_QuantizedMatMul",
-        [*inputs, tf.constant(reach)],
-        [tf.float32],
-        name="product",
-        attrs=types
-        | {
-            "is_weight_const": value(b=True),
-            "is_bias_const": value(b=True),
-            "fused_ops": value(list=several(s=[b"BiasAdd", b"Dequantize"])),
-            "input_quant_mode": value(s=b"SCALED"),
-            "output_quant_mode": value(s=b"SCALED"),
-        },
-    )
-    return product.outputs[0]
+    return quantized_product(rows, tf.constant(narrow), bias, bound, tf.constant(reach))
 
 
 def build(products: Sequence[Product], kind: str, rng: np.random.Generator) -> Callable[[], Any]:

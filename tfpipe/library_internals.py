@@ -119,3 +119,47 @@ def keras_of_keras_tuner() -> str:
 
     name: str = keras.Model.__module__
     return name.split(".")[0]
+
+
+def quantized_product(inputs: Any, kernel: Any, bias: Any, bound: Any, reach: Any) -> Any:
+    """Multiply by a kernel of int8 with TensorFlow's oneDNN product; call it within a graph.
+
+    TensorFlow 2.21: the operation `_QuantizedMatMul`, which its remapper inserts into graphs, has
+    no Python function. Products by its public operations are many times slower than in float32.
+
+    Args:
+        inputs: qint8 [T, I] in the range from -bound to bound.
+        kernel: qint8 [I, O].
+        bias: float32 [O].
+        bound: float32, the value of 127 in `inputs`.
+        reach: float32 [O], the value of 127 in each column of the kernel.
+
+    Returns:
+        float32 [T, O].
+    """
+    import tensorflow as tf
+
+    value, several = tf.compat.v1.AttrValue, tf.compat.v1.AttrValue.ListValue
+    narrow, wide = (kind.as_datatype_enum for kind in (tf.qint8, tf.float32))
+    types = {name: value(type=narrow) for name in ("T1", "T2")}
+    types |= {name: value(type=wide) for name in ("Tbias", "U", "Tout")}
+    lists = {
+        "Tdevice_inputs": [narrow, narrow, wide],
+        "Thost_inputs": [wide] * 4,
+        "Tdevice_outputs": [wide],
+        "Thost_outputs": [],
+    }
+    types |= {name: value(list=several(type=kinds)) for name, kinds in lists.items()}
+    modes = {name: value(s=b"SCALED") for name in ("input_quant_mode", "output_quant_mode")}
+    constant = {name: value(b=True) for name in ("is_weight_const", "is_bias_const")}
+    fused = {"fused_ops": value(list=several(s=[b"BiasAdd", b"Dequantize"]))}
+    given = [inputs, kernel, bias, -bound, bound, -reach, reach]
+    # Its name must be given: that of the operation begins with an underscore.
+    product = tf.compat.v1.get_default_graph().create_op(
+        "_QuantizedMatMul",
+        [tf.convert_to_tensor(one) for one in given],
+        [tf.float32],
+        name="product",
+        attrs=types | modes | constant | fused,
+    )
+    return product.outputs[0]

@@ -73,8 +73,8 @@ class ExportConfig:
     precision: str = setting(
         "auto",
         "dtype of the served weights and matrix products; auto measures, and uses bfloat16 where"
-        " it is faster and its answers agree",
-        choices=("auto", "float32", "bfloat16", "float16"),
+        " it is faster and its answers agree; int8 is for servers on x86",
+        choices=("auto", "float32", "bfloat16", "float16", "int8"),
     )
     measure_serving: bool = setting(
         True, "measure the export under load, and write the best server flags beside it"
@@ -129,6 +129,16 @@ class ExportConfig:
         except UserError as error:
             yield ("require",), error
         yield from self._conflicts_of_runs()
+        several = self.shared or self.ensemble is not None
+        if self.precision == "int8" and several:
+            yield (
+                ("precision", "shared" if self.shared else "ensemble"),
+                UserError(
+                    "--precision int8 exports a single run",
+                    f"--precision int8 with {'--shared' if self.shared else '--ensemble'}",
+                    "give --precision bfloat16 or float32",
+                ),
+            )
         if self.shared and self.not_worse_than:
             yield (
                 ("shared", "not_worse_than"),

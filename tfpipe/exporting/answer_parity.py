@@ -41,6 +41,16 @@ EXACT = Bounds(0.0, TOLERANCE)
 NARROW = Bounds(0.001, 0.03)
 # ... and any label of the few edge texts, where a single one is already more than that.
 NARROW_EDGES = Bounds(1.0, 0.05)
+# Weights and activations of 8 bits may change one label in two hundred; no text may be far off.
+INT8 = Bounds(0.005, 0.35)
+INT8_EDGES = Bounds(1.0, 0.5)
+
+
+def bounds_of(precision: str) -> tuple[Bounds, Bounds]:
+    """Return the tolerances of an export in a precision: on dev, and on the edge texts."""
+    if precision == "int8":
+        return INT8, INT8_EDGES
+    return (EXACT, EXACT) if precision == "float32" else (NARROW, NARROW_EDGES)
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import tensorflow as tf
 
+from tfpipe.data.batches import plan_reading, read_batches
 from tfpipe.data.examples import Examples
 from tfpipe.errors import UserError
 from tfpipe.exporting.answer_parity import (
@@ -28,6 +29,8 @@ from tfpipe.training.precision import computes_in_bfloat16
 
 TIMED = 16  # batches of each type that are timed, in turn
 ROUNDS = 3
+# Batches of dev that scales of int8 are chosen on, and their rows.
+SCALED, SCALED_ROWS = 10, 32
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class PrecisionChoice:
     """The type of an export's products.
 
     Attributes:
-        precision: `float32`, `bfloat16` or `float16`.
+        precision: `float32`, `bfloat16`, `float16` or `int8`.
         reason: Why it was chosen.
         measured: Parity and speed, where they were measured.
     """
@@ -51,11 +54,12 @@ def choose_export_precision(
     """Choose the type of an export's products.
 
     `auto` takes bfloat16 where it is faster on this machine and answers the dev texts and the edge
-    batches within the tolerances of a narrow type.
+    batches within the tolerances of a narrow type. Where products in int8 are asked for and are not
+    faster than in float32, it is as `auto`.
 
     Args:
-        name: `auto`, `float32`, `bfloat16` or `float16`.
-        model: The trained model.
+        name: `auto`, `float32`, `bfloat16`, `float16` or `int8`.
+        model: The trained model; for `int8` with scales.
         task: Its task.
         dev: Its dev examples.
         max_length: Tokens of an input.
@@ -71,23 +75,43 @@ def choose_export_precision(
                 "leave out --precision",
             )
         return PrecisionChoice("float32", "only stock TFBert computes this model", {})
-    if name != "auto":
-        return PrecisionChoice(name, "as asked", {})
-    if not computes_in_bfloat16():
-        return PrecisionChoice("float32", "this machine has no bfloat16 products", {})
-
     pairs = dev.text_pairs is not None
     batches, edge_batches = batches_of(dev, task), make_edge_batches(task.inputs(pairs), max_length)
-    models = {
-        precision: ExportedModel(model, task, max_length, pairs, {}, precision)
-        for precision in ("float32", "bfloat16")
-    }
+
+    def in_types(*names: str) -> dict[str, ExportedModel]:
+        return {p: ExportedModel(model, task, max_length, pairs, {}, p) for p in names}
+
+    slow = ""
+    if name == "int8":
+        ratio = _ratio(_time(in_types("float32", "int8"), batches), "int8")
+        if ratio > 1:
+            reason = f"as asked, {ratio:.2f} times as fast as float32 on this machine"
+            return PrecisionChoice("int8", reason, {"times_as_fast": ratio})
+        slow = f"int8 is not faster here ({ratio:.2f} times as fast as float32); "
+    elif name != "auto":
+        return PrecisionChoice(name, "as asked", {})
+    if not computes_in_bfloat16():
+        return PrecisionChoice("float32", f"{slow}this machine has no bfloat16 products", {})
+
+    models = in_types("float32", "bfloat16")
     exact, narrow = (join(_answer(models[p], batches)) for p in ("float32", "bfloat16"))
     parity = compare_answers(narrow, exact, task.unit)
     exact_edges, narrow_edges = (_answer(models[p], edge_batches) for p in ("float32", "bfloat16"))
     edges = compare_batches(narrow_edges, exact_edges, task.unit)
-    seconds = _time(models, batches)
-    return _decide(parity, edges, seconds["float32"] / seconds["bfloat16"])
+    choice = _decide(parity, edges, _ratio(_time(models, batches), "bfloat16"))
+    return replace(choice, reason=slow + choice.reason)
+
+
+def scaled_for_int8(model: TextModel, task: Task, dev: Examples, max_length: int) -> TextModel:
+    """Return a model with scales of int8, chosen on dev texts; raises UserError without int8."""
+    if model.encoder is None:
+        return model
+    encoded = task.label(task.served_texts(dev), model.tokenizer, max_length).encoded
+    strategy = tf.distribute.get_strategy()
+    batches = read_batches(encoded, plan_reading(encoded.lengths, SCALED_ROWS, 1), strategy)
+    # From the longest texts to the shortest.
+    step = max(1, -(-len(encoded) // (SCALED_ROWS * SCALED)))
+    return model.with_int8_scales(batches.shard(step, 0))
 
 
 def _decide(parity: Parity, edges: Parity, ratio: float) -> PrecisionChoice:
@@ -108,6 +132,10 @@ def _decide(parity: Parity, edges: Parity, ratio: float) -> PrecisionChoice:
     if ratio <= 1:
         return PrecisionChoice("float32", f"bfloat16 is not faster here: {found}", measured)
     return PrecisionChoice("bfloat16", f"{found}, compared with float32 on this machine", measured)
+
+
+def _ratio(seconds: dict[str, float], precision: str) -> float:
+    return seconds["float32"] / seconds[precision]
 
 
 def _answer(model: ExportedModel, batches: Sequence[Columns]) -> list[Answers]:

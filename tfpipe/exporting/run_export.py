@@ -12,7 +12,7 @@ from tfpipe.exporting.answer_parity import Parity
 from tfpipe.exporting.gate import GATE_FILE, pass_gate, read_gate
 from tfpipe.exporting.info import describe, write_info
 from tfpipe.exporting.local_versions import PublishTarget
-from tfpipe.exporting.precision import choose_export_precision
+from tfpipe.exporting.precision import choose_export_precision, scaled_for_int8
 from tfpipe.exporting.published_versions import refuse_new_labels
 from tfpipe.exporting.saved_model import ExportedModel
 from tfpipe.exporting.server_flags import recommend_flags
@@ -78,6 +78,8 @@ class RunExport:
         """Write, verify and measure the export; see Source."""
         config, run, model, task = self._config, self._run, self._model, self._task
         dev, max_length = run.read_dev(), run.config.max_length
+        if config.precision == "int8":
+            model = scaled_for_int8(model, task, dev, max_length)
         choice = choose_export_precision(config.precision, model, task, dev, max_length)
         logger.info(f"products in {choice.precision}: {choice.reason}")
         facts = describe(run, model, task) | {"precision": vars(choice)}

@@ -36,7 +36,8 @@ class ExportedModel(tf.Module):
         max_length: Tokens of an input.
         pairs: Whether a row has two texts.
         info: The answer of `info`, as JSON can hold it.
-        precision: Type of the products: `float32`, `bfloat16` or `float16`.
+        precision: Type of the products: `float32`, `bfloat16`, `float16`, or `int8` for a model
+            with scales.
 
     Attributes:
         serve: The signature `serving_default`.
@@ -58,9 +59,7 @@ class ExportedModel(tf.Module):
     ):
         super().__init__()
         self.tokenizer = model.tokenizer
-        self._encoder = encoder = (
-            model.frozen_encoder(tf.as_dtype(precision)) if model.encoder else None
-        )
+        self._encoder = encoder = model.served_encoder(precision) if model.encoder else None
         # Without the fast graph the variables alone are tracked: a Keras model would store every
         # layer's calls too.
         self.weights: Any = encoder.stored if encoder else list(model.weights)

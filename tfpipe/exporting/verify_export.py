@@ -15,9 +15,8 @@ import tensorflow as tf
 from tfpipe.data.examples import Examples
 from tfpipe.exporting.answer_parity import (
     EXACT,
-    NARROW,
-    NARROW_EDGES,
     Parity,
+    bounds_of,
     compare_answers,
     compare_batches,
 )
@@ -138,12 +137,8 @@ def check_parity(
     for name, row in tokenizers.items():
         count = f"{row['texts']} {name.replace('_', ' ')}"
         logger.info(f"tokenizer: {count}, {row['mismatches']} unlike transformers' tokenizer")
-    exact = precision == "float32"
-    bounds = {
-        "fresh_process": EXACT if exact else NARROW,
-        "edges": EXACT if exact else NARROW_EDGES,
-        "stock_bert": EXACT,
-    }
+    bounds = dict(zip(("fresh_process", "edges"), bounds_of(precision), strict=True))
+    bounds |= {"stock_bert": EXACT}
     within = all(parity.within(bounds[name]) for name, parity in parities.items())
     if not within or any(row["mismatches"] for row in tokenizers.values()):
         raise RuntimeError(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import tensorflow as tf
 
+from tfpipe.model import int8
 from tfpipe.model.adapters import Adapter
 from tfpipe.model.adapters.mixed_rows import MixedRows
 from tfpipe.model.fused_weights import FrozenWeights, Weights, lay_out, used_width
@@ -73,9 +75,11 @@ class Encoder:
 
     Attributes:
         mixout: Changes the kernels in training; None for none.
+        observer: Called with the name and the input rows of each dense layer; None for none.
     """
 
     mixout: Mixout | None = None
+    observer: Callable[[str, tf.Tensor], None] | None = None
 
     def __init__(
         self,
@@ -229,7 +233,10 @@ class Encoder:
         places, weights = current.places, current.weights
         ids = places.pack(tf.reshape(batch["input_ids"], [-1]))
         types = places.pack(tf.reshape(batch["token_type_ids"], [-1]))
-        rows = _look_up(weights["words"], ids) + _look_up(weights["types"], types)
+        rows = _look_up(weights["words"], ids)
+        if "words/reach" in weights:
+            rows *= tf.gather(weights["words/reach"], ids)
+        rows += _look_up(weights["types"], types)
         if "embedding_delta" in batch:
             delta = batch["embedding_delta"]
             rows += places.pack(tf.reshape(delta, [-1, self._config.hidden_size]))
@@ -305,8 +312,12 @@ class Encoder:
 
     def _dense(self, rows: tf.Tensor, name: str, current: Pass) -> tf.Tensor:
         weights, dropout = current.weights, current.dropout
+        if self.observer is not None:
+            self.observer(name, rows)
         if current.adapters is not None:
             return current.adapters.dense(rows, name, weights)
+        if f"{name}/reach" in weights:
+            return int8.multiply(rows, name, weights)
         kernel, bias = (tf.convert_to_tensor(weights[f"{name}/{n}"]) for n in ("kernel", "bias"))
         found = (project if dropout.training else served_product)(rows, kernel, bias)
         if f"{name}/down" not in weights:

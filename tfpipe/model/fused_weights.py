@@ -170,7 +170,7 @@ class FrozenWeights(tf.Module):
         super().__init__()
         self.dtype = dtype
         values = {name: np.asarray(weights[name]) for name in weights if name not in TABLES}
-        held = {name: tf.cast(weights[name], dtype) for name in TABLES}
+        held = {name: _as_stored(weights[name], dtype) for name in TABLES}
         self._constants = None
         if sum(value.nbytes for value in values.values()) <= LARGEST_CONSTANTS:
 
@@ -187,6 +187,12 @@ class FrozenWeights(tf.Module):
     def __call__(self) -> Weights:
         """Return the weights for the graph that is being built."""
         return {**self._held, **(self._constants() if self._constants else {})}
+
+
+def _as_stored(table: Any, dtype: tf.DType) -> tf.Tensor:
+    """Return a table in the products' type; one of int8 stays."""
+    values = tf.convert_to_tensor(table)
+    return tf.cast(values, dtype) if values.dtype.is_floating else values
 
 
 def _concatenate(name: str, parts: Sequence[Part], dtype: tf.DType) -> Weights:

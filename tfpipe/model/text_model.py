@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +13,7 @@ import tensorflow as tf
 import tf_keras
 
 from tfpipe.data.tokenizer import Tokenizer
+from tfpipe.model import int8
 from tfpipe.model.adapters import ADAPTERS, Adapter, AdapterSettings
 from tfpipe.model.adapters.targets import name_of_kernel
 from tfpipe.model.encoder import MEAN, Encoder, UnsupportedBert
@@ -53,6 +54,7 @@ class TextModel:
         head: The output layer.
         adapter: What is trained in place of the BERT, and changes it; None without one.
         mixout: Mixes pretrained weights into the kernels in training; None for none.
+        scalings: Of products in int8, by the names of `lay_out`; None for a model without.
         fresh: `pooler` and `head` where the checkpoint did not give them.
         origin: Where the weights come from, for the log.
     """
@@ -65,6 +67,7 @@ class TextModel:
     head: Head = Head()
     adapter: Adapter | None = None
     mixout: Mixout | None = None
+    scalings: Mapping[str, int8.Scaling] | None = None
     fresh: Sequence[str] = ()
     origin: str = ""
 
@@ -226,6 +229,37 @@ class TextModel:
             UnsupportedBert: Only stock TFBert computes this configuration.
         """
         return self.over_stored(FrozenWeights(self.weights_of_pass(dtype, merged=True), dtype))
+
+    def with_int8_scales(self, batches: Iterable[Mapping[str, Any]]) -> TextModel:
+        """Return the model with the scales of products in int8, chosen on texts.
+
+        Args:
+            batches: Inputs of texts, as `logits` takes them.
+
+        Raises:
+            UnsupportedBert: Only stock TFBert computes this configuration.
+            UserError: This TensorFlow has no products of int8.
+        """
+        int8.refuse_without_kernel()
+        weights = self.weights_of_pass(tf.float32, merged=True)
+        encoder = self.over_stored(FrozenWeights(weights, tf.float32))
+        forward = self.head.of_encoder(encoder)
+        return replace(self, scalings=int8.choose_scalings(encoder, forward, batches, weights))
+
+    def served_encoder(self, precision: str) -> Encoder:
+        """The fast graph of an export, over copies of the weights.
+
+        Args:
+            precision: A floating dtype, or `int8` for a model with scales.
+
+        Raises:
+            UnsupportedBert: Only stock TFBert computes this configuration.
+        """
+        if precision != "int8":
+            return self.frozen_encoder(tf.as_dtype(precision))
+        assert self.scalings is not None
+        weights = int8.quantize(self.weights_of_pass(tf.float32, merged=True), self.scalings)
+        return self.over_stored(FrozenWeights(weights, tf.float32))
 
     def over_stored(self, stored: FrozenWeights) -> Encoder:
         """The fast graph, without padding in its products, over stored weights of this layout."""

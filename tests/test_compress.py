@@ -251,6 +251,13 @@ def test_what_is_refused_leaves_nothing(tmp_path: Path) -> None:
     settings["num_attention_heads"] = 4
     (config.model / "config.json").write_text(json.dumps(settings))
     assert "a multiple of its heads" in refused(config.folder, output, heads=3)
+    distill = {"layers": 1, "distill": True}
+    assert "--task embed has no --distill" in refused(
+        finished_run("embed").folder, output, **distill
+    )
+    gone = str(tmp_path / "none")
+    assert "missing" in refused(run.folder, output, teacher=gone, **distill)
+    assert not list(tmp_path.glob("small*"))
     with pytest.raises(UserError, match="--texts has no effect without --distill"):
         build(CompressConfig, {"run": "a", "output": "b", "texts": "c.tsv"})
     assert "gone.tsv" in refused(run.folder, output, vocabulary=("gone.tsv",))

@@ -98,7 +98,6 @@ def compress(config: CompressConfig) -> Compression:
 def _refuse(config: CompressConfig, source: Run) -> None:
     """Raise UserError for what cannot be done with the run."""
     from tfpipe.model.checkpoint_folder import read_settings
-    from tfpipe.run_folder import find_run
 
     if config.vocabulary is None and all(getattr(config, name) is None for name in SIZES):
         raise UserError(
@@ -116,7 +115,7 @@ def _refuse(config: CompressConfig, source: Run) -> None:
     errors: list[UserError] = []
     if config.distill:
         with collected(errors):
-            find_run(replace(source.config, output=config.output, resume=False), config.output)
+            _refuse_distilling(config, source)
     for option, name in SIZES.items():
         given, flag = getattr(config, option), flag_of(option)
         with collected(errors):
@@ -133,6 +132,22 @@ def _refuse(config: CompressConfig, source: Run) -> None:
                     "give a divisor of that",
                 )
     raise_all(errors)
+
+
+def _refuse_distilling(config: CompressConfig, source: Run) -> None:
+    """Raise UserError where the smaller model could not be trained as the run was."""
+    from tfpipe.run_folder import find_run, open_run
+    from tfpipe.tasks import TASKS
+
+    reason = TASKS[source.config.task].inapplicable.get("teacher")
+    if reason:
+        raise UserError(
+            f"--task {source.config.task} has no --distill: {reason}",
+            config.run,
+            "leave out --distill",
+        )
+    open_run(config.teacher or config.run)
+    find_run(replace(source.config, output=config.output, resume=False), config.output)
 
 
 def _read_texts(files: Sequence[str], source: Run) -> list[str]:

@@ -6,12 +6,13 @@ RUN is a finished training run; DATA.tsv has a header and a text in the first co
 what RUN was trained on, and its texts are taken in the order they arrive. Every model has a process
 of its own that waits while another works, tokenizes what it is given, and answers the same batches.
 Ours is the export in what `--precision auto` takes by the processor: bfloat16 where it computes
-products in it, with one in float32 beside it; else float32 alone, without the peers in bfloat16,
-which would be emulated. It is loaded as the server loads it; PYTHON is an interpreter that
-has torch, transformers and onnxruntime (default: this one); without them those peers are left out
-with a message. Every model has its default threads, and TensorFlow's also one within an
-operation (--tensorflow_intra_op_parallelism=1), which is what an export's own measurement of a
-server under load recommends on some machines.
+products in it, with one in float32 beside it; else float32, without the peers in bfloat16, which
+would be emulated. An export in int8 is beside them where TensorFlow has its products. All are
+loaded as the server loads them; PYTHON is an interpreter that has torch, transformers and
+onnxruntime (default: this one); without them those peers are left out with a message. Every model
+has its default threads, and TensorFlow's also one within an operation
+(--tensorflow_intra_op_parallelism=1), which is what an export's own measurement of a server under
+load recommends on some machines.
 
 Prints, for each batch size, texts a second (median over the rounds), milliseconds a batch (of all
 batches), and how many times as fast ours is, in all and in the median batch (medians
@@ -49,6 +50,8 @@ def write_ours(run: str, folder: Path, max_length: int) -> None:
     """Write our exports of a run, such as FOLDER/float32/1."""
     from tfpipe.run_folder import open_run  # isort: skip
 
+    from tfpipe.errors import UserError
+    from tfpipe.exporting.precision import scaled_for_int8
     from tfpipe.exporting.saved_model import ExportedModel
     from tfpipe.model import pretrained
     from tfpipe.tasks.task import task_of
@@ -56,7 +59,13 @@ def write_ours(run: str, folder: Path, max_length: int) -> None:
     finished = open_run(run)
     model = pretrained.load(finished.model)
     task = task_of(finished.config.task, model)
-    for precision in list_precisions():
+    precisions = list_precisions()
+    try:
+        model = scaled_for_int8(model, task, finished.read_dev(), max_length)
+        precisions.append("int8")
+    except UserError as error:
+        print(f"no int8: {error}")
+    for precision in precisions:
         export = ExportedModel(model, task, max_length, False, {}, precision)
         export.save(str(folder / precision / "1"))
 
@@ -78,7 +87,7 @@ def models(arguments: argparse.Namespace, folder: Path) -> dict[str, list[str]]:
     stock = [sys.executable, str(PEERS / "stock_export.py")]
     subprocess.run([*stock, run, str(folder / "stock" / "1"), longest], check=True)
     one_thread = "intra_op_parallelism_threads: 1"
-    precisions = [path.name for path in (folder / "bfloat16", folder / "float32") if path.exists()]
+    precisions = [p for p in ("bfloat16", "float32", "int8") if (folder / p).exists()]
     print(f"ours: products in {precisions[0]}")
     commands = {
         OURS: [*ours, str(folder / precisions[0] / "1"), data],
@@ -101,7 +110,7 @@ def models(arguments: argparse.Namespace, folder: Path) -> dict[str, list[str]]:
     else:
         print(f"{arguments.peers} lacks onnx or onnxruntime: no ONNX Runtime")
     narrow = {"bfloat16": "PyTorch bfloat16 weights", "autocast": "PyTorch bfloat16 autocast"}
-    if len(precisions) == 1:
+    if "bfloat16" not in precisions:
         print("bfloat16 is emulated on this processor: PyTorch in float32 alone")
         narrow = {}
     for precision, name in ({"float32": "PyTorch float32"} | narrow).items():

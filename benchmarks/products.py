@@ -7,8 +7,9 @@ random, and nothing between them; int8 is TensorFlow's own oneDNN product, of we
 column, its result scaled back to float32. `quantized` products begin with float32 activations,
 whose range is looked for first; `int8` ones are given int8. Attention's products are left out.
 
-Prints medians over the rounds: milliseconds, the share of our answer in bfloat16 (text in, label
-out), and how many times as fast as the bfloat16 products (the median within a round).
+Prints medians over the rounds: milliseconds, the share of our answer (text in, label out, in what
+`--precision auto` takes by the processor), and how many times as fast as the bfloat16 products (the
+median within a round).
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ import tensorflow as tf
 
 from benchmarks.inference import write_ours
 from benchmarks.texts import read_texts
+from benchmarks.train import list_precisions
 from serving.server.inference.loaded_model import LoadedModel
 from tfpipe.library_internals import quantized_product
 from tfpipe.model import pretrained
@@ -142,7 +144,8 @@ def main() -> None:
             start = ordered[len(ordered) // 2]
             tokens = int(counts[start : start + size].sum())
             products = list_products(model.config, size, tokens)
-            calls = {"ours": our_answer(Path(name, "bfloat16", "1"), texts[start : start + size])}
+            ours = Path(name, list_precisions()[0], "1")
+            calls = {"ours": our_answer(ours, texts[start : start + size])}
             calls |= {kind: build(products, kind, np.random.default_rng(1)) for kind in KINDS}
             rounds = [
                 {kind: time_calls(call, arguments.seconds) for kind, call in calls.items()}

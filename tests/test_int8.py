@@ -22,7 +22,7 @@ from tfpipe.exporting.info import read_info
 from tfpipe.exporting.precision import choose_export_precision, scaled_for_int8
 from tfpipe.exporting.saved_model import ExportedModel
 from tfpipe.model import int8, pretrained
-from tfpipe.model.int8 import LEVELS, Scaling, _choose, multiply, quantize
+from tfpipe.model.int8 import LEVELS, Scaling, choose_scaling, multiply, quantize
 from tfpipe.model.text_model import TextModel
 from tfpipe.run_folder import Run
 from tfpipe.tasks.task import task_of
@@ -61,7 +61,7 @@ def test_outliers_of_a_channel_are_moved_into_the_kernel() -> None:
     rows[:, 3] *= 50
     kernel = RANDOM.normal(size=(32, 16)).astype(np.float32)
     largest = np.abs(rows).max(0)
-    found = _choose(rows, largest, kernel)
+    found = choose_scaling(rows, largest, kernel)
     assert found.factors[3] < np.median(found.factors) / 5
 
     def error(scaling: Scaling) -> float:

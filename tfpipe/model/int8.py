@@ -28,6 +28,8 @@ LEVELS = 127
 # Of the activations of each product, rows that errors are measured on.
 ROWS = 600
 TINY = 1e-5
+# The least size of a channel, of the largest one, by which factors are chosen.
+LEAST = 1e-3
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ def choose_scalings(
     finally:
         encoder.observer = None
     return {
-        name: _choose(
+        name: choose_scaling(
             np.concatenate(seen.rows[name])[:ROWS],
             seen.largest[name],
             np.asarray(weights[f"{name}/kernel"]),
@@ -86,15 +88,23 @@ def choose_scalings(
     }
 
 
-def _choose(rows: FloatArray, largest: FloatArray, kernel: FloatArray) -> Scaling:
-    """Choose the scales with which the product of some rows has the least error."""
+def choose_scaling(rows: FloatArray, largest: FloatArray, kernel: FloatArray) -> Scaling:
+    """Choose the scales with which a product has the least squared error.
+
+    Args:
+        rows: Inputs of the product, float32 [N, I].
+        largest: float32 [I], the largest size of each channel over more of them.
+        kernel: float32 [I, O].
+    """
     right, heaviest = rows @ kernel, np.abs(kernel).max(1)
+    # A channel that these texts hardly use may be large in others.
+    usual = np.maximum(largest, LEAST * largest.max())
     found: list[tuple[float, Scaling]] = []
     for share in SHARES:
         factors = np.ones_like(largest)
         if share is not None:
             weighed = np.maximum(heaviest, TINY) ** (1 - share)
-            factors = (weighed / np.maximum(largest, TINY) ** share).astype(np.float32)
+            factors = (weighed / np.maximum(usual, TINY) ** share).astype(np.float32)
         scaled, inputs = kernel / factors[:, np.newaxis], rows * factors
         rounded = _round(scaled, np.abs(scaled).max(0))
         for part in BOUNDS:

@@ -28,6 +28,8 @@ CHINESE_FONTS = (
     "Arial Unicode MS",
 )
 
+# Of matplotlib itself: a box for each script in place of its characters.
+PLACEHOLDERS = "Last Resort"
 # Frequent characters, which a font for Chinese has.
 CHINESE_SAMPLE = "的一是不退款"
 FONT_ADVICE = (
@@ -62,7 +64,8 @@ def font_families() -> list[str]:
 def _installed() -> dict[str, str]:
     """Return the files of the fonts by name, without those that were removed since."""
     fonts = font_manager.fontManager.ttflist
-    return {font.name: font.fname for font in fonts if Path(font.fname).is_file()}
+    found = {font.name: font.fname for font in fonts if Path(font.fname).is_file()}
+    return {name: file for name, file in found.items() if not name.startswith(PLACEHOLDERS)}
 
 
 def _known_chinese_font() -> str | None:

@@ -129,16 +129,6 @@ class ExportConfig:
         except UserError as error:
             yield ("require",), error
         yield from self._conflicts_of_runs()
-        several = self.shared or self.ensemble is not None
-        if self.precision == "int8" and several:
-            yield (
-                ("precision", "shared" if self.shared else "ensemble"),
-                UserError(
-                    "--precision int8 exports a single run",
-                    f"--precision int8 with {'--shared' if self.shared else '--ensemble'}",
-                    "give --precision bfloat16 or float32",
-                ),
-            )
         if self.shared and self.not_worse_than:
             yield (
                 ("shared", "not_worse_than"),
@@ -182,6 +172,15 @@ class ExportConfig:
                     else "an ensemble has several runs",
                     f"--ensemble {self.ensemble}" + (" --shared" if self.shared else ""),
                     "leave out one of them" if self.shared else "name at least two runs",
+                ),
+            )
+        if self.precision == "int8" and (self.shared or self.ensemble):
+            yield (
+                ("precision", "shared" if self.shared else "ensemble"),
+                UserError(
+                    "--precision int8 exports a single run",
+                    f"--precision int8 with {'--shared' if self.shared else '--ensemble'}",
+                    "give --precision bfloat16 or float32",
                 ),
             )
 

@@ -246,11 +246,11 @@ def test_what_is_refused_leaves_nothing(tmp_path: Path) -> None:
     found = refused(run.folder, output, layers=2, ffn=256)
     assert "--layers makes nothing smaller" in found and "--ffn makes nothing smaller" in found
     assert "--heads makes nothing smaller" in refused(run.folder, output, heads=2)
-    config = copy_run(run, tmp_path / "three")
-    settings = json.loads((config.model / "config.json").read_text())
+    four = copy_run(run, tmp_path / "four")
+    settings = json.loads((four.model / "config.json").read_text())
     settings["num_attention_heads"] = 4
-    (config.model / "config.json").write_text(json.dumps(settings))
-    assert "a multiple of its heads" in refused(config.folder, output, heads=3)
+    (four.model / "config.json").write_text(json.dumps(settings))
+    assert "a multiple of its heads" in refused(four.folder, output, heads=3)
     distill = {"layers": 1, "distill": True}
     assert "--task embed has no --distill" in refused(
         finished_run("embed").folder, output, **distill

@@ -137,7 +137,7 @@ def make_rows(
 
 
 def _divide(
-    texts: Sequence[str], tokenizer: Tokenizer, room: int, segmenter: Segmenter | None
+    texts: Sequence[str], tokenizer: Tokenizer, longest: int, segmenter: Segmenter | None
 ) -> tuple[Int32Array, BoolArray, BoolArray, Int64Array]:
     """Tokenise texts; returns ids, whether a word begins, whether in a word, and row lengths."""
     if segmenter is None:
@@ -148,10 +148,10 @@ def _divide(
     lengths = found.row_lengths().numpy()
     if segmenter is not None:
         begins &= ~segmenter.find_continued(texts, starts.values.numpy(), lengths)
-    counts = -(-lengths // room)
-    rows = np.full(counts.sum(), room, np.int64)
+    counts = -(-lengths // longest)
+    rows = np.full(counts.sum(), longest, np.int64)
     last = np.cumsum(counts)[counts > 0] - 1
-    rows[last] = lengths[counts > 0] - (counts[counts > 0] - 1) * room
+    rows[last] = lengths[counts > 0] - (counts[counts > 0] - 1) * longest
     return found.values.numpy(), begins, inside, rows
 
 

@@ -73,13 +73,12 @@ def lay_out(
     """
     main, config = bert.bert, bert.config
     tables, layers = main.embeddings, main.encoder.layer
-    full = config.hidden_size // config.num_attention_heads
-    scale, narrow = full**-0.5, used_width(config) < full
+    scale = (config.hidden_size // config.num_attention_heads) ** -0.5
 
     def read(name: str, dense: Any) -> Part:
         """Read one kernel with its bias and change, for training and for exports."""
         kernel = dense.kernel if transform is None else transform(name, dense.kernel)
-        return kernel, dense.bias, change(name) if change else None
+        return _use(name, (kernel, dense.bias, change(name) if change else None), config)
 
     weights: Weights = {
         "words": tables.weight,
@@ -91,16 +90,12 @@ def lay_out(
         name, last = f"layer{number}", number == len(layers) - 1
         inside, inner = layer.attention.self_attention, f"{name}/intermediate"
         parts = {part: read(f"{name}/{part}", getattr(inside, part)) for part in PARTS}
-        if narrow:
-            parts = {part: _use_columns(found, config) for part, found in parts.items()}
         weights |= _fuse_attention(name, parts, scale, last, dtype)
         for part, output in (
             (f"{name}/attention_output", layer.attention.dense_output),
             (f"{name}/output", layer.bert_output),
         ):
-            found = read(part, output.dense)
-            found = _use_rows(found, config) if narrow and "attention" in part else found
-            weights |= _concatenate(part, [found], dtype)
+            weights |= _concatenate(part, [read(part, output.dense)], dtype)
             weights |= _norm(part, output.LayerNorm)
         weights |= _concatenate(inner, [read(inner, layer.intermediate.dense)], dtype)
     # A model whose head reads every token has no pooler.
@@ -109,6 +104,16 @@ def lay_out(
         if dense is not None:
             weights |= _concatenate(part, [read(part, dense)], tf.float32)
     return weights
+
+
+def _use(name: str, part: Part, config: Any) -> Part:
+    """Leave out of a kernel, by its name, what pruned heads do not use."""
+    target = name.rpartition("/")[2]
+    if used_width(config) == config.hidden_size // config.num_attention_heads:
+        return part
+    if target in PARTS:
+        return _use_columns(part, config)
+    return _use_rows(part, config) if target == "attention_output" else part
 
 
 def _use_columns(part: Part, config: Any) -> Part:

@@ -53,6 +53,9 @@ def test_the_product_is_that_of_rounded_values() -> None:
     scaled = kernel / factors[:, np.newaxis]
     expected = rounded(rows * factors, bound) @ rounded(scaled, np.abs(scaled).max(0))
     np.testing.assert_allclose(product(rows), expected + weights["one/bias"], atol=1e-4)
+    active = tf.function(lambda values: multiply(values, "one", weights, True), autograph=False)
+    found = tf.nn.gelu(expected + weights["one/bias"])
+    np.testing.assert_allclose(active(rows), found, atol=1e-4)
     assert weights["one/kernel"].dtype.itemsize == 1 and weights["words"].dtype == tf.int8
 
 
@@ -72,6 +75,29 @@ def test_outliers_of_a_channel_are_moved_into_the_kernel() -> None:
 
     plain = Scaling(np.ones(32, np.float32), float(largest.max()))
     assert error(found) < error(plain) / 10
+
+
+def test_factors_of_an_attention_output_are_moved_into_its_values() -> None:
+    bias = RANDOM.normal(size=6).astype(np.float32)
+    weights: dict[str, Any] = {"words": tf.constant(RANDOM.normal(size=(5, 4)), tf.float32)}
+    for name, width in (("layer0/projected", 6), ("layer0/attention_output", 2)):
+        kernel = RANDOM.normal(size=(width, 6)).astype(np.float32)
+        weights |= {f"{name}/kernel": kernel, f"{name}/bias": bias}
+    factors = np.array([0.25, 3.0], np.float32)
+    scalings = {
+        "layer0/attention_output": Scaling(factors, 2.0),
+        "layer0/projected": Scaling(np.ones(6, np.float32), 1.0),
+    }
+    found = quantize(weights, scalings)
+    assert "layer0/attention_output/factors" not in found
+    plain = quantize(weights, {"layer0/projected": scalings["layer0/projected"]})
+    whole = np.concatenate([np.ones(4), factors])
+    for part in ("reach", "bias"):
+        before = np.asarray(plain[f"layer0/projected/{part}"])
+        np.testing.assert_allclose(found[f"layer0/projected/{part}"], before * whole, rtol=1e-6)
+    # A prefix is put before the values behind that product.
+    kept = quantize(weights | {"layer0/prefix_values": np.zeros((1, 2))}, scalings)
+    np.testing.assert_array_equal(kept["layer0/attention_output/factors"], factors)
 
 
 @pytest.fixture(scope="module")

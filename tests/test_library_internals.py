@@ -142,7 +142,8 @@ def test_weights_get_the_names_and_the_layout_of_pytorch() -> None:
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="oneDNN's int8 products are of x86")
-def test_the_quantized_product_is_that_of_whole_numbers() -> None:
+@pytest.mark.parametrize("gelu", [False, True])
+def test_the_quantized_product_is_that_of_whole_numbers(gelu: bool) -> None:
     rows = np.array([[127, -20, 3], [0, 64, -127]])
     kernel = np.array([[1, -127], [127, 5], [-3, 60]])
     bias, reach = np.array([0.5, -1.0], np.float32), np.array([2.0, 0.1], np.float32)
@@ -150,10 +151,12 @@ def test_the_quantized_product_is_that_of_whole_numbers() -> None:
     @tf.function(autograph=False)
     def product() -> tf.Tensor:
         narrow = [tf.constant(v.astype(tf.qint8.as_numpy_dtype)) for v in (rows, kernel)]
-        return internals.quantized_product(*narrow, tf.constant(bias), tf.constant(4.0), reach)
+        bound = tf.constant(4.0)
+        return internals.quantized_product(*narrow, tf.constant(bias), bound, reach, gelu)
 
     expected = (rows * 4.0 / 127) @ (kernel * reach / 127) + bias
-    np.testing.assert_allclose(product(), expected, rtol=1e-5)
+    expected = tf.nn.gelu(expected) if gelu else expected
+    np.testing.assert_allclose(product(), expected, rtol=1e-5, atol=1e-6)
 
 
 def test_keras_tuner_takes_keras_3_whatever_tensorflow_brings() -> None:

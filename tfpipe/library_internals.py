@@ -121,7 +121,9 @@ def keras_of_keras_tuner() -> str:
     return name.split(".")[0]
 
 
-def quantized_product(inputs: Any, kernel: Any, bias: Any, bound: Any, reach: Any) -> Any:
+def quantized_product(
+    inputs: Any, kernel: Any, bias: Any, bound: Any, reach: Any, gelu: bool = False
+) -> Any:
     """Multiply by a kernel of int8 with TensorFlow's oneDNN product; call it within a graph.
 
     TensorFlow 2.21: the operation `_QuantizedMatMul`, which its remapper inserts into graphs, has
@@ -133,10 +135,29 @@ def quantized_product(inputs: Any, kernel: Any, bias: Any, bound: Any, reach: An
         bias: float32 [O].
         bound: float32, the value of 127 in `inputs`.
         reach: float32 [O], the value of 127 in each column of the kernel.
+        gelu: Whether to return the gelu of the product, by erf.
 
     Returns:
         float32 [T, O].
     """
+    import tensorflow as tf
+
+    given = [inputs, kernel, bias, -bound, bound, -reach, reach]
+    # Its name must be given: that of the operation begins with an underscore.
+    product = tf.compat.v1.get_default_graph().create_op(
+        "_QuantizedMatMul",
+        [tf.convert_to_tensor(one) for one in given],
+        [tf.float32],
+        name="product",
+        attrs=_attributes_of_product(
+            [b"BiasAdd", *([b"GeluExact"] if gelu else []), b"Dequantize"]
+        ),
+    )
+    return product.outputs[0]
+
+
+def _attributes_of_product(fused: list[bytes]) -> dict[str, Any]:
+    """The attributes of a `_QuantizedMatMul` with the fused operations."""
     import tensorflow as tf
 
     value, several = tf.compat.v1.AttrValue, tf.compat.v1.AttrValue.ListValue
@@ -152,14 +173,4 @@ def quantized_product(inputs: Any, kernel: Any, bias: Any, bound: Any, reach: An
     types |= {name: value(list=several(type=kinds)) for name, kinds in lists.items()}
     modes = {name: value(s=b"SCALED") for name in ("input_quant_mode", "output_quant_mode")}
     constant = {name: value(b=True) for name in ("is_weight_const", "is_bias_const")}
-    fused = {"fused_ops": value(list=several(s=[b"BiasAdd", b"Dequantize"]))}
-    given = [inputs, kernel, bias, -bound, bound, -reach, reach]
-    # Its name must be given: that of the operation begins with an underscore.
-    product = tf.compat.v1.get_default_graph().create_op(
-        "_QuantizedMatMul",
-        [tf.convert_to_tensor(one) for one in given],
-        [tf.float32],
-        name="product",
-        attrs=types | modes | constant | fused,
-    )
-    return product.outputs[0]
+    return types | modes | constant | {"fused_ops": value(list=several(s=fused))}

@@ -224,8 +224,7 @@ class Encoder:
             if last:
                 rows, current = current.places.first(rows), current.of_texts()
             rows = self._add(f"{layer}/attention_output", mixed, rows, current)
-            inner = self._dense(self._cast(rows), f"{layer}/intermediate", current)
-            inner = self._activate(inner, current.dropout.training)
+            inner = self._activated(rows, f"{layer}/intermediate", current)
             rows = self._add(f"{layer}/output", inner, rows, current)
         return current.places.first(rows) if first_only and not layers else rows
 
@@ -278,8 +277,7 @@ class Encoder:
         change = tf.cast(self._dense(inner, name, current), tf.float32)
         change = current.dropout(change, self._config.hidden_dropout_prob)
         if f"{name}/bottleneck_down/kernel" in current.weights:
-            inner = self._dense(self._cast(change), f"{name}/bottleneck_down", current)
-            inner = self._activate(inner, current.dropout.training)
+            inner = self._activated(change, f"{name}/bottleneck_down", current)
             change += tf.cast(self._dense(inner, f"{name}/bottleneck_up", current), tf.float32)
         return self._norm(name, rows + change, current)
 
@@ -301,6 +299,13 @@ class Encoder:
         if self._stored is not None:
             return served_norm(rows, gamma, beta, self._config.layer_norm_eps)
         return normalize(rows, gamma, beta, tf.constant(self._config.layer_norm_eps))
+
+    def _activated(self, rows: tf.Tensor, name: str, current: Pass) -> tf.Tensor:
+        """A dense layer with the activation behind it, of rows float32."""
+        if f"{name}/reach" in current.weights and self._activation is served_gelu:
+            return int8.multiply(rows, name, current.weights, gelu=True)
+        inner = self._dense(self._cast(rows), name, current)
+        return self._activate(inner, current.dropout.training)
 
     def _activate(self, rows: tf.Tensor, training: bool) -> tf.Tensor:
         # In training the one that stores its slope for the backward pass.

@@ -25,6 +25,7 @@ from tfpipe.model.fused_weights import Weights
 SHARES = (None, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 BOUNDS = (1.0, 0.85, 0.7, 0.5)
 LEVELS = 127
+ATTENTION_OUTPUT = "/attention_output"
 # Of the activations of each product, rows that errors are measured on.
 ROWS = 600
 TINY = 1e-5
@@ -124,8 +125,8 @@ def quantize(weights: Weights, scalings: Mapping[str, Scaling]) -> Weights:
     """Return the weights of the graph with the scaled kernels and the word embedding in int8.
 
     A kernel [I, O] becomes `NAME/kernel` qint8 with `NAME/reach` float32 [O], the value of 127,
-    `NAME/factors` float32 [I] and `NAME/bound` float32. The word embedding becomes int8 with
-    `words/reach` float32 [V, 1], the value of 1.
+    `NAME/bound` float32 and, where the graph has to multiply by them, `NAME/factors` float32 [I].
+    The word embedding becomes int8 with `words/reach` float32 [V, 1], the value of 1.
     """
     found = dict(weights)
     for name, scaling in scalings.items():
@@ -134,23 +135,45 @@ def quantize(weights: Weights, scalings: Mapping[str, Scaling]) -> Weights:
         levels = np.round(kernel / reach * LEVELS).astype(tf.qint8.as_numpy_dtype)
         found |= {f"{name}/kernel": levels, f"{name}/reach": reach}
         found |= {f"{name}/factors": scaling.factors, f"{name}/bound": np.float32(scaling.bound)}
+    for name in scalings:
+        if name.endswith(ATTENTION_OUTPUT):
+            _move_into_values(found, name.removesuffix(ATTENTION_OUTPUT))
     table = tf.convert_to_tensor(weights["words"]).numpy()
     step = np.maximum(np.abs(table).max(1, keepdims=True), TINY).astype(np.float32) / LEVELS
     return found | {"words": tf.constant(np.round(table / step), tf.int8), "words/reach": step}
 
 
-def multiply(rows: tf.Tensor, name: str, weights: Weights) -> tf.Tensor:
-    """Compute rows float32 [T, I] times the kernel of `quantize` plus its bias, float32 [T, O]."""
+def _move_into_values(weights: Weights, layer: str) -> None:
+    """Move the factors of an attention's output into the columns that give its values.
+
+    Its inputs are sums of the values of tokens, so that the answer stays, without a multiplication.
+    """
+    if f"{layer}/prefix_values" in weights:
+        return
+    factors = weights.pop(f"{layer}{ATTENTION_OUTPUT}/factors")
+    for name in (f"{layer}/projected/reach", f"{layer}/projected/bias"):
+        columns = np.array(weights[name])
+        columns[-len(factors) :] *= factors
+        weights[name] = columns
+
+
+def multiply(rows: tf.Tensor, name: str, weights: Weights, gelu: bool = False) -> tf.Tensor:
+    """Compute rows float32 [T, I] times the kernel of `quantize` plus its bias, float32 [T, O].
+
+    With `gelu`, the gelu of it.
+    """
     bound = tf.convert_to_tensor(weights[f"{name}/bound"])
+    if f"{name}/factors" in weights:
+        rows *= weights[f"{name}/factors"]
     inputs = tf.raw_ops.QuantizeV2(
-        input=rows * weights[f"{name}/factors"],
+        input=rows,
         min_range=-bound,
         max_range=bound,
         T=tf.qint8,
         mode="SCALED",
     ).output
     kernel, bias, reach = (weights[f"{name}/{part}"] for part in ("kernel", "bias", "reach"))
-    return quantized_product(inputs, kernel, bias, bound, reach)
+    return quantized_product(inputs, kernel, bias, bound, reach, gelu)
 
 
 def refuse_without_kernel() -> None:

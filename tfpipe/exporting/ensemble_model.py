@@ -12,6 +12,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfpipe.exporting.saved_model import make_info_table
+from tfpipe.model.few_tokens import served_forward
 from tfpipe.model.text_model import TextModel
 from tfpipe.run_folder import Run
 from tfpipe.tasks.classify.task import Classify
@@ -97,7 +98,7 @@ class EnsembleModel(tf.Module):
         self._members, self._task, self._how = members, task, how
         encoders = [one.model.frozen_encoder(tf.as_dtype(precision)) for one in members]
         self._forwards = [
-            one.model.head.of_encoder(encoder)
+            served_forward(encoder, one.model.head.compute, precision)
             for one, encoder in zip(members, encoders, strict=True)
         ]
         self.weights = [encoder.stored for encoder in encoders]

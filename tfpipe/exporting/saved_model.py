@@ -11,6 +11,8 @@ from typing import Any
 import tensorflow as tf
 
 from tfpipe.exporting.info import INFO
+from tfpipe.model.encoder import Encoder
+from tfpipe.model.few_tokens import served_forward
 from tfpipe.model.text_model import TextModel
 from tfpipe.tasks.task import Task
 
@@ -59,14 +61,17 @@ class ExportedModel(tf.Module):
     ):
         super().__init__()
         self.tokenizer = model.tokenizer
-        self._encoder = encoder = model.served_encoder(precision) if model.encoder else None
+        encoder = model.served_encoder(precision) if model.encoder else None
         # Without the fast graph the variables alone are tracked: a Keras model would store every
         # layer's calls too.
         self.weights: Any = encoder.stored if encoder else list(model.weights)
         self._source = tempfile.TemporaryDirectory()
         self._info = make_info_table(Path(self._source.name), info)
         self._task, self._max_length = task, max_length
-        self._forward = model.head.of_encoder(encoder) if encoder else model.logits
+        self._forward = model.logits
+        if encoder is not None:
+            self._forward = served_forward(encoder, model.head.compute, precision)
+            self._tokens = served_forward(encoder, Encoder.tokens, precision)
 
         inputs = [tf.TensorSpec([None], tf.string, name=name) for name in task.inputs(pairs)]
         ids = [tf.TensorSpec([None, None], tf.int32, name=name) for name in ENCODED]
@@ -89,10 +94,9 @@ class ExportedModel(tf.Module):
         return self._task.decode(self._forward(dict(zip(ENCODED, values, strict=True))))
 
     def _embed(self, *columns: tf.Tensor) -> Tensors:
-        assert self._encoder is not None
         text, *pair = columns
         batch = self.tokenizer(text, pair[0] if pair else None, max_length=self._max_length)
-        rows = self._encoder.tokens(batch)
+        rows = self._tokens(batch)
         real = tf.cast(batch["attention_mask"], tf.float32)[:, :, tf.newaxis]
         mean = tf.reduce_sum(rows * real, 1) / tf.maximum(tf.reduce_sum(real, 1), 1.0)
         return {"mean": mean, "cls": rows[:, 0]}

@@ -12,7 +12,13 @@ import tensorflow as tf
 from tfpipe.model import int8
 from tfpipe.model.adapters import Adapter
 from tfpipe.model.adapters.mixed_rows import MixedRows
-from tfpipe.model.fused_weights import FrozenWeights, Weights, lay_out, used_width
+from tfpipe.model.fused_weights import (
+    FrozenWeights,
+    Weights,
+    lay_out,
+    once_per_graph,
+    used_width,
+)
 from tfpipe.model.mixout import Mixout
 from tfpipe.model.operations import (
     Seeds,
@@ -76,10 +82,12 @@ class Encoder:
     Attributes:
         mixout: Changes the kernels in training; None for none.
         observer: Called with the name and the input rows of each dense layer; None for none.
+        product: Computes a dense layer of stored weights from rows, kernel and bias.
     """
 
     mixout: Mixout | None = None
     observer: Callable[[str, tf.Tensor], None] | None = None
+    product: Callable[..., tf.Tensor] = staticmethod(served_product)
 
     def __init__(
         self,
@@ -105,6 +113,7 @@ class Encoder:
         """
         refuse_unsupported(bert.config)
         self.dtype, self.packed, self._stored = tf.as_dtype(dtype), packed, stored
+        self._read_stored = once_per_graph(stored) if stored is not None else None
         self._config, self._bert = bert.config, bert
         self._head, self._adapter = head, adapter
         self._activation = ACTIVATIONS[bert.config.hidden_act]
@@ -186,8 +195,8 @@ class Encoder:
         return current.places.spread(self._dense(rows, "head", current))
 
     def _begin(self, batch: dict[str, Any], training: bool, seeds: Seeds | None) -> Pass:
-        if self._stored is not None:
-            weights = self._stored()
+        if self._read_stored is not None:
+            weights = self._read_stored()
         elif self._adapter is not None:
             weights = self._adapter.lay_out(self._bert, self.dtype, self._head)
         else:
@@ -324,7 +333,7 @@ class Encoder:
         if f"{name}/reach" in weights:
             return int8.multiply(rows, name, weights)
         kernel, bias = (tf.convert_to_tensor(weights[f"{name}/{n}"]) for n in ("kernel", "bias"))
-        found = (project if dropout.training else served_product)(rows, kernel, bias)
+        found = (project if dropout.training else self.product)(rows, kernel, bias)
         if f"{name}/down" not in weights:
             return found
         assert self._adapter is not None

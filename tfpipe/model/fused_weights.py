@@ -194,6 +194,22 @@ class FrozenWeights(tf.Module):
         return {**self._held, **(self._constants() if self._constants else {})}
 
 
+def once_per_graph(read: Callable[[], Weights]) -> Callable[[], Weights]:
+    """Return `read` such that several passes of one graph share the constants."""
+    last: tuple[Any, Weights] = (None, {})
+
+    def shared() -> Weights:
+        nonlocal last
+        if tf.executing_eagerly():
+            return read()
+        graph = tf.compat.v1.get_default_graph()
+        if last[0] is not graph:
+            last = (graph, read())
+        return last[1]
+
+    return shared
+
+
 def _as_stored(table: Any, dtype: tf.DType) -> tf.Tensor:
     """Return a table in the products' type; one of int8 stays."""
     values = tf.convert_to_tensor(table)

@@ -131,9 +131,14 @@ class Head:
         layer = KINDS[self.kind].layer
         return None if layer is None else getattr(bert, layer)
 
+    @property
+    def compute(self) -> Callable[..., tf.Tensor]:
+        """The method of the fast graph that computes the head's output."""
+        return KINDS[self.kind].compute
+
     def of_encoder(self, encoder: Encoder) -> Callable[..., tf.Tensor]:
         """Return the method of a fast graph that computes the head's output."""
-        return functools.partial(KINDS[self.kind].compute, encoder)
+        return functools.partial(self.compute, encoder)
 
     def of_stock(self, output: Any) -> tf.Tensor:
         """Get the head's output from that of the transformers model."""

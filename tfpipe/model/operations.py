@@ -82,13 +82,19 @@ def drop(x: tf.Tensor, rate: float, seed: tf.Tensor) -> tf.Tensor:
     return x * (kept * (1 / (1 - level / 65536)))
 
 
-# The three below have no custom gradient, so that TensorFlow's remapper can fuse product, bias and
-# gelu to one oneDNN operation.
+# Those below have no custom gradient, so that TensorFlow's remapper can fuse product, bias and gelu
+# to one oneDNN operation.
 
 
 def served_product(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
     """Compute the same as `project`, for serving."""
     return tf.nn.bias_add(tf.matmul(x, kernel), bias)
+
+
+def plain_product(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
+    """Compute the same as `project`, by an operation that reads a kernel as it is; not fused."""
+    found = tf.raw_ops.BatchMatMulV2(x=x[tf.newaxis], y=kernel)
+    return tf.nn.bias_add(tf.squeeze(found, 0), bias)
 
 
 def served_gelu(x: tf.Tensor) -> tf.Tensor:

@@ -257,6 +257,9 @@ def test_what_is_refused_leaves_nothing(tmp_path: Path) -> None:
     )
     gone = str(tmp_path / "none")
     assert "missing" in refused(run.folder, output, teacher=gone, **distill)
+    tag = finished_run("tag").folder
+    assert "texts of --task tag cannot be labelled" in refused(tag, output, texts=gone, **distill)
+    assert "none" in refused(run.folder, output, texts=gone, **distill)
     assert not list(tmp_path.glob("small*"))
     with pytest.raises(UserError, match="--texts has no effect without --distill"):
         build(CompressConfig, {"run": "a", "output": "b", "texts": "c.tsv"})

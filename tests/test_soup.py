@@ -88,9 +88,10 @@ def test_a_run_of_other_weights_is_left_out(
 
 def refused(output: Path, *folders: Path) -> UserError:
     first, *others = map(str, folders)
+    before = sorted(output.rglob("*"))
     with pytest.raises(UserError) as raised:
         soup(SoupConfig(run=first, more_runs=tuple(others), output=str(output)))
-    assert not output.exists() or any(output.iterdir())
+    assert sorted(output.rglob("*")) == before and output.exists() is bool(before)
     return raised.value
 
 

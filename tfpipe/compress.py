@@ -147,6 +147,15 @@ def _refuse_distilling(config: CompressConfig, source: Run) -> None:
             "leave out --distill",
         )
     open_run(config.teacher or config.run)
+    if config.texts is not None:
+        if source.config.task != "classify":
+            raise UserError(
+                f"texts of --task {source.config.task} cannot be labelled",
+                f"--texts {config.texts}",
+                "leave out --texts",
+            )
+        # What cannot be read is said before the model is made smaller.
+        _read_texts([config.texts], source)
     find_run(replace(source.config, output=config.output, resume=False), config.output)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfpipe.data.examples import Examples
+from tfpipe.model.few_tokens import served_forward
 from tfpipe.model.text_model import TextModel
 from tfpipe.report.sections import Latency
 from tfpipe.tasks.task import Task
@@ -59,8 +60,10 @@ def _columns(examples: Examples) -> list[Sequence[str]]:
 def _compile(
     model: TextModel, task: Task, examples: Examples, max_length: int
 ) -> Callable[..., dict[str, Any]]:
-    encoder = model.frozen_encoder(tf.float32) if model.encoder else None
-    forward = model.head.of_encoder(encoder) if encoder else model.logits
+    forward = model.logits
+    if model.encoder is not None:
+        encoder = model.frozen_encoder(tf.float32)
+        forward = served_forward(encoder, model.head.compute, "float32")
 
     def answer(*columns: tf.Tensor) -> dict[str, tf.Tensor]:
         return task.answer(columns, model.tokenizer, max_length, forward)

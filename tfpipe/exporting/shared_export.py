@@ -28,6 +28,7 @@ from tfpipe.exporting.warmup import write_warm_up
 from tfpipe.model import presets, pretrained
 from tfpipe.model.adapters import ADAPTERS, peft_folder
 from tfpipe.model.adapters.shared_weights import SharedWeights
+from tfpipe.model.few_tokens import served_forward
 from tfpipe.model.text_model import TextModel
 from tfpipe.run_folder import Run, open_run
 from tfpipe.tasks.classify.task import Classify
@@ -141,7 +142,7 @@ class SharedExport:
                 weights.add(model)
         assert weights is not None and first is not None
         encoder, max_length = weights.encoder(), self._runs[0].run.config.max_length
-        forward = first.head.of_encoder(encoder)
+        forward = served_forward(encoder, first.head.compute, self._precision)
         return SharedEncoder(encoder, forward, first.tokenizer, max_length)
 
     def _describe(self, one: AdapterRun, merged: TextModel, task: Classify) -> None:

@@ -30,7 +30,7 @@ class SharedEncoder:
 
     Attributes:
         encoder: The fast graph over the weights of all adapters.
-        forward: Its method that computes the head's output.
+        forward: Computes the head's output with it.
         tokenizer: The tokenizer.
         max_length: Tokens of an input.
     """

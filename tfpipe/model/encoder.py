@@ -329,7 +329,7 @@ class Encoder:
         if self.observer is not None:
             self.observer(name, rows)
         if current.adapters is not None:
-            return current.adapters.dense(rows, name, weights)
+            return current.adapters.dense(rows, name, weights, self.product)
         if f"{name}/reach" in weights:
             return int8.multiply(rows, name, weights)
         kernel, bias = (tf.convert_to_tensor(weights[f"{name}/{n}"]) for n in ("kernel", "bias"))

@@ -13,7 +13,6 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfpipe.model.operations import served_product
 from tfpipe.model.packing import PackedTokens
 
 Tensors = dict[str, tf.Tensor]
@@ -44,13 +43,20 @@ class MixedRows:
         """Return a stacked value [A, ...] for each row, [T, ...]; one of `rank` itself."""
         return value if value.shape.rank == rank else tf.gather(value, self.rows)
 
-    def dense(self, rows: tf.Tensor, name: str, weights: Mapping[str, Any]) -> tf.Tensor:
+    def dense(
+        self,
+        rows: tf.Tensor,
+        name: str,
+        weights: Mapping[str, Any],
+        product: Callable[..., tf.Tensor],
+    ) -> tf.Tensor:
         """Compute a dense layer, [T, I] to [T, O].
 
         Args:
             rows: float [T, I].
             name: Its name in `weights`.
             weights: As `lay_out` lays them out, each part of one value or stacked.
+            product: Computes a dense layer from rows, kernel and bias.
         """
         parts = {
             part: tf.convert_to_tensor(weights[f"{name}/{part}"])
@@ -61,7 +67,7 @@ class MixedRows:
         if kernel.shape.rank == 3:
             return self._product(rows, [kernel]) + bias
         if bias.shape.rank == 1:
-            found = served_product(rows, kernel, bias)
+            found = product(rows, kernel, bias)
         else:
             found = tf.matmul(rows, kernel) + bias
         if "down" in parts:

@@ -6,6 +6,7 @@ import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 import tensorflow as tf
@@ -75,30 +76,51 @@ def choose_export_precision(
                 "leave out --precision",
             )
         return PrecisionChoice("float32", "only stock TFBert computes this model", {})
-    pairs = dev.text_pairs is not None
-    batches, edge_batches = batches_of(dev, task), make_edge_batches(task.inputs(pairs), max_length)
-
-    def in_types(*names: str) -> dict[str, ExportedModel]:
-        return {p: ExportedModel(model, task, max_length, pairs, {}, p) for p in names}
-
-    slow = ""
+    if name not in ("auto", "int8"):
+        return PrecisionChoice(name, "as asked", {})
+    trial, slow = _Trial(model, task, dev, max_length), ""
     if name == "int8":
-        choice = _decide_int8(_ratio(_time(in_types("float32", "int8"), batches), "int8"))
+        choice = _decide_int8(trial.speed("int8"))
         if choice.precision == "int8":
             return choice
         slow = f"{choice.reason}; "
-    elif name != "auto":
-        return PrecisionChoice(name, "as asked", {})
     if not computes_in_bfloat16():
         return PrecisionChoice("float32", f"{slow}this machine has no bfloat16 products", {})
-
-    models = in_types("float32", "bfloat16")
-    exact, narrow = (join(_answer(models[p], batches)) for p in ("float32", "bfloat16"))
-    parity = compare_answers(narrow, exact, task.unit)
-    exact_edges, narrow_edges = (_answer(models[p], edge_batches) for p in ("float32", "bfloat16"))
-    edges = compare_batches(narrow_edges, exact_edges, task.unit)
-    choice = _decide(parity, edges, _ratio(_time(models, batches), "bfloat16"))
+    choice = _decide_bfloat16(*trial.parity("bfloat16"), trial.speed("bfloat16"))
     return replace(choice, reason=slow + choice.reason)
+
+
+class _Trial:
+    """Exports of a model in several types, and their answers to the dev texts."""
+
+    def __init__(self, model: TextModel, task: Task, dev: Examples, max_length: int):
+        pairs = dev.text_pairs is not None
+        self._open = partial(ExportedModel, model, task, max_length, pairs, {})
+        self._models: dict[str, ExportedModel] = {}
+        self._batches, self._unit = batches_of(dev, task), task.unit
+        self._edges = make_edge_batches(task.inputs(pairs), max_length)
+
+    def speed(self, precision: str) -> float:
+        """Return how many times as fast as float32 the type is."""
+        seconds = _time(self._pair(precision), self._batches)
+        return seconds["float32"] / seconds[precision]
+
+    def parity(self, precision: str) -> tuple[Parity, Parity]:
+        """Return the parity with float32 on the dev texts and on the edge batches."""
+        exact, narrow = self._pair(precision).values()
+        of_dev = [join(_answer(one, self._batches)) for one in (narrow, exact)]
+        of_edges = [_answer(one, self._edges) for one in (narrow, exact)]
+        return (
+            compare_answers(of_dev[0], of_dev[1], self._unit),
+            compare_batches(of_edges[0], of_edges[1], self._unit),
+        )
+
+    def _pair(self, precision: str) -> dict[str, ExportedModel]:
+        """Return the exports in float32 and in the type."""
+        for name in ("float32", precision):
+            if name not in self._models:
+                self._models[name] = self._open(name)
+        return {name: self._models[name] for name in ("float32", precision)}
 
 
 def scaled_for_int8(model: TextModel, task: Task, dev: Examples, max_length: int) -> TextModel:
@@ -123,7 +145,7 @@ def _decide_int8(ratio: float) -> PrecisionChoice:
     return PrecisionChoice("float32", reason, measured)
 
 
-def _decide(parity: Parity, edges: Parity, ratio: float) -> PrecisionChoice:
+def _decide_bfloat16(parity: Parity, edges: Parity, ratio: float) -> PrecisionChoice:
     """Choose by the parity of bfloat16 with float32, and by how many times as fast it is."""
     measured = {**asdict(parity), "times_as_fast": ratio}
     found = (
@@ -141,10 +163,6 @@ def _decide(parity: Parity, edges: Parity, ratio: float) -> PrecisionChoice:
     if ratio <= 1:
         return PrecisionChoice("float32", f"bfloat16 is not faster here: {found}", measured)
     return PrecisionChoice("bfloat16", f"{found}, compared with float32 on this machine", measured)
-
-
-def _ratio(seconds: dict[str, float], precision: str) -> float:
-    return seconds["float32"] / seconds[precision]
 
 
 def _answer(model: ExportedModel, batches: Sequence[Columns]) -> list[Answers]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import platform
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +83,21 @@ def test_it_answers_as_its_members_together(runs: list[Run], exported: dict[str,
         info = read_info(Path(done.folder))
         assert info["ensemble"] == {"how": how, "members": ["run0", "run1", "run2"]}
         assert info["max_length"] == 16
+
+
+@pytest.mark.skipif(
+    platform.machine() not in ("x86_64", "AMD64"), reason="oneDNN's int8 products are of x86"
+)
+def test_its_products_can_be_of_int8(runs: list[Run], exported: dict[str, Export]) -> None:
+    first, *others = [str(run.folder) for run in runs]
+    models = str(runs[0].folder.parent / "models" / "int8")
+    config = ExportConfig(run=first, more_runs=tuple(others), ensemble="mean", to=models)
+    done = export(replace(config, precision="int8", measure_serving=False))
+    assert read_info(done.folder)["precision"] == {"precision": "int8"}
+    found, exact = (load(one.folder)(TEXTS) for one in (done, exported["mean"]))
+    apart = [abs(a.score - b.score) for a, b in zip(found, exact, strict=True)]
+    assert 0 < max(apart) < 0.1 and done.parity.other_labels == 0
+    assert b"_QuantizedMatMul" in (done.folder / "saved_model.pb").read_bytes()
 
 
 def test_it_is_evaluated_compared_and_served_as_any_model(

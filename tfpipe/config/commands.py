@@ -174,12 +174,12 @@ class ExportConfig:
                     "leave out one of them" if self.shared else "name at least two runs",
                 ),
             )
-        if self.precision == "int8" and (self.shared or self.ensemble):
+        if self.precision == "int8" and self.shared:
             yield (
-                ("precision", "shared" if self.shared else "ensemble"),
+                ("precision", "shared"),
                 UserError(
-                    "--precision int8 exports a single run",
-                    f"--precision int8 with {'--shared' if self.shared else '--ensemble'}",
+                    "a shared export has no products of int8",
+                    "--precision int8 with --shared",
                     "give --precision bfloat16 or float32",
                 ),
             )

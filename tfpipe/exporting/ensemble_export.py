@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from tfpipe.config import ExportConfig
+from tfpipe.data.examples import Examples
 from tfpipe.errors import UserError, collected, raise_all
 from tfpipe.exporting.answer_parity import Parity
 from tfpipe.exporting.ensemble_model import EnsembleModel, Member
 from tfpipe.exporting.gate import GATE_FILE, Gate, pass_gate, read_gate
 from tfpipe.exporting.info import describe, write_info
 from tfpipe.exporting.local_versions import PublishTarget
+from tfpipe.exporting.precision import scaled_for_int8
 from tfpipe.exporting.published_versions import refuse_new_labels
 from tfpipe.exporting.server_flags import recommend_flags
 from tfpipe.exporting.verify_ensemble import verify_ensemble
@@ -55,7 +57,8 @@ class EnsembleExport:
         """Write, verify and measure the export; see Source."""
         dev, task, how = self._first.read_dev(), self._task, self._how
         facts = self._describe()
-        graph = EnsembleModel(self._members, task, how, self.inputs, facts, self._precision)
+        members = self._in_precision(dev)
+        graph = EnsembleModel(members, task, how, self.inputs, facts, self._precision)
         graph.save(str(folder))
         logger.info("the graph is written")
 
@@ -71,6 +74,15 @@ class EnsembleExport:
         facts["metrics"] = {"dev": verified.evaluation.metrics, "test": None}
         write_info(folder, facts | {"parity": verified.tables, "gate": passed})
         return verified.parity, passed
+
+    def _in_precision(self, dev: Examples) -> list[Member]:
+        """Return the members, with scales where their products are to be of int8."""
+        if self._precision != "int8":
+            return self._members
+        return [
+            replace(one, model=scaled_for_int8(one.model, one.task, dev, one.max_length))
+            for one in self._members
+        ]
 
     def _describe(self) -> dict[str, Any]:
         """Return the metadata that are known before the export is verified."""

@@ -82,7 +82,7 @@ class EnsembleModel(tf.Module):
         how: See `combine`.
         inputs: Names of the one or two texts.
         info: The answer of `info`, as JSON can hold it.
-        precision: Type of the products.
+        precision: Type of the products; `int8` for members with scales.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class EnsembleModel(tf.Module):
     ):
         super().__init__()
         self._members, self._task, self._how = members, task, how
-        encoders = [one.model.frozen_encoder(tf.as_dtype(precision)) for one in members]
+        encoders = [one.model.served_encoder(precision) for one in members]
         self._forwards = [
             served_forward(encoder, one.model.head.compute, precision)
             for one, encoder in zip(members, encoders, strict=True)

@@ -185,7 +185,7 @@ def refuse_without_kernel() -> None:
         "one/bound": np.float32(1),
         "one/bias": np.zeros(1, np.float32),
     }
-    product = tf.function(lambda values: multiply(values, "one", weights), autograph=False)
+    product = tf.function(lambda values: multiply(values, "one", weights, True), autograph=False)
     try:
         product(tf.constant([[1.0, 0.5]]))
     except (tf.errors.OpError, ValueError) as error:

@@ -260,6 +260,10 @@ def test_what_is_refused_leaves_nothing(tmp_path: Path) -> None:
     tag = finished_run("tag").folder
     assert "texts of --task tag cannot be labelled" in refused(tag, output, texts=gone, **distill)
     assert "none" in refused(run.folder, output, texts=gone, **distill)
+    pairs = tmp_path / "pairs.tsv"
+    pairs.write_text("text_a\ttext_b\nmy card\tmy money\n", encoding="utf-8")
+    found = refused(run.folder, output, texts=str(pairs), **distill)
+    assert str(pairs) in found and "text_b" in found
     assert not list(tmp_path.glob("small*"))
     with pytest.raises(UserError, match="--texts has no effect without --distill"):
         build(CompressConfig, {"run": "a", "output": "b", "texts": "c.tsv"})

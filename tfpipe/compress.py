@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfpipe.cli import parse, parser_for, run, say
-from tfpipe.config import CompressConfig
+from tfpipe.config import CompressConfig, PseudoConfig
 from tfpipe.config.settings import flag_of
 from tfpipe.errors import UserError, collected, raise_all
 from tfpipe.process import quick_imports, run_as_process
@@ -136,6 +136,7 @@ def _refuse(config: CompressConfig, source: Run) -> None:
 
 def _refuse_distilling(config: CompressConfig, source: Run) -> None:
     """Raise UserError where the smaller model could not be trained as the run was."""
+    from tfpipe.pseudo import open_texts
     from tfpipe.run_folder import find_run, open_run
     from tfpipe.tasks import TASKS
 
@@ -154,8 +155,10 @@ def _refuse_distilling(config: CompressConfig, source: Run) -> None:
                 f"--texts {config.texts}",
                 "leave out --texts",
             )
-        # What cannot be read is said before the model is made smaller.
-        _read_texts([config.texts], source)
+        # What cannot be labelled is refused before the model is made smaller.
+        with quick_imports():
+            from tfpipe.tasks.classify.task import Classify
+        open_texts(PseudoConfig(config.run, config.texts), Classify.inputs(source.data["pairs"]))
     find_run(replace(source.config, output=config.output, resume=False), config.output)
 
 
@@ -199,7 +202,6 @@ def _make_smaller(config: CompressConfig, derived: DerivedRun, further: Sequence
 
 def _distill(config: CompressConfig, source: Run, pruned: Run) -> Run:
     """Train the pruned model as the run was trained, on the outputs of the teacher, too."""
-    from tfpipe.config import PseudoConfig
     from tfpipe.pseudo import pseudo
     from tfpipe.train import train
 

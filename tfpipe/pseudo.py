@@ -17,6 +17,7 @@ from tfpipe.process import quick_imports, run_as_process
 
 if TYPE_CHECKING:
     from tfpipe.data.examples import Examples
+    from tfpipe.data.streaming import TextStream
     from tfpipe.predicting.predictor import Predictor
     from tfpipe.run_folder import Run
 
@@ -130,6 +131,24 @@ def _choose_threshold(config: PseudoConfig, predictor: Predictor, dev: Examples)
     return choose_threshold(evaluation.answered, AbstentionTarget(None, config.risk))
 
 
+def open_texts(config: PseudoConfig, inputs: Sequence[str]) -> TextStream:
+    """Open the file to label.
+
+    Args:
+        config: Its name and columns.
+        inputs: Names of the texts that the model takes.
+
+    Raises:
+        UserError: It cannot be read, or has other texts than these.
+    """
+    from tfpipe.data.examples import Columns
+    from tfpipe.data.streaming import TextStream
+
+    stream = TextStream(Path(config.data), Columns.of(config), answer_empty=True)
+    stream.refuse_other_inputs(inputs)
+    return stream
+
+
 class _Labelling:
     """Reads the file in windows and labels it.
 
@@ -142,12 +161,8 @@ class _Labelling:
     def __init__(
         self, config: PseudoConfig, predictor: Predictor, threshold: float, known: set[str]
     ):
-        from tfpipe.data.examples import Columns
-        from tfpipe.data.streaming import TextStream
-
         self._predictor, self._threshold, self._known = predictor, threshold, known
-        self._stream = TextStream(Path(config.data), Columns.of(config), answer_empty=True)
-        self._stream.refuse_other_inputs(predictor.inputs)
+        self._stream = open_texts(config, predictor.inputs)
         self.read = self.repeated = 0
         self.labels: Counter[str] = Counter()
 

@@ -34,6 +34,7 @@ def served_forward(
     """
     if precision != "float32":
         return functools.partial(compute, encoder)
+    # The copy shares the weights, also as constants of the graph.
     of_few = copy.copy(encoder)
     of_few.product = plain_product
 

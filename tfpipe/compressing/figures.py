@@ -38,7 +38,6 @@ class Measured:
     def figures(self, latencies: Sequence[Latency]) -> ModelFigures:
         """Return the figures, with the size of the files that the run has."""
         config = self.model.config
-        files = [file.stat().st_size for file in self.run.model.iterdir() if file.is_file()]
         return ModelFigures(
             run=str(self.run.folder),
             vocabulary=len(self.model.tokenizer.vocabulary),
@@ -46,10 +45,26 @@ class Measured:
             heads=config.num_attention_heads,
             ffn=config.intermediate_size,
             parameters=self.model.parameters,
-            megabytes=sum(files) / 1e6,
+            megabytes=measure_megabytes(self.run),
             latencies=latencies,
             dev=measured_metrics(self.dev),
         )
+
+
+def measure_megabytes(run: Run) -> float:
+    """Return the size of a run's model."""
+    return sum(file.stat().st_size for file in run.model.iterdir() if file.is_file()) / 1e6
+
+
+def compare_answers(task: str, one: TaskEvaluation, other: TaskEvaluation) -> tuple[float, float]:
+    """Compare two models of a task by their evaluations on the same examples.
+
+    Returns:
+        The share of equal answers, and the p value of the task's test of the difference.
+    """
+    pair: Pair = TASKS[task].compare.load()(one, other)
+    same = [a == b for a, b in zip(pair.a.answers, pair.b.answers, strict=True)]
+    return float(np.mean(same)), pair.agreement.p_value
 
 
 def compare_models(before: Measured, after: Measured, dev: EncodedDataset) -> Compression:
@@ -61,8 +76,7 @@ def compare_models(before: Measured, after: Measured, dev: EncodedDataset) -> Co
         dev: The dev examples, in tokens of the first.
     """
     config = before.run.config
-    pair: Pair = TASKS[config.task].compare.load()(before.dev, after.dev)
-    same = [one == other for one, other in zip(pair.a.answers, pair.b.answers, strict=True)]
+    same, p_value = compare_answers(config.task, before.dev, after.dev)
     models, tasks = [before.model, after.model], [before.task, after.task]
     latencies = time_models(models, tasks, dev.examples, config.max_length)
     tokenizers = [model.tokenizer for model in models]
@@ -70,8 +84,8 @@ def compare_models(before: Measured, after: Measured, dev: EncodedDataset) -> Co
         before.figures(latencies[0]),
         after.figures(latencies[1]),
         texts=len(dev.examples),
-        same=float(np.mean(same)),
-        p_value=pair.agreement.p_value,
+        same=same,
+        p_value=p_value,
         lost=lost_share(dev.encoded, *tokenizers) if _differ(*tokenizers) else None,
     )
 

@@ -282,6 +282,7 @@ def test_distilled_answers_are_nearer_to_those_of_the_run(tmp_path: Path) -> Non
     found = compress(config)
     done, pruned = open_run(str(output)), open_run(f"{output}-pruned")
     assert done.config.teacher == str(run.folder) and done.config.model == str(pruned.model)
+    assert done.config.teacher_states > 0
     dev = run.read_dev()
 
     def apart(one: Run) -> float:

@@ -56,6 +56,9 @@ PLAIN: Mapping[str, Any] = {
 # Of a file with columns of its own.
 NO_COLUMNS: Mapping[str, Any] = {"text": None, "text_pair": None, "label": None, "header": None}
 ROWS = 4096
+# Weight of the layers' mean outputs in distillation from the run itself. On banking77, with 2 and 3
+# of 6 layers, 1 gains 0.3 points of accuracy, 10 and 30 gain 0.4 to 0.6, and 100 no more.
+STATES = 10.0
 
 
 def compress(config: CompressConfig) -> Compression:
@@ -87,7 +90,7 @@ def compress(config: CompressConfig) -> Compression:
     logger.info(f"model: {before.model.parameters:,} -> {derived.model.parameters:,} parameters")
     done = derived.finish(_command(config))
     if config.distill:
-        done = _distill(config, source, done)
+        done = _distill(config, source, done, derived.model)
         derived.change_model(pretrained.load(done.model))
     found = compare_models(before, Measured(done, derived.model, *derived.tune()), dev)
     done.write_json(FILE, encode(found))
@@ -200,8 +203,11 @@ def _make_smaller(config: CompressConfig, derived: DerivedRun, further: Sequence
     return model
 
 
-def _distill(config: CompressConfig, source: Run, pruned: Run) -> Run:
-    """Train the pruned model as the run was trained, on the outputs of the teacher, too."""
+def _distill(config: CompressConfig, source: Run, pruned: Run, model: TextModel) -> Run:
+    """Train the pruned model as the run was trained, on the outputs of the teacher, too.
+
+    Another teacher may have other widths and tokens: only of the run itself layers are learnt.
+    """
     from tfpipe.pseudo import pseudo
     from tfpipe.train import train
 
@@ -215,6 +221,8 @@ def _distill(config: CompressConfig, source: Run, pruned: Run) -> Run:
         values |= {"train": str(file), "dev": str(source.folder / "dev.jsonl"), **NO_COLUMNS}
     if config.epochs:
         values["epochs"] = config.epochs
+    if config.teacher is None and model.encoder is not None:
+        values["teacher_states"] = STATES
     return train(replace(source.config, **values, output=config.output))
 
 

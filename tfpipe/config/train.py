@@ -223,6 +223,20 @@ class TrainConfig:
         above=0,
         group="objective",
     )
+    teacher_states: float = setting(
+        0.0,
+        "weight of the distance from the teacher's layers, of the mean over a text's tokens; 0 for"
+        " off",
+        minimum=0,
+        group="objective",
+    )
+    teacher_relations: float = setting(
+        0.0,
+        "weight of the divergence from the relations between tokens in the teacher's last layer; 0"
+        " for off",
+        minimum=0,
+        group="objective",
+    )
     augment: str | None = setting(
         None,
         "change the training texts anew in each epoch: typos:0.1,swap:0.1,... with the share of"

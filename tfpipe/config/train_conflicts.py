@@ -28,6 +28,8 @@ OWNED_SETTINGS = (
     ("adversarial_norm", ("adversarial", "smoothness")),
     ("teacher_share", ("teacher",)),
     ("teacher_temperature", ("teacher",)),
+    ("teacher_states", ("teacher",)),
+    ("teacher_relations", ("teacher",)),
 )
 # Two settings that cannot be combined, and why.
 EXCLUSIVE_SETTINGS = (

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -117,6 +118,22 @@ class Encoder:
         self._config, self._bert = bert.config, bert
         self._head, self._adapter = head, adapter
         self._activation = ACTIVATIONS[bert.config.hidden_act]
+        self._collected: dict[str, tf.Tensor] | None = None
+
+    @contextmanager
+    def collect(self) -> Iterator[dict[str, tf.Tensor]]:
+        """Collect what the layers compute, for all tokens, in the pass within the block.
+
+        Yields:
+            By the names of layers, `layer0`, ...: `layer0/queries` (before they are scaled),
+            `layer0/keys` and `layer0/values` [B, heads, L, D] in the products' dtype, and
+            `layer0/mean` float32 [B, H], the mean output of the text's tokens. Empty at first.
+        """
+        self._collected = {}
+        try:
+            yield self._collected
+        finally:
+            self._collected = None
 
     def tokens(
         self, batch: dict[str, Any], training: bool = False, seeds: Seeds | None = None
@@ -228,14 +245,17 @@ class Encoder:
         layers = [f"layer{number}" for number in range(self._config.num_hidden_layers)]
         for layer in layers:
             # The pooler reads only the first token: the last layer computes no other.
-            last = first_only and layer is layers[-1]
+            last = first_only and layer is layers[-1] and self._collected is None
             mixed = self._attend(layer, rows, current, last)
             if last:
                 rows, current = current.places.first(rows), current.of_texts()
             rows = self._add(f"{layer}/attention_output", mixed, rows, current)
             inner = self._activated(rows, f"{layer}/intermediate", current)
             rows = self._add(f"{layer}/output", inner, rows, current)
-        return current.places.first(rows) if first_only and not layers else rows
+            if self._collected is not None:
+                self._collected[f"{layer}/mean"] = current.places.mean(rows)
+        whole = not layers or self._collected is not None
+        return current.places.first(rows) if first_only and whole else rows
 
     def _embed(self, batch: dict[str, Any], current: Pass) -> tf.Tensor:
         places, weights = current.places, current.weights
@@ -268,6 +288,10 @@ class Encoder:
                 separate = places.by_head(query, 1, heads)
         mixed = self._dense(rows, f"{layer}/projected", current)
         queries, keys, values = separate + places.by_head(mixed, 3 - len(separate), heads)
+        if self._collected is not None:
+            unscaled = queries * (config.hidden_size // heads) ** 0.5
+            found = {"queries": unscaled, "keys": keys, "values": values}
+            self._collected |= {f"{layer}/{name}": value for name, value in found.items()}
         penalty = places.penalty
         if f"{layer}/prefix_keys" in current.weights:
             keys = self._precede(keys, f"{layer}/prefix_keys", current)

@@ -1,4 +1,4 @@
-"""Distillation: a finished run's outputs for the training texts, beside the labels.
+"""Distillation: a finished run's outputs for the training texts, beside the labels, and its layers.
 
 Source: Hinton et al. 2015 (https://arxiv.org/abs/1503.02531).
 """
@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tfpipe.config import TrainConfig
+from tfpipe.data.arrays import IntArray
 from tfpipe.data.encoded import Encoded, EncodedDataset
 from tfpipe.errors import UserError
 from tfpipe.model import pretrained
@@ -18,6 +19,7 @@ from tfpipe.model.text_model import TextModel
 from tfpipe.run_folder import Run, open_run
 from tfpipe.tasks.task import Task, task_of
 from tfpipe.training.evaluator import Evaluator
+from tfpipe.training.layer_distillation import TaughtLayers, find_ids
 from tfpipe.training.losses import TEACHER
 from tfpipe.training.run_context import RunContext
 
@@ -33,12 +35,21 @@ class Teacher:
         task: Its task.
         evaluator: Computes its outputs.
         reads_alike: Whether the student reads texts as the same tokens.
+        ids: int32 [V], its token of each token of the student; None where no layers are learnt.
     """
 
     run: Run
     task: Task
     evaluator: Evaluator
     reads_alike: bool
+    ids: IntArray | None = None
+
+    def layers_for(self, student: TextModel, config: TrainConfig) -> TaughtLayers | None:
+        """Return the loss of the layers for the model of the steps; None where none are learnt."""
+        if self.ids is None:
+            return None
+        own = replace(self.evaluator.model, precision=student.precision)
+        return TaughtLayers(student, own, self.ids, config.teacher_states, config.teacher_relations)
 
     def add_outputs(self, labelled: EncodedDataset) -> EncodedDataset:
         """Return the examples with the teacher's outputs as the target TEACHER.
@@ -91,7 +102,39 @@ def open_teacher(context: RunContext, model: TextModel, task: Task) -> Teacher:
     logger.info("distillation: the teacher is %s, %s parameters", run.folder, loaded.parameters)
     same = loaded.tokenizer.fingerprint == model.tokenizer.fingerprint
     evaluator = Evaluator(context.strategy, loaded, own, config.batch_size)
-    return Teacher(run, own, evaluator, same and run.config.max_length == config.max_length)
+    alike = same and run.config.max_length == config.max_length
+    ids = None
+    if config.teacher_states or config.teacher_relations:
+        _refuse_other_layers(run, loaded, model, config)
+        ids = find_ids(model.tokenizer, loaded.tokenizer)
+    return Teacher(run, own, evaluator, alike, ids)
+
+
+def _refuse_other_layers(
+    run: Run, teacher: TextModel, model: TextModel, config: TrainConfig
+) -> None:
+    """Raise UserError where the model cannot learn from the teacher's layers."""
+    widths = [one.config.hidden_size for one in (teacher, model)]
+    if config.teacher_states and widths[0] != widths[1]:
+        raise UserError(
+            "--teacher-states needs a teacher of the model's width",
+            f"{run.folder}: {widths[0]}, {config.model}: {widths[1]}",
+            "leave it out; --teacher-relations takes any width",
+        )
+    for folder, one in ((run.folder, teacher), (config.model, model)):
+        if one.encoder is None:
+            raise UserError(
+                "layers are learnt in the graph of a stock TFBert only",
+                f"hidden_act {one.config.hidden_act!r} in the configuration of {folder}",
+                "leave out --teacher-states and --teacher-relations",
+            )
+    if config.max_length > teacher.config.max_position_embeddings:
+        raise UserError(
+            "the inputs are longer than the teacher's positions",
+            f"--max-length {config.max_length}, {run.folder}:"
+            f" {teacher.config.max_position_embeddings}",
+            f"give --max-length {teacher.config.max_position_embeddings} or less",
+        )
 
 
 def _refuse_other_task(run: Run, config: TrainConfig) -> None:

@@ -21,9 +21,11 @@ class EpochData:
         task: Their task.
         balanced: Whether examples are weighted by inverse frequency of their labels.
         of_epoch: From an epoch, counted from 0, to its examples; None where all are `first`.
+        teacher: Whose outputs are among the targets; None for none.
 
     Attributes:
         first: The examples as they were read, by which an epoch's number of steps is counted.
+        teacher: Whose outputs are among the targets; None for none.
     """
 
     def __init__(
@@ -32,8 +34,9 @@ class EpochData:
         task: Task,
         balanced: bool = False,
         of_epoch: Callable[[int], EncodedDataset] | None = None,
+        teacher: Teacher | None = None,
     ):
-        self.first = first
+        self.first, self.teacher = first, teacher
         self._task, self._balanced, self._of_epoch = task, balanced, of_epoch
 
     @property
@@ -68,11 +71,11 @@ def make_epoch_data(
     if teacher:
         train = teacher.add_outputs(train)
     if augmentation is None:
-        return EpochData(train, task, balanced)
+        return EpochData(train, task, balanced, teacher=teacher)
 
     def of_epoch(epoch: int) -> EncodedDataset:
         examples = augmentation(train.examples, epoch)
         changed = task.label(examples, model.tokenizer, config.max_length)
         return teacher.add_outputs(changed) if teacher else changed
 
-    return EpochData(train, task, balanced, of_epoch)
+    return EpochData(train, task, balanced, of_epoch, teacher)

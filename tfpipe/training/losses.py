@@ -12,6 +12,7 @@ from tfpipe.tasks import TASKS
 from tfpipe.tasks.losses import LossSettings
 from tfpipe.tasks.task import Batch, Task
 from tfpipe.training.adversarial import norms
+from tfpipe.training.layer_distillation import TaughtLayers
 from tfpipe.training.objective import DELTA, ForwardPass, Loss, TaskLoss, WholeBatchLoss
 
 # A column of a batch: the outputs of the teacher, [B, ...].
@@ -110,16 +111,22 @@ class DistillLoss:
         settings: Settings of its loss.
         share: The share of the divergence.
         temperature: By which outputs are divided.
+        layers: Adds a loss of what the layers compute; None for the outputs alone.
     """
 
     task: Task
     settings: LossSettings
     share: float
     temperature: float
+    layers: TaughtLayers | None = None
 
     def __call__(self, forward: ForwardPass, batch: Batch) -> tf.Tensor:
         """Compute the weighted sum; the batch has the column TEACHER."""
-        outputs, taught = forward(batch), tf.cast(batch[TEACHER], tf.float32)
+        if self.layers is None:
+            outputs, further = forward(batch), tf.constant(0.0)
+        else:
+            outputs, further = self.layers.compare(forward, batch)
+        taught = tf.cast(batch[TEACHER], tf.float32)
         if taught.shape.rank == 3:
             # Of tokens: as many as the longest text of the data has.
             taught = taught[:, : tf.shape(outputs)[1]]
@@ -128,17 +135,20 @@ class DistillLoss:
         factor = 1.0 / self.temperature
         divergence = self.task.divergence(factor * outputs, factor * taught, batch) / factor**2
         losses = self.task.training_loss(outputs, batch, self.settings)
-        mixed = (1.0 - self.share) * losses + self.share * divergence
+        mixed = (1.0 - self.share) * losses + self.share * divergence + further
         return tf.reduce_sum(mixed * batch["weight"])
 
 
-def make_loss(config: TrainConfig, task: Task, width: int = 0) -> Loss:
+def make_loss(
+    config: TrainConfig, task: Task, width: int = 0, layers: TaughtLayers | None = None
+) -> Loss:
     """Make the configured loss.
 
     Args:
         config: The configuration.
         task: The task.
         width: Dimensions of an embedding, for `smoothness`.
+        layers: The layers of `teacher` that are learnt; None for none.
     """
     gamma = config.focal_gamma if config.loss == "focal" else None
     settings = LossSettings(gamma, config.label_smoothing)
@@ -147,6 +157,7 @@ def make_loss(config: TrainConfig, task: Task, width: int = 0) -> Loss:
     if config.smoothness:
         return SmoothLoss(task, settings, config.smoothness, config.adversarial_norm, width)
     if config.teacher:
-        return DistillLoss(task, settings, config.teacher_share, config.teacher_temperature)
+        shares = (config.teacher_share, config.teacher_temperature)
+        return DistillLoss(task, settings, *shares, layers)
     of_batch = TASKS[task.name].compares_examples
     return WholeBatchLoss(task, settings) if of_batch else TaskLoss(task, settings)

@@ -34,7 +34,6 @@ from tfpipe.training.ema import ExponentialMovingAverage
 from tfpipe.training.epoch_data import EpochData
 from tfpipe.training.evaluator import Evaluator
 from tfpipe.training.losses import make_loss
-from tfpipe.training.objective import Loss
 from tfpipe.training.optimizer import make_optimizer
 from tfpipe.training.precision import LossScale
 from tfpipe.training.preemption import SignalHandler, Stopped
@@ -92,8 +91,7 @@ class Trainer:
             **_saved_objects(model, optimizer, loss_scale, self.average),
         )
         self.checkpoints.progress.parts = config.accumulate
-        loss = make_loss(config, task, model.config.hidden_size)
-        self.steps = self._make_step_runner(data, loss, optimizer, loss_scale)
+        self.steps = self._make_step_runner(data, task, optimizer, loss_scale)
         self._divergence = DivergenceGuard(
             *(self.checkpoints, self._schedule, folder, context.chief),
             scaled=loss_scale is not None,
@@ -101,13 +99,14 @@ class Trainer:
         self.evaluator = Evaluator(strategy, model, task, config.batch_size)
 
     def _make_step_runner(
-        self, data: EpochData, loss: Loss, optimizer: Any, loss_scale: LossScale | None
+        self, data: EpochData, task: Task, optimizer: Any, loss_scale: LossScale | None
     ) -> StepRunner:
-        config = self._config
+        config, width = self._config, self._model.config.hidden_size
         model = replace(self._model, precision=config.precision)
+        layers = data.teacher.layers_for(model, config) if data.teacher else None
         step = TrainStep(
-            *(self._strategy, model, optimizer, loss),
-            rule=make_rule(config, model.config.hidden_size),
+            *(self._strategy, model, optimizer, make_loss(config, task, width, layers)),
+            rule=make_rule(config, width),
             clip_norm=config.clip_norm,
             l2=config.l2,
             loss_scale=loss_scale,

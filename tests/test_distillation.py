@@ -74,6 +74,8 @@ def test_every_task_trains_on_from_its_run(kind: str, tmp_path: Path) -> None:
         model=str(teacher.model),
         teacher=str(teacher.folder),
         teacher_share=1.0,
+        teacher_states=1.0,
+        teacher_relations=1.0,
         epochs=1,
         learning_rate=1e-9,
         strategy="one_device",

@@ -17,7 +17,7 @@ from tests.test_distillation import read_history, student_config
 from tests.test_encoder import SIX_LAYERS, TINY, build
 from tests.test_train_step import TASK, UNEVEN, make_batch, make_model, one_step
 from tfpipe.config import TrainConfig
-from tfpipe.errors import UserError
+from tfpipe.errors import Interrupted, UserError
 from tfpipe.model import pretrained
 from tfpipe.model.encoder import Encoder
 from tfpipe.tasks.losses import LossSettings
@@ -172,6 +172,29 @@ def test_a_student_with_the_teachers_weights_has_nothing_to_learn(tmp_path: Path
         attention_dropout=0.0,
     )
     assert read_history(train(config))[0]["loss"] < 1e-4
+
+
+@pytest.mark.slow
+def test_a_resumed_run_is_bit_equal_on_two_replicas(tmp_path: Path) -> None:
+    teacher = finished_run("classify")
+    values: dict[str, Any] = {
+        "model": str(teacher.model),
+        "epochs": 2,
+        "teacher_states": 10.0,
+        "teacher_relations": 1.0,
+        "strategy": "mirrored",
+        "devices": 2,
+        "adversarial": "fgm",
+        "augment": "typos:0.3",
+        "accumulate": 2,
+    }
+    whole = train(student_config(tmp_path, teacher, **values))
+    again = str(tmp_path / "again")
+    with pytest.raises(Interrupted):
+        train(student_config(tmp_path, teacher, **values, output=again, stop_after=1))
+    resumed = train(TrainConfig(resume=True, output=again))
+    name = "model/model.safetensors"
+    assert (resumed.folder / name).read_bytes() == (whole.folder / name).read_bytes()
 
 
 def test_layers_that_cannot_be_learnt_are_refused(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ WORKER = Path(__file__).with_name("serving_benchmark_worker.py")
 TEXTS = 32
 MIN_TEXTS = 8
 MIN_SECONDS = 0.1  # of a load in a round
-MIN_ROUNDS, MAX_ROUNDS, ROUNDS_SECONDS = 3, 5, 12.0
+MIN_ROUNDS, MAX_ROUNDS, ROUNDS_SECONDS = 3, 5, 4.0
 
 # The rule. Ratios are of the same round, because other load affects all of a round; a
 # setting must be better in every round. Threads: the number with the most texts/s of requests with

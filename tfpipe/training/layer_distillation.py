@@ -7,7 +7,7 @@ for the layers whose outputs are compared, here the mean over a text's tokens.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import gcd
 
@@ -64,13 +64,13 @@ class TaughtLayers:
         with encoder.collect() as taught:
             self.teacher.logits({**read, "input_ids": tf.gather(self.ids, batch["input_ids"])})
         counts = len(self.student.layers), len(self.teacher.layers)
-        mask = batch["attention_mask"]
         loss = tf.zeros_like(batch["weight"])
         if self.states:
             loss += self.states * compare_states(own, taught, *counts)
         if self.relations:
             ends = [f"layer{count - 1}" for count in counts]
-            loss += self.relations * compare_relations(own, taught, ends, mask)
+            relations = compare_relations(own, taught, ends, batch["attention_mask"])
+            loss += self.relations * relations
         return outputs, loss
 
 
@@ -102,7 +102,7 @@ def compare_states(own: Values, taught: Values, count: int, taught_count: int) -
 
 
 def compare_relations(
-    own: Values, taught: Values, layers: tuple[str, str] | list[str], mask: tf.Tensor
+    own: Values, taught: Values, layers: Sequence[str], mask: tf.Tensor
 ) -> tf.Tensor:
     """Compute the divergence of the relations between the tokens of each text.
 

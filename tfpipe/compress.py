@@ -56,8 +56,8 @@ PLAIN: Mapping[str, Any] = {
 # Of a file with columns of its own.
 NO_COLUMNS: Mapping[str, Any] = {"text": None, "text_pair": None, "label": None, "header": None}
 ROWS = 4096
-# Weight of the layers' mean outputs in distillation from the run itself. Of 1 to 100, 10 and 30 gain
-# most: 0.4 to 0.6 points with little data or few epochs (banking77, 2 and 3 of 6 layers).
+# Weight of the layers' mean outputs in distillation from the run itself. Of 1 to 100, 10 and 30
+# gain most: 0.4 to 0.6 points with little data or few epochs (banking77, 2 and 3 of 6 layers).
 STATES = 10.0
 
 

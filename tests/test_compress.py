@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from transformers import AutoTokenizer, BertTokenizerFast, TFBertForSequenceClas
 
 from tests.support.runs import copy_run, finished_run
 from tfpipe.cli import parse, parser_for
-from tfpipe.compress import compress, main
+from tfpipe.compress import STATES, _distill, compress, main
 from tfpipe.compressing import timing
 from tfpipe.compressing.figures import lost_share
 from tfpipe.config import CompressConfig, EvaluateConfig, ExportConfig, ReportConfig, build
@@ -296,6 +298,21 @@ def test_distilled_answers_are_nearer_to_those_of_the_run(tmp_path: Path) -> Non
     assert found.after.layers == 1 and found.after.run == str(output)
     assert json.loads((output / "compress.json").read_text())["after"]["ffn"] == 32
     assert "--distill --layers 1" in (pruned.folder / "report.html").read_text(encoding="utf-8")
+
+
+def test_layers_are_learnt_of_the_run_itself_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not of another teacher, with the weights of the run's own training, either."""
+    run = finished_run("classify")
+    taken: list[Any] = []
+    monkeypatch.setattr("tfpipe.train.train", taken.append)
+    config = replace(run.config, teacher="elsewhere", teacher_states=3.0, teacher_relations=2.0)
+    source: Any = SimpleNamespace(config=config, folder=run.folder)
+    for teacher in (None, str(run.folder), "another"):
+        given = CompressConfig(str(run.folder), "small", layers=1, distill=True, teacher=teacher)
+        _distill(given, source, run, pretrained.load(run.model))
+    found = [(one.teacher, one.teacher_states, one.teacher_relations) for one in taken]
+    own = (str(run.folder), STATES, 0.0)
+    assert found == [own, own, ("another", 0.0, 0.0)]
 
 
 def test_texts_are_labelled_by_the_teacher(tmp_path: Path) -> None:

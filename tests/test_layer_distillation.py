@@ -106,6 +106,11 @@ def test_states_are_compared_with_layers_at_equal_parts_of_the_depth() -> None:
     # Layers 2 and 5 of 0 to 5: (1 + 4) / 4 and (1 + 25) / 25.
     expected = (5 / 4 + 26 / 25) / 2
     assert float(compare_states(own, taught, 2, 6)[0]) == pytest.approx(expected, rel=1e-5)
+    # A model may have more layers than its teacher: three learn from each of two.
+    deep = {f"layer{n}/mean": tf.constant([[1.0, 0.0]]) for n in range(6)}
+    few = {f"layer{n}/mean": tf.constant([[0.0, n + 1.0]]) for n in range(2)}
+    expected = (2 / 1 + 5 / 4) / 2
+    assert float(compare_states(deep, few, 6, 2)[0]) == pytest.approx(expected, rel=1e-5)
 
 
 def test_the_loss_adds_both_and_parts_add_up() -> None:

@@ -50,6 +50,8 @@ PLAIN: Mapping[str, Any] = {
     "smoothness": 0.0,
     "mixout": 0.0,
     "freeze_layers": 0,
+    "teacher_states": 0.0,
+    "teacher_relations": 0.0,
     "resume": False,
     "json": False,
 }
@@ -221,7 +223,7 @@ def _distill(config: CompressConfig, source: Run, pruned: Run, model: TextModel)
         values |= {"train": str(file), "dev": str(source.folder / "dev.jsonl"), **NO_COLUMNS}
     if config.epochs:
         values["epochs"] = config.epochs
-    if config.teacher is None and model.encoder is not None:
+    if teacher == config.run and model.encoder is not None:
         values["teacher_states"] = STATES
     return train(replace(source.config, **values, output=config.output))
 

@@ -18,6 +18,7 @@ from tfpipe.data.arrays import IntArray
 from tfpipe.data.tokenizer import Tokenizer
 from tfpipe.errors import UserError
 from tfpipe.model.encoder import Encoder
+from tfpipe.model.packing import PackedTokens
 from tfpipe.model.text_model import TextModel
 from tfpipe.tasks.task import Batch
 from tfpipe.training.objective import DELTA, ForwardPass
@@ -25,7 +26,6 @@ from tfpipe.training.objective import DELTA, ForwardPass
 RELATED = ("queries", "keys", "values")
 # The least number of dimensions by which a head relates tokens.
 LEAST_WIDTH = 16
-PENALTY = -10000.0
 Values = Mapping[str, tf.Tensor]
 
 
@@ -82,7 +82,8 @@ def _encoder_of(model: TextModel) -> Encoder:
 def compare_states(own: Values, taught: Values, count: int, taught_count: int) -> tf.Tensor:
     """Compute the squared distance of mean outputs, as a part of the teacher's squared length.
 
-    Layer i of the student's n learns from layer i * m / n of the teacher's m, both counted from 1.
+    Layer i of the student's n learns from layer i * m / n, rounded up, of the teacher's m, counted
+    from 1.
 
     Args:
         own: What the student's layers compute, see Encoder.collect.
@@ -95,9 +96,10 @@ def compare_states(own: Values, taught: Values, count: int, taught_count: int) -
     """
     losses = []
     for number in range(count):
-        right = tf.stop_gradient(taught[f"layer{(number + 1) * taught_count // count - 1}/mean"])
-        distance = tf.reduce_sum(tf.square(own[f"layer{number}/mean"] - right), 1)
-        losses.append(distance / (tf.reduce_sum(tf.square(right), 1) + 1e-6))
+        place = -(-(number + 1) * taught_count // count) - 1
+        expected = tf.stop_gradient(taught[f"layer{place}/mean"])
+        distance = tf.reduce_sum(tf.square(own[f"layer{number}/mean"] - expected), 1)
+        losses.append(distance / (tf.reduce_sum(tf.square(expected), 1) + 1e-6))
     return tf.add_n(losses) / float(count)
 
 
@@ -119,15 +121,15 @@ def compare_relations(
         float32 [B], summed over the three, the mean over heads and tokens.
     """
     real = tf.cast(mask, tf.float32)
-    penalty = (1.0 - real[:, tf.newaxis, tf.newaxis, :]) * PENALTY
+    penalty = PackedTokens(mask, packed=False).penalty
     total = tf.zeros_like(real[:, 0])
     for name in RELATED:
         values = own[f"{layers[0]}/{name}"], taught[f"{layers[1]}/{name}"]
         heads = _count_heads(*(value.shape[1] * value.shape[3] for value in values))
-        found, right = (_relate(value, heads) + penalty for value in values)
-        right = tf.stop_gradient(right)
-        gaps = tf.nn.log_softmax(right) - tf.nn.log_softmax(found)
-        divergence = tf.reduce_sum(tf.nn.softmax(right) * gaps, 3)
+        found, expected = (_relate(value, heads) + penalty for value in values)
+        expected = tf.stop_gradient(expected)
+        gaps = tf.nn.log_softmax(expected) - tf.nn.log_softmax(found)
+        divergence = tf.reduce_sum(tf.nn.softmax(expected) * gaps, 3)
         total += tf.reduce_sum(tf.reduce_mean(divergence, 1) * real, 1)
     return total / tf.maximum(tf.reduce_sum(real, 1), 1.0)
 
